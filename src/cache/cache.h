@@ -1,0 +1,67 @@
+// Cache: upstream's words by question, until their TTL runs out (and, if wished, a while longer as stale).
+//
+// Owned by one worker, no locks. Bounded by octets, bookkeeping included; what is asked once does not push out what is asked
+// often (S3-FIFO: a small probation queue before the main one, and a ghost list). Holds upstream's words only: no verdict, no
+// client, so a policy change never flushes it. Keyed by question and the DO and CD bits.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "base/time.h"
+#include "dns/message.h"
+#include "dns/question.h"
+
+namespace doline::cache {
+
+struct Options {
+  std::size_t size_octets = 64 << 20;           ///< of this cache; 0: nothing is kept
+  seconds stale{86'400};                        ///< how long past its TTL an entry may be served when upstream fails; 0: never
+  seconds min_ttl{0};
+  seconds max_ttl{86'400};
+  seconds max_negative_ttl{3'600};
+};
+
+struct Key {
+  dns::Question question;
+  bool dnssec_ok = false;
+  bool checking_disabled = false;
+};
+
+/// Borrowed from the cache until its next non-const call.
+struct Hit {
+  dns::Octets words;                            ///< as inserted: normalised message without OPT
+  std::uint32_t age_seconds = 0;
+  std::uint32_t ttl_left_seconds = 0;           ///< 0 where stale
+  bool is_stale = false;
+  bool wants_prefetch = false;                  ///< under a tenth of its TTL left and asked before: refresh it now
+};
+
+struct Statistics {
+  std::uint64_t entries = 0, octets = 0, hits = 0, misses = 0, stale_hits = 0, insertions = 0, evictions = 0;
+};
+
+class Cache {
+ public:
+  /// `seed`: random, so that senders cannot aim at buckets.
+  Cache(Options options, std::uint64_t seed);
+  ~Cache();
+  Cache(const Cache&) = delete;
+  Cache& operator=(const Cache&) = delete;
+
+  /// Fresh, or (where options allow) stale; nothing otherwise. Counts as an access.
+  [[nodiscard]] std::optional<Hit> find(const Key& key, MonotonicTime now);
+  /// `ttl`: of the whole answer, as upstream::accept() computed it; bounded by the options here. Zero after bounding: not kept.
+  /// Replaces an older entry.
+  void insert(const Key& key, dns::Octets words, seconds ttl, bool is_negative, MonotonicTime now);
+  void clear();
+  [[nodiscard]] const Statistics& statistics() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace doline::cache

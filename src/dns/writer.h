@@ -1,0 +1,86 @@
+// MessageWriter: builds one message into octets that the caller owns, front to back, never past their end.
+//
+// Names are compressed against earlier ones in a bounded table (the first 16 KiB, compression_names_max names; RFC 1035
+// §4.1.4), in linear time. A record that does not fit is not begun: record() returns false and the message stays well formed,
+// so that the caller can set TC and stop. Allocation-free; one thread.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "dns/code.h"
+#include "dns/message.h"
+#include "dns/name.h"
+#include "dns/question.h"
+
+namespace doline::dns {
+
+inline constexpr int compression_names_max = 128;
+
+struct Flags {
+  bool response = true;
+  Opcode opcode = Opcode::query;
+  bool authoritative = false;
+  bool truncated = false;
+  bool recursion_desired = false;
+  bool recursion_available = true;
+  bool authentic_data = false;
+  bool checking_disabled = false;
+};
+
+/// What our OPT record carries.
+struct OptRecord {
+  std::uint16_t udp_payload_size = 1232;
+  bool dnssec_ok = false;
+  std::optional<ExtendedError> error;           ///< RFC 8914
+  std::string_view error_text;                  ///< UTF-8, shortened to fit; only with `error`
+  Octets cookie;                                ///< 8 to 40 octets, or none
+};
+
+class MessageWriter {
+ public:
+  /// `space`: at least 12 octets; borrowed until the last call.
+  explicit MessageWriter(std::span<std::uint8_t> space);
+
+  void header(std::uint16_t id, Flags flags, ResponseCode code);
+  /// At most once, before any record. Case is kept. False where it does not fit.
+  bool question(const Question& question);
+  /// RDATA as is (no name in it that should be compressed).
+  bool record(Section section, const Name& owner, RecordType type, RecordClass record_class, std::uint32_t ttl, Octets rdata);
+  /// RDATA that is a lone domain name (CNAME, PTR, NS, DNAME), compressed where RFC 3597 §4 allows.
+  bool record(Section section, const Name& owner, RecordType type, RecordClass record_class, std::uint32_t ttl, const Name& target);
+  /// A record of a parsed message: names in RDATA are decompressed, and compressed anew where allowed.
+  bool copy(Section section, const ResponseView& from, const RecordView& record, std::uint32_t ttl);
+  /// The OPT record; last. The upper bits of `header`'s code go here. Options that do not fit are left out, text first.
+  bool opt(const OptRecord& opt);
+  void set_truncated();
+  /// Where the TTL of the last written record stands.
+  [[nodiscard]] std::size_t last_ttl_offset() const { return last_ttl_offset_; }
+
+  /// Octets written so far; a well-formed message at any time after header().
+  [[nodiscard]] std::size_t size() const { return size_; }
+
+ private:
+  struct Entry {
+    std::uint16_t offset;
+    std::uint32_t hash;
+  };
+  bool write_name(const Name& name, bool may_compress);
+  bool begin_record(const Name& owner, RecordType type, RecordClass record_class, std::uint32_t ttl);
+  void count(Section section);
+
+  std::span<std::uint8_t> space_;
+  std::size_t size_ = 0;
+  std::size_t last_ttl_offset_ = 0;
+  ResponseCode code_ = ResponseCode::noerror;
+  std::array<Entry, compression_names_max> names_;
+  int names_count_ = 0;
+};
+
+/// Changes header fields in place; `message` has at least 12 octets.
+void patch_id(std::span<std::uint8_t> message, std::uint16_t id);
+
+}  // namespace doline::dns

@@ -1,0 +1,52 @@
+// UdpListener: one worker's UDP sockets. Batches in by recvmmsg, one call of `serve` per datagram, batches out by sendmmsg.
+//
+// Lives on the worker's loop. Asio only says when a socket is readable; packets are moved here. At most batches_per_wake
+// batches of datagrams_per_batch are taken from a socket before other work gets its turn.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/time.h"
+#include "listener/arrival.h"
+#include "listener/sockets.h"
+
+namespace asio {
+class io_context;
+}
+
+namespace doline::listener {
+
+inline constexpr int datagrams_per_batch = 64;
+inline constexpr int batches_per_wake = 4;
+inline constexpr std::size_t datagram_octets_max = 4'096;   ///< a larger query is truncated by the kernel and dropped, counted
+
+/// Serves one query: writes the response to `out` and returns its octets, or 0: nothing to send now (dropped, or it waits and
+/// comes later by send()). Called on the loop.
+using Serve = std::function<std::size_t(const Arrival& arrival, std::span<std::uint8_t> out)>;
+
+struct UdpStatistics {
+  std::uint64_t received = 0, sent = 0, send_failed = 0, oversized = 0, not_allowed = 0;
+};
+
+class UdpListener {
+ public:
+  /// Takes the UDP descriptors out of `pairs`. `begin_batch`: called once per batch before its datagrams, with the batch's time.
+  UdpListener(asio::io_context& loop, std::vector<SocketPair>& pairs, const Clock& clock, std::function<void(Moment)> begin_batch,
+              Serve serve);
+  ~UdpListener();
+  void start();
+  void stop();
+  /// A late response. False where the kernel would not take it (counted).
+  bool send(const ReplyRoute& route, const Endpoint& client, std::span<const std::uint8_t> response);
+  [[nodiscard]] const UdpStatistics& statistics() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace doline::listener

@@ -1,0 +1,61 @@
+// decide(): the one function from (device, question) to Verdict. Pure, total, deterministic, without allocation.
+//
+// One ListSet look-up, then one walk over the rules from the top; the first enforced rule that matches decides. Rules and
+// lists in `mode: observe` never stop the walk: the first of them that would have decided is kept in the verdict.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/time.h"
+#include "blocklist/list_set.h"
+#include "device/destination.h"
+#include "device/roster.h"
+#include "dns/code.h"
+#include "dns/question.h"
+#include "policy/rule_book.h"
+
+namespace doline::policy {
+
+/// Local time as schedules need it; made once per batch from the wall clock.
+struct LocalTime {
+  int minute_of_day = 0;                        ///< 0 to 1439
+  int weekday = 0;                              ///< 0 Monday .. 6 Sunday
+};
+/// By the machine's time zone.
+[[nodiscard]] LocalTime to_local_time(WallTime wall);
+
+/// Everything a decision may depend on.
+struct Asking {
+  const device::Device& device;
+  device::GroupMask groups = 0;                 ///< Roster::groups_of
+  IpAddress client;
+  const dns::Question& question;
+  const dns::Name& lowered_qname;
+  device::Destination destination;
+  LocalTime time;
+};
+
+/// Why: what the log, the page, `doline explain` and the EDE code all need.
+struct Reason {
+  RuleId rule = no_rule;
+  blocklist::Listing listing;                   ///< all lists that name it, whether or not they decided
+  std::optional<blocklist::ListId> list;        ///< the list that decided, where one did
+};
+
+struct Observed {
+  RuleId rule = no_rule;
+  Action action;
+};
+
+struct Verdict {
+  Action action;
+  Reason reason;
+  std::optional<Observed> observed;             ///< what an observing rule or list would have done
+
+  [[nodiscard]] bool forwards() const { return std::holds_alternative<Forward>(action); }
+};
+
+[[nodiscard]] Verdict decide(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking);
+
+}  // namespace doline::policy

@@ -1,0 +1,32 @@
+// Snapshot: everything a query may read, frozen, with a generation number.
+//
+// Built and finally released by control; installed on workers by message between handlers. Everything that changes answers
+// goes through a new snapshot.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "blocklist/list_set.h"
+#include "device/roster.h"
+#include "geo/resolver_book.h"
+#include "policy/rule_book.h"
+#include "response/synthesize.h"
+
+namespace doline::resolver {
+
+struct Snapshot {
+  std::uint64_t generation = 0;
+  std::shared_ptr<const device::Roster> roster;
+  std::shared_ptr<const blocklist::ListSet> lists;
+  std::shared_ptr<const policy::RuleBook> rules;
+  std::shared_ptr<const geo::ResolverBook> resolvers;
+  response::BlockSettings block;
+  std::vector<IpPrefix> allow_clients;          ///< who may ask; `any` is 0.0.0.0/0 and ::/0
+};
+
+}  // namespace doline::resolver

@@ -1,0 +1,40 @@
+// accept(): from a server's octets to words that may be believed: the answer to *this* question and nothing else.
+//
+// Bailiwick: kept are the RRset asked for and the CNAME/DNAME chain to it, RRSIGs of these, and of Authority the SOA, NSEC,
+// NSEC3 and their RRSIGs that make a negative answer; all other records are left out (MaginotDNS and kin). Names are compressed
+// anew by us; malformed RDATA is not relayed. Pure; any thread.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "dns/message.h"
+#include "dns/question.h"
+
+namespace doline::upstream {
+
+enum class AcceptFault : std::uint8_t {
+  malformed,
+  other_question,       ///< does not answer what was asked: ignore it and keep waiting
+  truncated,            ///< TC: ask again over TCP
+  server_failed,        ///< SERVFAIL, REFUSED, NOTIMP, FORMERR: try the next server
+  chain_too_long,       ///< more than cname_max links, or a loop
+  too_large,
+};
+inline constexpr int cname_max = 11;
+
+struct Accepted {
+  std::size_t size = 0;                         ///< octets written: header (ID 0, QR, AA 0, RA, AD as upstream said, RCODE), question, records; no OPT
+  dns::ResponseCode code = dns::ResponseCode::noerror;
+  seconds ttl{0};                               ///< smallest of the answer; negative: min(SOA TTL, SOA MINIMUM) (RFC 2308 §5); 0: do not cache
+  bool is_negative = false;                     ///< NXDOMAIN or NODATA
+  bool authentic_data = false;
+};
+
+/// `asked`: question as sent, case included (`exact_case`: the answer must echo it, draft-vixie-dnsext-dns0x20).
+[[nodiscard]] Result<Accepted, AcceptFault> accept(dns::Octets response, const dns::Question& asked, bool exact_case,
+                                                   std::span<std::uint8_t> out);
+
+}  // namespace doline::upstream
