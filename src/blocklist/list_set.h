@@ -60,12 +60,14 @@ class ListSet {
   /// The lists of an interned set, ascending; borrowed from the mapping.
   [[nodiscard]] std::span<const ListId> lists_of(std::uint32_t set) const;
   [[nodiscard]] std::uint64_t name_count() const;
+  /// Distinct names of one list; 0 for a list that the set does not have.
+  [[nodiscard]] std::uint64_t name_count(ListId list) const;
   [[nodiscard]] std::size_t list_count() const;
   /// Digest of the inputs (lists' content and settings) it was compiled from: equal inputs, equal file.
   [[nodiscard]] std::uint64_t fingerprint() const;
 
  private:
-  ListSet() = default;
+  ListSet();
   struct Layout;                                // pointers into the mapping
   std::unique_ptr<Layout> layout_;
 };

@@ -1,0 +1,257 @@
+#include "blocklist/compile.h"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include "base/check.h"
+#include "blocklist/gathering.h"
+#include "blocklist/image.h"
+#include "blocklist/line_reader.h"
+
+namespace doline::blocklist {
+namespace {
+
+/// A file beyond this is not read: the largest published list has a twentieth of it.
+constexpr std::uint64_t text_octets_max = std::uint64_t{1} << 30;
+constexpr std::size_t buffer_octets = std::size_t{1} << 20;
+/// Repetitions are merged first when so many entries are there, then whenever their number has doubled.
+constexpr std::uint64_t merge_entries = 8'000'000;
+/// An unlucky seed has a probability below 2^-18 (FORMAT.md); this many in a row do not happen.
+constexpr int attempts_max = 8;
+
+const std::string too_many_names = "with this list there would be more than " + std::to_string(names_max) + " names";
+
+std::string because(std::string_view what, const std::filesystem::path& file, int error) {
+  return std::string(what) + " " + file.string() + ": " + std::strerror(error);
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int number) : number_(number) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() { close(); }
+  [[nodiscard]] int number() const { return number_; }
+  bool close() {
+    const int number = std::exchange(number_, -1);
+    return number < 0 || ::close(number) == 0;
+  }
+
+ private:
+  int number_;
+};
+
+// All texts of one attempt, read under one seed.
+class Reading {
+ public:
+  Reading(std::uint64_t seed, std::size_t list_count) : seed_(seed), dropped_(list_count), merge_at_(merge_entries) {}
+
+  ListReport read(const ListInput& input, ListId list);
+
+  /// Merges, leaves out lists from the last until the others fit, and returns how many names there are.
+  std::uint64_t finish(std::vector<ListReport>& reports);
+
+  Gathering gathering;
+  Depths named;
+  Depths below;
+
+ private:
+  std::string read_text(const ListInput& input, ListId list, ListReport& report);
+
+  std::uint64_t seed_;
+  std::vector<bool> dropped_;
+  std::uint64_t merge_at_;
+  std::unique_ptr<char[]> buffer_ = std::make_unique_for_overwrite<char[]>(buffer_octets);
+};
+
+ListReport Reading::read(const ListInput& input, ListId list) {
+  ListReport report;
+  report.name = input.name;
+  report.failure = read_text(input, list, report);
+  if (!report.failure.empty()) dropped_[list.value] = true;
+  return report;
+}
+
+// Returns why the list is to be left out, or "".
+std::string Reading::read_text(const ListInput& input, ListId list, ListReport& report) {
+  // O_NONBLOCK: a FIFO in a list's place must not hold up the rest.
+  const Descriptor file(::open(input.file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat status{};
+  if (file.number() < 0 || ::fstat(file.number(), &status) != 0) return because("cannot read", input.file, errno);
+  if (!S_ISREG(status.st_mode)) return input.file.string() + " is not a file";
+  if (static_cast<std::uint64_t>(status.st_size) > text_octets_max)
+    return input.file.string() + " is larger than 1 GiB";
+
+  std::optional<LineReader> reader;
+  const auto on_name = [&](const ListedName& name) {
+    gathering.add({key_of(name.wire.first(name.wire.size() - 1), seed_), list, name.covers_name, name.covers_below});
+    if (name.covers_name) named.add(name.labels);
+    if (name.covers_below) below.add(name.labels);
+    return true;
+  };
+  const auto on_problem = [&](const LineProblem& problem) {
+    if (report.first_problems.size() < problems_shown) report.first_problems.push_back(problem);
+  };
+  std::size_t held = 0;  // octets of the buffer not yet read as lines
+  std::uint64_t total = 0;
+  for (bool last = false; !last;) {
+    // A full buffer first: recognise() judges by it.
+    while (held < buffer_octets) {
+      const ssize_t got = ::read(file.number(), buffer_.get() + held, buffer_octets - held);
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return because("cannot read", input.file, errno);
+      if (got == 0) {
+        last = true;
+        break;
+      }
+      held += static_cast<std::size_t>(got);
+      total += static_cast<std::uint64_t>(got);
+      if (total > text_octets_max) return input.file.string() + " is larger than 1 GiB";
+    }
+    const std::string_view text(buffer_.get(), held);
+    if (!reader) {
+      report.format = input.format ? input.format : recognise(text);
+      if (!report.format) {
+        return text.empty() ? input.file.string() + " is empty"
+                            : input.file.string() + " looks neither like a hosts file nor like a list of domains";
+      }
+      reader.emplace(*report.format, input.subdomains);
+    }
+    const std::size_t used = reader->read(text, last, on_name, on_problem);
+    held -= used;
+    std::memmove(buffer_.get(), buffer_.get() + used, held);
+    report.read = reader->result();
+    if (gathering.count() > merge_at_) {
+      if (gathering.merge(dropped_) > names_max) return too_many_names;
+      merge_at_ = std::max(merge_entries, 2 * gathering.count());
+    }
+  }
+  return "";
+}
+
+std::uint64_t Reading::finish(std::vector<ListReport>& reports) {
+  std::uint64_t names = gathering.merge(dropped_);
+  for (std::size_t at = reports.size(); names > names_max; names = gathering.merge(dropped_)) {
+    check(at > 0);
+    if (dropped_[--at]) continue;
+    dropped_[at] = true;
+    reports[at].failure = too_many_names;
+  }
+  return names;
+}
+
+std::uint64_t random_seed() {
+  std::uint64_t seed = 0;
+  check(::getrandom(&seed, sizeof seed, 0) == static_cast<ssize_t>(sizeof seed));
+  return seed;
+}
+
+// A set compiled anew keeps its seed, so that equal lists make an equal file.
+std::uint64_t seed_for(const std::filesystem::path& target) {
+  const Descriptor file(::open(target.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  FileHeader header;
+  if (file.number() < 0 || ::read(file.number(), &header, sizeof header) != static_cast<ssize_t>(sizeof header) ||
+      header.magic != file_magic || header.checksum != header_checksum(header)) {
+    return random_seed();
+  }
+  return header.seed;
+}
+
+// Beside the target, onto the disk, then renamed: a reader or a power failure finds the old file or the new one.
+std::string replace_file(const std::filesystem::path& target, Octets octets) {
+  std::string beside = target.string() + ".XXXXXX";
+  Descriptor file(::mkostemp(beside.data(), O_CLOEXEC));
+  if (file.number() < 0) return because("cannot write", target, errno);
+  const auto give_up = [&] {
+    std::string sentence = because("cannot write", target, errno);
+    ::unlink(beside.c_str());
+    return sentence;
+  };
+  for (std::size_t at = 0; at < octets.size();) {
+    const ssize_t wrote = ::write(file.number(), octets.data() + at, octets.size() - at);
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) return give_up();
+    at += static_cast<std::size_t>(wrote);
+  }
+  if (::fchmod(file.number(), 0644) != 0 || ::fsync(file.number()) != 0 || !file.close()) return give_up();
+  if (::rename(beside.c_str(), target.c_str()) != 0) return give_up();
+  const std::filesystem::path folder = target.has_parent_path() ? target.parent_path() : ".";
+  const Descriptor directory(::open(folder.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECTORY));
+  if (directory.number() >= 0)
+    ::fsync(directory.number());  // the file is right either way; only its survival is at stake
+  return "";
+}
+
+// nullopt: an unlucky seed, to be tried again under another seed.
+std::optional<Result<CompileReport, std::string>> attempt(std::span<const ListInput> inputs,
+                                                          const std::filesystem::path& target, std::uint64_t seed,
+                                                          std::uint64_t fingerprint) {
+  CompileReport report;
+  report.fingerprint = fingerprint;
+  Reading reading(seed, inputs.size());
+  for (std::size_t at = 0; at < inputs.size(); ++at) {
+    report.lists.push_back(reading.read(inputs[at], ListId{static_cast<std::uint16_t>(at)}));
+  }
+  const std::uint64_t names = reading.finish(report.lists);
+  auto image = make_image(reading.gathering, names, seed, fingerprint, inputs.size(), reading.named, reading.below);
+  if (!image && image.error() == ImageFault::unlucky_seed) return std::nullopt;
+  if (!image) return {fail(std::string("the lists name their names in too many different combinations"))};
+  for (std::size_t at = 0; at < inputs.size(); ++at) report.lists[at].names = image->names_of_list[at];
+  report.names = names;
+  report.file_octets = image->octets.size();
+  if (std::string failure = replace_file(target, image->octets); !failure.empty()) return {fail(std::move(failure))};
+  return {std::move(report)};
+}
+
+}  // namespace
+
+std::uint64_t fingerprint_of(const std::vector<ListInput>& inputs) {
+  std::string described = "version " + std::to_string(file_version);
+  for (const ListInput& input : inputs) {
+    struct stat status{};
+    const bool there = ::stat(input.file.c_str(), &status) == 0;
+    described += "\nlist " + input.file.string() + '\0';
+    described += input.format ? to_string(*input.format) : "any";
+    described += input.subdomains ? " subdomains" : "";
+    if (!there) continue;
+    for (const auto number :
+         {static_cast<std::int64_t>(status.st_size), static_cast<std::int64_t>(status.st_mtim.tv_sec),
+          static_cast<std::int64_t>(status.st_mtim.tv_nsec), static_cast<std::int64_t>(status.st_ino)}) {
+      described += ' ' + std::to_string(number);
+    }
+  }
+  return XXH3_64bits(described.data(), described.size());
+}
+
+Result<CompileReport, std::string> compile(const std::vector<ListInput>& inputs, const std::filesystem::path& target) {
+  // Before the texts are read: one that changes meanwhile makes the set stale, not falsely fresh.
+  const std::uint64_t fingerprint = fingerprint_of(inputs);
+  const std::span<const ListInput> within = std::span(inputs).first(std::min(inputs.size(), lists_max));
+  std::optional<Result<CompileReport, std::string>> result;
+  std::uint64_t seed = seed_for(target);
+  for (int count = 0; count < attempts_max && !result; ++count, seed = random_seed()) {
+    result = attempt(within, target, seed, fingerprint);
+  }
+  check(result.has_value());
+#ifdef __GLIBC__
+  ::malloc_trim(0);  // tens of megabytes were needed for a second, in a process that is to stay small
+#endif
+  if (!*result) return std::move(*result);
+  for (std::size_t at = lists_max; at < inputs.size(); ++at) {
+    ListReport report;
+    report.name = inputs[at].name;
+    report.failure = "more than " + std::to_string(lists_max) + " lists";
+    (*result)->lists.push_back(std::move(report));
+  }
+  return std::move(*result);
+}
+
+}  // namespace doline::blocklist

@@ -1,0 +1,72 @@
+// Gathering: what all lists say, 16 octets an entry, collected while their texts are read and handed on sorted by
+// place.
+//
+// Lives while compile() runs, on its thread. Names are known by 112 bits of a keyed hash: for as many names as a set
+// may hold, two share them all with a probability of 2^-61. What is said twice is merged now and then, so that memory
+// follows the distinct entries, whatever the texts repeat.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "blocklist/file_format.h"
+#include "blocklist/list_set.h"
+
+namespace doline::blocklist {
+
+/// One list's word on one name.
+struct Said {
+  std::uint64_t place;
+  std::uint64_t tag_list_covers;  ///< tag (48 bits), ListId (14), covers below, covers name
+
+  Said() = default;
+  Said(NameKey key, ListId by, bool covers_name, bool covers_below)
+      : place(key.place),
+        tag_list_covers(key.tag << 16 | static_cast<std::uint64_t>(by.value) << 2 |
+                        static_cast<std::uint64_t>(covers_below) << 1 | static_cast<std::uint64_t>(covers_name)) {}
+  [[nodiscard]] std::uint64_t tag() const { return tag_list_covers >> 16; }
+  /// List and covers alone, as one number.
+  [[nodiscard]] std::uint16_t word() const { return static_cast<std::uint16_t>(tag_list_covers); }
+  [[nodiscard]] ListId list() const { return {static_cast<std::uint16_t>(word() >> 2)}; }
+  [[nodiscard]] bool is_of_name(const Said& other) const { return place == other.place && tag() == other.tag(); }
+  auto operator<=>(const Said&) const = default;
+};
+static_assert(sizeof(Said) == 16 && lists_max <= 1U << 14);
+
+class Gathering {
+ public:
+  void add(const Said& said) {
+    Part& part = parts_[said.place >> 56];
+    if (part.used == chunk_entries || part.chunks.empty()) grow(part);
+    part.chunks.back()[part.used++] = said;
+    ++count_;
+  }
+  /// Entries, repetitions included until they are merged.
+  [[nodiscard]] std::uint64_t count() const { return count_; }
+  /// Merges repetitions, lets go of everything that a dropped list said (one flag a list), and returns the distinct
+  /// names.
+  std::uint64_t merge(const std::vector<bool>& dropped);
+  /// For part 0 to part_count - 1, ascending by place: the entries, sorted and merged. Only right after merge();
+  /// borrowed until the next call; frees the part.
+  std::span<const Said> take(std::size_t part);
+  static constexpr std::size_t part_count = 256;
+
+ private:
+  static constexpr std::size_t chunk_entries = 512;
+  struct Part {
+    std::vector<std::unique_ptr<Said[]>> chunks;
+    std::size_t used = 0;  // of the last chunk
+  };
+  void grow(Part& part);
+  void collect_sorted(Part& part);
+
+  std::array<Part, part_count> parts_;
+  std::uint64_t count_ = 0;
+  std::vector<Said> sorted_;
+};
+
+}  // namespace doline::blocklist
