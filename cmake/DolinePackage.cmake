@@ -22,10 +22,13 @@ file(WRITE ${made}/doline.yml "${settings}")
 
 # Debian wants manual pages and changelogs compressed, without a time in them.
 find_program(GZIP gzip REQUIRED)
-add_custom_command(OUTPUT ${made}/doline.1.gz COMMAND ${GZIP} -9nc ${parts}/doline.1 > ${made}/doline.1.gz
-                   DEPENDS ${parts}/doline.1 VERBATIM)
-add_custom_target(manual ALL DEPENDS ${made}/doline.1.gz)
-add_dependencies(doline manual)
+foreach(text doline.1 changelog)
+  add_custom_command(OUTPUT ${made}/${text}.gz COMMAND ${GZIP} -9nc ${parts}/${text} > ${made}/${text}.gz
+                     DEPENDS ${parts}/${text} VERBATIM)
+  list(APPEND texts ${made}/${text}.gz)
+endforeach()
+add_custom_target(texts DEPENDS ${texts})
+add_dependencies(doline texts)
 
 install(TARGETS doline RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES ${made}/doline.yml DESTINATION ${DOLINE_CONFIG_DIR})
@@ -34,17 +37,17 @@ install(FILES ${made}/doline.service DESTINATION lib/systemd/system)
 install(FILES ${made}/doline.1.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES ${parts}/completion.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME doline)
 install(FILES ${parts}/completion.zsh DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions RENAME _doline)
-install(FILES ${parts}/copyright ${CMAKE_SOURCE_DIR}/README.md DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/doline)
+install(FILES ${parts}/copyright ${made}/changelog.gz ${CMAKE_SOURCE_DIR}/README.md DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/doline)
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME doline)
 set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
-set(CPACK_PACKAGE_CONTACT "The Doline authors <doline@localhost>")
+set(CPACK_PACKAGE_CONTACT "The Doline authors <doline@doline.invalid>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "${PROJECT_DESCRIPTION}")
-set(CPACK_PACKAGE_DESCRIPTION "Doline serves the DNS of every device at home, catches queries that devices send to
-hard-coded foreign resolvers, decides per device what shall happen, asks a trusted
-upstream when the decision is to forward, and keeps a log of what every device asked
-and what it was told.")
+set(CPACK_PACKAGE_DESCRIPTION "Doline serves the DNS of every device at home, catches queries that
+devices send to hard-coded foreign resolvers, decides per device what shall
+happen, asks a trusted upstream when the decision is to forward, and keeps a
+log of what every device asked and what it was told.")
 set(CPACK_PACKAGING_INSTALL_PREFIX ${CMAKE_INSTALL_PREFIX})
 set(CPACK_SET_DESTDIR ON)
 set(CPACK_STRIP_FILES ON)
