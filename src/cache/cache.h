@@ -2,7 +2,7 @@
 //
 // Owned by one worker, no locks. Bounded by octets, bookkeeping included; what is asked once does not push out what is asked
 // often (S3-FIFO: a small probation queue before the main one, and a ghost list). Holds upstream's words only: no verdict, no
-// client, so a policy change never flushes it. Keyed by question and the DO and CD bits.
+// client, so a policy change never flushes it. Keyed by question, the DO and CD bits, and the upstream route.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +28,8 @@ struct Key {
   dns::Question question;
   bool dnssec_ok = false;
   bool checking_disabled = false;
+  std::uint16_t route = 0;                      ///< upstream route asked: a split zone never answers for the public one
+  friend bool operator==(const Key&, const Key&) = default;
 };
 
 /// Borrowed from the cache until its next non-const call.

@@ -20,6 +20,7 @@ struct ReplyRoute {
   std::uint32_t interface = 0;                  ///< udp: index of arrival, for link-local sources
   IpAddress local;                              ///< udp: source address of the response (PKTINFO)
   std::uint64_t connection = 0;                 ///< tcp: which connection; one that has ended swallows the response
+  std::uint16_t worker = 0;                     ///< whose socket or connection it is (set by the worker, not by listeners)
 };
 
 /// Everything known about a query before it is parsed. `message` is borrowed for the time of the call.

@@ -13,11 +13,19 @@
 #include "base/ip_address.h"
 #include "blocklist/list_set.h"
 #include "device/roster.h"
+#include "dns/name.h"
 #include "geo/resolver_book.h"
 #include "policy/rule_book.h"
 #include "response/synthesize.h"
+#include "upstream/exchange.h"
 
 namespace doline::resolver {
+
+/// A name that goes elsewhere with all below it (`forward:`).
+struct ForwardZone {
+  dns::Name suffix;                             ///< small letters
+  policy::RouteId route;
+};
 
 struct Snapshot {
   std::uint64_t generation = 0;
@@ -26,6 +34,8 @@ struct Snapshot {
   std::shared_ptr<const policy::RuleBook> rules;
   std::shared_ptr<const geo::ResolverBook> resolvers;
   response::BlockSettings block;
+  std::vector<ForwardZone> forward_zones;       ///< longest suffix first
+  std::shared_ptr<const upstream::Options> upstream;   ///< the same pointer while `upstreams:` is unchanged
   std::vector<IpPrefix> allow_clients;          ///< who may ask; `any` is 0.0.0.0/0 and ::/0
 };
 

@@ -1,0 +1,507 @@
+#include "resolver/resolver.h"
+
+#include <algorithm>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/check.h"
+#include "dns/message.h"
+#include "dns/writer.h"
+#include "policy/decide.h"
+#include "resolver/waiting_room.h"
+#include "response/finish.h"
+#include "response/synthesize.h"
+#include "upstream/accept.h"
+
+namespace doline::resolver {
+
+namespace {
+
+using dns::ExtendedError;
+using dns::RecordType;
+using dns::ResponseCode;
+using querylog::Source;
+using querylog::VerdictKind;
+
+VerdictKind kind_of(const policy::Action& action) {
+  struct Kind {
+    VerdictKind operator()(const policy::Forward&) const { return VerdictKind::forward; }
+    VerdictKind operator()(const policy::Sinkhole&) const { return VerdictKind::block; }
+    VerdictKind operator()(const policy::Rewrite&) const { return VerdictKind::rewrite; }
+    VerdictKind operator()(const policy::NxDomain&) const { return VerdictKind::nxdomain; }
+    VerdictKind operator()(const policy::NoData&) const { return VerdictKind::nodata; }
+    VerdictKind operator()(const policy::Refuse&) const { return VerdictKind::refuse; }
+    VerdictKind operator()(const policy::Drop&) const { return VerdictKind::drop; }
+  };
+  return std::visit(Kind{}, action);
+}
+
+/// Questions that no forwarder answers, whatever the policy: zone transfers (RFC 5936 §4.2), pseudo-types, other classes.
+std::optional<ResponseCode> refusal_of(const dns::Question& question) {
+  switch (question.qtype) {
+    case RecordType::axfr:
+    case RecordType::ixfr:
+      return ResponseCode::refused;
+    case RecordType::opt:
+    case RecordType::tsig:
+      return ResponseCode::formerr;
+    default:
+      break;
+  }
+  const auto type = static_cast<std::uint16_t>(question.qtype);
+  if (type == 0 || (type >= 249 && type < 255)) return ResponseCode::notimp;
+  if (question.qclass != dns::RecordClass::in) return ResponseCode::refused;
+  return std::nullopt;
+}
+
+/// The type of the first answer record of accepted words, by a glance: 0 where there is none. Owners there are a pointer or labels.
+RecordType first_answer_type(dns::Octets words, std::size_t qname_octets) {
+  if (words[6] == 0 && words[7] == 0) return RecordType{0};
+  std::size_t at = dns::header_octets + qname_octets + 4;
+  while (at < words.size() && words[at] != 0 && words[at] < 0xc0) at += words[at] + 1u;
+  at += at < words.size() && words[at] >= 0xc0 ? 2 : 1;
+  if (at + 2 > words.size()) return RecordType{0};
+  return static_cast<RecordType>(words[at] << 8 | words[at + 1]);
+}
+
+ResponseCode code_of(dns::Octets response) { return static_cast<ResponseCode>(response[3] & 0x0f); }
+
+}  // namespace
+
+struct Resolver::Impl {
+  Impl(Options options_in, Doors doors_in, std::shared_ptr<const Snapshot> first)
+      : options(options_in), doors(std::move(doors_in)), cache(options_in.cache, options_in.seed), late(response_octets_max),
+        scratch(response_octets_max) {
+    (void)install(std::move(first));
+    begin_batch(doors.clock.now());
+  }
+
+  // ── the path ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  std::size_t serve(const listener::Arrival& arrival, std::span<std::uint8_t> out) {
+    // 1. receive: done by the listener; from here on every query is counted once as answered, dropped or waiting.
+    ++statistics.received;
+    if (arrival.destination.is_intercepted()) ++statistics.intercepted;
+
+    // 2. parse
+    const auto parsed = dns::QueryView::parse(arrival.message);
+    if (!parsed) return answer_malformed(arrival, parsed.error(), out);
+    const dns::QueryView& query = *parsed;
+    const dns::Question& question = query.question();
+    const response::Fit fit = fit_for(query, arrival);
+
+    // 3. identify
+    const device::Device& device = snapshot->roster->identify(arrival.client.address);
+    if (device.id.value == 0) report_unknown(arrival.client.address);
+    querylog::Record record = begin_record(arrival, question, device);
+
+    if (!may_ask(arrival.client.address))
+      return say_error(arrival, query, record, fit, ResponseCode::refused, ExtendedError::prohibited, "this client may not ask here",
+                       statistics.refused_client, out);
+    if (query.edns() && query.edns()->version != 0)
+      return say_error(arrival, query, record, fit, ResponseCode::badvers, std::nullopt, {}, statistics.rejected, out);
+    if (const auto code = refusal_of(question))
+      return say_error(arrival, query, record, fit, *code, ExtendedError::not_supported, {}, statistics.rejected, out);
+
+    // 4. decide
+    const dns::Name lowered = question.qname.lowered();
+    const policy::Verdict verdict =
+        policy::decide(*snapshot->rules, *snapshot->lists,
+                       {.device = device,
+                        .groups = snapshot->roster->groups_of(device, arrival.client.address),
+                        .client = arrival.client.address,
+                        .question = question,
+                        .lowered_qname = lowered,
+                        .destination = arrival.destination,
+                        .time = local_time});
+    note(record, verdict);
+    std::optional<policy::Rewrite> rewrite_by_name;
+    if (!verdict.forwards()) {
+      const auto* rewrite = std::get_if<policy::Rewrite>(&verdict.action);
+      if (!rewrite || !snapshot->rules->rewrite(*rewrite).cname) return say_verdict(arrival, query, record, fit, verdict, out);
+      rewrite_by_name = *rewrite;
+    }
+
+    // 5. look up
+    const cache::Key key = key_for(query, lowered, verdict, rewrite_by_name);
+    std::optional<cache::Hit> hit = cache.find(key, now.monotonic);
+    const bool failed_lately = (!hit || hit->is_stale) && has_failed_lately(key);
+    if (hit && (!hit->is_stale || failed_lately)) {
+      record.source = hit->is_stale ? Source::stale : Source::cache;
+      response::Touches touches = touches_for(*hit);
+      const std::size_t size = say_words(*snapshot, query, record, fit, rewrite_by_name, hit->words, touches, out);
+      if (hit->wants_prefetch) prefetch(key);
+      return leave_now(arrival, record, size, out);
+    }
+    if (failed_lately)
+      return say_error(arrival, query, record, fit, ResponseCode::servfail, ExtendedError::cached_error,
+                       "the upstream servers did not answer a moment ago", statistics.failed, out);
+
+    // 6. exchange: wait for it, together with whoever asks the same
+    const WaitingRoom::Admission admission = waiting_room.admit(key, arrival.client.address);
+    if (!admission.place)
+      return say_error(arrival, query, record, fit, ResponseCode::servfail, ExtendedError::other, "too many queries are waiting",
+                       statistics.over_limit, out);
+    Waiting& waiting = *admission.place;
+    waiting.query.keep(query);
+    waiting.route = arrival.route;
+    waiting.client = arrival.client;
+    waiting.received = now.monotonic;
+    waiting.fit = fit;
+    waiting.rewrite = rewrite_by_name;
+    waiting.record = record;
+    waiting.snapshot = snapshot;
+    ++statistics.waiting;
+    if (admission.is_new_flight)
+      ask(admission.flight);
+    else
+      ++statistics.joined;
+    return 0;
+  }
+
+  /// Steps 6 to 12 for the queries that waited for this exchange.
+  void land(FlightId flight, const Result<upstream::Reply, upstream::ExchangeFault>& result) {
+    begin_batch(doors.clock.now());
+    const cache::Key key = waiting_room.key(flight);
+    std::optional<cache::Hit> stale;
+    if (result) {
+      cache.insert(key, result->words, result->facts.ttl, result->facts.is_negative, now.monotonic);
+    } else {
+      remember_failure(key);
+      stale = cache.find(key, now.monotonic);
+    }
+    waiting_room.land(flight, [&](Waiting& waiting) {
+      const dns::QueryView query = waiting.query.view();
+      querylog::Record& record = waiting.record;
+      std::size_t size;
+      if (result) {
+        record.source = Source::upstream;
+        record.upstream = result->server;
+        size = say_words(*waiting.snapshot, query, record, waiting.fit, waiting.rewrite, result->words, {}, late);
+      } else if (stale) {
+        record.source = Source::stale;
+        size = say_words(*waiting.snapshot, query, record, waiting.fit, waiting.rewrite, stale->words, touches_for(*stale), late);
+      } else {
+        ++statistics.failed;
+        const auto error = result.error() == upstream::ExchangeFault::server_failed ? ExtendedError::invalid_data
+                           : result.error() == upstream::ExchangeFault::unreachable ? ExtendedError::network_error
+                                                                                    : ExtendedError::no_reachable_authority;
+        size = response::refuse(query, ResponseCode::servfail, error, upstream::to_string(result.error()), waiting.fit, late);
+        record.code = ResponseCode::servfail;
+      }
+      --statistics.waiting;
+      record.latency_us = static_cast<std::uint32_t>(
+          std::chrono::duration_cast<microseconds>(now.monotonic - waiting.received).count());
+      // 11. send
+      const dns::Octets response(late.data(), size);
+      if (size > 0) {
+        ++statistics.answered;
+        doors.send(waiting.route, waiting.client, response);
+      } else {
+        ++statistics.dropped_by_verdict;
+        doors.forget(waiting.route);
+      }
+      // 12. record
+      write(record, response);
+    });
+  }
+
+  // ── the ways an answer comes about ───────────────────────────────────────────────────────────────────────────────────
+
+  /// 7. review, 8. synthesize where the review says so, 9. finish. `words` answer the question, or a rewrite's target.
+  std::size_t say_words(const Snapshot& under, const dns::QueryView& query, querylog::Record& record, const response::Fit& fit,
+                        std::optional<policy::Rewrite> rewrite_by_name, dns::Octets words, const response::Touches& touches,
+                        std::span<std::uint8_t> out) {
+    const bool has_chain = first_answer_type(words, name_octets_of_question(words)) == RecordType::cname;
+    if (has_chain) {
+      if (const auto verdict = review_chain(under, query, record, words)) {
+        note(record, *verdict);
+        record.source = Source::synthesized;
+        ++statistics.synthesized;
+        return synthesize(under, query, record, fit, *verdict, out);
+      }
+    }
+    if ((words[3] & 0x20) != 0) record.dnssec = querylog::Dnssec::upstream_said_secure;
+    if (rewrite_by_name) words = lead_to_target(under, query.question(), *under.rules->rewrite(*rewrite_by_name).cname, words);
+    record.code = code_of(words);
+    ++(record.source == Source::cache ? statistics.from_cache
+       : record.source == Source::stale ? statistics.stale
+                                        : statistics.forwarded);
+    return response::finish(query, words, touches, fit, out);
+  }
+
+  /// May this device have an answer that leads on to these names? The first CNAME target that policy would not forward decides.
+  std::optional<policy::Verdict> review_chain(const Snapshot& under, const dns::QueryView& query, const querylog::Record& record,
+                                              dns::Octets words) {
+    if (record.rule != policy::no_rule || record.verdict == VerdictKind::rewrite) return std::nullopt;  // the operator said forward
+    const auto view = dns::ResponseView::parse(words);
+    check(view.has_value());
+    const device::Device& device = under.roster->identify(record.client);
+    dns::Question question = query.question();
+    for (const dns::RecordView& answer : *view) {
+      if (answer.section != dns::Section::answer || answer.type != RecordType::cname) continue;
+      question.qname = view->rdata_name(answer, 0).lowered();
+      policy::Verdict verdict = policy::decide(*under.rules, *under.lists,
+                                               {.device = device,
+                                                .groups = under.roster->groups_of(device, record.client),
+                                                .client = record.client,
+                                                .question = question,
+                                                .lowered_qname = question.qname,
+                                                .destination = record.destination,
+                                                .time = local_time});
+      if (!verdict.forwards() && !std::holds_alternative<policy::Rewrite>(verdict.action)) return verdict;
+    }
+    return std::nullopt;
+  }
+
+  /// Words that answer `question` by a CNAME to `target` and what `words` say of the target; in the scratch buffer.
+  dns::Octets lead_to_target(const Snapshot& under, const dns::Question& question, const dns::Name& target, dns::Octets words) {
+    const auto view = dns::ResponseView::parse(words);
+    check(view.has_value());
+    dns::MessageWriter writer(scratch);
+    writer.header(0, {}, view->code());
+    check(writer.question(question));
+    check(writer.record(dns::Section::answer, question.qname, RecordType::cname, dns::RecordClass::in, under.block.ttl_seconds, target));
+    for (const dns::RecordView& record : *view)
+      if (record.section != dns::Section::additional && !writer.copy(record.section, *view, record, record.ttl)) break;
+    return {scratch.data(), writer.size()};
+  }
+
+  std::size_t say_verdict(const listener::Arrival& arrival, const dns::QueryView& query, querylog::Record& record,
+                          const response::Fit& fit, const policy::Verdict& verdict, std::span<std::uint8_t> out) {
+    record.source = Source::synthesized;
+    const std::size_t size = synthesize(*snapshot, query, record, fit, verdict, out);
+    if (size > 0) ++statistics.synthesized;
+    return leave_now(arrival, record, size, out);
+  }
+
+  std::size_t synthesize(const Snapshot& under, const dns::QueryView& query, querylog::Record& record, const response::Fit& fit,
+                         const policy::Verdict& verdict, std::span<std::uint8_t> out) {
+    const auto* rewrite = std::get_if<policy::Rewrite>(&verdict.action);
+    const std::size_t size = response::synthesize(query, verdict.action, rewrite ? &under.rules->rewrite(*rewrite) : nullptr,
+                                                  under.block, fit, reason_text(under, verdict), out);
+    record.code = size > 0 ? code_of(out) : ResponseCode::noerror;
+    return size;
+  }
+
+  std::size_t say_error(const listener::Arrival& arrival, const dns::QueryView& query, querylog::Record& record,
+                        const response::Fit& fit, ResponseCode code, std::optional<ExtendedError> error, std::string_view text,
+                        std::uint64_t& counter, std::span<std::uint8_t> out) {
+    ++counter;
+    record.source = Source::synthesized;
+    record.code = code;
+    return leave_now(arrival, record, response::refuse(query, code, error, text, fit, out), out);
+  }
+
+  std::size_t answer_malformed(const listener::Arrival& arrival, dns::MessageFault fault, std::span<std::uint8_t> out) {
+    const std::size_t size = response::reject(arrival.message, fault, out);
+    querylog::Record record = begin_record(arrival, {}, snapshot->roster->identify(arrival.client.address));
+    record.verdict = VerdictKind::rejected;
+    if (size > 0) {
+      ++statistics.rejected;
+      ++statistics.answered;
+      record.source = Source::synthesized;
+      record.code = code_of(out);
+    } else {
+      ++statistics.dropped_malformed;
+      doors.forget(arrival.route);
+    }
+    write(record, out.first(size));
+    return size;
+  }
+
+  /// 11 and 12 for a query that did not wait: the caller (the listener) sends `size` octets of `out`, or none.
+  std::size_t leave_now(const listener::Arrival& arrival, const querylog::Record& record, std::size_t size,
+                        std::span<const std::uint8_t> out) {
+    if (size > 0) {
+      ++statistics.answered;
+    } else {
+      ++statistics.dropped_by_verdict;
+      doors.forget(arrival.route);
+    }
+    write(record, out.first(size));
+    return size;
+  }
+
+  // ── small steps ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  bool may_ask(const IpAddress& client) const {
+    return std::any_of(snapshot->allow_clients.begin(), snapshot->allow_clients.end(),
+                       [&](const IpPrefix& prefix) { return prefix.contains(client); });
+  }
+
+  response::Fit fit_for(const dns::QueryView& query, const listener::Arrival& arrival) const {
+    response::Fit fit;
+    const auto& edns = query.edns();
+    if (arrival.route.carrier == listener::Carrier::tcp)
+      fit.octets_max = response_octets_max;
+    else if (edns)
+      fit.octets_max = std::clamp<std::size_t>(edns->udp_payload_size, 512, response::udp_octets_max);
+    if (!edns) return fit;
+    fit.has_edns = true;
+    fit.dnssec_ok = edns->dnssec_ok;
+    if (edns->cookie) {
+      fit.cookie = options.cookies.make(*edns->cookie, arrival.client.address, now.wall);
+      fit.cookie_octets = dns::full_cookie_octets;
+    }
+    return fit;
+  }
+
+  querylog::Record begin_record(const listener::Arrival& arrival, const dns::Question& question, const device::Device& device) const {
+    querylog::Record record;
+    record.time = arrival.at.wall;
+    record.generation = snapshot->generation;
+    record.device = device.id;
+    record.client = arrival.client.address;
+    record.destination = arrival.destination;
+    record.transport = arrival.route.carrier == listener::Carrier::tcp ? querylog::Transport::tcp : querylog::Transport::udp;
+    record.qname = question.qname;
+    record.qtype = question.qtype;
+    record.log = device.log;
+    return record;
+  }
+
+  static void note(querylog::Record& record, const policy::Verdict& verdict) {
+    record.verdict = kind_of(verdict.action);
+    record.rule = verdict.reason.rule;
+    record.has_listing = !verdict.reason.listing.is_empty();
+    if (record.has_listing) record.list_set = verdict.reason.listing.coverings[0].set;
+    if (verdict.observed) {
+      record.has_observed = true;
+      record.observed_rule = verdict.observed->rule;
+      record.observed = kind_of(verdict.observed->action);
+    }
+  }
+
+  /// Why, for EDE's text: made once per snapshot, so that blocked answers allocate nothing.
+  std::string_view reason_text(const Snapshot& under, const policy::Verdict& verdict) const {
+    if (&under != snapshot.get()) return {};   // began under an older snapshot: the code says enough
+    if (verdict.reason.list && verdict.reason.list->value < list_texts.size()) return list_texts[verdict.reason.list->value];
+    if (verdict.reason.rule.value < rule_texts.size()) return rule_texts[verdict.reason.rule.value];
+    return {};
+  }
+
+  cache::Key key_for(const dns::QueryView& query, const dns::Name& lowered, const policy::Verdict& verdict,
+                     std::optional<policy::Rewrite> rewrite_by_name) const {
+    cache::Key key{query.question(), query.edns() && query.edns()->dnssec_ok, query.checking_disabled(), 0};
+    key.question.qname = rewrite_by_name ? *snapshot->rules->rewrite(*rewrite_by_name).cname : lowered;
+    if (const auto* forward = std::get_if<policy::Forward>(&verdict.action)) key.route = forward->route.value;
+    if (key.route == 0)
+      for (const ForwardZone& zone : snapshot->forward_zones)
+        if (key.question.qname.is_within(zone.suffix)) {
+          key.route = zone.route.value;
+          break;
+        }
+    return key;
+  }
+
+  static std::size_t name_octets_of_question(dns::Octets words) {
+    std::size_t at = dns::header_octets;
+    while (words[at] != 0) at += words[at] + 1u;
+    return at + 1 - dns::header_octets;
+  }
+
+  static response::Touches touches_for(const cache::Hit& hit) {
+    response::Touches touches;
+    touches.age_seconds = hit.age_seconds;
+    if (!hit.is_stale) return touches;
+    touches.ttl_seconds = stale_ttl_seconds;
+    touches.error = code_of(hit.words) == ResponseCode::nxdomain ? ExtendedError::stale_nxdomain_answer : ExtendedError::stale_answer;
+    touches.error_text = "upstream does not answer";
+    return touches;
+  }
+
+  void ask(FlightId flight) {
+    ++statistics.exchanges;
+    const cache::Key& key = waiting_room.key(flight);
+    doors.exchange.ask({key.question, key.dnssec_ok, key.checking_disabled, key.route},
+                       [this, flight](const Result<upstream::Reply, upstream::ExchangeFault>& result) { land(flight, result); });
+  }
+
+  void prefetch(const cache::Key& key) {
+    if (const auto flight = waiting_room.begin_prefetch(key)) {
+      ++statistics.prefetches;
+      ask(*flight);
+    }
+  }
+
+  bool has_failed_lately(const cache::Key& key) {
+    if (failures.empty()) return false;
+    const auto found = failures.find(failure_key(key));
+    if (found == failures.end()) return false;
+    if (now.monotonic < found->second) return true;
+    failures.erase(found);
+    return false;
+  }
+
+  void remember_failure(const cache::Key& key) {
+    if (failures.size() >= failures_max) std::erase_if(failures, [&](const auto& entry) { return entry.second <= now.monotonic; });
+    if (failures.size() >= failures_max) failures.clear();
+    failures[failure_key(key)] = now.monotonic + failure_memory;
+  }
+
+  std::uint64_t failure_key(const cache::Key& key) const { return key.question.hash(options.seed ^ (std::uint64_t{key.route} << 32)); }
+
+  void report_unknown(const IpAddress& client) {
+    if (reported.size() >= 1024) reported.clear();
+    auto [place, is_new] = reported.try_emplace(client, now.monotonic);
+    if (!is_new && now.monotonic - place->second < std::chrono::minutes(1)) return;
+    place->second = now.monotonic;
+    doors.report_unknown_client(client);
+  }
+
+  void write(const querylog::Record& record, dns::Octets response) {
+    if (record.log == device::LogChoice::none)
+      ++statistics.not_recorded;
+    else if (doors.outbox.record(record, response))
+      ++statistics.recorded;
+    else
+      ++statistics.records_lost;
+  }
+
+  std::shared_ptr<const Snapshot> install(std::shared_ptr<const Snapshot> next) {
+    check(next && next->roster && next->lists && next->rules && next->resolvers);
+    std::swap(snapshot, next);
+    list_texts.clear();
+    for (const policy::ListPolicy& list : snapshot->rules->lists()) list_texts.push_back("blocked by list " + list.name);
+    rule_texts.clear();
+    for (const policy::Rule& rule : snapshot->rules->rules())
+      rule_texts.push_back("by rule at line " + std::to_string(rule.line));
+    reported.clear();
+    return next;
+  }
+
+  void begin_batch(Moment moment) {
+    const auto minute = [](WallTime time) { return std::chrono::floor<std::chrono::minutes>(time); };
+    if (minute(moment.wall) != minute(now.wall)) local_time = policy::to_local_time(moment.wall);
+    now = moment;
+  }
+
+  Options options;
+  Doors doors;
+  std::shared_ptr<const Snapshot> snapshot;
+  cache::Cache cache;
+  WaitingRoom waiting_room;
+  Moment now{};
+  policy::LocalTime local_time;
+  std::vector<std::uint8_t> late, scratch;
+  std::vector<std::string> list_texts, rule_texts;
+  std::unordered_map<std::uint64_t, MonotonicTime> failures;
+  std::unordered_map<IpAddress, MonotonicTime> reported;
+  Statistics statistics;
+};
+
+Resolver::Resolver(Options options, Doors doors, std::shared_ptr<const Snapshot> snapshot)
+    : impl_(std::make_unique<Impl>(options, std::move(doors), std::move(snapshot))) {}
+Resolver::~Resolver() = default;
+
+std::shared_ptr<const Snapshot> Resolver::install(std::shared_ptr<const Snapshot> snapshot) {
+  return impl_->install(std::move(snapshot));
+}
+void Resolver::begin_batch(Moment now) { impl_->begin_batch(now); }
+std::size_t Resolver::serve(const listener::Arrival& arrival, std::span<std::uint8_t> out) { return impl_->serve(arrival, out); }
+const Statistics& Resolver::statistics() const { return impl_->statistics; }
+const cache::Statistics& Resolver::cache_statistics() const { return impl_->cache.statistics(); }
+
+}  // namespace doline::resolver
