@@ -1,9 +1,10 @@
 // ListSet: all lists compiled into one read-only mapped file; "which lists name this name?" without allocation.
 //
-// Immutable and shared: a snapshot holds a shared_ptr, workers look up without locks. The file is described octet by octet in
-// blocklist/FORMAT.md; anything wrong with it (version, checksum, length) is a fault and the caller compiles anew. Look-ups
-// are right up to a 64-bit keyed hash of the name (collisions between listed names are resolved when compiling; the chance
-// that an unlisted name is taken for a listed one is below 1e-12 a look-up); `doline explain` reads the text files and is exact.
+// Immutable and shared: a snapshot holds a shared_ptr, workers look up without locks. The file is described octet by
+// octet in blocklist/FORMAT.md; anything wrong with it (version, checksum, length) is a fault and the caller compiles
+// anew. Look-ups are right up to a 64-bit keyed hash of the name (collisions between listed names are resolved when
+// compiling; the chance that an unlisted name is taken for a listed one is below 1e-12 a look-up); `doline explain`
+// reads the text files and is exact.
 #pragma once
 
 #include <array>
@@ -25,18 +26,19 @@ namespace doline::blocklist {
 using ListId = Id<struct ListTag, std::uint16_t>;
 inline constexpr std::size_t lists_max = 4096;
 inline constexpr std::size_t names_max = 64'000'000;
-/// A name has at most 127 suffixes, but more than this many of them with *different* sets of lists is answered by the longest.
+/// A name has at most 127 suffixes, but more than this many of them with *different* sets of lists is answered by the
+/// longest.
 inline constexpr std::size_t coverings_max = 16;
 
 /// What one list says of a look-up: which label depth of the name it lists.
 struct Covering {
-  std::uint32_t set = 0;                        ///< index of an interned set of ListIds
-  std::uint8_t labels = 0;                      ///< labels of the listed name that covers (3 for `ads.example.com`)
+  std::uint32_t set = 0;    ///< index of an interned set of ListIds
+  std::uint8_t labels = 0;  ///< labels of the listed name that covers (3 for `ads.example.com`)
 };
 
 /// The answer to a look-up: small, by value, no heap. Empty for most names.
 struct Listing {
-  std::array<Covering, coverings_max> coverings;   // [0, count), longest listed name first; beyond unset
+  std::array<Covering, coverings_max> coverings;  // [0, count), longest listed name first; beyond unset
   std::uint8_t count = 0;
   [[nodiscard]] bool is_empty() const { return count == 0; }
   [[nodiscard]] std::span<const Covering> all() const { return {coverings.data(), count}; }
@@ -49,8 +51,10 @@ class ListSet {
  public:
   /// The set without lists: every look-up is empty.
   static std::shared_ptr<const ListSet> none();
-  /// Maps the file; `check_all` verifies the checksum over all octets (reads every page), else only over the header and tables.
-  static Result<std::shared_ptr<const ListSet>, ListSetFault> open(const std::filesystem::path& file, bool check_all = false);
+  /// Maps the file; `check_all` verifies the checksum over all octets (reads every page), else only over the header and
+  /// tables.
+  static Result<std::shared_ptr<const ListSet>, ListSetFault> open(const std::filesystem::path& file,
+                                                                   bool check_all = false);
   ~ListSet();
   ListSet(const ListSet&) = delete;
   ListSet& operator=(const ListSet&) = delete;
@@ -68,7 +72,7 @@ class ListSet {
 
  private:
   ListSet();
-  struct Layout;                                // pointers into the mapping
+  struct Layout;  // pointers into the mapping
   std::unique_ptr<Layout> layout_;
 };
 

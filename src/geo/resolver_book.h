@@ -1,6 +1,8 @@
-// ResolverBook: the public resolvers we know by address (blocklists/resolvers.csv): whom a device meant to ask, by name.
+// ResolverBook: the public resolvers we know by address (blocklists/resolvers.csv): whom a device meant to ask, by
+// name.
 //
-// Immutable value in a snapshot; look-ups from any thread. CSV columns: address,operator,country,protocols,hostname,note.
+// Immutable value in a snapshot; look-ups from any thread. CSV columns:
+// address,operator,country,protocols,hostname,note.
 #pragma once
 
 #include <string>
@@ -14,10 +16,10 @@
 namespace doline::geo {
 
 struct PublicResolver {
-  std::string operator_name;                    ///< `114DNS`
-  std::string country;                          ///< ISO 3166 alpha-2 of the operator's seat: `CN`
+  std::string operator_name;  ///< `114DNS`
+  std::string country;        ///< ISO 3166 alpha-2 of the operator's seat: `CN`
   bool plain = false, dot = false, doh = false, doq = false;
-  std::string hostname;                         ///< TLS name or DoH URL host; may be empty
+  std::string hostname;  ///< TLS name or DoH URL host; may be empty
   std::string note;
 };
 
