@@ -13,23 +13,24 @@ namespace doline::listener {
 /// Way of arrival, as far as the answer differs: datagrams have a size limit, streams have not.
 enum class Carrier : std::uint8_t { udp, tcp };
 
-/// How a response goes back: from the very address and port the query was sent to. Small, by value; outlives the arrival.
+/// How a response goes back: from the very address and port the query was sent to. Small, by value; outlives the
+/// arrival.
 struct ReplyRoute {
   Carrier carrier = Carrier::udp;
-  std::uint16_t socket = 0;                     ///< udp: which of this worker's sockets
-  std::uint32_t interface = 0;                  ///< udp: index of arrival, for link-local sources
-  IpAddress local;                              ///< udp: source address of the response (PKTINFO)
-  std::uint64_t connection = 0;                 ///< tcp: which connection; one that has ended swallows the response
-  std::uint16_t worker = 0;                     ///< whose socket or connection it is (set by the worker, not by listeners)
+  std::uint16_t socket = 0;      ///< udp: which of this worker's sockets
+  std::uint32_t interface = 0;   ///< udp: index of arrival, for link-local sources
+  IpAddress local;               ///< udp: source address of the response (PKTINFO)
+  std::uint64_t connection = 0;  ///< tcp: which connection; one that has ended swallows the response
+  std::uint16_t worker = 0;      ///< whose socket or connection it is (set by the worker, not by listeners)
 };
 
 /// Everything known about a query before it is parsed. `message` is borrowed for the time of the call.
 struct Arrival {
   dns::Octets message;
   Endpoint client;
-  device::Destination destination;              ///< `local` with our own address, or the foreign resolver that was meant
+  device::Destination destination;  ///< `local` with our own address, or the foreign resolver that was meant
   ReplyRoute route;
-  Moment at;                                    ///< one reading per batch
+  Moment at;  ///< one reading per batch
 };
 
 }  // namespace doline::listener

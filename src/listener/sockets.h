@@ -2,17 +2,19 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "base/ip_address.h"
 #include "base/result.h"
+#include "listener/port_holder.h"
+#include "listener/steering.h"
 
 namespace doline::listener {
 
-/// `ordinary`: queries meant for us. `transparent`: stray queries that nft's tproxy hands over, bound to 127.0.0.153 or ::1 with
-/// IP(V6)_TRANSPARENT on the same port numbers as intercepted. `redirected`: stray queries after a NAT REDIRECT to a private port.
+/// `ordinary`: queries meant for us. `transparent`: stray queries that nft's tproxy hands over, bound to 127.0.0.153 or
+/// ::1 with IP(V6)_TRANSPARENT on the same port numbers as intercepted. `redirected`: stray queries after a NAT
+/// REDIRECT to a private port.
 enum class SocketKind : std::uint8_t { ordinary, transparent, redirected };
 
 /// An open file descriptor; closes it. Movable.
@@ -30,7 +32,7 @@ class Socket {
   int descriptor_ = -1;
 };
 
-struct SocketPair {                             ///< UDP and TCP of one address, one worker
+struct SocketPair {  ///< UDP and TCP of one address, one worker
   Endpoint address;
   SocketKind kind = SocketKind::ordinary;
   Socket udp, tcp;
@@ -39,24 +41,18 @@ struct SocketPair {                             ///< UDP and TCP of one address,
 struct SocketFault {
   Endpoint address;
   SocketKind kind = SocketKind::ordinary;
-  int error = 0;                                ///< errno
-  std::string what;                             ///< a sentence with the cure: which process holds the port, which privilege is missing
+  int error = 0;     ///< errno
+  std::string what;  ///< a sentence with the cure: which process holds the port, which privilege is missing
 };
 
 struct Opened {
-  std::vector<std::vector<SocketPair>> of_worker;   ///< [worker][address]; same order for all workers
-  std::vector<SocketFault> faults;                  ///< addresses that could not be opened, for any worker
+  std::vector<std::vector<SocketPair>> of_worker;  ///< [worker][address]; same order for all workers
+  std::vector<SocketFault> faults;                 ///< addresses that could not be opened, for any worker
 };
 
-/// SO_REUSEPORT, non-blocking, close-on-exec, PKTINFO and (transparent) RECVORIGDSTADDR on; UDP sockets of one address are
-/// steered by steer_by_question() so that equal questions reach one worker.
+/// SO_REUSEPORT, non-blocking, close-on-exec, PKTINFO and (transparent) RECVORIGDSTADDR on; UDP sockets of one address
+/// are steered by steer_by_question() so that equal questions reach one worker. Port 0 takes any port that is free for
+/// both UDP and TCP. A port that another process listens on is a fault, even where the kernel would let us share it.
 [[nodiscard]] Opened open_sockets(const std::vector<Endpoint>& addresses, SocketKind kind, int workers);
-
-/// Which worker owns a question: the hash that the kernel's classic BPF program (SO_ATTACH_REUSEPORT_CBPF) computes over the first
-/// octets of QNAME, without case. `message`: a whole DNS message. For arrivals that the kernel does not steer (TCP).
-[[nodiscard]] int owner_of(std::span<const std::uint8_t> message, int workers);
-
-/// `process 412 (dnsmasq)` that holds UDP or TCP `port`, from /proc; empty where it cannot be told.
-[[nodiscard]] std::string holder_of_port(std::uint16_t port);
 
 }  // namespace doline::listener

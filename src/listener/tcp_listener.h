@@ -1,8 +1,9 @@
 // TcpListener: DNS over TCP for one worker (RFC 7766): pipelined queries, responses in whatever order they are ready.
 //
-// One coroutine reads and one writes per connection, on the worker's loop. Limits: connections in all and per client (the one
-// idle longest goes first), time to the first octets, idle time, queries in flight per connection (then reading pauses), and a
-// bounded queue of responses for a client that does not read.
+// One coroutine reads and one writes per connection, on the worker's loop. Limits: connections in all and per client
+// (the one idle longest goes first), time to the first query, idle time, queries in flight per connection (then reading
+// pauses), and a bounded queue of responses for a client that does not read. Only whole queries and responses count as
+// activity: a client that sends an octet now and then is idle.
 #pragma once
 
 #include <cstdint>
@@ -18,21 +19,42 @@
 
 namespace doline::listener {
 
+/// The longest query that is read; a longer one ends its connection. Bounds what a connection that never completes a
+/// query can hold.
+inline constexpr std::size_t stream_query_octets_max = 16'384;
+/// Responses waiting for a client that does not read: from the first figure on its queries are not read, at the second
+/// it is left.
+inline constexpr std::size_t unsent_octets_pause = 65'536;
+inline constexpr std::size_t unsent_octets_max = 1'048'576;
+/// How long no connection is accepted after the system has run out of descriptors or memory.
+inline constexpr milliseconds accept_pause{100};
+
 struct TcpLimits {
-  int connections_max = 1'000;                  ///< per worker
+  int connections_max = 1'000;  ///< per worker
   int connections_per_client_max = 32;
-  int queries_in_flight_max = 64;               ///< per connection
-  milliseconds first_octets{2'000};
-  milliseconds idle{10'000};
+  int queries_in_flight_max = 64;    ///< per connection: unanswered, or answered and not yet taken by the client
+  milliseconds first_octets{2'000};  ///< from accept to the first whole query
+  milliseconds idle{10'000};         ///< without a query, with none in flight; or with responses that are not taken
 };
 
+/// accepted = ended + open. Of the received queries, those that `serve` or send() answered = sent + client_gone +
+/// waiting to be sent.
 struct TcpStatistics {
-  std::uint64_t accepted = 0, refused = 0, evicted = 0, received = 0, sent = 0, client_gone = 0, open = 0;
+  std::uint64_t accepted = 0;
+  std::uint64_t refused = 0;      ///< could not be accepted: no descriptor, no memory
+  std::uint64_t evicted = 0;      ///< ended to make room for another connection
+  std::uint64_t timed_out = 0;    ///< ended by a deadline
+  std::uint64_t ended = 0;        ///< for whatever reason
+  std::uint64_t received = 0;     ///< queries
+  std::uint64_t sent = 0;         ///< responses
+  std::uint64_t client_gone = 0;  ///< responses whose connection had ended
+  std::uint64_t open = 0;         ///< connections now
 };
 
 class TcpListener {
  public:
-  TcpListener(asio::io_context& loop, std::vector<SocketPair>& pairs, const Clock& clock, TcpLimits limits, Serve serve);
+  TcpListener(asio::io_context& loop, std::vector<SocketPair>& pairs, const Clock& clock, TcpLimits limits,
+              Serve serve);
   ~TcpListener();
   void start();
   void stop();
@@ -44,7 +66,7 @@ class TcpListener {
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;  // the coroutines hold it too
 };
 
 }  // namespace doline::listener

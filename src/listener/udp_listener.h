@@ -1,7 +1,8 @@
-// UdpListener: one worker's UDP sockets. Batches in by recvmmsg, one call of `serve` per datagram, batches out by sendmmsg.
+// UdpListener: one worker's UDP sockets. Batches in by recvmmsg, one call of `serve` per datagram, batches out by
+// sendmmsg.
 //
-// Lives on the worker's loop. Asio only says when a socket is readable; packets are moved here. At most batches_per_wake
-// batches of datagrams_per_batch are taken from a socket before other work gets its turn.
+// Lives on the worker's loop. Asio only says when a socket is readable; packets are moved here. At most
+// batches_per_wake batches of datagrams_per_batch are taken from a socket before other work gets its turn.
 #pragma once
 
 #include <cstdint>
@@ -22,21 +23,32 @@ namespace doline::listener {
 
 inline constexpr int datagrams_per_batch = 64;
 inline constexpr int batches_per_wake = 4;
-inline constexpr std::size_t datagram_octets_max = 4'096;   ///< a larger query is truncated by the kernel and dropped, counted
+inline constexpr std::size_t datagram_octets_max =
+    4'096;  ///< a larger query is truncated by the kernel and dropped, counted
 
-/// Serves one query: writes the response to `out` and returns its octets, or 0: nothing to send now (dropped, or it waits and
-/// comes later by send()). Called on the loop.
+/// The original destination of a query on a `redirected` UDP socket is known to conntrack only: such an arrival comes
+/// with source conntrack and the unspecified endpoint, port 0, for whoever serves it to fill in.
+///
+/// Serves one query: writes the response to `out` and returns its octets, or 0: nothing to send now (dropped, or it
+/// waits and comes later by send()). Called on the loop.
 using Serve = std::function<std::size_t(const Arrival& arrival, std::span<std::uint8_t> out)>;
 
+/// received = served + oversized + not_allowed; responses given, at once or by send() = sent + send_failed.
 struct UdpStatistics {
-  std::uint64_t received = 0, sent = 0, send_failed = 0, oversized = 0, not_allowed = 0;
+  std::uint64_t received = 0;
+  std::uint64_t served = 0;       ///< given to `serve`
+  std::uint64_t oversized = 0;    ///< longer than datagram_octets_max: dropped
+  std::uint64_t not_allowed = 0;  ///< from port 0, or from or to a broadcast or multicast address: dropped
+  std::uint64_t sent = 0;
+  std::uint64_t send_failed = 0;  ///< the kernel had no room, no route, or a firewall said no
 };
 
 class UdpListener {
  public:
-  /// Takes the UDP descriptors out of `pairs`. `begin_batch`: called once per batch before its datagrams, with the batch's time.
-  UdpListener(asio::io_context& loop, std::vector<SocketPair>& pairs, const Clock& clock, std::function<void(Moment)> begin_batch,
-              Serve serve);
+  /// Takes the UDP descriptors out of `pairs`. `begin_batch`: called once per batch before its datagrams, with the
+  /// batch's time.
+  UdpListener(asio::io_context& loop, std::vector<SocketPair>& pairs, const Clock& clock,
+              std::function<void(Moment)> begin_batch, Serve serve);
   ~UdpListener();
   void start();
   void stop();
@@ -46,7 +58,7 @@ class UdpListener {
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;  // handlers that wait on the loop hold it weakly
 };
 
 }  // namespace doline::listener

@@ -1,0 +1,320 @@
+#include "listener/udp_listener.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <asio/io_context.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/check.h"
+
+namespace doline::listener {
+
+namespace {
+
+// Names of the kernel's interface that <netinet/in.h> of older C libraries lacks.
+#ifndef IPV6_ORIGDSTADDR
+constexpr int IPV6_ORIGDSTADDR = 74;
+#endif
+
+constexpr std::size_t control_octets_in = 256;
+constexpr std::size_t control_octets_out = CMSG_SPACE(sizeof(in6_pktinfo));
+
+/// What the kernel tells about a datagram beside its octets.
+struct Envelope {
+  IpAddress destination;        ///< of the IP header, and so the source of the reply
+  bool is_broadcast = false;    ///< sent to a broadcast address of ours
+  std::uint32_t interface = 0;  ///< index of arrival
+  Endpoint original;            ///< transparent sockets: whom the device meant
+};
+
+template <class Option>
+Option option_of(const cmsghdr* control) {
+  Option option;
+  std::memcpy(&option, CMSG_DATA(control), sizeof option);
+  return option;
+}
+
+template <class Octets>
+IpAddress address_of(const Octets& octets) {
+  return IpAddress::from_octets({reinterpret_cast<const std::uint8_t*>(&octets), sizeof octets});
+}
+
+Envelope read_envelope(msghdr& message) {
+  Envelope envelope;
+  for (cmsghdr* control = CMSG_FIRSTHDR(&message); control != nullptr; control = CMSG_NXTHDR(&message, control)) {
+    if (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_PKTINFO) {
+      const auto info = option_of<in_pktinfo>(control);
+      envelope.destination = address_of(info.ipi_addr);
+      // The kernel proposes another source for the reply where the destination cannot be one.
+      const IpAddress proposed = address_of(info.ipi_spec_dst);
+      envelope.is_broadcast = !proposed.is_unspecified() && proposed != envelope.destination;
+      envelope.interface = static_cast<std::uint32_t>(info.ipi_ifindex);
+    } else if (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_PKTINFO) {
+      const auto info = option_of<in6_pktinfo>(control);
+      envelope.destination = address_of(info.ipi6_addr);
+      envelope.interface = info.ipi6_ifindex;
+    } else if (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_ORIGDSTADDR) {
+      const auto original = option_of<sockaddr_in>(control);
+      envelope.original = {address_of(original.sin_addr), ntohs(original.sin_port)};
+    } else if (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_ORIGDSTADDR) {
+      const auto original = option_of<sockaddr_in6>(control);
+      envelope.original = {address_of(original.sin6_addr), ntohs(original.sin6_port)};
+    }
+  }
+  return envelope;
+}
+
+/// Lets the response leave from `local`; by the interface it came from where an address means nothing without.
+void write_source(msghdr& message, std::uint8_t* room, const IpAddress& local, std::uint32_t interface,
+                  bool by_interface) {
+  message.msg_control = room;
+  const auto fill = [&message](int level, int type, const auto& info) {
+    message.msg_controllen = CMSG_SPACE(sizeof info);
+    cmsghdr* control = CMSG_FIRSTHDR(&message);
+    control->cmsg_level = level;
+    control->cmsg_type = type;
+    control->cmsg_len = CMSG_LEN(sizeof info);
+    std::memcpy(CMSG_DATA(control), &info, sizeof info);
+  };
+  if (local.is_v4()) {
+    in_pktinfo info{};
+    std::memcpy(&info.ipi_spec_dst, local.octets().data(), sizeof info.ipi_spec_dst);
+    info.ipi_ifindex = by_interface ? static_cast<int>(interface) : 0;
+    fill(IPPROTO_IP, IP_PKTINFO, info);
+  } else {
+    in6_pktinfo info{};
+    std::memcpy(&info.ipi6_addr, local.octets().data(), sizeof info.ipi6_addr);
+    info.ipi6_ifindex = by_interface ? interface : 0;
+    fill(IPPROTO_IPV6, IPV6_PKTINFO, info);
+  }
+}
+
+bool needs_interface(const IpAddress& client, const IpAddress& local) {
+  return client.is_link_local() || local.is_link_local();
+}
+
+/// Nobody can be answered there, or everybody would be (RFC 1122 §3.2.1.3; port 0: RFC 6335 §6).
+bool may_ask(const Endpoint& client, const Envelope& envelope) {
+  return client.port != 0 && !client.address.is_multicast() && !client.address.is_unspecified() &&
+         client.address != IpAddress::v4(255, 255, 255, 255) && !envelope.destination.is_multicast() &&
+         !envelope.is_broadcast;
+}
+
+}  // namespace
+
+struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
+  struct Door {
+    asio::posix::stream_descriptor descriptor;
+    SocketKind kind;
+    std::uint16_t port;
+  };
+
+  /// The room for one batch. Slot i of the outgoing half borrows the address of the datagram it answers.
+  struct Batch {
+    std::array<mmsghdr, datagrams_per_batch> in{}, out{};
+    std::array<iovec, datagrams_per_batch> in_octets{}, out_octets{};
+    std::array<sockaddr_in6, datagrams_per_batch> clients{};
+    alignas(cmsghdr) std::array<std::array<std::uint8_t, control_octets_in>, datagrams_per_batch> in_control{};
+    alignas(cmsghdr) std::array<std::array<std::uint8_t, control_octets_out>, datagrams_per_batch> out_control{};
+    std::array<std::array<std::uint8_t, datagram_octets_max>, datagrams_per_batch> queries{}, responses{};
+    std::size_t out_count = 0;
+  };
+
+  Impl(const Clock& clock_in, std::function<void(Moment)> begin_batch_in, Serve serve_in)
+      : clock(clock_in), begin_batch(std::move(begin_batch_in)), serve(std::move(serve_in)) {}
+
+  void wait(std::size_t index) {
+    doors[index].descriptor.async_wait(asio::posix::descriptor_base::wait_read,
+                                       [weak = weak_from_this(), index](const std::error_code& error) {
+                                         const std::shared_ptr<Impl> impl = weak.lock();
+                                         if (!impl || impl->is_stopped || error) return;
+                                         impl->drain(index);
+                                       });
+  }
+
+  void drain(std::size_t index) {
+    for (int round = 0; round < batches_per_wake && !is_stopped; ++round)
+      if (!serve_batch(index)) break;
+    if (!is_stopped) wait(index);
+  }
+
+  /// False when the socket has no more for now.
+  bool serve_batch(std::size_t index) {
+    for (std::size_t slot = 0; slot < last_count; ++slot) prepare(slot);
+    const int descriptor = doors[index].descriptor.native_handle();
+    const int count = recvmmsg(descriptor, batch->in.data(), datagrams_per_batch, MSG_DONTWAIT, nullptr);
+    // An error belongs to no datagram (an interrupted call, an ICMP error for a response): the next wake goes on.
+    last_count = count > 0 ? static_cast<std::size_t>(count) : 0;
+    if (last_count == 0) return false;
+
+    const Moment now = clock.now();
+    begin_batch(now);
+    batch->out_count = 0;
+    for (std::size_t slot = 0; slot < last_count && !is_stopped; ++slot) serve_datagram(index, slot, now);
+    send_batch(index);
+    return count == datagrams_per_batch;
+  }
+
+  void serve_datagram(std::size_t index, std::size_t slot, Moment now) {
+    ++statistics.received;
+    msghdr& message = batch->in[slot].msg_hdr;
+    if ((message.msg_flags & MSG_TRUNC) != 0) {
+      ++statistics.oversized;
+      return;
+    }
+    const Envelope envelope = read_envelope(message);
+    const Endpoint client = to_endpoint(static_cast<const sockaddr*>(message.msg_name));
+    if (!may_ask(client, envelope)) {
+      ++statistics.not_allowed;
+      return;
+    }
+    const Arrival arrival{.message = {batch->queries[slot].data(), batch->in[slot].msg_len},
+                          .client = client,
+                          .destination = destination_of(doors[index], envelope),
+                          .route = {.carrier = Carrier::udp,
+                                    .socket = static_cast<std::uint16_t>(index),
+                                    .interface = envelope.interface,
+                                    .local = envelope.destination},
+                          .at = now};
+    ++statistics.served;
+    auto& response = batch->responses[batch->out_count];
+    const std::size_t size = serve(arrival, response);
+    if (size == 0) return;
+    check(size <= response.size());
+
+    const std::size_t out = batch->out_count++;
+    batch->out_octets[out].iov_len = size;
+    msghdr& reply = batch->out[out].msg_hdr;
+    reply.msg_name = message.msg_name;
+    reply.msg_namelen = message.msg_namelen;
+    write_source(reply, batch->out_control[out].data(), envelope.destination, envelope.interface,
+                 needs_interface(client.address, envelope.destination));
+  }
+
+  static device::Destination destination_of(const Door& door, const Envelope& envelope) {
+    const device::Destination ours{{envelope.destination, door.port}, device::DestinationSource::local};
+    switch (door.kind) {
+      case SocketKind::ordinary:
+        return ours;
+      case SocketKind::transparent:
+        // What this machine asks of itself (::1, 127.0.0.153) reaches this socket too.
+        if (envelope.original.port == 0 || envelope.original.address.is_loopback()) return ours;
+        return {envelope.original, device::DestinationSource::tproxy};
+      case SocketKind::redirected:
+        return {{}, device::DestinationSource::conntrack};
+    }
+    return ours;
+  }
+
+  void send_batch(std::size_t index) {
+    std::size_t done = 0;
+    while (done < batch->out_count) {
+      const int sent = sendmmsg(doors[index].descriptor.native_handle(), batch->out.data() + done,
+                                static_cast<unsigned>(batch->out_count - done), MSG_DONTWAIT);
+      if (sent > 0) {
+        statistics.sent += static_cast<std::size_t>(sent);
+        done += static_cast<std::size_t>(sent);
+        continue;
+      }
+      if (errno == EINTR) continue;
+      // The socket's buffer is full: waiting would hold up all other clients, and this one will ask again.
+      const bool is_full = errno == EAGAIN || errno == ENOBUFS;
+      const std::size_t failed = is_full ? batch->out_count - done : 1;
+      statistics.send_failed += failed;
+      done += failed;
+    }
+  }
+
+  bool send(const ReplyRoute& route, const Endpoint& client, std::span<const std::uint8_t> response) {
+    check(route.carrier == Carrier::udp && route.socket < doors.size());
+    const bool by_interface = needs_interface(client.address, route.local);
+    SocketAddress to = to_socket_address(client, route.interface);
+    iovec octets{const_cast<std::uint8_t*>(response.data()), response.size()};
+    alignas(cmsghdr) std::array<std::uint8_t, control_octets_out> control{};
+    msghdr message{};
+    message.msg_name = to.get();
+    message.msg_namelen = to.length;
+    message.msg_iov = &octets;
+    message.msg_iovlen = 1;
+    write_source(message, control.data(), route.local, route.interface, by_interface);
+    ssize_t sent;
+    do sent = sendmsg(doors[route.socket].descriptor.native_handle(), &message, MSG_DONTWAIT);
+    while (sent < 0 && errno == EINTR);
+    ++(sent < 0 ? statistics.send_failed : statistics.sent);
+    return sent >= 0;
+  }
+
+  /// What the last recvmmsg() has overwritten.
+  void prepare(std::size_t slot) {
+    msghdr& in = batch->in[slot].msg_hdr;
+    in.msg_namelen = sizeof(sockaddr_in6);
+    in.msg_controllen = control_octets_in;
+    in.msg_flags = 0;
+  }
+
+  void prepare_all() {
+    for (std::size_t slot = 0; slot < datagrams_per_batch; ++slot) {
+      batch->in_octets[slot] = {batch->queries[slot].data(), datagram_octets_max};
+      batch->out_octets[slot] = {batch->responses[slot].data(), 0};
+      msghdr& in = batch->in[slot].msg_hdr;
+      in.msg_name = &batch->clients[slot];
+      in.msg_iov = &batch->in_octets[slot];
+      in.msg_iovlen = 1;
+      in.msg_control = batch->in_control[slot].data();
+      msghdr& out = batch->out[slot].msg_hdr;
+      out.msg_iov = &batch->out_octets[slot];
+      out.msg_iovlen = 1;
+      prepare(slot);
+    }
+  }
+
+  void stop() {
+    is_stopped = true;
+    std::error_code ignored;
+    for (Door& door : doors) door.descriptor.close(ignored);
+  }
+
+  const Clock& clock;
+  std::function<void(Moment)> begin_batch;
+  Serve serve;
+  std::vector<Door> doors;
+  std::unique_ptr<Batch> batch = std::make_unique<Batch>();
+  std::size_t last_count = 0;
+  bool is_stopped = false;
+  UdpStatistics statistics;
+};
+
+UdpListener::UdpListener(asio::io_context& loop, std::vector<SocketPair>& pairs, const Clock& clock,
+                         std::function<void(Moment)> begin_batch, Serve serve)
+    : impl_(std::make_shared<Impl>(clock, std::move(begin_batch), std::move(serve))) {
+  impl_->prepare_all();
+  for (SocketPair& pair : pairs)
+    impl_->doors.push_back({asio::posix::stream_descriptor(loop, pair.udp.release()), pair.kind, pair.address.port});
+}
+
+UdpListener::~UdpListener() {
+  stop();
+}
+
+void UdpListener::start() {
+  for (std::size_t index = 0; index < impl_->doors.size(); ++index) impl_->wait(index);
+}
+
+void UdpListener::stop() {
+  impl_->stop();
+}
+
+bool UdpListener::send(const ReplyRoute& route, const Endpoint& client, std::span<const std::uint8_t> response) {
+  return impl_->send(route, client, response);
+}
+
+const UdpStatistics& UdpListener::statistics() const {
+  return impl_->statistics;
+}
+
+}  // namespace doline::listener
