@@ -71,8 +71,10 @@ else()
 endif()
 
 # Asio ships neither .pc nor CMake files. ASIO_HAS_CO_AWAIT: clang is not recognised by 1.22 as knowing coroutines.
+# ASIO_HAS_STD_ALIGNED_ALLOC: else it depends on which header a file includes first, and one file frees what another allocates.
 add_library(doline_asio STATIC ${CMAKE_SOURCE_DIR}/cmake/asio.cpp)
 target_include_directories(doline_asio SYSTEM PUBLIC ${ASIO_INCLUDE})
-target_compile_definitions(doline_asio PUBLIC ASIO_STANDALONE ASIO_NO_DEPRECATED ASIO_SEPARATE_COMPILATION ASIO_HAS_CO_AWAIT=1)
+target_compile_definitions(doline_asio PUBLIC ASIO_STANDALONE ASIO_NO_DEPRECATED ASIO_SEPARATE_COMPILATION ASIO_HAS_CO_AWAIT=1
+                           ASIO_HAS_STD_ALIGNED_ALLOC=1)
 target_link_libraries(doline_asio PUBLIC Threads::Threads)
 doline_library(asio doline_asio)
