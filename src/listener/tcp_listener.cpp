@@ -7,6 +7,7 @@
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
 #include <asio/steady_timer.hpp>
+#include <cerrno>
 #include <list>
 #include <optional>
 #include <unordered_map>
@@ -82,9 +83,10 @@ device::Destination destination_of(int descriptor, SocketKind kind, const Endpoi
   return ours;
 }
 
+/// By number: Asio's category does not map all of these to conditions.
 bool is_shortage(const std::error_code& error) {
-  return error == std::errc::too_many_files_open || error == std::errc::too_many_files_open_in_system ||
-         error == std::errc::no_buffer_space || error == std::errc::not_enough_memory;
+  const int number = error.value();
+  return number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM;
 }
 
 }  // namespace
@@ -114,7 +116,7 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
         continue;
       }
       ++self->statistics.refused;
-      if (error == std::errc::connection_aborted) continue;
+      if (error.value() == ECONNABORTED) continue;
       // Any other error may come back at once and keep the loop from everything else: EMFILE does.
       if (is_shortage(error)) self->evict(self->idlest());
       door.pause.expires_after(accept_pause);

@@ -156,6 +156,7 @@ class TcpClient {
   }
   [[nodiscard]] const std::vector<Octets>& messages() const { return messages_; }
   [[nodiscard]] bool has_ended() const { return has_ended_; }
+  [[nodiscard]] int descriptor() const { return socket_.get(); }
 
  private:
   Socket socket_;
@@ -208,8 +209,10 @@ inline bool run(const std::vector<std::string>& words) {
 inline std::optional<std::string> in_own_network(const std::function<std::string()>& claim) {
   const std::string said = in_process([&claim]() -> std::string {
     if (unshare(CLONE_NEWNET) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) return "no network";
-    if (!run({"ip", "link", "set", "lo", "up"}) || !run({"ip", "link", "add", "out0", "type", "dummy"}) ||
-        !run({"ip", "link", "set", "out0", "up"}) || !run({"ip", "address", "add", "192.0.2.1/24", "dev", "out0"}) ||
+    if (!run({"ip", "link", "set", "lo", "up"}) ||
+        !run({"ip", "link", "add", "out0", "type", "veth", "peer", "name", "out1"}) ||
+        !run({"ip", "link", "set", "out0", "up"}) || !run({"ip", "link", "set", "out1", "up"}) ||
+        !run({"ip", "address", "add", "192.0.2.1/24", "dev", "out0"}) ||
         !run({"ip", "address", "add", "2001:db8::1/64", "dev", "out0", "nodad"}) ||
         !run({"ip", "route", "add", "default", "dev", "out0"}) ||
         !run({"ip", "-6", "route", "add", "default", "dev", "out0"}))
@@ -221,6 +224,36 @@ inline std::optional<std::string> in_own_network(const std::function<std::string
     return std::nullopt;
   }
   return said;
+}
+
+/// In a network of one's own: what this machine asks foreign addresses on port 5353 is led to loopback, where tproxy
+/// hands it to sockets on 127.0.0.153 and ::1, as a gateway does with a device's queries. False where nft or the kernel
+/// cannot.
+inline bool intercept_by_tproxy() {
+  const std::string rules = R"(table inet intercept {
+    chain out {
+      type route hook output priority mangle;
+      ip daddr != 127.0.0.0/8 meta l4proto { tcp, udp } th dport 5353 meta mark set 1
+      ip6 daddr != ::1 meta l4proto { tcp, udp } th dport 5353 meta mark set 1
+    }
+    chain in {
+      type filter hook prerouting priority mangle;
+      meta mark 1 meta nfproto ipv4 meta l4proto { tcp, udp } tproxy ip to 127.0.0.153 accept
+      meta mark 1 meta nfproto ipv6 meta l4proto { tcp, udp } tproxy ip6 to [::1] accept
+    }
+  })";
+  return run({"nft", rules}) && run({"ip", "rule", "add", "fwmark", "1", "lookup", "100"}) &&
+         run({"ip", "route", "add", "local", "default", "dev", "lo", "table", "100"}) &&
+         run({"ip", "-6", "rule", "add", "fwmark", "1", "lookup", "100"}) &&
+         run({"ip", "-6", "route", "add", "local", "default", "dev", "lo", "table", "100"});
+}
+
+/// The same by NAT: it comes to port 5399 of loopback, and only conntrack knows where it went.
+inline bool intercept_by_nat() {
+  return run(
+      {"nft",
+       "table inet intercept { chain out { type nat hook output priority -100; tcp dport 5353 redirect to :5399; "
+       "}; }"});
 }
 
 }  // namespace doline::listener::test
