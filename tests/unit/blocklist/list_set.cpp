@@ -1,0 +1,200 @@
+#include "blocklist/list_set.h"
+
+#include <doctest/doctest.h>
+
+#include <cstring>
+#include <set>
+
+#include "blocklist/compile.h"
+#include "blocklist/file_format.h"
+#include "blocklist/image.h"
+#include "temporary_folder.h"
+
+using namespace doline;
+using namespace doline::blocklist;
+
+namespace {
+
+std::shared_ptr<const ListSet> compiled(const TemporaryFolder& folder, const std::vector<ListInput>& inputs) {
+  REQUIRE(compile(inputs, folder / "set").has_value());
+  auto set = ListSet::open(folder / "set", true);
+  REQUIRE(set.has_value());
+  return *set;
+}
+
+// `3:0,2 2:1`: labels of the listed name, then the lists, for each covering.
+std::string answer(const ListSet& set, std::string_view name) {
+  const auto parsed = dns::Name::parse(name);
+  REQUIRE(parsed.has_value());
+  std::string text;
+  for (const Covering& covering : set.look_up(parsed->lowered()).all()) {
+    if (!text.empty()) text += " ";
+    text += std::to_string(covering.labels);
+    char separator = ':';
+    for (const ListId list : set.lists_of(covering.set)) {
+      text += separator + std::to_string(list.value);
+      separator = ',';
+    }
+  }
+  return text;
+}
+
+ListSetFault fault_of(const TemporaryFolder& folder, const std::string& octets, bool check_all = true) {
+  const auto set = ListSet::open(folder.write("damaged", octets), check_all);
+  REQUIRE_FALSE(set.has_value());
+  return set.error();
+}
+
+}  // namespace
+
+TEST_CASE("a look-up names the lists of the name and of every ancestor that covers it, longest first") {
+  const TemporaryFolder folder;
+  const auto set =
+      compiled(folder, {
+                           {"exact", folder.write("0", "ads.example\ndeep.ads.example\n"), {}, false},
+                           {"below", folder.write("1", "ads.example\n"), {}, true},
+                           {"wild", folder.write("2", "*.ads.example\n*.example\n"), {}, false},
+                           {"hosts", folder.write("3", "0.0.0.0 ads.example deep.ads.example\n"), {}, false},
+                       });
+  CHECK(answer(*set, "ads.example") == "2:0,1,3 1:2");
+  CHECK(answer(*set, "ADS.Example") == "2:0,1,3 1:2");
+  CHECK(answer(*set, "deep.ads.example") == "3:0,3 2:1,2 1:2");
+  CHECK(answer(*set, "x.ads.example") == "2:1,2 1:2");
+  CHECK(answer(*set, "y.x.ads.example") == "2:1,2 1:2");
+  CHECK(answer(*set, "other.example") == "1:2");
+  CHECK(answer(*set, "example") == "");
+  CHECK(answer(*set, "ads.example.org") == "");
+  CHECK(answer(*set, "xads.test") == "");
+  CHECK(answer(*set, ".") == "");
+  CHECK(set->name_count() == 3);
+}
+
+TEST_CASE("ancestors with the same lists answer once, with the longest") {
+  const TemporaryFolder folder;
+  const auto set = compiled(folder, {{"below", folder.write("0", "example\na.example\nb.a.example\n"), {}, true}});
+  CHECK(answer(*set, "c.b.a.example") == "3:0");
+}
+
+TEST_CASE("more coverings than an answer holds are cut to the longest") {
+  const TemporaryFolder folder;
+  std::vector<ListInput> inputs;
+  std::string name = "x";
+  for (std::size_t list = 0; list < coverings_max + 5; ++list) {
+    inputs.push_back({"list", folder.write(std::to_string(list), name + "\n"), ListFormat::domains, true});
+    name.insert(0, "x.");
+  }
+  const auto set = compiled(folder, inputs);
+  const Listing listing = set->look_up(*dns::Name::parse(name));
+  REQUIRE(listing.count == coverings_max);
+  CHECK(listing.coverings[0].labels == coverings_max + 5);
+  CHECK(listing.coverings[coverings_max - 1].labels == 6);
+}
+
+TEST_CASE("a name of 127 labels is looked up at every depth") {
+  const TemporaryFolder folder;
+  std::string deepest = "a";
+  for (int label = 1; label < 127; ++label) deepest += ".a";
+  const auto set = compiled(folder, {{"exact", folder.write("0", deepest + "\n"), {}, false},
+                                     {"below", folder.write("1", "a\n"), ListFormat::domains, true}});
+  CHECK(answer(*set, deepest) == "127:0 1:1");
+  CHECK(answer(*set, deepest.substr(2)) == "1:1");
+}
+
+TEST_CASE("the set without lists answers nothing") {
+  const auto none = ListSet::none();
+  CHECK(none == ListSet::none());
+  CHECK(answer(*none, "a.example") == "");
+  CHECK(none->name_count() == 0);
+  CHECK(none->list_count() == 0);
+  CHECK(none->fingerprint() == 0);
+  CHECK(none->lists_of(0).empty());
+  CHECK(none->name_count(ListId{0}) == 0);
+}
+
+TEST_CASE("a set that is unlinked while mapped keeps answering") {
+  const TemporaryFolder folder;
+  const auto set = compiled(folder, {{"list", folder.write("0", "a.example\n"), {}, false}});
+  std::filesystem::remove(folder / "set");
+  CHECK(answer(*set, "a.example") == "2:0");
+}
+
+TEST_CASE("what is no list set is refused with its reason") {
+  const TemporaryFolder folder;
+  compiled(folder, {{"list", folder.write("0", "a.example\nb.example\n"), {}, false}});
+  const std::string octets = content_of(folder / "set");
+
+  CHECK(ListSet::open(folder / "missing").error() == ListSetFault::missing);
+  CHECK(ListSet::open(folder.path()).error() == ListSetFault::unreadable);
+  CHECK(fault_of(folder, "") == ListSetFault::not_a_list_set);
+  CHECK(fault_of(folder, "short") == ListSetFault::not_a_list_set);
+  CHECK(fault_of(folder, std::string(4096, 'x')) == ListSetFault::not_a_list_set);
+  CHECK(fault_of(folder, octets.substr(0, octets.size() - 1), false) == ListSetFault::damaged);
+  CHECK(fault_of(folder, octets + "x", false) == ListSetFault::damaged);
+  CHECK(fault_of(folder, octets.substr(0, 600), false) == ListSetFault::damaged);
+
+  std::string changed = octets;
+  changed[offsetof(FileHeader, version)] = 2;
+  CHECK(fault_of(folder, changed) == ListSetFault::other_version);
+  changed = octets;
+  std::swap(changed[8], changed[11]);
+  CHECK(fault_of(folder, changed) == ListSetFault::other_version);
+
+  std::set<std::string_view> texts;
+  for (const ListSetFault fault : {ListSetFault::missing, ListSetFault::unreadable, ListSetFault::not_a_list_set,
+                                   ListSetFault::other_version, ListSetFault::damaged}) {
+    texts.insert(to_string(fault));
+  }
+  CHECK(texts.size() == 5);
+}
+
+TEST_CASE("any octet changed is noticed when all is checked, and a header or table at once") {
+  const TemporaryFolder folder;
+  compiled(folder, {{"list", folder.write("0", "a.example\n*.b.example\n"), {}, false}});
+  const std::string octets = content_of(folder / "set");
+  FileHeader header;
+  std::memcpy(&header, octets.data(), sizeof header);
+  std::size_t sections = 0;
+  const auto section_at = [&](std::size_t at) -> const SectionEntry* {
+    for (const SectionEntry& section : header.section) {
+      if (at >= section.offset && at < section.offset + section.length) return &section;
+    }
+    return nullptr;
+  };
+  for (std::size_t at = 0; at < octets.size(); ++at) {
+    const SectionEntry* section = section_at(at);
+    if (at >= sizeof header && section == nullptr) continue;  // padding between sections
+    ++sections;
+    std::string changed = octets;
+    changed[at] = static_cast<char>(changed[at] ^ 0x20);
+    const bool is_table = section == nullptr || section->kind > static_cast<std::uint32_t>(Section::rare);
+    const auto set = ListSet::open(folder.write("changed", changed), !is_table);
+    if (set.has_value()) FAIL_CHECK("octet " << at << " may be anything");
+  }
+  CHECK(sections > sizeof header + sizeof(Block));
+}
+
+TEST_CASE("a file that lies with right checksums is refused or answers without harm") {
+  const TemporaryFolder folder;
+  std::string text;
+  for (int number = 0; number < 40; ++number) text += std::to_string(number) + ".example\n";
+  compiled(folder,
+           {{"list", folder.write("0", text), {}, false}, {"wild", folder.write("1", "*.example\n"), {}, false}});
+  const std::string octets = content_of(folder / "set");
+  int answered = 0;
+  for (std::size_t at = 16; at < octets.size(); ++at) {
+    for (const int value : {0x00, 0x7f, 0xff}) {
+      std::vector<std::uint8_t> changed(octets.begin(), octets.end());
+      changed[at] = static_cast<std::uint8_t>(value);
+      seal(changed);
+      const auto set = ListSet::open(folder.write("lies", std::string(changed.begin(), changed.end())), true);
+      if (!set) continue;
+      for (const char* name : {"7.example", "x.example", "example", "a.b.c.d"}) {
+        for (const Covering& covering : (*set)->look_up(*dns::Name::parse(name)).all()) {
+          for (const ListId list : (*set)->lists_of(covering.set))
+            answered += list.value < (*set)->list_count() ? 1 : 0;
+        }
+      }
+    }
+  }
+  CHECK(answered > 0);
+}
