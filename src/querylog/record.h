@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/ip_address.h"
 #include "base/time.h"
@@ -26,6 +28,8 @@ enum class Dnssec : std::uint8_t { unchecked = 0, upstream_said_secure = 1 /* AD
 [[nodiscard]] std::string_view to_string(VerdictKind kind);
 [[nodiscard]] std::string_view to_string(Source source);
 [[nodiscard]] std::string_view to_string(Dnssec dnssec);
+/// As to_string writes it.
+[[nodiscard]] std::optional<VerdictKind> parse_verdict_kind(std::string_view text);
 
 /// Fixed part; the response's octets ride behind it in the ring, so that answers are kept.
 struct Record {

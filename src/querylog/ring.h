@@ -16,10 +16,11 @@
 namespace doline::querylog {
 
 inline constexpr std::size_t ring_octets_default = 4 << 20;
+inline constexpr std::size_t ring_octets_min = 1 << 10;
 
 class Ring {
  public:
-  /// `octets`: a power of two.
+  /// `octets`: a power of two, at least ring_octets_min.
   explicit Ring(std::size_t octets = ring_octets_default);
   ~Ring();
   Ring(const Ring&) = delete;
@@ -29,9 +30,12 @@ class Ring {
   bool push(const Record& record, dns::Octets response);
   /// Consumer only: hands over every record now in the ring, oldest first; spans are valid during the call. Returns how many.
   std::size_t drain(const std::function<void(const Record&, dns::Octets response)>& take);
-  /// Any thread.
+  /// Any thread. Records taken, and records refused because the ring was full: offered = pushed + dropped.
   [[nodiscard]] std::uint64_t pushed() const;
   [[nodiscard]] std::uint64_t dropped() const;
+  /// Any thread: octets that wait to be drained, and octets there are.
+  [[nodiscard]] std::size_t used() const;
+  [[nodiscard]] std::size_t capacity() const;
 
  private:
   struct Impl;

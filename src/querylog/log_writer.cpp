@@ -1,0 +1,581 @@
+#include "querylog/log_writer.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <ctime>
+#include <deque>
+#include <future>
+#include <map>
+#include <mutex>
+#include <numeric>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+
+#include "base/check.h"
+#include "querylog/answers.h"
+#include "querylog/schema.h"
+#include "querylog/store.h"
+
+namespace doline::querylog {
+
+namespace {
+
+constexpr milliseconds check_time{1000};              // for a look at a file's soundness when it is opened
+constexpr milliseconds retry_first{500};
+constexpr milliseconds retry_longest{30'000};
+constexpr seconds damaged_again_within{60};
+constexpr milliseconds retire_every{1000};
+constexpr std::int64_t retire_rows = 2'000;           // a step
+constexpr seconds file_looked_at_every{5};
+
+/// A record that is ready to be written.
+struct Entry {
+  Record record;
+  std::shared_ptr<const Legend> legend;               // of its generation: rules and lists; null where it is gone
+  std::shared_ptr<const Legend> roster_legend;        // of record.device: the same, or a newer one that knows the device
+  std::uint32_t ttl = 0;
+  std::vector<std::uint8_t> answers;
+};
+
+LogState state_of(DatabaseFault fault) {
+  switch (fault) {
+    case DatabaseFault::missing: return LogState::io_error;
+    case DatabaseFault::no_permission: return LogState::no_permission;
+    case DatabaseFault::read_only: return LogState::read_only;
+    case DatabaseFault::disk_full: return LogState::disk_full;
+    case DatabaseFault::locked: return LogState::locked;
+    case DatabaseFault::corrupt: return LogState::damaged;
+    case DatabaseFault::newer_schema: return LogState::newer_schema;
+    case DatabaseFault::foreign: return LogState::foreign;
+    case DatabaseFault::older_schema:
+    case DatabaseFault::io_error: return LogState::io_error;
+  }
+  return LogState::io_error;
+}
+
+std::string compact_utc(WallTime time) {
+  const std::time_t seconds_since_1970 = std::chrono::floor<seconds>(time).time_since_epoch().count();
+  std::tm parts{};
+  gmtime_r(&seconds_since_1970, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y%m%dT%H%M%SZ", &parts);
+  return text;
+}
+
+Identity identity_of(const device::Roster& roster, const device::Device& device, device::GroupMask groups) {
+  Identity identity;
+  identity.name = device.name.empty() ? "unknown" : device.name;
+  if (!device.macs.empty()) identity.mac = device.macs.front();
+  identity.vendor = device.vendor;
+  identity.hostname = device.hostname;
+  for (std::size_t group = 0; group < roster.groups().size() && group < device::groups_max; ++group)
+    if ((groups >> group & 1) != 0) identity.groups += roster.groups()[group].name + "\n";
+  return identity;
+}
+
+}  // namespace
+
+std::string_view to_string(LogState state) {
+  switch (state) {
+    case LogState::starting: return "starting";
+    case LogState::writing: return "writing";
+    case LogState::disk_full: return "disk full";
+    case LogState::read_only: return "read-only";
+    case LogState::no_permission: return "no permission";
+    case LogState::locked: return "locked";
+    case LogState::damaged: return "damaged";
+    case LogState::newer_schema: return "newer schema";
+    case LogState::foreign: return "not a query log";
+    case LogState::io_error: return "input/output error";
+    case LogState::stopped: return "stopped";
+  }
+  return "unknown";
+}
+
+struct LogWriter::Impl {
+  Impl(Options options_in, std::vector<Ring*> rings_in, const Clock& clock_in, std::function<void(const LogEvent&)> on_event_in)
+      : options(std::move(options_in)), rings(std::move(rings_in)), clock(clock_in), on_event(std::move(on_event_in)) {}
+
+  // ── shared with other threads ──────────────────────────────────────────────────────────────────────────────────────
+  const Options options;
+  const std::vector<Ring*> rings;
+  const Clock& clock;
+  const std::function<void(const LogEvent&)> on_event;
+
+  std::mutex mutex;                                    // of the members up to the next line
+  std::condition_variable wake, flushed;
+  std::deque<Legend> installed;
+  std::deque<std::packaged_task<Result<std::uint64_t, DatabaseFault>(Store*)>> commands;
+  std::uint64_t flushes_asked = 0, flushes_done = 0;
+  bool is_stopping = false;
+  bool has_ended = false;
+  seconds keep_age{};
+  std::uint64_t max_size_octets = 0;
+
+  std::atomic<std::uint64_t> written{0}, lost{0}, not_recorded{0}, size_octets{0};
+  std::atomic<std::int64_t> oldest{0};
+  std::atomic<LogState> state{LogState::starting};
+  std::thread thread;
+
+  // ── the thread's own ───────────────────────────────────────────────────────────────────────────────────────────────
+  struct Known {                                       // ids of the database for ids of a generation
+    std::shared_ptr<const Legend> legend;
+    std::map<std::pair<std::uint32_t, device::GroupMask>, std::int64_t> devices;
+    std::unordered_map<std::uint16_t, std::int64_t> rules;
+    std::unordered_map<std::uint32_t, std::int64_t> lists;
+    MonotonicTime superseded{};
+  };
+  std::deque<Known> legends;                           // ascending generations; the last is the newest
+  std::uint64_t known_epoch = 0;
+  std::unique_ptr<Store> store;
+  std::vector<Entry> pending;
+  MonotonicTime oldest_pending{};
+  MonotonicTime next_try{};
+  milliseconds retry = retry_first;
+  std::optional<MonotonicTime> last_set_aside;
+  MonotonicTime next_retire{}, next_look_at_file{};
+  ino_t inode = 0;
+  std::int64_t written_since_retire = 0;
+  EncodedAnswers encoded;
+  std::vector<std::uint32_t> in_order;                 // positions in pending, by time
+
+  MonotonicTime now() const { return clock.now().monotonic; }
+
+  void run() {
+    std::unique_lock lock(mutex);
+    for (;;) {
+      const bool stops = is_stopping;
+      const std::uint64_t flush_target = flushes_asked;
+      const bool must_flush = stops || flush_target != flushes_done || !commands.empty();
+      take_installed();
+      lock.unlock();
+
+      const bool is_busy = drain();
+      const MonotonicTime time = now();
+      if (!store && (time >= next_try || stops)) open();
+      if (!pending.empty() && (must_flush || pending.size() >= batch_records || time - oldest_pending >= options.flush_every))
+        write_pending(must_flush);
+      // Under load it waits a while for a quiet moment, not for ever: the disk is bounded too.
+      if (store && !stops && time >= next_retire + (is_busy ? retire_every : milliseconds::zero())) retire();
+      if (store && time >= next_look_at_file) look_at_file();
+
+      lock.lock();
+      while (!commands.empty()) {
+        auto command = std::move(commands.front());
+        commands.pop_front();
+        lock.unlock();
+        command(store.get());
+        lock.lock();
+      }
+      if (flushes_done != flush_target) {
+        flushes_done = flush_target;
+        flushed.notify_all();
+      }
+      if (stops) break;
+      if (!is_stopping && flushes_asked == flushes_done && commands.empty() && installed.empty())
+        wake.wait_for(lock, is_busy ? drain_every_busy : drain_every);
+    }
+    lock.unlock();
+    lose(pending.size());
+    pending.clear();
+    store.reset();
+    state = LogState::stopped;
+    lock.lock();
+    has_ended = true;
+    flushed.notify_all();
+  }
+
+  // ── records ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  void take_installed() {
+    for (Legend& legend : installed) {
+      if (!legends.empty()) legends.back().superseded = now();
+      Known known;
+      known.legend = std::make_shared<const Legend>(std::move(legend));
+      legends.push_back(std::move(known));
+    }
+    installed.clear();
+    while (legends.size() > 1 && (legends.size() > legends_max || now() - legends.front().superseded > legend_kept))
+      legends.pop_front();
+  }
+
+  Known* known_of(std::uint64_t generation) {
+    for (auto known = legends.rbegin(); known != legends.rend(); ++known)
+      if (known->legend->generation == generation) return &*known;
+    return nullptr;
+  }
+
+  /// True where a ring was found so full that it should be looked at again soon.
+  bool drain() {
+    bool is_busy = false;
+    for (Ring* ring : rings) {
+      if (ring->used() > ring->capacity() / 4) is_busy = true;
+      ring->drain([this](const Record& record, dns::Octets response) { take(record, response); });
+    }
+    return is_busy;
+  }
+
+  void take(const Record& record, dns::Octets response) {
+    if (record.log == device::LogChoice::none) {
+      not_recorded.fetch_add(1, std::memory_order_relaxed);
+      return;
+    }
+    if (pending.size() >= pending_max) {
+      // Old ones go: when the database comes back, what has just happened is worth more than what happened before it went.
+      const std::size_t gone = pending_max / 8;
+      pending.erase(pending.begin(), pending.begin() + static_cast<std::ptrdiff_t>(gone));
+      lose(gone);
+    }
+    if (pending.empty()) oldest_pending = now();
+    Entry& entry = pending.emplace_back();
+    entry.record = record;
+    if (const Known* known = known_of(record.generation)) entry.legend = entry.roster_legend = known->legend;
+    if (!look_again(entry)) {
+      pending.pop_back();
+      not_recorded.fetch_add(1, std::memory_order_relaxed);
+      return;
+    }
+    if (options.answers) {
+      encode_answers(response, record.qname, encoded);
+      entry.answers = encoded.octets;
+      entry.ttl = encoded.ttl;
+    }
+    if (pending.size() >= batch_records && store) write_pending(false);
+  }
+
+  /// A device that was unknown when it asked (its first packet, before the neighbour table told) may be known by now. False: it
+  /// turns out to be one of which nothing is kept.
+  bool look_again(Entry& entry) const {
+    if (entry.record.device.value != 0 || legends.empty() || entry.record.log != device::LogChoice::full) return true;
+    const auto& newest = legends.back().legend;
+    const device::Device& device = newest->roster->identify(entry.record.client);
+    if (device.id.value == 0) return true;
+    entry.record.device = device.id;
+    entry.record.log = device.log;
+    entry.roster_legend = newest;
+    return device.log != device::LogChoice::none;
+  }
+
+  void lose(std::size_t count) { lost.fetch_add(count, std::memory_order_relaxed); }
+
+  // ── the database ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  void tell(LogEvent::Kind kind, std::string text) {
+    if (on_event) on_event({kind, state.load(), std::move(text)});
+  }
+
+  void open() {
+    std::error_code error;
+    const auto folder = options.path.parent_path();
+    if (!folder.empty()) std::filesystem::create_directories(folder, error);
+    auto opened = Store::open(options.path, check_time);
+    if (!opened) {
+      fault(opened.error());
+      return;
+    }
+    store = std::move(*opened);
+    inode = inode_of_file();
+    next_look_at_file = now() + file_looked_at_every;
+    known_epoch = 0;
+    measure();
+    if (pending.empty()) recovered();
+  }
+
+  void recovered() {
+    retry = retry_first;
+    const LogState before = state.exchange(LogState::writing);
+    if (before != LogState::writing && before != LogState::starting)
+      tell(LogEvent::Kind::recovered, "the query log writes again; " + std::to_string(lost.load()) + " records were lost so far");
+  }
+
+  /// Degraded from here on, until recovered().
+  void fault(DatabaseFault what) {
+    if (store) store->roll_back();
+    if (what == DatabaseFault::corrupt && set_aside()) return;
+    const bool keeps_store = what == DatabaseFault::locked || what == DatabaseFault::disk_full;
+    if (what == DatabaseFault::disk_full && store) store->shrink_wal();
+    if (!keeps_store) store.reset();
+    const LogState next = state_of(what);
+    next_try = now() + retry;
+    retry = std::min(retry * 2, retry_longest);
+    if (state.exchange(next) != next)
+      tell(LogEvent::Kind::degraded,
+           "the query log " + options.path.string() + " cannot be written: " + std::string(querylog::to_string(what)) +
+               "; DNS goes on, records wait and are then counted as lost");
+  }
+
+  /// A damaged file is moved out of the way, with its WAL, and nothing of it is touched. False: not now.
+  bool set_aside() {
+    store.reset();
+    if (last_set_aside && now() - *last_set_aside < damaged_again_within) return false;   // it is the disk, not the file
+    const std::string suffix = ".corrupt-" + compact_utc(clock.now().wall);
+    std::error_code error;
+    for (const char* part : {"-wal", "-shm", ""}) {
+      const std::string from = options.path.string() + part;
+      if (!std::filesystem::exists(from, error)) continue;
+      std::filesystem::rename(from, options.path.string() + suffix + part, error);
+      if (error) return false;
+    }
+    last_set_aside = now();
+    state = LogState::damaged;
+    tell(LogEvent::Kind::set_aside, "the query log " + options.path.string() + " is damaged; it was set aside as " +
+                                        options.path.string() + suffix + " and a new one begun");
+    open();
+    return true;
+  }
+
+  ino_t inode_of_file() const {
+    struct stat status {};
+    return ::stat(options.path.c_str(), &status) == 0 ? status.st_ino : 0;
+  }
+
+  /// Somebody may have deleted or replaced the file; SQLite would write on into what has no name any more.
+  void look_at_file() {
+    next_look_at_file = now() + file_looked_at_every;
+    if (inode_of_file() == inode) return;
+    store.reset();
+    tell(LogEvent::Kind::replaced, "the query log " + options.path.string() + " was deleted or replaced; it is opened anew");
+    open();
+  }
+
+  void measure() {
+    const auto extent = store->extent();
+    if (!extent) return;
+    size_octets = extent->octets;
+    oldest = extent->oldest;
+  }
+
+  void write_pending(bool is_urgent) {
+    if (!store || (!is_urgent && now() < next_try)) return;
+    in_order.resize(pending.size());
+    std::iota(in_order.begin(), in_order.end(), 0u);
+    std::sort(in_order.begin(), in_order.end(), [this](std::uint32_t left, std::uint32_t right) {
+      const auto one = pending[left].record.time, other = pending[right].record.time;
+      return one != other ? one < other : left < right;
+    });
+    const auto done = write_batch();
+    if (!done) {
+      fault(done.error());
+      if (!store || !last_set_aside || done.error() != DatabaseFault::corrupt) return;
+      if (const auto again = write_batch(); !again) {   // into the new file, at once
+        fault(again.error());
+        return;
+      }
+    }
+    written.fetch_add(pending.size(), std::memory_order_relaxed);
+    written_since_retire += static_cast<std::int64_t>(pending.size());
+    pending.clear();
+    next_try = {};
+    recovered();
+  }
+
+  Result<void, DatabaseFault> write_batch() {
+    if (const auto begun = store->begin(); !begun) return begun;
+    for (const std::uint32_t position : in_order)
+      if (const auto done = write_entry(pending[position]); !done) return done;
+    return store->commit();
+  }
+
+  Result<void, DatabaseFault> write_entry(const Entry& entry) {
+    if (known_epoch != store->epoch()) {
+      for (Known& known : legends) {
+        known.devices.clear();
+        known.rules.clear();
+        known.lists.clear();
+      }
+      known_epoch = store->epoch();
+    }
+    const Record& record = entry.record;
+    Row row;
+    row.record = &record;
+    row.ts = record.time.time_since_epoch().count();
+    row.ttl = entry.ttl;
+    const std::int64_t hour = hour_of(row.ts);
+    Known* known = entry.legend ? known_of(entry.legend->generation) : nullptr;
+
+    Result<void, DatabaseFault> outcome;
+    const auto keep_id = [&outcome](std::int64_t& id, const Result<std::int64_t, DatabaseFault>& found) {
+      if (found)
+        id = *found;
+      else if (outcome)
+        outcome = fail(found.error());
+    };
+    if (record.log == device::LogChoice::anonymous) {
+      keep_id(row.device, store->device(Identity{}));
+    } else {
+      keep_id(row.device, device_row(entry));
+      keep_id(row.client, store->endpoint({record.client, 0}, hour));
+    }
+    if (record.destination.is_intercepted()) keep_id(row.destination, store->endpoint(record.destination.endpoint, hour));
+    if (record.upstream.address != IpAddress{}) keep_id(row.upstream, store->endpoint(record.upstream, hour));
+    keep_id(row.name, store->name(record.qname, hour));
+    if (record.verdict != VerdictKind::rejected) keep_id(row.rule, rule_row(record.rule, known));
+    if (record.has_observed) keep_id(row.observed_rule, rule_row(record.observed_rule, known));
+    if (record.has_listing) keep_id(row.lists, lists_row(record.list_set, known));
+    if (!entry.answers.empty() && outcome) keep_id(row.answer, store->answer(row.name, entry.answers, hour));
+    if (!outcome) return outcome;
+    return store->insert(row);
+  }
+
+  Result<std::int64_t, DatabaseFault> device_row(const Entry& entry) {
+    const Legend* legend = entry.roster_legend.get();
+    const std::uint32_t id = entry.record.device.value;
+    if (legend == nullptr || id >= legend->roster->devices().size()) {
+      Identity unknown;
+      unknown.name = "unknown";
+      return store->device(unknown);
+    }
+    const device::Device& device = legend->roster->devices()[id];
+    const device::GroupMask groups = legend->roster->groups_of(device, entry.record.client);
+    Known* known = known_of(legend->generation);
+    if (known == nullptr) return store->device(identity_of(*legend->roster, device, groups));
+    std::int64_t& row = known->devices[{id, groups}];
+    if (row == 0) {
+      const auto found = store->device(identity_of(*legend->roster, device, groups));
+      if (!found) return found;
+      row = *found;
+    }
+    return row;
+  }
+
+  Result<std::int64_t, DatabaseFault> rule_row(policy::RuleId rule, Known* known) {
+    if (rule == policy::no_rule) return store->text("otherwise");
+    if (rule == policy::lists_rule) return store->text("lists");
+    if (known == nullptr || rule.value >= known->legend->rule_texts.size())
+      return store->text("rule " + std::to_string(rule.value));
+    std::int64_t& row = known->rules[rule.value];
+    if (row == 0) {
+      const auto found = store->text(known->legend->rule_texts[rule.value]);
+      if (!found) return found;
+      row = *found;
+    }
+    return row;
+  }
+
+  Result<std::int64_t, DatabaseFault> lists_row(std::uint32_t set, Known* known) {
+    if (known == nullptr) return 0;
+    std::int64_t& row = known->lists[set];
+    if (row == 0) {
+      std::string names;
+      for (const blocklist::ListId list : known->legend->lists->lists_of(set))
+        names += (list.value < known->legend->list_names.size() ? known->legend->list_names[list.value]
+                                                                : "list " + std::to_string(list.value)) +
+                 "\n";
+      const auto found = store->text(names);
+      if (!found) return found;
+      row = *found;
+    }
+    return row;
+  }
+
+  void retire() {
+    seconds age;
+    std::uint64_t most;
+    {
+      const std::lock_guard lock(mutex);
+      age = keep_age;
+      most = max_size_octets;
+    }
+    const std::int64_t cutoff = (clock.now().wall - age).time_since_epoch().count();
+    const auto more = store->retire(cutoff, most, std::max(retire_rows, 2 * std::exchange(written_since_retire, 0)));
+    if (!more) {
+      fault(more.error());
+      return;
+    }
+    // At once again where there is more to do: between two steps the rings are drained.
+    next_retire = *more ? now() : now() + retire_every;
+    measure();
+  }
+
+  Result<std::uint64_t, DatabaseFault> order(std::packaged_task<Result<std::uint64_t, DatabaseFault>(Store*)> command) {
+    auto answer = command.get_future();
+    {
+      const std::lock_guard lock(mutex);
+      if (has_ended || is_stopping) return fail(DatabaseFault::io_error);
+      commands.push_back(std::move(command));
+    }
+    wake.notify_one();
+    return answer.get();
+  }
+};
+
+LogWriter::LogWriter(Options options, std::vector<Ring*> rings, const Clock& clock, std::function<void(const LogEvent&)> on_event)
+    : impl_(std::make_unique<Impl>(std::move(options), std::move(rings), clock, std::move(on_event))) {
+  impl_->keep_age = impl_->options.keep;
+  impl_->max_size_octets = impl_->options.max_size_octets;
+  impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
+}
+
+LogWriter::~LogWriter() { stop(); }
+
+void LogWriter::install(Legend legend) {
+  check(legend.roster && legend.lists);
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->installed.push_back(std::move(legend));
+  }
+  impl_->wake.notify_one();
+}
+
+void LogWriter::keep(seconds age, std::uint64_t max_size_octets) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->keep_age = age;
+  impl_->max_size_octets = max_size_octets;
+}
+
+void LogWriter::flush() {
+  std::unique_lock lock(impl_->mutex);
+  const std::uint64_t mine = ++impl_->flushes_asked;
+  impl_->wake.notify_one();
+  impl_->flushed.wait(lock, [&] { return impl_->flushes_done >= mine || impl_->has_ended; });
+}
+
+Result<std::uint64_t, DatabaseFault> LogWriter::forget_device(std::string name) {
+  using Command = std::packaged_task<Result<std::uint64_t, DatabaseFault>(Store*)>;
+  return impl_->order(Command([name = std::move(name)](Store* store) -> Result<std::uint64_t, DatabaseFault> {
+    if (store == nullptr) return fail(DatabaseFault::io_error);
+    auto done = store->forget_device(name);
+    if (!done) store->roll_back();
+    return done;
+  }));
+}
+
+Result<std::uint64_t, DatabaseFault> LogWriter::forget_all() {
+  using Command = std::packaged_task<Result<std::uint64_t, DatabaseFault>(Store*)>;
+  return impl_->order(Command([](Store* store) -> Result<std::uint64_t, DatabaseFault> {
+    if (store == nullptr) return fail(DatabaseFault::io_error);
+    auto done = store->forget_all();
+    if (!done) store->roll_back();
+    return done;
+  }));
+}
+
+void LogWriter::stop() {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->is_stopping = true;
+  }
+  impl_->wake.notify_one();
+  if (impl_->thread.joinable()) impl_->thread.join();
+}
+
+LogStatistics LogWriter::statistics() const {
+  LogStatistics statistics;
+  for (const Ring* ring : impl_->rings) {
+    statistics.pushed += ring->pushed();
+    statistics.lost_at_ring += ring->dropped();
+  }
+  statistics.written = impl_->written.load();
+  statistics.lost_at_database = impl_->lost.load();
+  statistics.not_recorded = impl_->not_recorded.load();
+  statistics.size_octets = impl_->size_octets.load();
+  if (const std::int64_t oldest = impl_->oldest.load(); oldest != 0) statistics.oldest = WallTime(microseconds(oldest));
+  statistics.state = impl_->state.load();
+  return statistics;
+}
+
+}  // namespace doline::querylog

@@ -1,0 +1,127 @@
+#include "querylog/schema.h"
+
+#include <array>
+
+namespace doline::querylog {
+
+namespace {
+
+// auto_vacuum and page_size must come before the first table; journal_mode stays with the file.
+constexpr const char* settings = R"(
+PRAGMA page_size = 4096;
+PRAGMA auto_vacuum = INCREMENTAL;
+)";
+
+constexpr const char* tables = R"(
+BEGIN IMMEDIATE;
+CREATE TABLE query(
+  ts INTEGER PRIMARY KEY,
+  device INTEGER NOT NULL,
+  client INTEGER,
+  destination INTEGER,
+  destination_source INTEGER NOT NULL,
+  transport INTEGER NOT NULL,
+  name INTEGER NOT NULL,
+  qtype INTEGER NOT NULL,
+  verdict INTEGER NOT NULL,
+  rule INTEGER,
+  lists INTEGER,
+  observed INTEGER,
+  observed_rule INTEGER,
+  source INTEGER NOT NULL,
+  rcode INTEGER NOT NULL,
+  answer INTEGER,
+  ttl INTEGER,
+  upstream INTEGER,
+  latency_us INTEGER NOT NULL,
+  dnssec INTEGER NOT NULL);
+CREATE INDEX query_by_device ON query(device);
+CREATE INDEX query_by_destination ON query(destination) WHERE destination IS NOT NULL;
+CREATE TABLE device(
+  id INTEGER PRIMARY KEY,
+  name TEXT, mac BLOB, vendor TEXT, hostname TEXT, groups TEXT);
+CREATE TABLE endpoint(
+  id INTEGER PRIMARY KEY, address BLOB NOT NULL, port INTEGER NOT NULL, last_hour INTEGER NOT NULL, UNIQUE(address, port));
+CREATE TABLE name(id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE);
+CREATE TABLE name_hour(name INTEGER, hour INTEGER, PRIMARY KEY(name, hour)) WITHOUT ROWID;
+CREATE TABLE text(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+CREATE TABLE answer(
+  id INTEGER PRIMARY KEY,
+  hash INTEGER NOT NULL,
+  name INTEGER NOT NULL,
+  first_hour INTEGER NOT NULL,
+  last_hour INTEGER NOT NULL,
+  octets BLOB NOT NULL);
+CREATE INDEX answer_by_hash ON answer(hash);
+CREATE TABLE answer_address(address BLOB, answer INTEGER, PRIMARY KEY(address, answer)) WITHOUT ROWID;
+CREATE TABLE device_hour(
+  device INTEGER, hour INTEGER, verdict INTEGER, intercepted INTEGER, queries INTEGER NOT NULL, first INTEGER NOT NULL,
+  last INTEGER NOT NULL, PRIMARY KEY(device, hour, verdict, intercepted)) WITHOUT ROWID;
+CREATE TABLE destination_hour(
+  device INTEGER, hour INTEGER, destination INTEGER, queries INTEGER NOT NULL,
+  PRIMARY KEY(device, hour, destination)) WITHOUT ROWID;
+CREATE TABLE client_hour(
+  device INTEGER, client INTEGER, hour INTEGER NOT NULL, PRIMARY KEY(device, client)) WITHOUT ROWID;
+CREATE TABLE secret(id INTEGER PRIMARY KEY, octets BLOB NOT NULL);
+INSERT INTO secret VALUES(1, randomblob(16));
+PRAGMA application_id = 1146047566;
+PRAGMA user_version = 1;
+COMMIT;
+)";
+static_assert(application_id == 1146047566 && schema_version == 1);
+
+}  // namespace
+
+Result<void, DatabaseFault> check_schema(Database& database) {
+  const auto ours = database.integer("PRAGMA application_id");
+  if (!ours) return fail(ours.error());
+  const auto version = database.integer("PRAGMA user_version");
+  if (!version) return fail(version.error());
+  if (*ours != application_id) {
+    const auto objects = database.integer("SELECT count(*) FROM sqlite_schema");
+    if (!objects) return fail(objects.error());
+    return fail(*objects == 0 ? DatabaseFault::older_schema : DatabaseFault::foreign);
+  }
+  if (*version > schema_version) return fail(DatabaseFault::newer_schema);
+  if (*version < schema_version) return fail(DatabaseFault::older_schema);
+  return {};
+}
+
+Result<void, DatabaseFault> create_or_check_schema(Database& database) {
+  const auto checked = check_schema(database);
+  if (checked || checked.error() != DatabaseFault::older_schema) return checked;
+  // Version 1 is the first: what is older is an empty file.
+  if (const auto set = database.execute(settings); !set) return set;
+  const auto made = database.execute(tables);
+  if (!made && database.in_transaction()) (void)database.execute("ROLLBACK");
+  return made;
+}
+
+std::string to_name_key(const dns::Name& name) {
+  const auto lowered = name.lowered();
+  const auto wire = lowered.wire();
+  std::array<std::uint8_t, 128> starts{};
+  std::size_t count = 0;
+  for (std::size_t at = 0; wire[at] != 0; at += 1u + wire[at]) starts[count++] = static_cast<std::uint8_t>(at);
+  std::string key;
+  key.reserve(wire.size());
+  while (count-- > 0) {
+    const auto label = wire.subspan(starts[count], 1u + wire[starts[count]]);
+    key.append(reinterpret_cast<const char*>(label.data()), label.size());
+  }
+  return key;
+}
+
+dns::Name from_name_key(std::string_view key) {
+  std::string wire(1, '\0');
+  for (std::size_t at = 0; at < key.size();) {
+    const std::size_t label = 1u + static_cast<unsigned char>(key[at]);
+    if (label > key.size() - at || wire.size() + label > dns::name_octets_max) return {};
+    wire.insert(0, key.substr(at, label));
+    at += label;
+  }
+  const auto name = dns::Name::from_wire({reinterpret_cast<const std::uint8_t*>(wire.data()), wire.size()});
+  return name ? *name : dns::Name();
+}
+
+}  // namespace doline::querylog
