@@ -10,11 +10,11 @@ namespace {
 
 // How a record begins: whose it is.
 constexpr std::uint8_t owner_is_qname = 0;
-constexpr std::uint8_t owner_as_before = 1;     // as the record before
-constexpr std::uint8_t owner_is_target = 2;     // of the CNAME before
-constexpr std::uint8_t owner_follows = 3;       // in wire form
-constexpr std::uint8_t shortened = 4;           // not a record: more was answered
-constexpr std::uint8_t class_follows = 0x80;    // bit; else IN
+constexpr std::uint8_t owner_as_before = 1;   // as the record before
+constexpr std::uint8_t owner_is_target = 2;   // of the CNAME before
+constexpr std::uint8_t owner_follows = 3;     // in wire form
+constexpr std::uint8_t shortened = 4;         // not a record: more was answered
+constexpr std::uint8_t class_follows = 0x80;  // bit; else IN
 
 void put_number(std::vector<std::uint8_t>& octets, std::uint32_t number) {
   for (; number >= 0x80; number >>= 7) octets.push_back(static_cast<std::uint8_t>(number | 0x80));
@@ -85,7 +85,7 @@ void encode_answers(dns::Octets response, const dns::Name& qname, EncodedAnswers
   into.items.clear();
   into.rdata.clear();
   into.ttl = 0;
-  if (response.size() < dns::header_octets || (response[6] == 0 && response[7] == 0)) return;   // ANCOUNT
+  if (response.size() < dns::header_octets || (response[6] == 0 && response[7] == 0)) return;  // ANCOUNT
   const auto view = dns::ResponseView::parse(response);
   if (!view) return;
   bool is_shortened = false;
@@ -158,13 +158,20 @@ DecodedAnswers decode_answers(dns::Octets octets, const dns::Name& qname) {
     }
     if ((how & class_follows) != 0 && !reader.number(record_class)) break;
     switch (how & ~class_follows) {
-      case owner_is_qname: answer.owner = qname; break;
-      case owner_as_before: answer.owner = before; break;
-      case owner_is_target: answer.owner = target; break;
+      case owner_is_qname:
+        answer.owner = qname;
+        break;
+      case owner_as_before:
+        answer.owner = before;
+        break;
+      case owner_is_target:
+        answer.owner = target;
+        break;
       case owner_follows:
         if (!reader.name(answer.owner)) return decoded;
         break;
-      default: return decoded;
+      default:
+        return decoded;
     }
     if (!reader.number(type) || !reader.number(size) || !reader.octets(size, rdata)) break;
     answer.type = static_cast<dns::RecordType>(type);

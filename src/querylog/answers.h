@@ -1,8 +1,8 @@
 // Answers: the Answer section of a response as the query log keeps it: compact, without TTLs, equal for equal contents.
 //
-// TTLs count down in a cache, and upstreams turn the order of addresses from answer to answer; both would make every answer a new
-// one. So the smallest TTL stands in the row, and the records of one RRset are put in order. SCHEMA.md describes the octets.
-// Decoding is total: any octets give some answers. Pure; any thread.
+// TTLs count down in a cache, and upstreams turn the order of addresses from answer to answer; both would make every
+// answer a new one. So the smallest TTL stands in the row, and the records of one RRset are put in order. SCHEMA.md
+// describes the octets. Decoding is total: any octets give some answers. Pure; any thread.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,8 @@ inline constexpr std::size_t answers_max = 256;
 
 /// Room for encode_answers that is used again and again.
 struct EncodedAnswers {
-  std::vector<std::uint8_t> octets;             ///< empty: nothing was answered
-  std::uint32_t ttl = 0;                        ///< the smallest
+  std::vector<std::uint8_t> octets;  ///< empty: nothing was answered
+  std::uint32_t ttl = 0;             ///< the smallest
 
   struct Item {
     dns::Name owner;
@@ -33,7 +33,7 @@ struct EncodedAnswers {
     std::uint32_t rdata_at;
     std::uint32_t rdata_octets;
   };
-  std::vector<Item> items;                      ///< private to encode_answers, as `rdata` is
+  std::vector<Item> items;  ///< private to encode_answers, as `rdata` is
   std::vector<std::uint8_t> rdata;
 };
 
@@ -44,7 +44,7 @@ struct Answer {
   dns::Name owner;
   dns::RecordType type = dns::RecordType::a;
   dns::RecordClass record_class = dns::RecordClass::in;
-  std::vector<std::uint8_t> rdata;              ///< uncompressed
+  std::vector<std::uint8_t> rdata;  ///< uncompressed
 };
 
 struct DecodedAnswers {

@@ -1,7 +1,7 @@
 #include "querylog/database.h"
 
-#include <sqlite3.h>
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,28 +14,39 @@ namespace {
 
 DatabaseFault fault_of(int code, int system_error) {
   switch (code & 0xff) {
-    case SQLITE_FULL: return DatabaseFault::disk_full;
+    case SQLITE_FULL:
+      return DatabaseFault::disk_full;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-    case SQLITE_PROTOCOL: return DatabaseFault::locked;
+    case SQLITE_PROTOCOL:
+      return DatabaseFault::locked;
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return DatabaseFault::corrupt;
-    case SQLITE_READONLY: return DatabaseFault::read_only;
+    case SQLITE_NOTADB:
+      return DatabaseFault::corrupt;
+    case SQLITE_READONLY:
+      return DatabaseFault::read_only;
     case SQLITE_PERM:
-    case SQLITE_AUTH: return DatabaseFault::no_permission;
-    default: break;
+    case SQLITE_AUTH:
+      return DatabaseFault::no_permission;
+    default:
+      break;
   }
   // A page that ends early can only be read from a file that something else has cut.
   if (code == SQLITE_IOERR_SHORT_READ || code == SQLITE_IOERR_CORRUPTFS) return DatabaseFault::corrupt;
   switch (system_error) {
     case ENOSPC:
     case EDQUOT:
-    case EFBIG: return DatabaseFault::disk_full;
-    case EROFS: return DatabaseFault::read_only;
+    case EFBIG:
+      return DatabaseFault::disk_full;
+    case EROFS:
+      return DatabaseFault::read_only;
     case EACCES:
-    case EPERM: return DatabaseFault::no_permission;
-    case ENOENT: return DatabaseFault::missing;
-    default: return DatabaseFault::io_error;
+    case EPERM:
+      return DatabaseFault::no_permission;
+    case ENOENT:
+      return DatabaseFault::missing;
+    default:
+      return DatabaseFault::io_error;
   }
 }
 
@@ -52,21 +63,33 @@ int stop_when_late(void* deadline) {
 
 std::string_view to_string(DatabaseFault fault) {
   switch (fault) {
-    case DatabaseFault::missing: return "no such file";
-    case DatabaseFault::no_permission: return "no permission";
-    case DatabaseFault::read_only: return "read-only";
-    case DatabaseFault::disk_full: return "disk full";
-    case DatabaseFault::locked: return "locked by another process";
-    case DatabaseFault::corrupt: return "corrupt";
-    case DatabaseFault::newer_schema: return "written by a newer Doline";
-    case DatabaseFault::foreign: return "a database of another program";
-    case DatabaseFault::older_schema: return "written by an older Doline and not yet opened by this one";
-    case DatabaseFault::io_error: return "input/output error";
+    case DatabaseFault::missing:
+      return "no such file";
+    case DatabaseFault::no_permission:
+      return "no permission";
+    case DatabaseFault::read_only:
+      return "read-only";
+    case DatabaseFault::disk_full:
+      return "disk full";
+    case DatabaseFault::locked:
+      return "locked by another process";
+    case DatabaseFault::corrupt:
+      return "corrupt";
+    case DatabaseFault::newer_schema:
+      return "written by a newer Doline";
+    case DatabaseFault::foreign:
+      return "a database of another program";
+    case DatabaseFault::older_schema:
+      return "written by an older Doline and not yet opened by this one";
+    case DatabaseFault::io_error:
+      return "input/output error";
   }
   return "unknown";
 }
 
-void Statement::Finalize::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+void Statement::Finalize::operator()(sqlite3_stmt* statement) const {
+  sqlite3_finalize(statement);
+}
 
 Statement& Statement::bind(int position, std::int64_t value) {
   check(sqlite3_bind_int64(statement_.get(), position, value) == SQLITE_OK);
@@ -109,10 +132,16 @@ Result<void, DatabaseFault> Statement::run() {
   return {};
 }
 
-void Statement::reset() { sqlite3_reset(statement_.get()); }
+void Statement::reset() {
+  sqlite3_reset(statement_.get());
+}
 
-bool Statement::is_null(int column) const { return sqlite3_column_type(statement_.get(), column) == SQLITE_NULL; }
-std::int64_t Statement::integer(int column) const { return sqlite3_column_int64(statement_.get(), column); }
+bool Statement::is_null(int column) const {
+  return sqlite3_column_type(statement_.get(), column) == SQLITE_NULL;
+}
+std::int64_t Statement::integer(int column) const {
+  return sqlite3_column_int64(statement_.get(), column);
+}
 
 std::string_view Statement::text(int column) const {
   const auto octets_of = octets(column);
@@ -126,13 +155,17 @@ std::span<const std::uint8_t> Statement::octets(int column) const {
   return {static_cast<const std::uint8_t*>(from), static_cast<std::size_t>(size)};
 }
 
-void Database::Close::operator()(sqlite3* connection) const { sqlite3_close_v2(connection); }
+void Database::Close::operator()(sqlite3* connection) const {
+  sqlite3_close_v2(connection);
+}
 
-Result<Database, DatabaseFault> Database::open(const std::filesystem::path& file, Access access, milliseconds busy_timeout) {
+Result<Database, DatabaseFault> Database::open(const std::filesystem::path& file, Access access,
+                                               milliseconds busy_timeout) {
   std::error_code error;
   const bool exists = std::filesystem::exists(file, error);
   if (access == Access::read && !exists)
-    return fail(error && error != std::errc::no_such_file_or_directory ? DatabaseFault::no_permission : DatabaseFault::missing);
+    return fail(error && error != std::errc::no_such_file_or_directory ? DatabaseFault::no_permission
+                                                                       : DatabaseFault::missing);
   if (access == Access::write && !exists) {
     // Made here and not by SQLite, so that what a household looks up is never readable by all, whatever the umask.
     const int made = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
@@ -160,13 +193,13 @@ Result<Database, DatabaseFault> Database::open(const std::filesystem::path& file
   if (!database) return database;
   const auto version = database->integer("PRAGMA schema_version");
   if (version) return database;
-  // In WAL mode a reader needs the -shm file, and may not make it where it may not write. Without a writer and without a
-  // WAL, the file alone is the whole truth, and may be read as one that does not change.
+  // In WAL mode a reader needs the -shm file, and may not make it where it may not write. Without a writer and without
+  // a WAL, the file alone is the whole truth, and may be read as one that does not change.
   auto wal = file;
   wal += "-wal";
   const auto wal_octets = std::filesystem::file_size(wal, error);
-  if (version.error() == DatabaseFault::corrupt || version.error() == DatabaseFault::locked || (!error && wal_octets != 0) ||
-      ::access(file.c_str(), R_OK) != 0)
+  if (version.error() == DatabaseFault::corrupt || version.error() == DatabaseFault::locked ||
+      (!error && wal_octets != 0) || ::access(file.c_str(), R_OK) != 0)
     return fail(::access(file.c_str(), R_OK) != 0 ? DatabaseFault::no_permission : version.error());
   std::string uri = "file:";
   for (const char letter : std::filesystem::absolute(file, error).string()) {
@@ -186,8 +219,8 @@ Result<Database, DatabaseFault> Database::open(const std::filesystem::path& file
 
 Result<Statement, DatabaseFault> Database::prepare(std::string_view sql) {
   sqlite3_stmt* statement = nullptr;
-  const int code = sqlite3_prepare_v3(connection_.get(), sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
-                                      &statement, nullptr);
+  const int code = sqlite3_prepare_v3(connection_.get(), sql.data(), static_cast<int>(sql.size()),
+                                      SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
   if (code == SQLITE_OK) return Statement(statement);
   // SQL of ours that does not fit the file means that the file is not what its version says.
   if ((code & 0xff) == SQLITE_ERROR) return fail(DatabaseFault::corrupt);
@@ -209,10 +242,18 @@ Result<std::int64_t, DatabaseFault> Database::integer(std::string_view sql) {
   return *row ? statement->integer(0) : 0;
 }
 
-int Database::changes() const { return sqlite3_changes(connection_.get()); }
-std::int64_t Database::last_row_id() const { return sqlite3_last_insert_rowid(connection_.get()); }
-bool Database::in_transaction() const { return sqlite3_get_autocommit(connection_.get()) == 0; }
-std::string Database::last_message() const { return sqlite3_errmsg(connection_.get()); }
+int Database::changes() const {
+  return sqlite3_changes(connection_.get());
+}
+std::int64_t Database::last_row_id() const {
+  return sqlite3_last_insert_rowid(connection_.get());
+}
+bool Database::in_transaction() const {
+  return sqlite3_get_autocommit(connection_.get()) == 0;
+}
+std::string Database::last_message() const {
+  return sqlite3_errmsg(connection_.get());
+}
 
 void Database::limit_time(milliseconds limit) {
   if (limit == milliseconds::zero()) {

@@ -78,7 +78,8 @@ class Database {
  public:
   enum class Access : std::uint8_t { read, write };
   /// `busy_timeout`: how long a statement waits for another process's lock. Access::write creates the file (mode 0640).
-  static Result<Database, DatabaseFault> open(const std::filesystem::path& file, Access access, milliseconds busy_timeout);
+  static Result<Database, DatabaseFault> open(const std::filesystem::path& file, Access access,
+                                              milliseconds busy_timeout);
   Database() = default;
 
   [[nodiscard]] Result<Statement, DatabaseFault> prepare(std::string_view sql);

@@ -1,7 +1,7 @@
 // Legend: what turns the ids in the records of one generation back into names, for the log writer.
 //
-// A value of shared immutable parts, made by control with each snapshot and installed on the LogWriter *before* the snapshot
-// is installed on the workers, so that no record comes without its legend.
+// A value of shared immutable parts, made by control with each snapshot and installed on the LogWriter *before* the
+// snapshot is installed on the workers, so that no record comes without its legend.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +15,11 @@
 namespace doline::querylog {
 
 struct Legend {
-  std::uint64_t generation = 0;                 ///< of the snapshot; grows
+  std::uint64_t generation = 0;  ///< of the snapshot; grows
   std::shared_ptr<const device::Roster> roster;
   std::shared_ptr<const blocklist::ListSet> lists;
-  std::vector<std::string> list_names;          ///< position = ListId
-  std::vector<std::string> rule_texts;          ///< position = RuleId: `doline.yml:42`
+  std::vector<std::string> list_names;  ///< position = ListId
+  std::vector<std::string> rule_texts;  ///< position = RuleId: `doline.yml:42`
 };
 
 }  // namespace doline::querylog

@@ -24,35 +24,44 @@ namespace doline::querylog {
 
 namespace {
 
-constexpr milliseconds check_time{1000};              // for a look at a file's soundness when it is opened
+constexpr milliseconds check_time{1000};  // for a look at a file's soundness when it is opened
 constexpr milliseconds retry_first{500};
 constexpr milliseconds retry_longest{30'000};
 constexpr seconds damaged_again_within{60};
 constexpr milliseconds retire_every{1000};
-constexpr std::int64_t retire_rows = 2'000;           // a step
+constexpr std::int64_t retire_rows = 2'000;  // a step
 constexpr seconds file_looked_at_every{5};
 
 /// A record that is ready to be written.
 struct Entry {
   Record record;
-  std::shared_ptr<const Legend> legend;               // of its generation: rules and lists; null where it is gone
-  std::shared_ptr<const Legend> roster_legend;        // of record.device: the same, or a newer one that knows the device
+  std::shared_ptr<const Legend> legend;         // of its generation: rules and lists; null where it is gone
+  std::shared_ptr<const Legend> roster_legend;  // of record.device: the same, or a newer one that knows the device
   std::uint32_t ttl = 0;
   std::vector<std::uint8_t> answers;
 };
 
 LogState state_of(DatabaseFault fault) {
   switch (fault) {
-    case DatabaseFault::missing: return LogState::io_error;
-    case DatabaseFault::no_permission: return LogState::no_permission;
-    case DatabaseFault::read_only: return LogState::read_only;
-    case DatabaseFault::disk_full: return LogState::disk_full;
-    case DatabaseFault::locked: return LogState::locked;
-    case DatabaseFault::corrupt: return LogState::damaged;
-    case DatabaseFault::newer_schema: return LogState::newer_schema;
-    case DatabaseFault::foreign: return LogState::foreign;
+    case DatabaseFault::missing:
+      return LogState::io_error;
+    case DatabaseFault::no_permission:
+      return LogState::no_permission;
+    case DatabaseFault::read_only:
+      return LogState::read_only;
+    case DatabaseFault::disk_full:
+      return LogState::disk_full;
+    case DatabaseFault::locked:
+      return LogState::locked;
+    case DatabaseFault::corrupt:
+      return LogState::damaged;
+    case DatabaseFault::newer_schema:
+      return LogState::newer_schema;
+    case DatabaseFault::foreign:
+      return LogState::foreign;
     case DatabaseFault::older_schema:
-    case DatabaseFault::io_error: return LogState::io_error;
+    case DatabaseFault::io_error:
+      return LogState::io_error;
   }
   return LogState::io_error;
 }
@@ -81,23 +90,35 @@ Identity identity_of(const device::Roster& roster, const device::Device& device,
 
 std::string_view to_string(LogState state) {
   switch (state) {
-    case LogState::starting: return "starting";
-    case LogState::writing: return "writing";
-    case LogState::disk_full: return "disk full";
-    case LogState::read_only: return "read-only";
-    case LogState::no_permission: return "no permission";
-    case LogState::locked: return "locked";
-    case LogState::damaged: return "damaged";
-    case LogState::newer_schema: return "newer schema";
-    case LogState::foreign: return "not a query log";
-    case LogState::io_error: return "input/output error";
-    case LogState::stopped: return "stopped";
+    case LogState::starting:
+      return "starting";
+    case LogState::writing:
+      return "writing";
+    case LogState::disk_full:
+      return "disk full";
+    case LogState::read_only:
+      return "read-only";
+    case LogState::no_permission:
+      return "no permission";
+    case LogState::locked:
+      return "locked";
+    case LogState::damaged:
+      return "damaged";
+    case LogState::newer_schema:
+      return "newer schema";
+    case LogState::foreign:
+      return "not a query log";
+    case LogState::io_error:
+      return "input/output error";
+    case LogState::stopped:
+      return "stopped";
   }
   return "unknown";
 }
 
 struct LogWriter::Impl {
-  Impl(Options options_in, std::vector<Ring*> rings_in, const Clock& clock_in, std::function<void(const LogEvent&)> on_event_in)
+  Impl(Options options_in, std::vector<Ring*> rings_in, const Clock& clock_in,
+       std::function<void(const LogEvent&)> on_event_in)
       : options(std::move(options_in)), rings(std::move(rings_in)), clock(clock_in), on_event(std::move(on_event_in)) {}
 
   // ── shared with other threads ──────────────────────────────────────────────────────────────────────────────────────
@@ -106,7 +127,7 @@ struct LogWriter::Impl {
   const Clock& clock;
   const std::function<void(const LogEvent&)> on_event;
 
-  std::mutex mutex;                                    // of the members up to the next line
+  std::mutex mutex;  // of the members up to the next line
   std::condition_variable wake, flushed;
   std::deque<Legend> installed;
   std::deque<std::packaged_task<Result<std::uint64_t, DatabaseFault>(Store*)>> commands;
@@ -122,14 +143,14 @@ struct LogWriter::Impl {
   std::thread thread;
 
   // ── the thread's own ───────────────────────────────────────────────────────────────────────────────────────────────
-  struct Known {                                       // ids of the database for ids of a generation
+  struct Known {  // ids of the database for ids of a generation
     std::shared_ptr<const Legend> legend;
     std::map<std::pair<std::uint32_t, device::GroupMask>, std::int64_t> devices;
     std::unordered_map<std::uint16_t, std::int64_t> rules;
     std::unordered_map<std::uint32_t, std::int64_t> lists;
     MonotonicTime superseded{};
   };
-  std::deque<Known> legends;                           // ascending generations; the last is the newest
+  std::deque<Known> legends;  // ascending generations; the last is the newest
   std::uint64_t known_epoch = 0;
   std::unique_ptr<Store> store;
   std::vector<Entry> pending;
@@ -141,7 +162,7 @@ struct LogWriter::Impl {
   ino_t inode = 0;
   std::int64_t written_since_retire = 0;
   EncodedAnswers encoded;
-  std::vector<std::uint32_t> in_order;                 // positions in pending, by time
+  std::vector<std::uint32_t> in_order;  // positions in pending, by time
 
   MonotonicTime now() const { return clock.now().monotonic; }
 
@@ -157,7 +178,8 @@ struct LogWriter::Impl {
       const bool is_busy = drain();
       const MonotonicTime time = now();
       if (!store && (time >= next_try || stops)) open();
-      if (!pending.empty() && (must_flush || pending.size() >= batch_records || time - oldest_pending >= options.flush_every))
+      if (!pending.empty() &&
+          (must_flush || pending.size() >= batch_records || time - oldest_pending >= options.flush_every))
         write_pending(must_flush);
       // Under load it waits a while for a quiet moment, not for ever: the disk is bounded too.
       if (store && !stops && time >= next_retire + (is_busy ? retire_every : milliseconds::zero())) retire();
@@ -225,7 +247,8 @@ struct LogWriter::Impl {
       return;
     }
     if (pending.size() >= pending_max) {
-      // Old ones go: when the database comes back, what has just happened is worth more than what happened before it went.
+      // Old ones go: when the database comes back, what has just happened is worth more than what happened before it
+      // went.
       const std::size_t gone = pending_max / 8;
       pending.erase(pending.begin(), pending.begin() + static_cast<std::ptrdiff_t>(gone));
       lose(gone);
@@ -247,8 +270,8 @@ struct LogWriter::Impl {
     if (pending.size() >= batch_records && store) write_pending(false);
   }
 
-  /// A device that was unknown when it asked (its first packet, before the neighbour table told) may be known by now. False: it
-  /// turns out to be one of which nothing is kept.
+  /// A device that was unknown when it asked (its first packet, before the neighbour table told) may be known by now.
+  /// False: it turns out to be one of which nothing is kept.
   bool look_again(Entry& entry) const {
     if (entry.record.device.value != 0 || legends.empty() || entry.record.log != device::LogChoice::full) return true;
     const auto& newest = legends.back().legend;
@@ -289,7 +312,8 @@ struct LogWriter::Impl {
     retry = retry_first;
     const LogState before = state.exchange(LogState::writing);
     if (before != LogState::writing && before != LogState::starting)
-      tell(LogEvent::Kind::recovered, "the query log writes again; " + std::to_string(lost.load()) + " records were lost so far");
+      tell(LogEvent::Kind::recovered,
+           "the query log writes again; " + std::to_string(lost.load()) + " records were lost so far");
   }
 
   /// Degraded from here on, until recovered().
@@ -303,15 +327,15 @@ struct LogWriter::Impl {
     next_try = now() + retry;
     retry = std::min(retry * 2, retry_longest);
     if (state.exchange(next) != next)
-      tell(LogEvent::Kind::degraded,
-           "the query log " + options.path.string() + " cannot be written: " + std::string(querylog::to_string(what)) +
-               "; DNS goes on, records wait and are then counted as lost");
+      tell(LogEvent::Kind::degraded, "the query log " + options.path.string() +
+                                         " cannot be written: " + std::string(querylog::to_string(what)) +
+                                         "; DNS goes on, records wait and are then counted as lost");
   }
 
   /// A damaged file is moved out of the way, with its WAL, and nothing of it is touched. False: not now.
   bool set_aside() {
     store.reset();
-    if (last_set_aside && now() - *last_set_aside < damaged_again_within) return false;   // it is the disk, not the file
+    if (last_set_aside && now() - *last_set_aside < damaged_again_within) return false;  // it is the disk, not the file
     const std::string suffix = ".corrupt-" + compact_utc(clock.now().wall);
     std::error_code error;
     for (const char* part : {"-wal", "-shm", ""}) {
@@ -329,7 +353,7 @@ struct LogWriter::Impl {
   }
 
   ino_t inode_of_file() const {
-    struct stat status {};
+    struct stat status{};
     return ::stat(options.path.c_str(), &status) == 0 ? status.st_ino : 0;
   }
 
@@ -338,7 +362,8 @@ struct LogWriter::Impl {
     next_look_at_file = now() + file_looked_at_every;
     if (inode_of_file() == inode) return;
     store.reset();
-    tell(LogEvent::Kind::replaced, "the query log " + options.path.string() + " was deleted or replaced; it is opened anew");
+    tell(LogEvent::Kind::replaced,
+         "the query log " + options.path.string() + " was deleted or replaced; it is opened anew");
     open();
   }
 
@@ -361,7 +386,7 @@ struct LogWriter::Impl {
     if (!done) {
       fault(done.error());
       if (!store || !last_set_aside || done.error() != DatabaseFault::corrupt) return;
-      if (const auto again = write_batch(); !again) {   // into the new file, at once
+      if (const auto again = write_batch(); !again) {  // into the new file, at once
         fault(again.error());
         return;
       }
@@ -410,7 +435,8 @@ struct LogWriter::Impl {
       keep_id(row.device, device_row(entry));
       keep_id(row.client, store->endpoint({record.client, 0}, hour));
     }
-    if (record.destination.is_intercepted()) keep_id(row.destination, store->endpoint(record.destination.endpoint, hour));
+    if (record.destination.is_intercepted())
+      keep_id(row.destination, store->endpoint(record.destination.endpoint, hour));
     if (record.upstream.address != IpAddress{}) keep_id(row.upstream, store->endpoint(record.upstream, hour));
     keep_id(row.name, store->name(record.qname, hour));
     if (record.verdict != VerdictKind::rejected) keep_id(row.rule, rule_row(record.rule, known));
@@ -503,14 +529,17 @@ struct LogWriter::Impl {
   }
 };
 
-LogWriter::LogWriter(Options options, std::vector<Ring*> rings, const Clock& clock, std::function<void(const LogEvent&)> on_event)
+LogWriter::LogWriter(Options options, std::vector<Ring*> rings, const Clock& clock,
+                     std::function<void(const LogEvent&)> on_event)
     : impl_(std::make_unique<Impl>(std::move(options), std::move(rings), clock, std::move(on_event))) {
   impl_->keep_age = impl_->options.keep;
   impl_->max_size_octets = impl_->options.max_size_octets;
   impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
 }
 
-LogWriter::~LogWriter() { stop(); }
+LogWriter::~LogWriter() {
+  stop();
+}
 
 void LogWriter::install(Legend legend) {
   check(legend.roster && legend.lists);

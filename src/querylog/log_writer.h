@@ -1,9 +1,10 @@
 // LogWriter: one thread that drains the workers' rings into the database, and that never lets a disk stop the DNS.
 //
-// Built by the front door, fed by rings (which outlive it), told what ids mean by install(). Whatever goes wrong with the database is
-// a state with a name, told once through `on_event`; records that could not be kept are counted as lost; as soon as the
-// database can be written again, it is. A damaged file is set aside as FILE.corrupt-TIME and a new one begun.
-// Conservation, after stop(): pushed = written + lost_at_database + not_recorded, and offered = pushed + lost_at_ring.
+// Built by the front door, fed by rings (which outlive it), told what ids mean by install(). Whatever goes wrong with
+// the database is a state with a name, told once through `on_event`; records that could not be kept are counted as
+// lost; as soon as the database can be written again, it is. A damaged file is set aside as FILE.corrupt-TIME and a new
+// one begun. Conservation, after stop(): pushed = written + lost_at_database + not_recorded, and offered = pushed +
+// lost_at_ring.
 #pragma once
 
 #include <chrono>
@@ -22,19 +23,19 @@
 
 namespace doline::querylog {
 
-inline constexpr std::size_t pending_max = 20'000;           ///< records that wait for a database that cannot be written
-inline constexpr std::size_t batch_records = 4'096;          ///< at which a batch is written early
+inline constexpr std::size_t pending_max = 20'000;   ///< records that wait for a database that cannot be written
+inline constexpr std::size_t batch_records = 4'096;  ///< at which a batch is written early
 inline constexpr std::size_t legends_max = 64;
-inline constexpr seconds legend_kept{60};                    ///< after it was superseded: longer than any query waits
+inline constexpr seconds legend_kept{60};  ///< after it was superseded: longer than any query waits
 inline constexpr milliseconds drain_every{50};
-inline constexpr milliseconds drain_every_busy{5};           ///< while a ring was found a quarter full
+inline constexpr milliseconds drain_every_busy{5};  ///< while a ring was found a quarter full
 
 struct Options {
   std::filesystem::path path;
-  seconds keep = std::chrono::hours(90 * 24);                ///< by age
-  std::uint64_t max_size_octets = std::uint64_t{4} << 30;    ///< of the file; the oldest go first
-  bool answers = true;                                       ///< keep what was answered
-  milliseconds flush_every{1000};                            ///< a record is in the file this long after it was made
+  seconds keep = std::chrono::hours(90 * 24);              ///< by age
+  std::uint64_t max_size_octets = std::uint64_t{4} << 30;  ///< of the file; the oldest go first
+  bool answers = true;                                     ///< keep what was answered
+  milliseconds flush_every{1000};                          ///< a record is in the file this long after it was made
 };
 
 /// What the log is doing; everything but `writing` is degraded and recovers by itself, unless it says otherwise.
@@ -45,9 +46,9 @@ enum class LogState : std::uint8_t {
   read_only,
   no_permission,
   locked,
-  damaged,        ///< a new database was damaged at once, or the old one cannot be set aside
-  newer_schema,   ///< until another file is configured
-  foreign,        ///< until another file is configured
+  damaged,       ///< a new database was damaged at once, or the old one cannot be set aside
+  newer_schema,  ///< until another file is configured
+  foreign,       ///< until another file is configured
   io_error,
   stopped,
 };
@@ -57,17 +58,17 @@ struct LogEvent {
   enum class Kind : std::uint8_t { degraded, recovered, set_aside, replaced };
   Kind kind = Kind::degraded;
   LogState state = LogState::starting;
-  std::string text;                                          ///< a sentence for the operator
+  std::string text;  ///< a sentence for the operator
 };
 
 struct LogStatistics {
-  std::uint64_t pushed = 0;                                  ///< into rings
+  std::uint64_t pushed = 0;  ///< into rings
   std::uint64_t written = 0;
-  std::uint64_t lost_at_ring = 0;                            ///< the ring was full
-  std::uint64_t lost_at_database = 0;                        ///< the database could not be written
-  std::uint64_t not_recorded = 0;                            ///< by `log: none`
-  std::uint64_t size_octets = 0;                             ///< of the database's file
-  std::optional<WallTime> oldest;                            ///< record
+  std::uint64_t lost_at_ring = 0;      ///< the ring was full
+  std::uint64_t lost_at_database = 0;  ///< the database could not be written
+  std::uint64_t not_recorded = 0;      ///< by `log: none`
+  std::uint64_t size_octets = 0;       ///< of the database's file
+  std::optional<WallTime> oldest;      ///< record
   LogState state = LogState::starting;
 
   [[nodiscard]] std::uint64_t lost() const { return lost_at_ring + lost_at_database; }
@@ -77,7 +78,8 @@ class LogWriter {
  public:
   /// Starts the thread; opening the file happens there, so that neither a slow nor a bad disk holds up the start.
   /// `on_event` is called on the log writer's thread, and must not call back. `clock` and the rings outlive this.
-  LogWriter(Options options, std::vector<Ring*> rings, const Clock& clock, std::function<void(const LogEvent&)> on_event);
+  LogWriter(Options options, std::vector<Ring*> rings, const Clock& clock,
+            std::function<void(const LogEvent&)> on_event);
   /// stop()
   ~LogWriter();
   LogWriter(const LogWriter&) = delete;
@@ -87,9 +89,11 @@ class LogWriter {
   void install(Legend legend);
   /// Any thread. Takes effect with the next step of the retention.
   void keep(seconds age, std::uint64_t max_size_octets);
-  /// Any thread. Waits until every record pushed before the call is in the file, or the file was tried and could not be written.
+  /// Any thread. Waits until every record pushed before the call is in the file, or the file was tried and could not be
+  /// written.
   void flush();
-  /// Any thread. Takes away and overwrites all records of the devices of this name. Waits; how many records, or the fault.
+  /// Any thread. Takes away and overwrites all records of the devices of this name. Waits; how many records, or the
+  /// fault.
   [[nodiscard]] Result<std::uint64_t, DatabaseFault> forget_device(std::string name);
   /// Any thread. Takes away and overwrites everything.
   [[nodiscard]] Result<std::uint64_t, DatabaseFault> forget_all();

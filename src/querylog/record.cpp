@@ -4,44 +4,64 @@ namespace doline::querylog {
 
 std::string_view to_string(Transport transport) {
   switch (transport) {
-    case Transport::udp: return "udp";
-    case Transport::tcp: return "tcp";
-    case Transport::dot: return "dot";
-    case Transport::doh: return "doh";
-    case Transport::doq: return "doq";
+    case Transport::udp:
+      return "udp";
+    case Transport::tcp:
+      return "tcp";
+    case Transport::dot:
+      return "dot";
+    case Transport::doh:
+      return "doh";
+    case Transport::doq:
+      return "doq";
   }
   return "unknown";
 }
 
 std::string_view to_string(VerdictKind kind) {
   switch (kind) {
-    case VerdictKind::forward: return "forward";
-    case VerdictKind::block: return "block";
-    case VerdictKind::rewrite: return "rewrite";
-    case VerdictKind::nxdomain: return "nxdomain";
-    case VerdictKind::nodata: return "nodata";
-    case VerdictKind::refuse: return "refuse";
-    case VerdictKind::drop: return "drop";
-    case VerdictKind::rejected: return "rejected";
+    case VerdictKind::forward:
+      return "forward";
+    case VerdictKind::block:
+      return "block";
+    case VerdictKind::rewrite:
+      return "rewrite";
+    case VerdictKind::nxdomain:
+      return "nxdomain";
+    case VerdictKind::nodata:
+      return "nodata";
+    case VerdictKind::refuse:
+      return "refuse";
+    case VerdictKind::drop:
+      return "drop";
+    case VerdictKind::rejected:
+      return "rejected";
   }
   return "unknown";
 }
 
 std::string_view to_string(Source source) {
   switch (source) {
-    case Source::none: return "none";
-    case Source::synthesized: return "synthesized";
-    case Source::cache: return "cache";
-    case Source::stale: return "stale";
-    case Source::upstream: return "upstream";
+    case Source::none:
+      return "none";
+    case Source::synthesized:
+      return "synthesized";
+    case Source::cache:
+      return "cache";
+    case Source::stale:
+      return "stale";
+    case Source::upstream:
+      return "upstream";
   }
   return "unknown";
 }
 
 std::string_view to_string(Dnssec dnssec) {
   switch (dnssec) {
-    case Dnssec::unchecked: return "unchecked";
-    case Dnssec::upstream_said_secure: return "upstream-said-secure";
+    case Dnssec::unchecked:
+      return "unchecked";
+    case Dnssec::upstream_said_secure:
+      return "upstream-said-secure";
   }
   return "unknown";
 }

@@ -19,7 +19,16 @@ namespace doline::querylog {
 
 /// Stored in databases: never renumber, only append (as all enums of this file).
 enum class Transport : std::uint8_t { udp = 0, tcp = 1, dot = 2, doh = 3, doq = 4 };
-enum class VerdictKind : std::uint8_t { forward = 0, block = 1, rewrite = 2, nxdomain = 3, nodata = 4, refuse = 5, drop = 6, rejected = 7 /* did not parse */ };
+enum class VerdictKind : std::uint8_t {
+  forward = 0,
+  block = 1,
+  rewrite = 2,
+  nxdomain = 3,
+  nodata = 4,
+  refuse = 5,
+  drop = 6,
+  rejected = 7 /* did not parse */
+};
 /// Where the response came from.
 enum class Source : std::uint8_t { none = 0, synthesized = 1, cache = 2, stale = 3, upstream = 4 };
 enum class Dnssec : std::uint8_t { unchecked = 0, upstream_said_secure = 1 /* AD bit of the upstream */ };
@@ -33,9 +42,9 @@ enum class Dnssec : std::uint8_t { unchecked = 0, upstream_said_secure = 1 /* AD
 
 /// Fixed part; the response's octets ride behind it in the ring, so that answers are kept.
 struct Record {
-  WallTime time;                                ///< of receipt
-  std::uint64_t generation = 0;                 ///< of the snapshot: names rules, lists and devices by id
-  device::DeviceId device;                      ///< 0: unknown then; the writer looks again
+  WallTime time;                 ///< of receipt
+  std::uint64_t generation = 0;  ///< of the snapshot: names rules, lists and devices by id
+  device::DeviceId device;       ///< 0: unknown then; the writer looks again
   IpAddress client;
   device::Destination destination;
   Transport transport = Transport::udp;
@@ -43,15 +52,15 @@ struct Record {
   dns::RecordType qtype = dns::RecordType::a;
   VerdictKind verdict = VerdictKind::forward;
   policy::RuleId rule = policy::no_rule;
-  std::uint32_t list_set = 0;                   ///< of the longest covering; with has_listing
+  std::uint32_t list_set = 0;  ///< of the longest covering; with has_listing
   bool has_listing = false;
   bool has_observed = false;
   policy::RuleId observed_rule = policy::no_rule;
   VerdictKind observed = VerdictKind::forward;  ///< what an observing rule would have done
   Source source = Source::none;
   dns::ResponseCode code = dns::ResponseCode::noerror;
-  Endpoint upstream;                            ///< unspecified where none was asked
-  std::uint32_t latency_us = 0;                 ///< receipt to send
+  Endpoint upstream;             ///< unspecified where none was asked
+  std::uint32_t latency_us = 0;  ///< receipt to send
   Dnssec dnssec = Dnssec::unchecked;
   device::LogChoice log = device::LogChoice::full;
 };

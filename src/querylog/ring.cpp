@@ -9,7 +9,8 @@ namespace doline::querylog {
 
 namespace {
 
-// A frame: its octets (a multiple of 8), then the record. A frame never wraps: where one would, the rest of the buffer is skipped.
+// A frame: its octets (a multiple of 8), then the record. A frame never wraps: where one would, the rest of the buffer
+// is skipped.
 using FrameSize = std::uint32_t;
 constexpr FrameSize skip = 0xffffffff;
 constexpr std::size_t alignment = 8;
@@ -41,7 +42,9 @@ struct Fixed {
 constexpr std::uint8_t flag_listing = 1, flag_observed = 2, flag_destination = 4, flag_upstream = 8;
 constexpr std::size_t address_octets = 16;
 
-constexpr std::size_t round_up(std::size_t octets) { return (octets + alignment - 1) & ~(alignment - 1); }
+constexpr std::size_t round_up(std::size_t octets) {
+  return (octets + alignment - 1) & ~(alignment - 1);
+}
 
 std::uint8_t* put(std::uint8_t* at, const void* from, std::size_t octets) {
   if (octets != 0) std::memcpy(at, from, octets);
@@ -50,15 +53,15 @@ std::uint8_t* put(std::uint8_t* at, const void* from, std::size_t octets) {
 
 }  // namespace
 
-// `head` counts octets ever written, `tail` octets ever read; their difference is what is used. Each has its own cache line,
-// and each side keeps a copy of the other's counter, so that a line travels between cores once in many records.
+// `head` counts octets ever written, `tail` octets ever read; their difference is what is used. Each has its own cache
+// line, and each side keeps a copy of the other's counter, so that a line travels between cores once in many records.
 struct Ring::Impl {
   explicit Impl(std::size_t octets) : size(octets), buffer(std::make_unique<std::uint8_t[]>(octets)) {}
 
   const std::size_t size;
   const std::unique_ptr<std::uint8_t[]> buffer;
   alignas(64) std::atomic<std::uint64_t> head{0};
-  std::uint64_t tail_seen = 0;                  // the producer's copy
+  std::uint64_t tail_seen = 0;  // the producer's copy
   std::atomic<std::uint64_t> pushed{0};
   std::atomic<std::uint64_t> dropped{0};
   alignas(64) std::atomic<std::uint64_t> tail{0};
@@ -99,10 +102,9 @@ bool Ring::push(const Record& record, dns::Octets response) {
   if (record.destination.endpoint.address != IpAddress{}) fixed.flags |= flag_destination;
   if (record.upstream.address != IpAddress{}) fixed.flags |= flag_upstream;
 
-  const std::size_t octets = round_up(sizeof(FrameSize) + sizeof fixed + address_octets +
-                                      ((fixed.flags & flag_destination) != 0 ? address_octets : 0) +
-                                      ((fixed.flags & flag_upstream) != 0 ? address_octets : 0) + record.qname.size() +
-                                      response.size());
+  const std::size_t octets = round_up(
+      sizeof(FrameSize) + sizeof fixed + address_octets + ((fixed.flags & flag_destination) != 0 ? address_octets : 0) +
+      ((fixed.flags & flag_upstream) != 0 ? address_octets : 0) + record.qname.size() + response.size());
   const std::uint64_t head = ring.head.load(std::memory_order_relaxed);
   const std::size_t offset = static_cast<std::size_t>(head & (ring.size - 1));
   const std::size_t skipped = ring.size - offset < octets ? ring.size - offset : 0;
@@ -190,13 +192,19 @@ std::size_t Ring::drain(const std::function<void(const Record&, dns::Octets resp
   return count;
 }
 
-std::uint64_t Ring::pushed() const { return impl_->pushed.load(std::memory_order_relaxed); }
-std::uint64_t Ring::dropped() const { return impl_->dropped.load(std::memory_order_relaxed); }
+std::uint64_t Ring::pushed() const {
+  return impl_->pushed.load(std::memory_order_relaxed);
+}
+std::uint64_t Ring::dropped() const {
+  return impl_->dropped.load(std::memory_order_relaxed);
+}
 std::size_t Ring::used() const {
   // tail first: read the other way round, the difference could be negative
   const std::uint64_t tail = impl_->tail.load(std::memory_order_acquire);
   return static_cast<std::size_t>(impl_->head.load(std::memory_order_acquire) - tail);
 }
-std::size_t Ring::capacity() const { return impl_->size; }
+std::size_t Ring::capacity() const {
+  return impl_->size;
+}
 
 }  // namespace doline::querylog

@@ -28,7 +28,8 @@ class Ring {
 
   /// Worker only. `response`: the octets sent (may be empty), copied. False: dropped and counted. No allocation.
   bool push(const Record& record, dns::Octets response);
-  /// Consumer only: hands over every record now in the ring, oldest first; spans are valid during the call. Returns how many.
+  /// Consumer only: hands over every record now in the ring, oldest first; spans are valid during the call. Returns how
+  /// many.
   std::size_t drain(const std::function<void(const Record&, dns::Octets response)>& take);
   /// Any thread. Records taken, and records refused because the ring was full: offered = pushed + dropped.
   [[nodiscard]] std::uint64_t pushed() const;

@@ -12,15 +12,15 @@ namespace doline::querylog {
 
 /// Kept in the file's user_version; application_id says that it is a query log at all.
 inline constexpr int schema_version = 1;
-inline constexpr std::int64_t application_id = 0x444f4c4e;   // "DOLN"
+inline constexpr std::int64_t application_id = 0x444f4c4e;  // "DOLN"
 
 /// Makes the tables in an empty file, or checks that the file is a query log of this version.
 [[nodiscard]] Result<void, DatabaseFault> create_or_check_schema(Database& database);
 /// For readers: only checks.
 [[nodiscard]] Result<void, DatabaseFault> check_schema(Database& database);
 
-/// The labels from the right, in small letters, each behind its length octet: `3com7example3www`. So a name and all below it
-/// are one range of keys.
+/// The labels from the right, in small letters, each behind its length octet: `3com7example3www`. So a name and all
+/// below it are one range of keys.
 [[nodiscard]] std::string to_name_key(const dns::Name& name);
 /// The root where the octets are no key.
 [[nodiscard]] dns::Name from_name_key(std::string_view key);
@@ -30,6 +30,8 @@ inline constexpr std::int64_t application_id = 0x444f4c4e;   // "DOLN"
   constexpr std::int64_t hour = 3'600'000'000;
   return microseconds_since_1970 >= 0 ? microseconds_since_1970 / hour : (microseconds_since_1970 + 1) / hour - 1;
 }
-[[nodiscard]] constexpr std::int64_t begin_of_hour(std::int64_t hour) { return hour * 3'600'000'000; }
+[[nodiscard]] constexpr std::int64_t begin_of_hour(std::int64_t hour) {
+  return hour * 3'600'000'000;
+}
 
 }  // namespace doline::querylog

@@ -15,8 +15,8 @@ constexpr std::size_t cached_names_max = 200'000;
 constexpr std::size_t cached_answers_max = 200'000;
 constexpr std::size_t cached_endpoints_max = 50'000;
 constexpr std::size_t cached_texts_max = 10'000;
-constexpr std::int64_t sweep_ids = 2'000;             // a step
-constexpr std::int64_t free_pages_kept = 256;         // room for what comes next
+constexpr std::int64_t sweep_ids = 2'000;      // a step
+constexpr std::int64_t free_pages_kept = 256;  // room for what comes next
 constexpr std::int64_t free_pages_step = 512;
 // 16 MiB: the same hot pages are then copied into the file rarely, which is what wears a memory card.
 constexpr const char* connection_settings = R"(
@@ -29,8 +29,8 @@ PRAGMA temp_store = MEMORY;
 )";
 
 // `if (auto failed = ...)` for a chain of steps that all return Result<void, DatabaseFault>.
-#define DOLINE_TRY(step)                              \
-  do {                                                \
+#define DOLINE_TRY(step)                                      \
+  do {                                                        \
     if (auto done = (step); !done) return fail(done.error()); \
   } while (false)
 
@@ -91,7 +91,8 @@ Result<void, DatabaseFault> Store::prepare() {
       {&begin_, "BEGIN IMMEDIATE"},
       {&commit_, "COMMIT"},
       {&insert_row_,
-       "INSERT OR IGNORE INTO query VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)"},
+       "INSERT OR IGNORE INTO query VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, "
+       "?18, ?19, ?20)"},
       {&find_device_,
        "SELECT id FROM device WHERE name IS ?1 AND mac IS ?2 AND vendor IS ?3 AND hostname IS ?4 AND groups IS ?5"},
       {&insert_device_, "INSERT INTO device(name, mac, vendor, hostname, groups) VALUES(?1, ?2, ?3, ?4, ?5)"},
@@ -105,13 +106,15 @@ Result<void, DatabaseFault> Store::prepare() {
       {&insert_text_, "INSERT INTO text(text) VALUES(?1)"},
       {&find_answer_, "SELECT id FROM answer WHERE hash = ?1 AND name = ?2 AND octets = ?3"},
       {&insert_answer_, "INSERT INTO answer(hash, name, first_hour, last_hour, octets) VALUES(?1, ?2, ?3, ?3, ?4)"},
-      {&date_answer_, "UPDATE answer SET first_hour = min(first_hour, ?2), last_hour = max(last_hour, ?2) WHERE id = ?1"},
+      {&date_answer_,
+       "UPDATE answer SET first_hour = min(first_hour, ?2), last_hour = max(last_hour, ?2) WHERE id = ?1"},
       {&insert_answer_address_, "INSERT OR IGNORE INTO answer_address VALUES(?1, ?2)"},
       {&add_device_hour_,
        "INSERT INTO device_hour VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET "
        "queries = queries + excluded.queries, first = min(first, excluded.first), last = max(last, excluded.last)"},
       {&add_destination_hour_,
-       "INSERT INTO destination_hour VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET queries = queries + excluded.queries"},
+       "INSERT INTO destination_hour VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET queries = queries + "
+       "excluded.queries"},
       {&add_client_hour_,
        "INSERT INTO client_hour VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET hour = max(hour, excluded.hour)"},
   };
@@ -123,7 +126,9 @@ Result<void, DatabaseFault> Store::prepare() {
   return {};
 }
 
-Result<void, DatabaseFault> Store::begin() { return begin_.run(); }
+Result<void, DatabaseFault> Store::begin() {
+  return begin_.run();
+}
 
 Result<std::int64_t, DatabaseFault> Store::device(const Identity& identity) {
   const auto bind = [&](Statement& statement) {
@@ -197,7 +202,7 @@ Result<std::int64_t, DatabaseFault> Store::name(const dns::Name& name, std::int6
       known.id = database_.last_row_id();
     }
   }
-  if (known.hour != hour) {   // not `<`: a late record may belong to the hour before
+  if (known.hour != hour) {  // not `<`: a late record may belong to the hour before
     DOLINE_TRY(insert_name_hour_.bind(1, known.id).bind(2, hour).run());
     known.hour = hour;
   }
@@ -281,7 +286,7 @@ Result<void, DatabaseFault> Store::insert(const Row& row) {
   for (;; ++ts) {
     DOLINE_TRY(into.bind(1, ts).run());
     if (database_.changes() == 1) break;
-    if (ts < last_ts_ && ts - row.ts > 1000) ts = last_ts_;   // a stretch that is full
+    if (ts < last_ts_ && ts - row.ts > 1000) ts = last_ts_;  // a stretch that is full
   }
   last_ts_ = std::max(last_ts_, ts);
   const std::int64_t hour = hour_of(ts);
@@ -323,10 +328,26 @@ Result<void, DatabaseFault> Store::commit() {
 }
 
 void Store::roll_back() {
-  for (Statement* statement : {&begin_, &commit_, &insert_row_, &find_device_, &insert_device_, &find_endpoint_, &insert_endpoint_,
-                               &date_endpoint_, &find_name_, &insert_name_, &insert_name_hour_, &find_text_, &insert_text_,
-                               &find_answer_, &insert_answer_, &date_answer_, &insert_answer_address_, &add_device_hour_,
-                               &add_destination_hour_, &add_client_hour_})
+  for (Statement* statement : {&begin_,
+                               &commit_,
+                               &insert_row_,
+                               &find_device_,
+                               &insert_device_,
+                               &find_endpoint_,
+                               &insert_endpoint_,
+                               &date_endpoint_,
+                               &find_name_,
+                               &insert_name_,
+                               &insert_name_hour_,
+                               &find_text_,
+                               &insert_text_,
+                               &find_answer_,
+                               &insert_answer_,
+                               &date_answer_,
+                               &insert_answer_address_,
+                               &add_device_hour_,
+                               &add_destination_hour_,
+                               &add_client_hour_})
     statement->reset();
   if (database_.in_transaction()) (void)database_.execute("ROLLBACK");
   forget_caches();
@@ -359,7 +380,8 @@ Result<Extent, DatabaseFault> Store::extent() {
   return extent;
 }
 
-Result<std::int64_t, DatabaseFault> Store::retire_rows(std::int64_t cutoff, std::uint64_t octets_max, std::int64_t rows_max) {
+Result<std::int64_t, DatabaseFault> Store::retire_rows(std::int64_t cutoff, std::uint64_t octets_max,
+                                                       std::int64_t rows_max) {
   const auto now = extent();
   if (!now) return fail(now.error());
   if (now->used_octets > octets_max) cutoff = INT64_MAX;
@@ -401,23 +423,29 @@ Result<bool, DatabaseFault> Store::retire(std::int64_t cutoff, std::uint64_t oct
   DOLINE_TRY(commit_.run());
   const auto free = database_.integer("PRAGMA freelist_count");
   if (!free) return fail(free.error());
-  if (*free > free_pages_kept) DOLINE_TRY(database_.execute("PRAGMA incremental_vacuum(" + std::to_string(free_pages_step) + ")"));
+  if (*free > free_pages_kept)
+    DOLINE_TRY(database_.execute("PRAGMA incremental_vacuum(" + std::to_string(free_pages_step) + ")"));
   return *rows > 0 || *has_more_garbage || *free > free_pages_kept;
 }
 
 Result<bool, DatabaseFault> Store::collect_garbage() {
   if (sweep_ == Sweep::none) return false;
   // Nothing of an entry's last hour is left in `query` once that hour has retired.
-  const char* table = sweep_ == Sweep::names ? "name" : sweep_ == Sweep::answers ? "answer" : sweep_ == Sweep::endpoints ? "endpoint" : "device";
+  const char* table = sweep_ == Sweep::names       ? "name"
+                      : sweep_ == Sweep::answers   ? "answer"
+                      : sweep_ == Sweep::endpoints ? "endpoint"
+                                                   : "device";
   const auto last = database_.integer(std::string("SELECT coalesce(max(id), 0) FROM ") + table);
   if (!last) return fail(last.error());
   const std::int64_t from = sweep_at_, to = sweep_at_ + sweep_ids;
   std::vector<std::string> steps;
   switch (sweep_) {
-    case Sweep::none: break;
+    case Sweep::none:
+      break;
     case Sweep::names:
       steps = {"DELETE FROM name_hour WHERE name > ?1 AND name <= ?2 AND hour < ?3",
-               "DELETE FROM name WHERE id > ?1 AND id <= ?2 AND NOT EXISTS(SELECT 1 FROM name_hour WHERE name = id AND hour >= ?3)"};
+               "DELETE FROM name WHERE id > ?1 AND id <= ?2 AND NOT EXISTS(SELECT 1 FROM name_hour WHERE name = id AND "
+               "hour >= ?3)"};
       break;
     case Sweep::answers: {
       auto old = database_.prepare("SELECT id, octets FROM answer WHERE id > ?1 AND id <= ?2 AND last_hour < ?3");
@@ -435,9 +463,13 @@ Result<bool, DatabaseFault> Store::collect_garbage() {
       steps = {"DELETE FROM answer WHERE id > ?1 AND id <= ?2 AND last_hour < ?3"};
       break;
     }
-    case Sweep::endpoints: steps = {"DELETE FROM endpoint WHERE id > ?1 AND id <= ?2 AND last_hour < ?3"}; break;
+    case Sweep::endpoints:
+      steps = {"DELETE FROM endpoint WHERE id > ?1 AND id <= ?2 AND last_hour < ?3"};
+      break;
     case Sweep::devices:
-      steps = {"DELETE FROM device WHERE id > ?1 AND id <= ?2 AND NOT EXISTS(SELECT 1 FROM device_hour WHERE device = id AND hour >= ?3)"};
+      steps = {
+          "DELETE FROM device WHERE id > ?1 AND id <= ?2 AND NOT EXISTS(SELECT 1 FROM device_hour WHERE device = id "
+          "AND hour >= ?3)"};
       break;
   }
   int gone = 0;
@@ -495,9 +527,11 @@ Result<std::uint64_t, DatabaseFault> Store::forget_all() {
   DOLINE_TRY(begin());
   const auto rows = database_.integer("SELECT count(*) FROM query");
   if (!rows) return fail(rows.error());
-  DOLINE_TRY(database_.execute(
-      "DELETE FROM query; DELETE FROM device; DELETE FROM endpoint; DELETE FROM name; DELETE FROM name_hour; DELETE FROM text;"
-      "DELETE FROM answer; DELETE FROM answer_address; DELETE FROM device_hour; DELETE FROM destination_hour; DELETE FROM client_hour;"));
+  DOLINE_TRY(
+      database_.execute("DELETE FROM query; DELETE FROM device; DELETE FROM endpoint; DELETE FROM name; DELETE FROM "
+                        "name_hour; DELETE FROM text;"
+                        "DELETE FROM answer; DELETE FROM answer_address; DELETE FROM device_hour; DELETE FROM "
+                        "destination_hour; DELETE FROM client_hour;"));
   DOLINE_TRY(commit_.run());
   forget_caches();
   DOLINE_TRY(database_.execute("PRAGMA secure_delete = OFF; PRAGMA incremental_vacuum"));
@@ -505,6 +539,8 @@ Result<std::uint64_t, DatabaseFault> Store::forget_all() {
   return static_cast<std::uint64_t>(*rows);
 }
 
-void Store::shrink_wal() { (void)database_.execute("PRAGMA wal_checkpoint(TRUNCATE)"); }
+void Store::shrink_wal() {
+  (void)database_.execute("PRAGMA wal_checkpoint(TRUNCATE)");
+}
 
 }  // namespace doline::querylog

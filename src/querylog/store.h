@@ -1,7 +1,8 @@
 // Store: the write side of the query log's database: dictionaries, rows, rollups, retention.
 //
-// Owned by the log writer's thread. Between begin() and commit() it remembers which dictionary entries it knows; after any
-// fault the caller calls roll_back(), which forgets them all, and may try the same rows again. Ids are rowids, from 1; 0 is NULL.
+// Owned by the log writer's thread. Between begin() and commit() it remembers which dictionary entries it knows; after
+// any fault the caller calls roll_back(), which forgets them all, and may try the same rows again. Ids are rowids, from
+// 1; 0 is NULL.
 #pragma once
 
 #include <array>
@@ -34,22 +35,23 @@ struct Identity {
   std::optional<device::MacAddress> mac;
   std::string vendor;
   std::string hostname;
-  std::string groups;                           ///< names, each ended by a line feed
+  std::string groups;  ///< names, each ended by a line feed
 
   [[nodiscard]] bool is_anonymous() const { return name.empty() && !mac; }
 };
 
 struct Row {
-  std::int64_t ts = 0;                          ///< microseconds since 1970; made unique by insert()
-  std::int64_t device = 0, client = 0, destination = 0, name = 0, rule = 0, lists = 0, observed_rule = 0, answer = 0, upstream = 0;
-  const Record* record = nullptr;               ///< the plain columns
+  std::int64_t ts = 0;  ///< microseconds since 1970; made unique by insert()
+  std::int64_t device = 0, client = 0, destination = 0, name = 0, rule = 0, lists = 0, observed_rule = 0, answer = 0,
+               upstream = 0;
+  const Record* record = nullptr;  ///< the plain columns
   std::uint32_t ttl = 0;
 };
 
 struct Extent {
-  std::uint64_t octets = 0;                     ///< of the main file
-  std::uint64_t used_octets = 0;                ///< of them, not free
-  std::int64_t oldest = 0;                      ///< ts; 0 where there is no row
+  std::uint64_t octets = 0;       ///< of the main file
+  std::uint64_t used_octets = 0;  ///< of them, not free
+  std::int64_t oldest = 0;        ///< ts; 0 where there is no row
 };
 
 class Store {
@@ -72,9 +74,11 @@ class Store {
   /// Grows whenever ids that were handed out may have become void.
   [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
 
-  /// One small step of taking away what is older than `cutoff` or, oldest first, too much for `octets_max`: at most `rows_max` rows,
-  /// then dictionary entries that nothing names any more, then free pages. False: nothing is left to do.
-  [[nodiscard]] Result<bool, DatabaseFault> retire(std::int64_t cutoff, std::uint64_t octets_max, std::int64_t rows_max);
+  /// One small step of taking away what is older than `cutoff` or, oldest first, too much for `octets_max`: at most
+  /// `rows_max` rows, then dictionary entries that nothing names any more, then free pages. False: nothing is left to
+  /// do.
+  [[nodiscard]] Result<bool, DatabaseFault> retire(std::int64_t cutoff, std::uint64_t octets_max,
+                                                   std::int64_t rows_max);
   /// Takes away, and overwrites, all of the device of this name, or everything. How many rows it was.
   [[nodiscard]] Result<std::uint64_t, DatabaseFault> forget_device(std::string_view name);
   [[nodiscard]] Result<std::uint64_t, DatabaseFault> forget_all();
@@ -86,30 +90,31 @@ class Store {
   Store() = default;
   [[nodiscard]] Result<void, DatabaseFault> prepare();
   [[nodiscard]] Result<void, DatabaseFault> write_rollups();
-  [[nodiscard]] Result<std::int64_t, DatabaseFault> retire_rows(std::int64_t cutoff, std::uint64_t octets_max, std::int64_t rows_max);
+  [[nodiscard]] Result<std::int64_t, DatabaseFault> retire_rows(std::int64_t cutoff, std::uint64_t octets_max,
+                                                                std::int64_t rows_max);
   [[nodiscard]] Result<bool, DatabaseFault> collect_garbage();
   [[nodiscard]] Result<void, DatabaseFault> rebuild_dictionaries();
   void forget_caches();
 
   struct Dated {
     std::int64_t id = 0;
-    std::int64_t hour = 0;                      // the last one written
+    std::int64_t hour = 0;  // the last one written
   };
   struct Count {
     std::int64_t queries = 0, first = 0, last = 0;
   };
-  using DeviceHour = std::tuple<std::int64_t, std::int64_t, int, int>;               // device, hour, verdict, intercepted
-  using DestinationHour = std::tuple<std::int64_t, std::int64_t, std::int64_t>;      // device, hour, destination
-  using ClientHour = std::pair<std::int64_t, std::int64_t>;                          // device, client
+  using DeviceHour = std::tuple<std::int64_t, std::int64_t, int, int>;           // device, hour, verdict, intercepted
+  using DestinationHour = std::tuple<std::int64_t, std::int64_t, std::int64_t>;  // device, hour, destination
+  using ClientHour = std::pair<std::int64_t, std::int64_t>;                      // device, client
 
   Database database_;
   dns::SipKey secret_{};
   std::uint64_t epoch_ = 1;
   std::int64_t last_ts_ = 0;
 
-  Statement begin_, commit_, insert_row_, find_device_, insert_device_, find_endpoint_, insert_endpoint_, date_endpoint_,
-      find_name_, insert_name_, insert_name_hour_, find_text_, insert_text_, find_answer_, insert_answer_, date_answer_,
-      insert_answer_address_, add_device_hour_, add_destination_hour_, add_client_hour_;
+  Statement begin_, commit_, insert_row_, find_device_, insert_device_, find_endpoint_, insert_endpoint_,
+      date_endpoint_, find_name_, insert_name_, insert_name_hour_, find_text_, insert_text_, find_answer_,
+      insert_answer_, date_answer_, insert_answer_address_, add_device_hour_, add_destination_hour_, add_client_hour_;
 
   std::unordered_map<std::string, Dated> names_;
   std::unordered_map<std::string, Dated> endpoints_;
@@ -123,7 +128,7 @@ class Store {
   enum class Sweep : std::uint8_t { none, names, answers, endpoints, devices };
   Sweep sweep_ = Sweep::none;
   std::int64_t sweep_at_ = 0;
-  std::int64_t oldest_hour_ = 0;                // rows of earlier hours are gone
+  std::int64_t oldest_hour_ = 0;  // rows of earlier hours are gone
 };
 
 }  // namespace doline::querylog

@@ -1,0 +1,365 @@
+#include "doline/log_command.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
+#include <deque>
+#include <nlohmann/json.hpp>
+#include <ostream>
+#include <set>
+#include <thread>
+
+#include "dns/presentation.h"
+#include "doline/terminal_text.h"
+#include "doline/time_text.h"
+
+namespace doline {
+
+namespace {
+
+using nlohmann::ordered_json;
+using querylog::LogRow;
+
+constexpr std::size_t rows_before_widths = 400;  // looked at to make the columns wide enough
+constexpr std::size_t answers_shown = 4;
+constexpr milliseconds follow_every{250};
+constexpr std::uint64_t rows_before_following = 10;
+
+std::string lowered(std::string_view text) {
+  std::string result(text);
+  std::transform(result.begin(), result.end(), result.begin(),
+                 [](unsigned char letter) { return std::tolower(letter); });
+  return result;
+}
+
+/// `114.114.114.114`, `operator:Google` or simply `google`, `country:CN`.
+bool add_meant_for(const std::string& text, const geo::ResolverBook& resolvers, std::vector<IpAddress>& addresses) {
+  if (const auto address = IpAddress::parse(text)) {
+    addresses.push_back(*address);
+    return true;
+  }
+  const bool is_country = text.starts_with("country:");
+  const std::string wanted = lowered(text.substr(is_country ? 8 : text.starts_with("operator:") ? 9 : 0));
+  const std::size_t before = addresses.size();
+  for (const auto& [address, resolver] : resolvers.all())
+    if (lowered(is_country ? resolver.country : resolver.operator_name) == wanted) addresses.push_back(address);
+  return addresses.size() > before;
+}
+
+/// The sentence of what is wrong, or nothing.
+std::optional<std::string> fill_filter(const LogArguments& arguments, const geo::ResolverBook& resolvers, WallTime now,
+                                       querylog::LogFilter& filter) {
+  filter.devices = arguments.devices;
+  filter.groups = arguments.groups;
+  filter.only_intercepted = arguments.intercepted;
+  for (const std::string& text : arguments.names) {
+    querylog::NameFilter name;
+    name.below = text.starts_with("*.");
+    const auto parsed = dns::Name::parse(std::string_view(text).substr(name.below ? 2 : 0));
+    if (!parsed) return "--name " + text + ": " + std::string(dns::to_string(parsed.error()));
+    name.name = *parsed;
+    filter.names.push_back(name);
+  }
+  for (const std::string& text : arguments.types) {
+    const auto type = dns::parse_record_type(text);
+    if (!type) return "--type " + text + ": no record type (A, AAAA, HTTPS, TYPE65, ...)";
+    filter.types.push_back(*type);
+  }
+  for (const std::string& text : arguments.verdicts) {
+    const auto verdict = querylog::parse_verdict_kind(lowered(text));
+    if (!verdict)
+      return "--verdict " + text + ": one of forward, block, rewrite, nxdomain, nodata, refuse, drop, rejected";
+    filter.verdicts.push_back(*verdict);
+  }
+  for (const std::string& text : arguments.clients) {
+    const auto address = IpAddress::parse(text);
+    if (!address) return "--client " + text + ": no IP address";
+    filter.clients.push_back(*address);
+  }
+  for (const std::string& text : arguments.answers) {
+    const auto address = IpAddress::parse(text);
+    if (!address) return "--answer " + text + ": no IP address";
+    filter.answers.push_back(*address);
+  }
+  for (const std::string& text : arguments.meant_for)
+    if (!add_meant_for(text, resolvers, filter.meant_for))
+      return "--meant-for " + text + ": neither an IP address nor the operator of a resolver we know (or country:CN)";
+  if (!arguments.since.empty()) {
+    filter.since = parse_time(arguments.since, now);
+    if (!filter.since)
+      return "--since " + arguments.since + ": a time like 24h, 7d, today, 2026-11-01 or 2026-11-01T12:30Z";
+  }
+  if (!arguments.until.empty()) {
+    filter.until = parse_time(arguments.until, now);
+    if (!filter.until) return "--until " + arguments.until + ": a time like 2h, today, 2026-11-01 or 2026-11-01T12:30Z";
+  }
+  if (arguments.limit && *arguments.limit > log_rows_max)
+    return "--limit " + std::to_string(*arguments.limit) + ": at most " + std::to_string(log_rows_max) +
+           "; 0 means all";
+  if (arguments.follow && filter.until) return std::string("--follow has no end, and --until names one");
+  return std::nullopt;
+}
+
+std::string verdict_text(const LogRow& row) {
+  std::string text(querylog::to_string(row.verdict));
+  std::string lists;
+  for (const std::string& list : row.lists) lists += (lists.empty() ? "" : ", ") + list;
+  if (row.rule == "lists")
+    text += " (list " + lists + ")";
+  else if (row.rule != "otherwise" && !row.rule.empty())
+    text += " (" + row.rule + (lists.empty() ? "" : "; list " + lists) + ")";
+  if (row.observed) {
+    text += " [would " + std::string(querylog::to_string(*row.observed));
+    if (!row.observed_rule.empty()) text += ": " + (row.observed_rule == "lists" ? "list " + lists : row.observed_rule);
+    text += "]";
+  }
+  return text;
+}
+
+std::string answers_text(const LogRow& row) {
+  if (row.source == querylog::Source::none) return "(no response)";
+  std::string text = row.code == dns::ResponseCode::noerror ? "" : dns::to_string(row.code);
+  std::size_t shown = 0;
+  for (const querylog::Answer& answer : row.answers) {
+    if (shown++ == answers_shown) {
+      text += " ... " + std::to_string(row.answers.size() - answers_shown) + " more";
+      break;
+    }
+    if (!text.empty()) text += ", ";
+    // The type stands where it is not plain from the question.
+    if (answer.type != row.qtype && answer.type != dns::RecordType::a && answer.type != dns::RecordType::aaaa)
+      text += dns::to_string(answer.type) + " ";
+    text += dns::rdata_to_string(answer.type, answer.rdata);
+  }
+  return text.empty() ? "(no data)" : text;
+}
+
+std::vector<std::string> cells_of(const LogRow& row, const geo::ResolverBook& resolvers) {
+  return {to_local_text(row.time),
+          row.device.empty() ? "(anonymous)" : printable(row.device),
+          row.qname.to_string() + " " + dns::to_string(row.qtype),
+          row.original_destination ? printable(describe_resolver(*row.original_destination, resolvers)) : "",
+          printable(verdict_text(row)),
+          printable(answers_text(row))};
+}
+
+/// Where rows go: a line of JSON each, or a table whose widths the first rows settle.
+class Printer {
+ public:
+  Printer(const LogArguments& arguments, const geo::ResolverBook& resolvers, WallTime now, std::ostream& out)
+      : is_json_(arguments.json),
+        resolvers_(resolvers),
+        out_(out),
+        table_({"TIME (" + printable(local_zone(now)) + ")", "DEVICE", "ASKED", "MEANT FOR", "VERDICT", "ANSWERS"}) {}
+
+  /// False where nobody reads any more.
+  bool print(const LogRow& row) {
+    if (is_json_) {
+      out_ << to_json(row, resolvers_) << '\n';
+    } else {
+      table_.add(cells_of(row, resolvers_));
+      if (has_widths_ || table_.waiting() >= rows_before_widths) print_table();
+    }
+    return out_.good();
+  }
+  bool flush() {
+    if (!is_json_ && table_.waiting() > 0) print_table();
+    out_.flush();
+    return out_.good();
+  }
+
+ private:
+  void print_table() {
+    table_.print(out_);
+    has_widths_ = true;
+  }
+
+  const bool is_json_;
+  const geo::ResolverBook& resolvers_;
+  std::ostream& out_;
+  TextTable table_;
+  bool has_widths_ = false;
+};
+
+}  // namespace
+
+std::string describe_resolver(const Endpoint& endpoint, const geo::ResolverBook& resolvers) {
+  std::string text = endpoint.port == 53 ? endpoint.address.to_string() : endpoint.to_string();
+  if (const geo::PublicResolver* known = resolvers.find(endpoint.address)) {
+    text += " (" + known->operator_name;
+    if (!known->country.empty()) text += ", " + known->country;
+    text += ")";
+  }
+  return text;
+}
+
+std::string to_json(const LogRow& row, const geo::ResolverBook& resolvers) {
+  ordered_json object;
+  const auto text_or_null = [](const std::string& text) {
+    return text.empty() ? ordered_json(nullptr) : ordered_json(text);
+  };
+  object["time"] = to_utc_text(row.time);
+  object["device"] = text_or_null(row.device);
+  object["mac"] = row.mac ? ordered_json(row.mac->to_string()) : ordered_json(nullptr);
+  object["vendor"] = text_or_null(row.vendor);
+  object["groups"] = row.groups;
+  object["client"] = row.client ? ordered_json(row.client->to_string()) : ordered_json(nullptr);
+  object["original_destination"] = nullptr;
+  object["original_port"] = nullptr;
+  object["known_as"] = nullptr;
+  if (row.original_destination) {
+    object["original_destination"] = row.original_destination->address.to_string();
+    object["original_port"] = row.original_destination->port;
+    if (const geo::PublicResolver* known = resolvers.find(row.original_destination->address))
+      object["known_as"] = {{"operator", known->operator_name}, {"country", text_or_null(known->country)}};
+  }
+  object["intercepted_by"] = row.original_destination
+                                 ? ordered_json(std::string(device::to_string(row.destination_source)))
+                                 : ordered_json(nullptr);
+  object["transport"] = std::string(querylog::to_string(row.transport));
+  object["qname"] = row.qname.to_string();
+  object["qtype"] = dns::to_string(row.qtype);
+  object["verdict"] = std::string(querylog::to_string(row.verdict));
+  object["rule"] = text_or_null(row.rule);
+  object["lists"] = row.lists;
+  object["observed"] = nullptr;
+  if (row.observed)
+    object["observed"] = {{"verdict", std::string(querylog::to_string(*row.observed))},
+                          {"rule", text_or_null(row.observed_rule)}};
+  object["source"] = std::string(querylog::to_string(row.source));
+  object["rcode"] = dns::to_string(row.code);
+  object["answers"] = ordered_json::array();
+  for (const querylog::Answer& answer : row.answers)
+    object["answers"].push_back({{"name", answer.owner.to_string()},
+                                 {"type", dns::to_string(answer.type)},
+                                 {"rdata", dns::rdata_to_string(answer.type, answer.rdata)}});
+  object["answers_shortened"] = row.answers_shortened;
+  object["ttl"] = row.ttl ? ordered_json(*row.ttl) : ordered_json(nullptr);
+  object["upstream"] = row.upstream ? ordered_json(row.upstream->to_string()) : ordered_json(nullptr);
+  object["latency_us"] = row.latency_us;
+  object["dnssec"] = std::string(querylog::to_string(row.dnssec));
+  // ASCII only, and U+FFFD for what is not UTF-8: a line is safe on any terminal, and always JSON.
+  return object.dump(-1, ' ', true, ordered_json::error_handler_t::replace);
+}
+
+int complain(std::string_view command, const std::filesystem::path& database, querylog::DatabaseFault fault,
+             std::ostream& err) {
+  err << "doline " << command << ": " << printable(database.string()) << ": " << querylog::to_string(fault) << ".\n";
+  switch (fault) {
+    case querylog::DatabaseFault::missing:
+      err << "Doline makes it as soon as it runs with `querylog:` in its configuration (`querylog: off` keeps none).\n"
+             "If it lies elsewhere, name it: --database FILE.\n";
+      break;
+    case querylog::DatabaseFault::no_permission:
+    case querylog::DatabaseFault::read_only:
+      err << "Only those who run Doline may read what a household looks up: try sudo, or join the file's group.\n";
+      break;
+    case querylog::DatabaseFault::newer_schema:
+      err << "Use the Doline that wrote it, or a newer one.\n";
+      break;
+    case querylog::DatabaseFault::older_schema:
+      err << "Start this Doline once; it brings the file up to date.\n";
+      break;
+    case querylog::DatabaseFault::foreign:
+      err << "It is no query log; name the right file: --database FILE.\n";
+      break;
+    case querylog::DatabaseFault::corrupt:
+      err << "When Doline runs it sets a damaged log aside (FILE.corrupt-TIME) and begins a new one. What can be saved "
+             "of it: "
+             "sqlite3 FILE .recover\n";
+      break;
+    case querylog::DatabaseFault::locked:
+    case querylog::DatabaseFault::disk_full:
+    case querylog::DatabaseFault::io_error:
+      err << "Try again; if it stays, look at the disk and at who has the file open.\n";
+      break;
+  }
+  return exit_no_database;
+}
+
+CLI::App* add_log_command(CLI::App& app, LogArguments& arguments) {
+  CLI::App* log = app.add_subcommand("log", "Show what was asked, by whom, meant for whom, and what was answered");
+  log->add_option("--device", arguments.devices, "devices of this name")->type_name("NAME");
+  log->add_option("--group", arguments.groups, "devices that were in this group")->type_name("GROUP");
+  log->add_option("--name", arguments.names, "this name; *.example.com: all below it")->type_name("NAME");
+  log->add_option("--type", arguments.types, "queries of this type")->type_name("TYPE");
+  log->add_option("--verdict", arguments.verdicts, "forward, block, rewrite, nxdomain, nodata, refuse, drop, rejected")
+      ->type_name("VERDICT");
+  log->add_option("--client", arguments.clients, "from this address")->type_name("ADDRESS");
+  log->add_option("--meant-for", arguments.meant_for,
+                  "meant for this foreign resolver: an address, an operator (Google), or country:CN")
+      ->type_name("RESOLVER");
+  log->add_option("--answer", arguments.answers, "answered with this address")->type_name("ADDRESS");
+  log->add_flag("--intercepted", arguments.intercepted, "only queries that were meant for somebody else");
+  log->add_option("--since", arguments.since, "24h, 7d, today, 2026-11-01, 2026-11-01T12:30Z")->type_name("TIME");
+  log->add_option("--until", arguments.until, "before this time")->type_name("TIME");
+  log->add_option("--limit", arguments.limit, "the newest N (default 100, or all with --since or --until; 0: all)")
+      ->type_name("N");
+  log->add_flag("--follow,-f", arguments.follow, "go on as queries come");
+  log->add_flag("--json", arguments.json, "one JSON object a line");
+  log->add_option("--database", arguments.database, "the query log's file (default: as the configuration says)")
+      ->type_name("FILE");
+  return log;
+}
+
+int run_log(const LogArguments& arguments, const geo::ResolverBook& resolvers, const Clock& clock, std::ostream& out,
+            std::ostream& err, std::stop_token stop) {
+  const WallTime now = clock.now().wall;
+  querylog::LogFilter filter;
+  if (const auto problem = fill_filter(arguments, resolvers, now, filter)) {
+    err << "doline log: " << printable(*problem) << "\n";
+    return exit_usage;
+  }
+  auto reader = querylog::LogReader::open(arguments.database);
+  if (!reader) return complain("log", arguments.database, reader.error(), err);
+
+  Printer printer(arguments, resolvers, now, out);
+  std::uint64_t limit = arguments.follow                                     ? rows_before_following
+                        : arguments.since.empty() && arguments.until.empty() ? log_rows_default
+                                                                             : 0;
+  if (arguments.follow && !arguments.since.empty()) limit = 0;
+  if (arguments.limit) limit = *arguments.limit;
+
+  // Marked before the rows so far are read, so that none falls between; one that comes both ways is shown once.
+  std::set<WallTime> shown;
+  if (arguments.follow)
+    if (const auto marked = reader->follow(filter, [](const LogRow&) { return true; }); !marked)
+      return complain("log", arguments.database, marked.error(), err);
+
+  std::uint64_t count = 0;
+  Result<std::uint64_t, querylog::DatabaseFault> done = 0;
+  const auto show = [&](const LogRow& row) {
+    if (arguments.follow) shown.insert(row.time);
+    ++count;
+    return printer.print(row);
+  };
+  if (limit == 0) {
+    done = reader->read(filter, querylog::Order::oldest_first, show);
+  } else {
+    std::deque<LogRow> newest;
+    done = reader->read(filter, querylog::Order::newest_first, [&](const LogRow& row) {
+      newest.push_front(row);
+      return newest.size() < limit;
+    });
+    for (const LogRow& row : newest)
+      if (!show(row)) break;
+  }
+  bool has_taker = printer.flush();
+  if (!done) return complain("log", arguments.database, done.error(), err);
+
+  while (arguments.follow && has_taker && !stop.stop_requested()) {
+    const auto more = reader->follow(filter, [&](const LogRow& row) {
+      if (shown.erase(row.time) > 0) return true;
+      ++count;
+      return printer.print(row);
+    });
+    if (!more) return complain("log", arguments.database, more.error(), err);
+    has_taker = printer.flush();
+    std::this_thread::sleep_for(follow_every);
+  }
+  if (count > 0 || arguments.follow) return exit_found;
+  if (!arguments.json) err << "Nothing found.\n";
+  return exit_nothing_found;
+}
+
+}  // namespace doline

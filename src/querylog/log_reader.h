@@ -1,0 +1,118 @@
+// LogReader: questions to the query log, on a read-only connection of its own.
+//
+// It never holds up the writer: rows are fetched in pages, and no read is open while they are handed over, however
+// slowly the taker takes them. One thread. Any process may read while another writes.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "base/time.h"
+#include "device/destination.h"
+#include "device/mac_address.h"
+#include "dns/code.h"
+#include "dns/name.h"
+#include "querylog/answers.h"
+#include "querylog/database.h"
+#include "querylog/record.h"
+
+namespace doline::querylog {
+
+struct NameFilter {
+  dns::Name name;
+  bool below = false;  ///< `*.name`: what is below it, else it alone
+};
+
+/// All that is present must match; inside one, any value matches. An empty one is absent.
+struct LogFilter {
+  std::vector<std::string> devices;  ///< names, as they were then
+  std::vector<std::string> groups;
+  std::vector<NameFilter> names;
+  std::vector<dns::RecordType> types;
+  std::vector<VerdictKind> verdicts;
+  std::vector<IpAddress> clients;
+  std::vector<IpAddress> meant_for;  ///< original destinations
+  std::vector<IpAddress> answers;    ///< addresses that were answered
+  bool only_intercepted = false;
+  std::optional<WallTime> since;  ///< inclusive
+  std::optional<WallTime> until;  ///< exclusive
+};
+
+struct LogRow {
+  WallTime time;       ///< of receipt; differs from row to row
+  std::string device;  ///< empty: anonymous
+  std::optional<device::MacAddress> mac;
+  std::string vendor;
+  std::vector<std::string> groups;
+  std::optional<IpAddress> client;               ///< absent: anonymous
+  std::optional<Endpoint> original_destination;  ///< absent: it meant to ask us
+  device::DestinationSource destination_source = device::DestinationSource::local;
+  Transport transport = Transport::udp;
+  dns::Name qname;  ///< small letters
+  dns::RecordType qtype = dns::RecordType::a;
+  VerdictKind verdict = VerdictKind::forward;
+  std::string rule;  ///< `doline.yml:42`, `lists`, `otherwise`; empty where nothing was decided
+  std::vector<std::string> lists;
+  std::optional<VerdictKind> observed;
+  std::string observed_rule;
+  Source source = Source::none;
+  dns::ResponseCode code = dns::ResponseCode::noerror;
+  std::vector<Answer> answers;
+  bool answers_shortened = false;
+  std::optional<std::uint32_t> ttl;  ///< the smallest of the answers
+  std::optional<Endpoint> upstream;
+  std::uint32_t latency_us = 0;
+  Dnssec dnssec = Dnssec::unchecked;
+};
+
+struct ForeignResolver {
+  Endpoint endpoint;
+  std::uint64_t queries = 0;
+};
+
+struct DeviceSummary {
+  std::string name;  ///< the newest; empty: all anonymous ones together
+  std::optional<device::MacAddress> mac;
+  std::string vendor;
+  std::string hostname;
+  std::vector<std::string> groups;
+  std::vector<IpAddress> addresses;  ///< latest first
+  WallTime first_seen, last_seen;    ///< of the queries that are still kept
+  std::uint64_t queries = 0;
+  std::uint64_t intercepted = 0;
+  std::uint64_t not_forwarded = 0;            ///< blocked, rewritten, refused, ...
+  std::vector<ForeignResolver> meant_to_ask;  ///< most asked first
+};
+
+enum class Order : std::uint8_t { newest_first, oldest_first };
+
+class LogReader {
+ public:
+  static Result<LogReader, DatabaseFault> open(const std::filesystem::path& file);
+  LogReader(LogReader&&) noexcept;
+  LogReader& operator=(LogReader&&) noexcept;
+  ~LogReader();
+
+  /// Calls `take` for each match until it returns false or there is no more. How many it was called for.
+  [[nodiscard]] Result<std::uint64_t, DatabaseFault> read(const LogFilter& filter, Order order,
+                                                          const std::function<bool(const LogRow&)>& take);
+  /// From the end of the log on: each call hands over, oldest first, what was written since the call before. Late
+  /// records, which waited for an upstream, come too, each once. The filter's `since` and `until` are not looked at.
+  [[nodiscard]] Result<std::uint64_t, DatabaseFault> follow(const LogFilter& filter,
+                                                            const std::function<bool(const LogRow&)>& take);
+  /// Every device that asked, latest first. Devices with one MAC are one, whatever they were called.
+  [[nodiscard]] Result<std::vector<DeviceSummary>, DatabaseFault> devices();
+
+ private:
+  struct Impl;
+  explicit LogReader(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace doline::querylog
