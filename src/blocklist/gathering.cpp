@@ -1,5 +1,7 @@
 #include "blocklist/gathering.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 
 #include "base/check.h"
@@ -17,7 +19,16 @@ std::size_t pile_of(const Said& said) {
 }  // namespace
 
 void Gathering::grow(Part& part) {
-  part.chunks.push_back(std::make_unique_for_overwrite<Said[]>(chunk_entries));
+  if (free_.empty()) {
+    slabs_.emplace_back(static_cast<Said*>(::operator new(slab_octets, std::align_val_t{slab_octets})));
+    Said* slab = slabs_.back().get();
+    ::madvise(slab, slab_octets, MADV_HUGEPAGE);  // where there are none, small pages serve
+    // The first chunk is the last in line, so that a slab is used from its beginning.
+    for (std::size_t end = slab_octets / sizeof(Said); end > 0; end -= chunk_entries)
+      free_.push_back(slab + end - chunk_entries);
+  }
+  part.chunks.push_back(free_.back());
+  free_.pop_back();
   part.used = 0;
 }
 
@@ -67,11 +78,13 @@ std::uint64_t Gathering::merge(const std::vector<bool>& dropped) {
       sorted_[kept++] = said;
     }
     std::size_t at = 0;
-    part.chunks.resize((kept + chunk_entries - 1) / chunk_entries);
+    const std::size_t needed = (kept + chunk_entries - 1) / chunk_entries;
+    free_.insert(free_.end(), part.chunks.begin() + static_cast<std::ptrdiff_t>(needed), part.chunks.end());
+    part.chunks.resize(needed);
     part.used = 0;
-    for (auto& chunk : part.chunks) {
+    for (Said* chunk : part.chunks) {
       part.used = std::min(kept - at, chunk_entries);
-      std::copy_n(sorted_.begin() + static_cast<std::ptrdiff_t>(at), part.used, chunk.get());
+      std::copy_n(sorted_.begin() + static_cast<std::ptrdiff_t>(at), part.used, chunk);
       at += part.used;
     }
     count_ += kept;
@@ -84,9 +97,10 @@ std::span<const Said> Gathering::take(std::size_t number) {
   sorted_.clear();
   for (std::size_t chunk = 0; chunk < part.chunks.size(); ++chunk) {
     const std::size_t used = chunk + 1 == part.chunks.size() ? part.used : chunk_entries;
-    sorted_.insert(sorted_.end(), part.chunks[chunk].get(), part.chunks[chunk].get() + used);
+    sorted_.insert(sorted_.end(), part.chunks[chunk], part.chunks[chunk] + used);
   }
   count_ -= sorted_.size();
+  free_.insert(free_.end(), part.chunks.begin(), part.chunks.end());
   part = Part{};
   return sorted_;
 }

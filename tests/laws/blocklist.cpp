@@ -1,0 +1,345 @@
+// What must hold for every list: the compiled set says of each name what a plain map of the same lists says.
+#include <doctest/doctest.h>
+#include <stdio.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <optional>
+#include <random>
+#include <sstream>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "blocklist/compile.h"
+#include "blocklist/file_format.h"
+#include "unit/blocklist/temporary_folder.h"
+
+using namespace doline;
+using namespace doline::blocklist;
+
+namespace {
+
+std::mt19937_64 seeded(std::uint64_t& seed) {
+  const char* given = std::getenv("DOLINE_SEED");
+  seed = given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
+  return std::mt19937_64(seed);
+}
+
+std::shared_ptr<const ListSet> compiled(const std::vector<ListInput>& inputs, const std::filesystem::path& target) {
+  REQUIRE(compile(inputs, target).has_value());
+  auto set = ListSet::open(target, true);
+  REQUIRE(set.has_value());
+  return *set;
+}
+
+dns::Name name_of(std::string_view text) {
+  const auto name = dns::Name::parse(text);
+  REQUIRE(name.has_value());
+  return *name;
+}
+
+// Few labels, so that names repeat and lie below each other.
+std::string random_name(std::mt19937_64& random, std::size_t labels_max) {
+  std::string name;
+  const std::size_t labels = 1 + random() % labels_max;
+  for (std::size_t label = 0; label < labels; ++label) {
+    if (label > 0) name += '.';
+    name += static_cast<char>('a' + random() % 4);
+    if (random() % 8 == 0) name += static_cast<char>('0' + random() % 10);
+  }
+  return name;
+}
+
+// ── the real lists ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+std::filesystem::path shared_data() {
+  const char* given = std::getenv("DOLINE_SHARED");
+  return std::filesystem::path(given != nullptr ? given : DOLINE_SOURCE_DIR "/../shared") / "data";
+}
+
+struct RealList {
+  std::filesystem::path file;  // unpacked
+  std::string published;       // its path in the README
+};
+
+std::vector<RealList> unpack_lists(const std::filesystem::path& data, const TemporaryFolder& folder) {
+  std::vector<RealList> lists;
+  for (const char* format : {"hosts", "domains"}) {
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator(data / "lists" / format, ignored)) {
+      RealList list{entry.path(), "lists/" + std::string(format) + "/" + entry.path().filename().string()};
+      if (entry.path().extension() == ".xz") {
+        list.file = folder / entry.path().stem().string();
+        const std::string command = "xz -dc '" + entry.path().string() + "' > '" + list.file.string() + "'";
+        FILE* xz = ::popen(command.c_str(), "r");
+        REQUIRE(xz != nullptr);
+        REQUIRE(::pclose(xz) == 0);
+      }
+      lists.push_back(std::move(list));
+    }
+  }
+  std::sort(lists.begin(), lists.end(),
+            [](const RealList& left, const RealList& right) { return left.published < right.published; });
+  return lists;
+}
+
+// Names by the README's own rule, read by other code than the room's.
+template <class OnName>
+void each_name(const std::filesystem::path& file, bool is_hosts, OnName&& on_name) {
+  std::ifstream stream(file);
+  std::string line;
+  while (std::getline(stream, line)) {
+    line.resize(std::min(line.find('#'), line.size()));
+    std::istringstream words(line);
+    std::string word;
+    if (is_hosts && !(words >> word)) continue;
+    if (is_hosts && word.find_first_not_of("0123456789abcdefABCDEF.:%lo") != std::string::npos) continue;
+    std::string rest;
+    if (!is_hosts && (!(words >> word) || words >> rest)) continue;
+    if (!is_hosts) words = std::istringstream(word);
+    while (words >> word) {
+      std::transform(word.begin(), word.end(), word.begin(), [](unsigned char octet) { return std::tolower(octet); });
+      if (word.ends_with('.')) word.pop_back();
+      if (word.empty() || word.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-.") != std::string::npos)
+        continue;
+      if (word.find_first_not_of("0123456789.") == std::string::npos) continue;
+      if (word.find("..") != std::string::npos || word.front() == '.') continue;
+      if (!dns::Name::parse(word)) continue;  // an onion name with a label of 69 octets
+      static const std::array<std::string_view, 12> kin{
+          "localhost",    "localhost.localdomain", "local",        "broadcasthost",  "ip6-localhost", "ip6-loopback",
+          "ip6-localnet", "ip6-mcastprefix",       "ip6-allnodes", "ip6-allrouters", "ip6-allhosts",  "0.0.0.0"};
+      if (std::find(kin.begin(), kin.end(), word) == kin.end()) on_name(word);
+    }
+  }
+}
+
+// `| `lists/hosts/x` | what | 42,358 names | ...`
+std::map<std::string, std::uint64_t> published_counts(const std::filesystem::path& readme) {
+  std::map<std::string, std::uint64_t> counts;
+  std::ifstream stream(readme);
+  std::string line;
+  while (std::getline(stream, line)) {
+    const std::size_t begin = line.find("`lists/");
+    const std::size_t end = line.find('`', begin + 1);
+    const std::size_t names = line.rfind(" names |");
+    if (begin == std::string::npos || names == std::string::npos || end > names) continue;
+    std::string digits = line.substr(line.rfind('|', names) + 1, names - line.rfind('|', names) - 1);
+    digits.erase(
+        std::remove_if(digits.begin(), digits.end(), [](unsigned char octet) { return std::isdigit(octet) == 0; }),
+        digits.end());
+    counts[line.substr(begin + 1, end - begin - 1)] = std::strtoull(digits.c_str(), nullptr, 10);
+  }
+  return counts;
+}
+
+// One bit a list.
+using Reference = std::unordered_map<std::string, std::uint64_t>;
+
+void check_lists(const ListSet& set, const Reference& reference) {
+  std::uint64_t wrong = 0;
+  for (const auto& [name, lists] : reference) {
+    std::uint64_t found = 0;
+    const Listing listing = set.look_up(name_of(name));
+    for (const Covering& covering : listing.all()) {
+      for (const ListId list : set.lists_of(covering.set)) found |= std::uint64_t{1} << list.value;
+    }
+    if (found != lists && ++wrong < 10) FAIL_CHECK(name << " is on " << lists << ", found on " << found);
+  }
+  CHECK(wrong == 0);
+}
+
+void check_unlisted(const ListSet& set, const Reference& reference, std::uint64_t wanted) {
+  // Listed names with one more label, with one letter changed, and names made of nothing.
+  std::uint64_t seed = 0;
+  std::mt19937_64 random = seeded(seed);
+  CAPTURE(seed);
+  std::uint64_t asked = 0;
+  std::uint64_t wrong = 0;
+  const auto ask = [&](const std::string& name) {
+    if (reference.contains(name)) return;
+    ++asked;
+    if (!set.look_up(name_of(name)).is_empty() && ++wrong < 10) FAIL_CHECK(name << " is not listed");
+  };
+  while (asked < wanted) {
+    for (const auto& [name, lists] : reference) {
+      if (asked >= wanted) break;
+      if (name.size() < 240) ask("x" + std::to_string(random() % 10) + "." + name);
+      std::string changed = name;
+      char& letter = changed[random() % changed.size()];
+      if (letter != '.') letter = letter == 'q' ? 'z' : 'q';
+      ask(changed);
+      ask(random_name(random, 6) + std::to_string(random()) + ".example");
+    }
+  }
+  CHECK(wrong == 0);
+}
+
+}  // namespace
+
+TEST_CASE("a list is a set: order and repetition of lines do not matter") {
+  std::uint64_t seed = 0;
+  std::mt19937_64 random = seeded(seed);
+  CAPTURE(seed);
+  const TemporaryFolder folder;
+  for (int round = 0; round < 20; ++round) {
+    std::vector<std::string> lines;
+    const std::size_t count = random() % 2000;
+    for (std::size_t line = 0; line < count; ++line)
+      lines.push_back((random() % 4 == 0 ? "*." : "") + random_name(random, 5));
+    const auto text_of = [&] {
+      std::string text;
+      for (const std::string& line : lines) text += line + "\n";
+      return text;
+    };
+    const bool subdomains = random() % 2 != 0;
+    REQUIRE(compile({{"list", folder.write("list", text_of()), ListFormat::domains, subdomains}}, folder / "set")
+                .has_value());
+    const std::string octets = content_of(folder / "set");
+    const std::size_t repeated = lines.size();
+    for (std::size_t line = 0; line < repeated; line += 1 + random() % 3) lines.push_back(lines[line]);
+    std::shuffle(lines.begin(), lines.end(), random);
+    REQUIRE(compile({{"list", folder.write("list", text_of()), ListFormat::domains, subdomains}}, folder / "set")
+                .has_value());
+    // The header alone tells of the file that was read: its fingerprint.
+    CHECK(content_of(folder / "set").substr(sizeof(FileHeader)) == octets.substr(sizeof(FileHeader)));
+  }
+}
+
+TEST_CASE("a look-up says what a map of names and ancestors says, and explain finds a line for exactly the same") {
+  std::uint64_t seed = 0;
+  std::mt19937_64 random = seeded(seed);
+  CAPTURE(seed);
+  const TemporaryFolder folder;
+  for (int round = 0; round < 10; ++round) {
+    const std::size_t list_count = 1 + random() % 5;
+    std::vector<ListInput> inputs;
+    std::vector<std::string> texts;
+    std::map<std::string, std::vector<ListId>> named;
+    std::map<std::string, std::vector<ListId>> below;
+    for (std::size_t list = 0; list < list_count; ++list) {
+      const bool subdomains = random() % 2 != 0;
+      const ListId id{static_cast<std::uint16_t>(list)};
+      std::string text;
+      const auto put = [&](std::vector<ListId>& lists) {
+        if (lists.empty() || lists.back() != id) lists.push_back(id);
+      };
+      for (std::size_t line = random() % 100; line > 0; --line) {
+        const std::string name = random_name(random, 4);
+        const bool is_wild = random() % 5 == 0;
+        text += (is_wild ? "*." : "") + name + "\n";
+        if (!is_wild) put(named[name]);
+        if (is_wild || subdomains) put(below[name]);
+      }
+      inputs.push_back({"list", folder.write("list" + std::to_string(list), text), ListFormat::domains, subdomains});
+      texts.push_back(text);
+    }
+    const auto set = compiled(inputs, folder / "set");
+    for (int asked = 0; asked < 1000; ++asked) {
+      const std::string name = random_name(random, 6);
+      CAPTURE(name);
+      std::vector<std::pair<int, std::vector<ListId>>> expected;
+      const auto expect = [&](const std::map<std::string, std::vector<ListId>>& map, const std::string& key) {
+        const auto found = map.find(key);
+        if (found == map.end()) return;
+        for (const auto& known : expected) {
+          if (known.second == found->second) return;
+        }
+        expected.emplace_back(std::count(key.begin(), key.end(), '.') + 1, found->second);
+      };
+      expect(named, name);
+      for (std::size_t dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1)) {
+        expect(below, name.substr(dot + 1));
+      }
+      const Listing listing = set->look_up(name_of(name));
+      REQUIRE(listing.count == expected.size());
+      std::vector<bool> is_listed(list_count);
+      for (std::size_t at = 0; at < expected.size(); ++at) {
+        CHECK(listing.coverings[at].labels == expected[at].first);
+        const auto lists = set->lists_of(listing.coverings[at].set);
+        CHECK(std::vector<ListId>(lists.begin(), lists.end()) == expected[at].second);
+        for (const ListId list : lists) is_listed[list.value] = true;
+      }
+      for (std::size_t list = 0; list < list_count; ++list) {
+        CHECK(find_line(texts[list], ListFormat::domains, inputs[list].subdomains, name_of(name)).has_value() ==
+              is_listed[list]);
+      }
+    }
+  }
+}
+
+TEST_CASE("every name of every real list is found with exactly its lists, and a million others are not") {
+  const TemporaryFolder folder;
+  const auto data = shared_data();
+  std::vector<RealList> lists = unpack_lists(data, folder);
+  const bool is_real = !lists.empty();
+  if (!is_real) {
+    MESSAGE("no real lists in " << data.string() << ": tested with the shipped list alone");
+    lists.push_back({DOLINE_SOURCE_DIR "/blocklists/device-telemetry.txt", "lists/domains/device-telemetry.txt"});
+  }
+  REQUIRE(lists.size() <= 64);
+  std::vector<ListInput> inputs;
+  Reference reference;
+  std::vector<std::uint64_t> counts(lists.size());
+  for (std::size_t at = 0; at < lists.size(); ++at) {
+    inputs.push_back({lists[at].published, lists[at].file, {}, false});
+    each_name(lists[at].file, lists[at].published.starts_with("lists/hosts/"), [&](const std::string& name) {
+      std::uint64_t& known = reference[name];
+      if ((known >> at & 1) == 0) ++counts[at];
+      known |= std::uint64_t{1} << at;
+    });
+  }
+
+  const auto report = compile(inputs, folder / "set");
+  REQUIRE(report.has_value());
+  CHECK(report->names == reference.size());
+  CHECK(report->file_octets < report->names * 8 + 4096);
+  const auto published = published_counts(data / "README.md");
+  for (std::size_t at = 0; at < lists.size(); ++at) {
+    const ListReport& list = report->lists[at];
+    CAPTURE(list.name);
+    CHECK(list.failure == "");
+    CHECK(list.format == (list.name.starts_with("lists/hosts/") ? ListFormat::hosts : ListFormat::domains));
+    CHECK(list.names == counts[at]);
+    if (!is_real) continue;
+    REQUIRE(published.contains(list.name));
+    // GoodbyeAds ends with a line of prose, whose three last words the README counts as names.
+    const std::uint64_t prose = list.name == "lists/hosts/goodbyeads.hosts.xz" ? 3 : 0;
+    CHECK(list.names + prose == published.at(list.name));
+  }
+
+  auto set = ListSet::open(folder / "set", true);
+  REQUIRE(set.has_value());
+  check_lists(**set, reference);
+  check_unlisted(**set, reference, is_real ? 1'000'000 : 10'000);
+}
+
+TEST_CASE("real files of other formats are not recognised as hosts files or domain lists") {
+  const auto data = shared_data();
+  std::error_code ignored;
+  if (!std::filesystem::exists(data, ignored)) {
+    MESSAGE("no real lists in " << data.string() << ": tested with two lines");
+    CHECK_FALSE(recognise("||ads.example^\n@@||good.example^\n"));
+    return;
+  }
+  const TemporaryFolder folder;
+  int files = 0;
+  for (const char* format : {"adblock", "dnsmasq", "rpz", "regex"}) {
+    for (const auto& entry : std::filesystem::directory_iterator(data / "lists" / format)) {
+      const std::filesystem::path text = folder / "text";
+      const std::string command = (entry.path().extension() == ".xz" ? "xz -dc '" : "cat '") + entry.path().string() +
+                                  "' > '" + text.string() + "'";
+      FILE* shell = ::popen(command.c_str(), "r");
+      REQUIRE(shell != nullptr);
+      REQUIRE(::pclose(shell) == 0);
+      CAPTURE(entry.path().string());
+      CHECK_FALSE(recognise(content_of(text)).has_value());
+      ++files;
+    }
+  }
+  CHECK(files >= 10);
+}
