@@ -1,8 +1,8 @@
 // MessageWriter: builds one message into octets that the caller owns, front to back, never past their end.
 //
 // Names are compressed against earlier ones in a bounded table (the first 16 KiB, compression_names_max names; RFC 1035
-// §4.1.4), in linear time. A record that does not fit is not begun: record() returns false and the message stays well formed,
-// so that the caller can set TC and stop. Allocation-free; one thread.
+// §4.1.4), in linear time. A record that does not fit is not begun: record() returns false and the message stays well
+// formed, so that the caller can set TC and stop. Allocation-free; one thread.
 #pragma once
 
 #include <array>
@@ -35,9 +35,9 @@ struct Flags {
 struct OptRecord {
   std::uint16_t udp_payload_size = 1232;
   bool dnssec_ok = false;
-  std::optional<ExtendedError> error;           ///< RFC 8914
-  std::string_view error_text;                  ///< UTF-8, shortened to fit; only with `error`
-  Octets cookie;                                ///< 8 to 40 octets, or none
+  std::optional<ExtendedError> error;  ///< RFC 8914
+  std::string_view error_text;         ///< UTF-8, shortened to fit; only with `error`
+  Octets cookie;                       ///< 8 to 40 octets, or none
 };
 
 class MessageWriter {
@@ -49,9 +49,11 @@ class MessageWriter {
   /// At most once, before any record. Case is kept. False where it does not fit.
   bool question(const Question& question);
   /// RDATA as is (no name in it that should be compressed).
-  bool record(Section section, const Name& owner, RecordType type, RecordClass record_class, std::uint32_t ttl, Octets rdata);
+  bool record(Section section, const Name& owner, RecordType type, RecordClass record_class, std::uint32_t ttl,
+              Octets rdata);
   /// RDATA that is a lone domain name (CNAME, PTR, NS, DNAME), compressed where RFC 3597 §4 allows.
-  bool record(Section section, const Name& owner, RecordType type, RecordClass record_class, std::uint32_t ttl, const Name& target);
+  bool record(Section section, const Name& owner, RecordType type, RecordClass record_class, std::uint32_t ttl,
+              const Name& target);
   /// A record of a parsed message: names in RDATA are decompressed, and compressed anew where allowed.
   bool copy(Section section, const ResponseView& from, const RecordView& record, std::uint32_t ttl);
   /// The OPT record; last. The upper bits of `header`'s code go here. Options that do not fit are left out, text first.
@@ -64,21 +66,37 @@ class MessageWriter {
   [[nodiscard]] std::size_t size() const { return size_; }
 
  private:
+  enum class Compress : std::uint8_t { no, yes };
   struct Entry {
     std::uint16_t offset;
+    std::uint16_t hops;  // pointers that a reader follows from here to the root
     std::uint32_t hash;
   };
-  bool write_name(const Name& name, bool may_compress);
+  struct Mark {
+    std::size_t size, last_ttl_offset;
+    int names_count;
+  };
+  [[nodiscard]] Mark mark() const { return {size_, last_ttl_offset_, names_count_}; }
+  bool roll_back(Mark to);  // always false
+  bool write_name(const Name& name, Compress compress);
+  [[nodiscard]] const Entry* find_name(std::uint32_t hash, const std::uint8_t* wire) const;
   bool begin_record(const Name& owner, RecordType type, RecordClass record_class, std::uint32_t ttl);
-  void count(Section section);
+  void end_record(Section section);  // RDLENGTH and the section's count
 
   std::span<std::uint8_t> space_;
   std::size_t size_ = 0;
   std::size_t last_ttl_offset_ = 0;
   ResponseCode code_ = ResponseCode::noerror;
+  Section section_ = Section::answer;  // of the last record: sections are written in order
   std::array<Entry, compression_names_max> names_;
   int names_count_ = 0;
 };
+
+/// Puts an OPT record behind a message of `size` octets in `space` that has none, and counts it. Options that do not
+/// fit are left out, text first. Returns the new size; the old one where not even a bare record fits. `code`: its upper
+/// bits go into the record.
+[[nodiscard]] std::size_t append_opt(std::span<std::uint8_t> space, std::size_t size, const OptRecord& opt,
+                                     ResponseCode code);
 
 /// Changes header fields in place; `message` has at least 12 octets.
 void patch_id(std::span<std::uint8_t> message, std::uint16_t id);
