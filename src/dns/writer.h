@@ -35,9 +35,9 @@ struct Flags {
 struct OptRecord {
   std::uint16_t udp_payload_size = 1232;
   bool dnssec_ok = false;
-  std::optional<ExtendedError> error;  ///< RFC 8914
-  std::string_view error_text;         ///< UTF-8, shortened to fit; only with `error`
-  Octets cookie;                       ///< 8 to 40 octets, or none
+  std::optional<ExtendedError> error = {};  ///< RFC 8914
+  std::string_view error_text = {};         ///< UTF-8, shortened to fit; only with `error`
+  Octets cookie = {};                       ///< 8 to 40 octets, or none
 };
 
 class MessageWriter {

@@ -1,0 +1,54 @@
+// List texts: any octets are read without harm, whole or in pieces, and what is reported as a line's name is found
+// there.
+#include "blocklist/list_file.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/check.h"
+#include "blocklist/line_reader.h"
+
+using namespace doline;
+using namespace doline::blocklist;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  (void)recognise(text);
+  for (const ListFormat format : {ListFormat::hosts, ListFormat::domains}) {
+    for (const bool subdomains : {false, true}) {
+      std::vector<Entry> entries;
+      std::uint64_t problems = 0;
+      const ReadResult result = read_list(
+          text, format, subdomains, [&](const Entry& entry) { entries.push_back(entry); },
+          [&](const LineProblem& problem) {
+            check(problem.line >= 1 && problem.column >= 1);
+            ++problems;
+          });
+      check(result.entries == entries.size() && result.problems == problems);
+      for (std::size_t at = 0; at < entries.size() && at < 4; ++at) {
+        const Entry& entry = entries[at];
+        check(entry.line >= 1 && entry.line <= result.lines);
+        check(entry.covers_name || entry.covers_below);
+        if (!entry.covers_name) continue;
+        const auto found = find_line(text, format, subdomains, entry.name);
+        check(found.has_value() && found->line <= entry.line);
+      }
+
+      // In two pieces, cut anywhere: the same.
+      LineReader reader(format, subdomains);
+      const auto on_name = [](const ListedName& name) {
+        const auto again = dns::Name::from_wire(name.wire);
+        check(again.has_value() && again->size() == name.wire.size() && again->label_count() == name.labels);
+        return true;
+      };
+      const auto on_problem = [](const LineProblem&) {};
+      const std::size_t used = reader.read(text.substr(0, size / 2), false, on_name, on_problem);
+      reader.read(text.substr(used), true, on_name, on_problem);
+      check(reader.result().entries == result.entries && reader.result().problems == result.problems &&
+            reader.result().lines == result.lines);
+    }
+  }
+  return 0;
+}

@@ -1,0 +1,59 @@
+// Compiled files: whatever the octets, open() refuses them or gives a set whose answers stay inside the mapping. The
+// input is tried as it is and with its checksums put right, which an accident would hardly do and a fuzzer cannot
+// guess.
+#include "blocklist/list_set.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/check.h"
+#include "blocklist/image.h"
+
+using namespace doline;
+using namespace doline::blocklist;
+
+namespace {
+
+void open_and_ask(const std::vector<std::uint8_t>& octets, bool check_all) {
+  const int file = ::memfd_create("list_set", 0);
+  check(file >= 0);
+  check(::write(file, octets.data(), octets.size()) == static_cast<ssize_t>(octets.size()));
+  const auto set = ListSet::open("/proc/self/fd/" + std::to_string(file), check_all);
+  ::close(file);
+  if (!set) return;
+  for (const char* text : {"a.example", "x.b.example", "example", "."}) {
+    const auto name = dns::Name::parse(text);
+    check(name.has_value());
+    const Listing listing = (*set)->look_up(*name);
+    check(listing.count <= coverings_max);
+    for (const Covering& covering : listing.all()) {
+      for (const ListId list : (*set)->lists_of(covering.set)) check(list.value < (*set)->list_count());
+    }
+  }
+  (void)(*set)->lists_of(0xffffffff);
+  (void)(*set)->name_count(ListId{0xffff});
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  std::vector<std::uint8_t> octets(data, data + size);
+  open_and_ask(octets, true);
+  if (size < sizeof(FileHeader)) return 0;
+  // Magic, byte order, version and length too, so that every input gets as far as the sections.
+  FileHeader header;
+  std::memcpy(&header, data, sizeof header);
+  header.magic = file_magic;
+  header.byte_order = byte_order_mark;
+  header.version = file_version;
+  header.file_octets = size;
+  std::memcpy(octets.data(), &header, sizeof header);
+  seal(octets);
+  open_and_ask(octets, true);
+  return 0;
+}
