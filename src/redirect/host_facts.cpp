@@ -1,0 +1,152 @@
+#include "redirect/host_facts.h"
+
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <charconv>
+#include <fstream>
+
+namespace doline::redirect {
+
+namespace {
+
+/// Where Debian and its kin keep programs for root. Not $PATH: the warden runs what it finds.
+constexpr std::array<const char*, 4> program_folders{"/usr/sbin", "/sbin", "/usr/bin", "/bin"};
+
+std::string find_program(const std::string& name, const std::string& companion = {}) {
+  for (const char* folder : program_folders) {
+    const std::string path = std::string(folder) + "/" + name;
+    if (access(path.c_str(), X_OK) == 0 &&
+        (companion.empty() || access((std::string(folder) + "/" + companion).c_str(), X_OK) == 0))
+      return path;
+  }
+  return {};
+}
+
+std::string first_line(const std::filesystem::path& file) {
+  std::ifstream stream(file);
+  std::string line;
+  std::getline(stream, line);
+  return line;
+}
+
+int number_in(const std::filesystem::path& file) {
+  const std::string line = first_line(file);
+  int value = 0;
+  std::from_chars(line.data(), line.data() + line.size(), value);
+  return value;
+}
+
+/// `6.18.44-fc` → 6, 18.
+void read_kernel_version(const std::string& release, HostFacts& facts) {
+  const char* const end = release.data() + release.size();
+  const auto [dot, error] = std::from_chars(release.data(), end, facts.kernel_major);
+  if (error == std::errc{} && dot != end) std::from_chars(dot + 1, end, facts.kernel_minor);
+}
+
+int length_of_mask(const sockaddr* mask) {
+  int length = 0;
+  for (const std::uint8_t octet : to_endpoint(mask).address.octets()) length += std::popcount(octet);
+  return length;
+}
+
+class InterfaceList {
+ public:
+  InterfaceList() {
+    if (getifaddrs(&first_) != 0) first_ = nullptr;
+  }
+  InterfaceList(const InterfaceList&) = delete;
+  InterfaceList& operator=(const InterfaceList&) = delete;
+  ~InterfaceList() {
+    if (first_ != nullptr) freeifaddrs(first_);
+  }
+  template <class See>
+  void each(See see) const {
+    for (const ifaddrs* entry = first_; entry != nullptr; entry = entry->ifa_next) see(*entry);
+  }
+
+ private:
+  ifaddrs* first_ = nullptr;
+};
+
+bool has_address(const ifaddrs& entry) {
+  return entry.ifa_addr != nullptr && (entry.ifa_addr->sa_family == AF_INET || entry.ifa_addr->sa_family == AF_INET6);
+}
+
+/// A netmask's family may be left 0 by the C library: the address's is the true one.
+std::optional<IpPrefix> network_of(const ifaddrs& entry) {
+  const IpAddress address = to_endpoint(entry.ifa_addr).address;
+  if (entry.ifa_netmask == nullptr || address.is_link_local()) return std::nullopt;
+  SocketAddress mask;
+  const std::size_t size = address.is_v4() ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+  std::memcpy(&mask.storage, entry.ifa_netmask, size);
+  mask.storage.ss_family = entry.ifa_addr->sa_family;
+  // A mask reads as an address; an IPv6 one must not be taken for an IPv4-mapped one, and cannot be: it begins with
+  // ones.
+  const int length = length_of_mask(mask.get());
+  return IpPrefix(address, address.is_v4() ? std::min(length, 32) : length);
+}
+
+}  // namespace
+
+const InterfaceFacts* HostFacts::find(const std::string& interface) const {
+  const auto found = std::find_if(interfaces.begin(), interfaces.end(),
+                                  [&](const InterfaceFacts& facts) { return facts.name == interface; });
+  return found == interfaces.end() ? nullptr : &*found;
+}
+
+HostFacts gather_host_facts(const std::filesystem::path& proc) {
+  HostFacts facts;
+  const std::filesystem::path net = proc / "sys/net";
+  read_kernel_version(first_line(proc / "sys/kernel/osrelease"), facts);
+  facts.nft = find_program("nft");
+  facts.iptables = find_program("iptables", "iptables-restore");
+  facts.ip6tables = find_program("ip6tables", "ip6tables-restore");
+  facts.has_ipv6 = std::filesystem::exists(proc / "net/if_inet6");
+  facts.forwards_v4 = number_in(net / "ipv4/ip_forward") != 0;
+  facts.forwards_v6 = number_in(net / "ipv6/conf/all/forwarding") != 0;
+  facts.bridge_calls_iptables = number_in(net / "bridge/bridge-nf-call-iptables") != 0;
+  {
+    std::ifstream tables(proc / "net/ip_tables_names");
+    for (std::string table; std::getline(tables, table);) facts.has_legacy_nat |= table == "nat";
+  }
+
+  const InterfaceList list;
+  const int reverse_path_filter_of_all = number_in(net / "ipv4/conf/all/rp_filter");
+  const bool source_valid_mark_of_all = number_in(net / "ipv4/conf/all/src_valid_mark") != 0;
+  list.each([&](const ifaddrs& entry) {
+    if (facts.find(entry.ifa_name) == nullptr) {
+      const std::filesystem::path sysctls = net / "ipv4/conf" / entry.ifa_name;
+      facts.interfaces.push_back(
+          {.name = entry.ifa_name,
+           .networks = {},
+           .source_valid_mark = source_valid_mark_of_all || number_in(sysctls / "src_valid_mark") != 0,
+           .reverse_path_filter = std::max(reverse_path_filter_of_all, number_in(sysctls / "rp_filter"))});
+    }
+    if (!has_address(entry)) return;
+    const auto network = network_of(entry);
+    if (!network) return;
+    auto& networks =
+        std::find_if(facts.interfaces.begin(), facts.interfaces.end(), [&](const InterfaceFacts& interface) {
+          return interface.name == entry.ifa_name;
+        })->networks;
+    if (std::find(networks.begin(), networks.end(), *network) == networks.end()) networks.push_back(*network);
+  });
+  return facts;
+}
+
+std::vector<IpAddress> local_addresses() {
+  std::vector<IpAddress> addresses;
+  const InterfaceList list;
+  list.each([&](const ifaddrs& entry) {
+    if (has_address(entry)) addresses.push_back(to_endpoint(entry.ifa_addr).address);
+  });
+  std::sort(addresses.begin(), addresses.end());
+  return addresses;
+}
+
+}  // namespace doline::redirect

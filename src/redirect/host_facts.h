@@ -1,0 +1,42 @@
+// HostFacts: what this machine is, as far as a plan depends on it. Read from /proc and the interface list; needs no
+// privilege, runs nothing and changes nothing.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/ip_address.h"
+
+namespace doline::redirect {
+
+struct InterfaceFacts {
+  std::string name;
+  std::vector<IpPrefix> networks;  ///< of its addresses, link-local ones left out
+  bool source_valid_mark = false;  ///< net.ipv4.conf.NAME.src_valid_mark, or all's
+  int reverse_path_filter = 0;     ///< the greater of NAME's and all's, as the kernel takes it
+};
+
+struct HostFacts {
+  int kernel_major = 0, kernel_minor = 0;
+  std::string nft, iptables,
+      ip6tables;  ///< where the programs are; empty: absent. *tables: their -restore is beside them
+  bool has_ipv6 = false;
+  bool forwards_v4 = false, forwards_v6 = false;
+  bool bridge_calls_iptables = false;  ///< bridged packets pass the firewall (Docker switches that on)
+  bool has_legacy_nat = false;         ///< a legacy iptables nat table exists: nft does not show its rules
+  std::vector<InterfaceFacts> interfaces;
+
+  [[nodiscard]] const InterfaceFacts* find(const std::string& interface) const;
+  /// A table that lives as long as the process that made it: since Linux 5.12.
+  [[nodiscard]] bool has_owner_tables() const { return kernel_major > 5 || (kernel_major == 5 && kernel_minor >= 12); }
+};
+
+/// `proc`: where tests have a /proc of their own. Files that cannot be read count as "no".
+[[nodiscard]] HostFacts gather_host_facts(const std::filesystem::path& proc = "/proc");
+
+/// Every address of this machine, so that its own flows can be told from those of the LAN.
+[[nodiscard]] std::vector<IpAddress> local_addresses();
+
+}  // namespace doline::redirect

@@ -1,0 +1,21 @@
+// The nft scripts of a plan. A script has one statement per line and no line continues another, so that the warden can
+// send it to `nft -i` as one line, that is as one transaction.
+#pragma once
+
+#include <string>
+
+#include "redirect/host_facts.h"
+#include "redirect/options.h"
+
+namespace doline::redirect {
+
+enum class TableLife : std::uint8_t { as_long_as_its_maker, until_removed };
+
+/// `table inet doline {...}`. `options` have no problems.
+[[nodiscard]] std::string nft_rules(const Options& options, TableLife life);
+/// `doline_seen`: makes what is missing, renews the rules, keeps the elements.
+[[nodiscard]] std::string nft_seen(const Options& options);
+/// The same script with `;` for line ends and without comments.
+[[nodiscard]] std::string on_one_line(const std::string& script);
+
+}  // namespace doline::redirect

@@ -1,0 +1,108 @@
+#include "redirect/options.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+namespace doline::redirect {
+
+namespace {
+
+/// What may stand between quotes of a rule and in a path below /proc/sys. Linux allows more; nobody uses it.
+bool is_plain_name(std::string_view name) {
+  if (name.empty() || name.size() > interface_name_max || name == "." || name == "..") return false;
+  return std::all_of(name.begin(), name.end(), [](char letter) {
+    return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') || (letter >= '0' && letter <= '9') ||
+           letter == '_' || letter == '-' || letter == '.' || letter == '@' || letter == ':';
+  });
+}
+
+template <class T>
+bool has_twice(const std::vector<T>& values) {
+  return std::set<T>(values.begin(), values.end()).size() != values.size();
+}
+
+/// The kernel's own tables: unspec, compat, default, main, local.
+constexpr std::array<std::uint32_t, 5> reserved_tables{0, 252, 253, 254, 255};
+
+}  // namespace
+
+IpAddress transparent_v6() {
+  static constexpr std::array<std::uint8_t, 16> loopback{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  return IpAddress::from_octets(loopback);
+}
+
+std::vector<std::string> find_problems(const Options& options) {
+  std::vector<std::string> problems;
+  if (options.mode == Mode::remote || options.mode == Mode::audit)
+    problems.push_back("mode " + std::string(to_string(options.mode)) + " is not in this build yet");
+  if (options.encrypted == Encrypted::log) problems.emplace_back("encrypted: log is not in this build yet");
+  if (options.mode == Mode::off) return problems;
+
+  if (options.interfaces.empty()) problems.emplace_back("no interface of the LAN is named");
+  if (options.interfaces.size() > interfaces_max)
+    problems.push_back("more than " + std::to_string(interfaces_max) + " interfaces");
+  for (const std::string& interface : options.interfaces) {
+    if (!is_plain_name(interface)) problems.emplace_back("an interface's name is empty, too long or has odd letters");
+    if (interface == "lo") problems.emplace_back("lo is no interface of the LAN");
+  }
+  if (has_twice(options.interfaces)) problems.emplace_back("an interface is named twice");
+
+  if (options.ports.empty()) problems.emplace_back("no port is named");
+  if (options.ports.size() > ports_max) problems.push_back("more than " + std::to_string(ports_max) + " ports");
+  if (has_twice(options.ports)) problems.emplace_back("a port is named twice");
+  if (std::find(options.ports.begin(), options.ports.end(), 0) != options.ports.end())
+    problems.emplace_back("port 0 cannot be intercepted");
+  if (options.mode == Mode::nat && options.nat_port == 0) problems.emplace_back("nat needs a private port");
+  if (options.mode == Mode::nat &&
+      std::find(options.ports.begin(), options.ports.end(), options.nat_port) != options.ports.end())
+    problems.push_back("port " + std::to_string(options.nat_port) + " is both intercepted and the private port of nat");
+
+  for (const std::size_t count :
+       {options.exempt.macs.size(), options.exempt.clients.size(), options.exempt.destinations.size()})
+    if (count > exempt_max) problems.push_back("more than " + std::to_string(exempt_max) + " exemptions of one kind");
+  if (options.doh_addresses.size() > doh_addresses_max)
+    problems.push_back("more than " + std::to_string(doh_addresses_max) + " addresses of DoH servers");
+
+  if (options.kernel.mark == 0) problems.emplace_back("the mark must not be 0");
+  if (std::find(reserved_tables.begin(), reserved_tables.end(), options.kernel.table) != reserved_tables.end())
+    problems.push_back("routing table " + std::to_string(options.kernel.table) + " is the kernel's own");
+  // The preference of main is 32766: what stands behind it is never reached.
+  if (options.kernel.table >= 32'766)
+    problems.emplace_back("the routing table's number is also its rule's preference and must be below 32766");
+  return problems;
+}
+
+std::string_view to_string(Mode mode) {
+  switch (mode) {
+    case Mode::off:
+      return "off";
+    case Mode::tproxy:
+      return "tproxy";
+    case Mode::nat:
+      return "nat";
+    case Mode::remote:
+      return "remote";
+    case Mode::audit:
+      return "audit";
+  }
+  return "?";
+}
+
+std::string_view to_string(Encrypted encrypted) {
+  switch (encrypted) {
+    case Encrypted::leave:
+      return "leave";
+    case Encrypted::reject:
+      return "reject";
+    case Encrypted::log:
+      return "log";
+  }
+  return "?";
+}
+
+std::string_view to_string(OnFailure on_failure) {
+  return on_failure == OnFailure::open ? "open" : "closed";
+}
+
+}  // namespace doline::redirect

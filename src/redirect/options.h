@@ -1,0 +1,76 @@
+// Options: what the operator asked the redirect to do, checked. The `redirect:` section of the YAML leads here and
+// nothing else.
+//
+// These values are all that the warden is ever told: it renders rules from them and takes no text from the resolver. So
+// find_problems() is judged on both sides of the channel, and a name that could end a string of the rules is a problem.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "device/mac_address.h"
+
+namespace doline::redirect {
+
+inline constexpr std::size_t interfaces_max = 64;
+inline constexpr std::size_t ports_max = 15;      ///< what one iptables multiport match holds
+inline constexpr std::size_t exempt_max = 1'024;  ///< of each kind
+inline constexpr std::size_t doh_addresses_max = 2'048;
+inline constexpr std::size_t interface_name_max = 15;  ///< IFNAMSIZ without its zero
+
+/// `tproxy`: the kernel hands over stray queries untouched. `nat`: it rewrites their destination, where TPROXY is
+/// missing. `remote` and `audit` are words of the configuration that this build does not carry out.
+enum class Mode : std::uint8_t { off, tproxy, nat, remote, audit };
+
+/// What becomes of DoT, DoQ and known DoH servers. `log` is a word that this build does not carry out.
+enum class Encrypted : std::uint8_t { leave, reject, log };
+
+/// `open`: stray DNS goes its old way when Doline is gone. `closed`: it is refused until Doline is back, or removes the
+/// rules.
+enum class OnFailure : std::uint8_t { open, closed };
+
+/// Whose queries, and queries to whom, are let through.
+struct Exempt {
+  std::vector<device::MacAddress> macs;
+  std::vector<IpPrefix> clients;
+  std::vector<IpPrefix> destinations;
+  bool operator==(const Exempt&) const = default;
+};
+
+/// Numbers that other tools of the machine may use too.
+struct Kernel {
+  std::uint16_t mark = 0x5353;  ///< under the mask 0xffff, so that the upper half stays free for others
+  std::uint32_t table = 5353;   ///< of routes; also the preference of the rules that lead there
+  std::uint16_t nflog_group = 53;
+  bool operator==(const Kernel&) const = default;
+};
+
+struct Options {
+  Mode mode = Mode::off;
+  std::vector<std::string> interfaces;                     ///< on the LAN's side
+  std::vector<std::uint16_t> ports{53, 5300, 5353, 8053};  ///< that stray DNS is sent to
+  Exempt exempt;
+  Encrypted encrypted = Encrypted::leave;
+  std::vector<IpAddress> doh_addresses;  ///< known DoH servers, for `encrypted`
+  OnFailure on_failure = OnFailure::open;
+  Kernel kernel;
+  std::uint16_t nat_port = 5399;  ///< `nat`: where stray queries are led; nobody else asks there
+  bool operator==(const Options&) const = default;
+};
+
+/// Where `tproxy` hands queries over: the transparent sockets are bound to these, on the very ports that are
+/// intercepted.
+inline constexpr IpAddress transparent_v4 = IpAddress::v4(127, 0, 0, 153);
+[[nodiscard]] IpAddress transparent_v6();  ///< ::1
+
+/// Everything that makes the options impossible to carry out, a sentence each; empty: they can be.
+[[nodiscard]] std::vector<std::string> find_problems(const Options& options);
+
+[[nodiscard]] std::string_view to_string(Mode mode);
+[[nodiscard]] std::string_view to_string(Encrypted encrypted);
+[[nodiscard]] std::string_view to_string(OnFailure on_failure);
+
+}  // namespace doline::redirect

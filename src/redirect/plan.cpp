@@ -1,0 +1,186 @@
+#include "redirect/plan.h"
+
+#include "base/check.h"
+#include "redirect/iptables_rules.h"
+#include "redirect/nft_rules.h"
+
+namespace doline::redirect {
+
+namespace {
+
+void add_routing(Plan& plan, const HostFacts& facts) {
+  const std::uint32_t table = plan.options.kernel.table;
+  for (const Family family : {Family::v4, Family::v6}) {
+    if (family == Family::v6 && !facts.has_ipv6) continue;
+    plan.rule_steps.push_back({.family = family, .mark = plan.options.kernel.mark, .table = table});
+    plan.route_steps.push_back(
+        {.family = family, .kind = RouteStep::Kind::local_default, .prefix = {}, .table = table});
+  }
+  // Where src_valid_mark is on (wg-quick does that), the kernel looks up the *source* of a marked packet here too;
+  // thrown back, it is found where it is. Harmless elsewhere, and nobody says when it will be switched on.
+  for (const std::string& interface : plan.options.interfaces)
+    if (const InterfaceFacts* found = facts.find(interface))
+      for (const IpPrefix& network : found->networks)
+        if (network.address().is_v4())
+          plan.route_steps.push_back(
+              {.family = Family::v4, .kind = RouteStep::Kind::throw_back, .prefix = network, .table = table});
+}
+
+void warn(Plan& plan, const HostFacts& facts) {
+  auto& warnings = plan.warnings;
+  for (const std::string& interface : plan.options.interfaces)
+    if (facts.find(interface) == nullptr)
+      warnings.push_back("There is no interface " + interface + " now; the rules wait for it.");
+  if (!facts.forwards_v4)
+    warnings.emplace_back(
+        "This machine does not route IPv4 (net.ipv4.ip_forward is 0): nobody's stray queries pass here.");
+  if (facts.has_ipv6 && !facts.forwards_v6)
+    warnings.emplace_back("This machine does not route IPv6 (net.ipv6.conf.all.forwarding is 0).");
+  if (facts.bridge_calls_iptables)
+    warnings.emplace_back(
+        "Bridged packets pass the firewall (net.bridge.bridge-nf-call-iptables is 1): DNS between devices of one LAN "
+        "is "
+        "left alone all the same.");
+  if (facts.has_legacy_nat)
+    warnings.emplace_back(
+        "Legacy iptables has a nat table, whose rules nft does not show; see `iptables-legacy -t nat -S PREROUTING`.");
+  if (plan.tool == Tool::iptables)
+    warnings.emplace_back(
+        "There is no nft: iptables cannot tie rules to a process. If both processes are killed, stray DNS fails until "
+        "Doline is "
+        "back; what reads `encrypted` and `on_failure` needs nft too.");
+  else if (plan.tool == Tool::nft && plan.options.on_failure == OnFailure::open && !plan.owns_table)
+    warnings.emplace_back(
+        "This kernel has no tables that vanish with their maker (Linux 5.12): if both processes are killed, the rules "
+        "stay until "
+        "Doline is back.");
+  if (plan.options.mode == Mode::nat && plan.options.on_failure == OnFailure::open)
+    warnings.emplace_back(
+        "nat: if Doline dies, flows that are under way are refused until they expire or the warden has flushed them.");
+}
+
+std::string command(const RuleStep& step) {
+  static constexpr char digits[] = "0123456789abcdef";
+  std::string mark = "0x";
+  for (int shift = 12; shift >= 0; shift -= 4) mark += digits[(step.mark >> shift) & 15];
+  const std::string table = std::to_string(step.table);
+  return std::string(step.family == Family::v4 ? "ip" : "ip -6") + " rule add fwmark " + mark + "/0xffff lookup " +
+         table + " pref " + table;
+}
+
+std::string command(const RouteStep& step) {
+  return std::string(step.family == Family::v4 ? "ip" : "ip -6") + " route replace " +
+         (step.kind == RouteStep::Kind::local_default ? "local default dev lo" : "throw " + step.prefix.to_string()) +
+         " table " + std::to_string(step.table);
+}
+
+std::string list(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+std::string summary(const Plan& plan) {
+  const Options& options = plan.options;
+  std::vector<std::string> ports;
+  for (const std::uint16_t port : options.ports) ports.push_back(std::to_string(port));
+  std::string text = "Queries that devices on " + list(options.interfaces) +
+                     " send to foreign resolvers (UDP and TCP port " + list(ports) +
+                     ", IPv4 and IPv6) come to Doline instead, ";
+  text += options.mode == Mode::tproxy ? "untouched (tproxy)"
+                                       : "redirected to port " + std::to_string(options.nat_port) + " (nat)";
+  text += "; answers come from the very address that was asked.\n";
+  text += "Left alone: queries to this machine, between devices of the LAN, and this machine's own.\n";
+  if (!options.exempt.macs.empty() || !options.exempt.clients.empty() || !options.exempt.destinations.empty()) {
+    std::vector<std::string> from, to;
+    for (const auto& mac : options.exempt.macs) from.push_back(mac.to_string());
+    for (const auto& prefix : options.exempt.clients) from.push_back(prefix.to_string());
+    for (const auto& prefix : options.exempt.destinations) to.push_back(prefix.to_string());
+    if (!from.empty()) text += "Exempt: queries from " + list(from) + ".\n";
+    if (!to.empty()) text += "Exempt: queries to " + list(to) + ".\n";
+  }
+  if (options.encrypted == Encrypted::reject)
+    text += "DoT and DoQ (port 853) and DoH to " + std::to_string(options.doh_addresses.size()) +
+            " known addresses are refused at once, so that clients fall back to plain DNS.\n";
+  text += options.on_failure == OnFailure::open
+              ? "If Doline dies, the rules are gone and the house keeps its DNS (on_failure: open).\n"
+              : "If Doline dies, stray DNS is refused until it is back (on_failure: closed).\n";
+  return text;
+}
+
+}  // namespace
+
+Plan plan(const Options& options, const HostFacts& facts) {
+  Plan result;
+  result.options = options;
+  result.problems = find_problems(options);
+  if (!result.problems.empty() || options.mode == Mode::off) return result;
+
+  if (!facts.nft.empty()) {
+    result.tool = Tool::nft;
+    result.owns_table = options.on_failure == OnFailure::open && facts.has_owner_tables();
+    result.rules = nft_rules(options, result.owns_table ? TableLife::as_long_as_its_maker : TableLife::until_removed);
+    result.seen = nft_seen(options);
+  } else if (!facts.iptables.empty()) {
+    result.tool = Tool::iptables;
+    result.programs = iptables_apply(options, facts);
+    result.programs_undo = iptables_undo(options, facts);
+  } else {
+    result.problems.emplace_back("there is neither nft nor iptables on this machine: install nftables");
+    return result;
+  }
+  if (options.mode == Mode::tproxy) add_routing(result, facts);
+  warn(result, facts);
+  return result;
+}
+
+std::string remove_table(const char* table, TableState present) {
+  const std::string name = std::string("table inet ") + table;
+  switch (present) {
+    case TableState::absent:
+      return {};
+    case TableState::plain:
+      return "delete " + name + "\n";
+    case TableState::owned:
+      // The kernel wants the flag named whenever the table is.
+      return name + " {\n  flags owner\n}\ndelete " + name + "\n";
+  }
+  return {};
+}
+
+std::string replace_rules(const Plan& plan, TableState present) {
+  check(plan.tool == Tool::nft);
+  return remove_table(rules_table, present) + plan.rules;
+}
+
+std::string describe(const Plan& plan) {
+  if (plan.options.mode == Mode::off && plan.problems.empty())
+    return "The configuration asks for no redirect (`redirect:` is absent, or its mode is off): nothing would be "
+           "changed.\n";
+  std::string text;
+  for (const std::string& problem : plan.problems) text += "Impossible: " + problem + ".\n";
+  if (!plan.is_possible()) return text;
+  text += summary(plan);
+  for (const std::string& warning : plan.warnings) text += "Note: " + warning + "\n";
+  text += "\n# `doline redirect apply` does this; `doline redirect remove` undoes it\n";
+  for (const RuleStep& step : plan.rule_steps) text += command(step) + "\n";
+  for (const RouteStep& step : plan.route_steps) text += command(step) + "\n";
+  if (plan.tool == Tool::nft) {
+    text += "\n# nft -f, in one transaction";
+    text += plan.owns_table ? "; held by Doline's second process and gone with it\n" : "\n";
+    text += plan.rules + "\n# who asked whom, while Doline is away too\n" + plan.seen;
+  }
+  for (const ProgramStep& step : plan.programs) {
+    if (step.when == ProgramStep::When::if_the_one_before_failed) text += "  || ";
+    for (const std::string& argument : step.arguments)
+      text += (&argument == &step.arguments.front() ? "" : " ") + argument;
+    text += "\n";
+    if (!step.input.empty()) text += step.input;
+  }
+  text +=
+      "\n# and conntrack entries of these ports, but for this machine's own, are deleted, after applying and after "
+      "removing\n";
+  return text;
+}
+
+}  // namespace doline::redirect

@@ -1,0 +1,84 @@
+// Plan: everything that bringing stray DNS home does to this machine, as values and texts. Made from checked options
+// and facts; pure. `doline redirect plan` prints it; the warden makes the same plan from the same options and carries
+// it out.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "redirect/host_facts.h"
+#include "redirect/options.h"
+
+namespace doline::redirect {
+
+/// `doline`: the rules. `doline_seen`: who asked whom, a memory that outlives a crash.
+inline constexpr const char* rules_table = "doline";
+inline constexpr const char* seen_table = "doline_seen";
+
+enum class Family : std::uint8_t { v4, v6 };
+
+/// `ip rule add fwmark MARK/0xffff lookup TABLE pref TABLE`
+struct RuleStep {
+  Family family = Family::v4;
+  std::uint16_t mark = 0;
+  std::uint32_t table = 0;
+  bool operator==(const RuleStep&) const = default;
+};
+
+/// `ip route add local default dev lo table TABLE`, or `throw PREFIX`: back to the tables that follow.
+struct RouteStep {
+  enum class Kind : std::uint8_t { local_default, throw_back };
+  Family family = Family::v4;
+  Kind kind = Kind::local_default;
+  IpPrefix prefix;  ///< of throw_back
+  std::uint32_t table = 0;
+  bool operator==(const RouteStep&) const = default;
+};
+
+/// One run of iptables, iptables-restore or their IPv6 kin: a program with its arguments; no shell.
+struct ProgramStep {
+  enum class When : std::uint8_t { always, if_the_one_before_failed };
+  std::vector<std::string> arguments;  ///< [0]: the program's path
+  std::string input;
+  When when = When::always;
+  bool may_fail = false;
+};
+
+enum class Tool : std::uint8_t { none, nft, iptables };
+
+struct Plan {
+  Options options;
+  Tool tool = Tool::none;
+  // Tool::nft: scripts, each one transaction
+  bool owns_table = false;  ///< the rules vanish with the process that made them
+  std::string rules;        ///< `table inet doline {...}`; for a kernel without that table
+  std::string seen;         ///< makes or renews `doline_seen` and keeps what it has seen
+  // Tool::iptables
+  std::vector<ProgramStep> programs;  ///< to apply; twice does the same as once
+  std::vector<ProgramStep> programs_undo;
+  // both; tproxy only
+  std::vector<RuleStep> rule_steps;
+  std::vector<RouteStep> route_steps;
+
+  std::vector<std::string> problems;  ///< why it cannot be carried out; empty: it can
+  std::vector<std::string> warnings;  ///< what the operator should know of this machine
+
+  [[nodiscard]] bool is_possible() const { return problems.empty(); }
+};
+
+[[nodiscard]] Plan plan(const Options& options, const HostFacts& facts);
+
+/// What the kernel holds under the name `doline` before a transaction.
+enum class TableState : std::uint8_t { absent, plain, owned };
+
+/// The transaction that puts the plan's rules in the place of whatever is there.
+[[nodiscard]] std::string replace_rules(const Plan& plan, TableState present);
+/// The transaction that removes a table of ours; empty where there is none.
+[[nodiscard]] std::string remove_table(const char* table, TableState present);
+
+/// The plan for people: sentences, then the very rules.
+[[nodiscard]] std::string describe(const Plan& plan);
+
+}  // namespace doline::redirect

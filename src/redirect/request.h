@@ -1,0 +1,125 @@
+// Request, Reply: all that resolver and warden say to each other about rules. A closed set of typed values; no request
+// carries text that becomes a command. One message is one packet of a SOCK_SEQPACKET socket; a reply carries its
+// request's number.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "device/mac_address.h"
+#include "redirect/options.h"
+
+namespace doline::redirect {
+
+/// More than any message needs, and less than a packet of the socket may hold.
+inline constexpr std::size_t message_octets_max = 128 * 1024;
+inline constexpr std::size_t sentences_max = 64;  ///< in one reply
+inline constexpr std::size_t sentence_octets_max = 1'024;
+inline constexpr std::size_t sightings_max = 1'024;  ///< in one reply
+
+/// The resolver says this so often; `silence_max` without a word, and the warden takes the rules away until it hears
+/// one again.
+inline constexpr milliseconds heartbeat_period{1'000};
+inline constexpr milliseconds silence_max{3'000};
+
+// ── what the resolver asks ──
+struct Apply {  ///< Rules for these options in place of whatever rules there are. → Done, Failed
+  Options options;
+  bool operator==(const Apply&) const = default;
+};
+struct Remove {  ///< No rules, no memory of who asked whom. → Done, Failed
+  bool operator==(const Remove&) const = default;
+};
+struct Status {  ///< → StatusReply
+  bool operator==(const Status&) const = default;
+};
+struct Verify {  ///< Is everything as it was applied? → Done (as warnings: interference), Failed
+  bool operator==(const Verify&) const = default;
+};
+struct Seen {  ///< Who asked which foreign resolver, as the kernel counted. → SeenReply
+  bool operator==(const Seen&) const = default;
+};
+struct Heartbeat {  ///< No reply.
+  bool operator==(const Heartbeat&) const = default;
+};
+using Request = std::variant<Apply, Remove, Status, Verify, Seen, Heartbeat>;
+
+// ── what the warden answers ──
+struct Done {
+  std::vector<std::string> warnings;  ///< sentences for the operator
+  bool operator==(const Done&) const = default;
+};
+struct Failed {
+  std::vector<std::string> reasons;
+  bool operator==(const Failed&) const = default;
+};
+
+/// `suspended`: the resolver went silent, the rules are away until it is heard. `lost`: somebody took them away.
+enum class State : std::uint8_t { absent, applied, suspended, lost };
+
+/// Packets brought home, by family and protocol (`nat`: flows), as the rules counted them since they were made.
+struct Counters {
+  std::uint64_t udp4 = 0, tcp4 = 0, udp6 = 0, tcp6 = 0;
+  std::uint64_t unserved = 0;   ///< stray, but nobody listened: passed on (on_failure: open) or refused
+  std::uint64_t encrypted = 0;  ///< DoT, DoQ, DoH refused
+  auto operator<=>(const Counters&) const = default;
+};
+
+struct StatusReply {
+  State state = State::absent;
+  Mode mode = Mode::off;
+  bool has_privilege = false;  ///< CAP_NET_ADMIN: without it nothing can be applied
+  std::uint64_t applied_seconds_ago = 0;
+  Counters counters;
+  std::string reason;                     ///< of suspended or lost
+  std::vector<std::string> interference;  ///< what else on this machine touches DNS
+  bool operator==(const StatusReply&) const = default;
+};
+
+/// One row of the kernel's memory.
+struct Sighting {
+  device::MacAddress device;
+  Endpoint resolver;
+  std::uint64_t packets = 0;
+  auto operator<=>(const Sighting&) const = default;
+};
+struct SeenReply {
+  std::vector<Sighting> sightings;  ///< the most asked first
+  std::uint32_t left_out = 0;       ///< past sightings_max
+  bool operator==(const SeenReply&) const = default;
+};
+using Reply = std::variant<Done, Failed, StatusReply, SeenReply>;
+
+template <class Body>
+struct Numbered {
+  std::uint32_t number = 0;
+  Body body;
+  bool operator==(const Numbered&) const = default;
+};
+
+enum class MessageFault : std::uint8_t {
+  too_long,
+  malformed,  ///< cut short, too much behind it, or a value out of range
+  unknown,    ///< a version or a kind that this program does not know
+};
+[[nodiscard]] std::string_view to_string(MessageFault fault);
+
+// Lists longer than their limits and texts longer than theirs are cut when written. Round trip otherwise:
+// parse(write(m)) = m.
+[[nodiscard]] std::vector<std::uint8_t> write_request(const Numbered<Request>& request);
+[[nodiscard]] Result<Numbered<Request>, MessageFault> parse_request(std::span<const std::uint8_t> octets);
+[[nodiscard]] std::vector<std::uint8_t> write_reply(const Numbered<Reply>& reply);
+[[nodiscard]] Result<Numbered<Reply>, MessageFault> parse_reply(std::span<const std::uint8_t> octets);
+
+/// What `doline redirect status` prints.
+[[nodiscard]] std::string describe(const StatusReply& status);
+[[nodiscard]] std::string_view to_string(State state);
+
+}  // namespace doline::redirect
