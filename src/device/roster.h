@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/id.h"
@@ -29,6 +30,10 @@ using GroupMask = std::uint64_t;
 
 inline constexpr std::size_t groups_max = 64;
 inline constexpr std::size_t devices_max = 65'536;
+/// Of one MAC; past it the address seen longest ago goes. Privacy addresses (RFC 8981) are a few a day.
+inline constexpr std::size_t addresses_per_mac_max = 64;
+/// The name of the unknown device; no other device has it.
+inline constexpr std::string_view unknown_device_name = "unknown";
 
 /// What is kept of a device's queries. `anonymous`: counted and logged without client address, device and MAC.
 enum class LogChoice : std::uint8_t { full, anonymous, none };
@@ -50,6 +55,7 @@ struct Device {
   std::string vendor;                           ///< of the first MAC; empty where unknown or locally administered
   GroupMask groups = 0;
   LogChoice log = LogChoice::full;              ///< its own, else the strictest of its groups
+  bool has_own_log = false;                     ///< the YAML says `log` for this very device
 };
 
 /// One row of the kernel's neighbour table, or of a lease file.
@@ -71,6 +77,8 @@ class Roster {
   [[nodiscard]] const Device& identify(const IpAddress& client, std::string_view client_id) const;
   /// The device's own groups and those whose networks hold the client.
   [[nodiscard]] GroupMask groups_of(const Device& device, const IpAddress& client) const;
+  /// The device's own choice, else the strictest of `groups` (as groups_of() gives them: a guest network's too).
+  [[nodiscard]] LogChoice log_choice(const Device& device, GroupMask groups) const;
 
   [[nodiscard]] std::span<const Device> devices() const { return devices_; }   ///< [0] is the unknown device
   [[nodiscard]] std::span<const Group> groups() const { return groups_; }
@@ -80,9 +88,16 @@ class Roster {
 
  private:
   friend class RosterBuilder;
+  struct Claim {
+    DeviceId device;
+    bool by_configured_mac = false;             // then no client id is stronger
+  };
+  [[nodiscard]] const Claim* claim_on(const IpAddress& client) const;
+
   std::vector<Device> devices_;
   std::vector<Group> groups_;
-  std::unordered_map<IpAddress, DeviceId> by_address_;
+  std::unordered_map<IpAddress, Claim> by_address_;
+  std::vector<std::pair<IpPrefix, Claim>> by_prefix_;           // longest first
   std::unordered_map<MacAddress, DeviceId> by_mac_;
   std::unordered_map<std::string, DeviceId> by_client_id_;
 };
@@ -99,28 +114,33 @@ struct DeviceSettings {
 };
 
 /// Everything a roster is made from; control keeps one and builds anew whenever it changes. Single-threaded.
-/// Precedence of identification: MAC, then client id, then address (as doline.yml says).
+///
+/// Precedence of identification: configured MAC, then client id, then configured address, then discovered MAC. All addresses of
+/// one MAC are one device: a MAC that is seen at the configured addresses of just one device, and that no device has configured,
+/// is that device's. Every other MAC is a device of its own, named by host name, else by vendor and MAC. Such a name never
+/// equals the operator's for another device: what a device says of itself must not put it under another's rules.
 class RosterBuilder {
  public:
   /// Groups first; at most groups_max.
   void add_group(Group group);
   void add_device(DeviceSettings settings);
-  /// `vendor`: of this MAC, may be empty. Addresses of one MAC are one device; a MAC that no configured device owns makes a
-  /// discovered device. Seen again, an address moves to its new MAC. At most devices_max; past that, sightings are counted
-  /// in dropped() and the client stays unknown.
+  /// `vendor`: of this MAC, may be empty. Seen again, an address moves to its new MAC: give leases before the neighbour table,
+  /// which knows better. At most devices_max; past that, sightings are counted in dropped() and the client stays unknown.
   void add_sighting(const Sighting& sighting, std::string_view vendor);
   [[nodiscard]] std::size_t dropped() const { return dropped_; }
   [[nodiscard]] std::shared_ptr<const Roster> build() const;
 
  private:
-  struct Discovered {
-    Sighting latest;
+  struct Seen {
+    std::vector<IpAddress> addresses;           // seen longest ago first
+    std::string hostname;
     std::string vendor;
   };
   std::vector<Group> groups_;
   std::vector<DeviceSettings> settings_;
-  std::vector<MacAddress> macs_in_order_;                       ///< of discovered devices, oldest first
-  std::unordered_map<MacAddress, Discovered> discovered_;
+  std::unordered_map<MacAddress, std::size_t> configured_macs_; // index into settings_
+  std::vector<MacAddress> macs_in_order_;                       // first seen first
+  std::unordered_map<MacAddress, Seen> seen_;
   std::unordered_map<IpAddress, MacAddress> address_book_;
   std::size_t dropped_ = 0;
 };

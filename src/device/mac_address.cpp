@@ -1,0 +1,46 @@
+#include "device/mac_address.h"
+
+namespace doline::device {
+
+namespace {
+
+constexpr std::string_view digits = "0123456789abcdef";
+
+int digit_value(char letter) {
+  if (letter >= '0' && letter <= '9') return letter - '0';
+  if (letter >= 'a' && letter <= 'f') return letter - 'a' + 10;
+  if (letter >= 'A' && letter <= 'F') return letter - 'A' + 10;
+  return -1;
+}
+
+}  // namespace
+
+std::optional<MacAddress> MacAddress::parse(std::string_view text) {
+  const bool has_separators = text.size() == 17;
+  if (!has_separators && text.size() != 12) return std::nullopt;
+  const char separator = has_separators ? text[2] : '\0';
+  if (has_separators && separator != ':' && separator != '-') return std::nullopt;
+  MacAddress mac;
+  std::size_t at = 0;
+  for (std::uint8_t& octet : mac.octets) {
+    if (has_separators && at > 0 && text[at++] != separator) return std::nullopt;
+    const int high = digit_value(text[at++]);
+    const int low = digit_value(text[at++]);
+    if (high < 0 || low < 0) return std::nullopt;
+    octet = static_cast<std::uint8_t>(high << 4 | low);
+  }
+  return mac;
+}
+
+std::string MacAddress::to_string() const {
+  std::string text;
+  text.reserve(17);
+  for (const std::uint8_t octet : octets) {
+    if (!text.empty()) text.push_back(':');
+    text.push_back(digits[octet >> 4]);
+    text.push_back(digits[octet & 15]);
+  }
+  return text;
+}
+
+}  // namespace doline::device
