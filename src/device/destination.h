@@ -1,7 +1,8 @@
 // Destination: the address and port a device *meant* to ask, and how we know it.
 //
 // The one word that Doline exists for. A query that came to an ordinary socket was meant for us (`local`); one that the
-// redirect brought home was meant for a foreign resolver, and every step down to the log carries that resolver's address.
+// redirect brought home was meant for a foreign resolver, and every step down to the log carries that resolver's
+// address.
 #pragma once
 
 #include <cstdint>

@@ -8,9 +8,11 @@ namespace doline::device {
 
 namespace {
 
-constexpr std::size_t recognised_lines = 200;   // how far the format is looked for
+constexpr std::size_t recognised_lines = 200;  // how far the format is looked for
 
-bool is_blank(char letter) { return letter == ' ' || letter == '\t' || letter == '\r'; }
+bool is_blank(char letter) {
+  return letter == ' ' || letter == '\t' || letter == '\r';
+}
 bool is_letter_or_digit(char letter) {
   return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') || (letter >= '0' && letter <= '9');
 }
@@ -55,7 +57,8 @@ class Lines {
   std::size_t number_ = 0;
 };
 
-/// The link-layer address in a DUID-LLT or DUID-LL of Ethernet (RFC 8415 §11.2, §11.4): `00:01:00:01:…`, with or without colons.
+/// The link-layer address in a DUID-LLT or DUID-LL of Ethernet (RFC 8415 §11.2, §11.4): `00:01:00:01:…`, with or
+/// without colons.
 std::optional<MacAddress> mac_of_duid(std::string_view text) {
   std::string digits;
   for (const char letter : text)
@@ -73,7 +76,8 @@ class Collector {
       : reading_(reading), now_(std::chrono::duration_cast<seconds>(now.time_since_epoch()).count()) {}
 
   /// `ends`: seconds since 1970; absent: never.
-  void add(const IpAddress& address, std::optional<MacAddress> mac, std::string_view hostname, std::optional<std::int64_t> ends) {
+  void add(const IpAddress& address, std::optional<MacAddress> mac, std::string_view hostname,
+           std::optional<std::int64_t> ends) {
     if (ends && *ends < now_) return end(address);
     place(address) = {{address, mac.value_or(MacAddress{}), to_hostname(hostname)}, true};
   }
@@ -110,7 +114,8 @@ class Collector {
   std::unordered_map<IpAddress, std::size_t> places_;
 };
 
-// ── dnsmasq: `expiry mac address host-name client-id`; behind the server's `duid` line: `expiry iaid address host-name duid` ──
+// ── dnsmasq: `expiry mac address host-name client-id`; behind the server's `duid` line: `expiry iaid address host-name
+// duid` ──
 
 /// Older builds of OpenWrt write how long a lease runs, not until when: such a number is far in the past.
 constexpr std::int64_t earliest_expiry = 1'000'000'000;
@@ -137,16 +142,20 @@ void read_dnsmasq(std::string_view text, Collector& collector) {
     } else if (!address) {
       collector.complain(lines.number(), "the third word is not an address");
     } else {
-      const auto mac = address->is_v4() ? MacAddress::parse(words[1]) : words.size() > 4 ? mac_of_duid(words[4]) : std::nullopt;
+      const auto mac = address->is_v4()   ? MacAddress::parse(words[1])
+                       : words.size() > 4 ? mac_of_duid(words[4])
+                                          : std::nullopt;
       collector.add(*address, mac, words[3], *expiry < earliest_expiry ? std::nullopt : expiry);
     }
   }
 }
 
-// ── Kea's memfile: CSV whose first line names the columns; `&#x2c` for what would break it; a journal: the last line counts ──
+// ── Kea's memfile: CSV whose first line names the columns; `&#x2c` for what would break it; a journal: the last line
+// counts ──
 
 bool is_kea(std::string_view line) {
-  return line.starts_with("address,") && (line.find(",hwaddr,") != std::string_view::npos || line.find(",duid,") != std::string_view::npos);
+  return line.starts_with("address,") &&
+         (line.find(",hwaddr,") != std::string_view::npos || line.find(",duid,") != std::string_view::npos);
 }
 
 std::string unescape_kea(std::string_view text) {
@@ -191,7 +200,8 @@ void read_kea(std::string_view text, Collector& collector) {
     const auto lifetime = parse_number<std::int64_t>(field("valid_lifetime"));
     const auto expiry = parse_number<std::int64_t>(field("expire"));
     const auto state = parse_number<int>(field("state"));
-    if (fields.size() < columns.size() && fields.size() + 2 < columns.size()) {  // the last two came with later versions
+    if (fields.size() < columns.size() &&
+        fields.size() + 2 < columns.size()) {  // the last two came with later versions
       collector.complain(lines.number(), "too few fields");
     } else if (!address) {
       collector.complain(lines.number(), "the address is none");
@@ -211,7 +221,8 @@ void read_kea(std::string_view text, Collector& collector) {
   }
 }
 
-// ── odhcpd: `# interface duid iaid host-name expiry id length address/length…`, `# interface mac ipv4 host-name …` ──────────
+// ── odhcpd: `# interface duid iaid host-name expiry id length address/length…`, `# interface mac ipv4 host-name …`
+// ──────────
 
 bool is_odhcpd(const std::vector<std::string_view>& words) {
   return words.size() >= 8 && words[0] == "#" && parse_number<std::int64_t>(words[5]) &&
@@ -225,7 +236,8 @@ void read_odhcpd(std::string_view text, Collector& collector) {
     const auto words = split_words(line);
     if (words.empty() || words[0] != "#") continue;  // the other lines are those of a hosts file and say the same
     if (!is_odhcpd(words)) {
-      collector.complain(lines.number(), "expected: #, interface, DUID or MAC, IAID or ipv4, host name, expiry, id, length, addresses");
+      collector.complain(lines.number(),
+                         "expected: #, interface, DUID or MAC, IAID or ipv4, host name, expiry, id, length, addresses");
       continue;
     }
     const auto mac = words[3] == "ipv4" ? MacAddress::parse(words[2]) : mac_of_duid(words[2]);
@@ -243,14 +255,16 @@ void read_odhcpd(std::string_view text, Collector& collector) {
   }
 }
 
-// ── ISC dhcpd: dhcpd.leases(5); a journal: the last block of an address counts ──────────────────────────────────────────
+// ── ISC dhcpd: dhcpd.leases(5); a journal: the last block of an address counts
+// ──────────────────────────────────────────
 
 /// Statements of words and quoted strings, ended by `;`, `{` or `}`.
 class IscReader {
  public:
   explicit IscReader(std::string_view text) : text_(text) {}
 
-  /// The words up to the mark that is returned; '\0' at the end of the text. Of long statements and words only the beginning.
+  /// The words up to the mark that is returned; '\0' at the end of the text. Of long statements and words only the
+  /// beginning.
   char statement(std::vector<std::string>& words) {
     constexpr std::size_t words_max = 16, word_octets_max = 256;
     words.clear();
@@ -283,7 +297,9 @@ class IscReader {
   }
   std::string take_word() {
     const std::size_t begin = at_;
-    while (at_ < text_.size() && !is_blank(text_[at_]) && std::string_view("\n{};\"#").find(text_[at_]) == std::string_view::npos) ++at_;
+    while (at_ < text_.size() && !is_blank(text_[at_]) &&
+           std::string_view("\n{};\"#").find(text_[at_]) == std::string_view::npos)
+      ++at_;
     return std::string(text_.substr(begin, at_ - begin));
   }
   std::string take_string() {
@@ -307,7 +323,8 @@ bool is_isc(const std::vector<std::string_view>& words) {
          (words.size() == 2 && (words[0] == "authoring-byte-order" || words[0] == "server-duid"));
 }
 
-/// `never`, `epoch 1703034959`, or `3 2023/12/20 01:15:59` (UTC). Nothing where it cannot be read; an inner nothing is `never`.
+/// `never`, `epoch 1703034959`, or `3 2023/12/20 01:15:59` (UTC). Nothing where it cannot be read; an inner nothing is
+/// `never`.
 std::optional<std::optional<std::int64_t>> parse_isc_time(const std::vector<std::string>& words) {
   if (words.size() >= 2 && words[1] == "never") return std::optional<std::int64_t>{};
   if (words.size() >= 3 && words[1] == "epoch") {
@@ -322,7 +339,8 @@ std::optional<std::optional<std::int64_t>> parse_isc_time(const std::vector<std:
              second = parse_number<int>(time.substr(6, 2));
   if (!year || !month || !day || !hour || !minute || !second) return std::nullopt;
   const std::chrono::year_month_day civil{std::chrono::year(*year), std::chrono::month(*month), std::chrono::day(*day)};
-  if (!civil.ok() || *hour < 0 || *hour > 23 || *minute < 0 || *minute > 59 || *second < 0 || *second > 60) return std::nullopt;
+  if (!civil.ok() || *hour < 0 || *hour > 23 || *minute < 0 || *minute > 59 || *second < 0 || *second > 60)
+    return std::nullopt;
   const std::int64_t days = std::chrono::sys_days(civil).time_since_epoch().count();
   return std::optional<std::int64_t>(days * 86'400 + *hour * 3'600 + *minute * 60 + *second);
 }

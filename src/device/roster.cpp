@@ -16,9 +16,13 @@ bool names_a_client(const Sighting& sighting) {
 }
 
 /// The part that the vendor gave this very device: `13:9a:35`.
-std::string tail_of(const MacAddress& mac) { return mac.to_string().substr(9); }
+std::string tail_of(const MacAddress& mac) {
+  return mac.to_string().substr(9);
+}
 
-bool is_lone_address(const IpPrefix& prefix) { return prefix.length() == (prefix.address().is_v4() ? 32 : 128); }
+bool is_lone_address(const IpPrefix& prefix) {
+  return prefix.length() == (prefix.address().is_v4() ? 32 : 128);
+}
 
 template <class T>
 void add_once(std::vector<T>& values, const T& value) {
@@ -164,7 +168,8 @@ std::shared_ptr<const Roster> RosterBuilder::build() const {
   std::stable_sort(roster->by_prefix_.begin(), roster->by_prefix_.end(),
                    [&](const auto& left, const auto& right) { return bits(left.first) > bits(right.first); });
 
-  // 2. Whose the seen MACs are. First those that a device has configured: their addresses are its, whoever claims these.
+  // 2. Whose the seen MACs are. First those that a device has configured: their addresses are its, whoever claims
+  // these.
   const auto adopt = [&](Device& device, const Seen& seen) {
     for (const IpAddress& address : seen.addresses) add_once(device.addresses, address);
     if (device.hostname.empty()) device.hostname = seen.hostname;
@@ -197,7 +202,8 @@ std::shared_ptr<const Roster> RosterBuilder::build() const {
       adopt(device, seen);
       device.macs.push_back(mac);
       roster->by_mac_.emplace(mac, device.id);
-      for (const IpAddress& address : seen.addresses) roster->by_address_.try_emplace(address, Roster::Claim{device.id, false});
+      for (const IpAddress& address : seen.addresses)
+        roster->by_address_.try_emplace(address, Roster::Claim{device.id, false});
     } else if (is_free || seen.addresses.empty()) {
       discovered.push_back(&mac);
       if (!seen.hostname.empty()) ++hostname_uses[seen.hostname];
@@ -210,8 +216,8 @@ std::shared_ptr<const Roster> RosterBuilder::build() const {
     device.macs = {*mac};
     device.hostname = seen.hostname;
     device.vendor = seen.vendor;
-    // A host name that several have, or that is the operator's word for another, gets the MAC's tail, whoever came first:
-    // so names do not depend on the order of sightings.
+    // A host name that several have, or that is the operator's word for another, gets the MAC's tail, whoever came
+    // first: so names do not depend on the order of sightings.
     if (seen.hostname.empty())
       device.name = seen.vendor.empty() ? mac->to_string() : seen.vendor + " " + tail_of(*mac);
     else if (hostname_uses[seen.hostname] > 1 || taken.contains(seen.hostname))

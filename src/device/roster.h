@@ -1,8 +1,8 @@
 // Device, Group, Roster: who is asking.
 //
-// A Roster is an immutable value inside a snapshot: all configured and all discovered devices, the groups, and the address
-// book that leads from a client's address to a device. Built by control with a RosterBuilder; read by workers without locks.
-// Identification never fails: an address that nobody knows is the *unknown device* (id 0).
+// A Roster is an immutable value inside a snapshot: all configured and all discovered devices, the groups, and the
+// address book that leads from a client's address to a device. Built by control with a RosterBuilder; read by workers
+// without locks. Identification never fails: an address that nobody knows is the *unknown device* (id 0).
 #pragma once
 
 #include <cstdint>
@@ -40,29 +40,29 @@ enum class LogChoice : std::uint8_t { full, anonymous, none };
 
 struct Group {
   std::string name;
-  std::vector<IpPrefix> networks;               ///< clients in these belong to the group, whatever their device
+  std::vector<IpPrefix> networks;  ///< clients in these belong to the group, whatever their device
   std::optional<LogChoice> log;
 };
 
 struct Device {
   DeviceId id;
-  std::string name;                             ///< the operator's, else lease host name, else vendor and MAC, else the address
-  bool is_configured = false;                   ///< named in the YAML
+  std::string name;            ///< the operator's, else lease host name, else vendor and MAC, else the address
+  bool is_configured = false;  ///< named in the YAML
   std::vector<MacAddress> macs;
-  std::vector<IpAddress> addresses;             ///< configured and learned
+  std::vector<IpAddress> addresses;  ///< configured and learned
   std::vector<std::string> client_ids;
-  std::string hostname;                         ///< as a lease or the YAML tells; may be empty
-  std::string vendor;                           ///< of the first MAC; empty where unknown or locally administered
+  std::string hostname;  ///< as a lease or the YAML tells; may be empty
+  std::string vendor;    ///< of the first MAC; empty where unknown or locally administered
   GroupMask groups = 0;
-  LogChoice log = LogChoice::full;              ///< its own, else the strictest of its groups
-  bool has_own_log = false;                     ///< the YAML says `log` for this very device
+  LogChoice log = LogChoice::full;  ///< its own, else the strictest of its groups
+  bool has_own_log = false;         ///< the YAML says `log` for this very device
 };
 
 /// One row of the kernel's neighbour table, or of a lease file.
 struct Sighting {
   IpAddress address;
   MacAddress mac;
-  std::string hostname;                         ///< empty where the source knows none
+  std::string hostname;  ///< empty where the source knows none
 };
 
 class Roster {
@@ -80,9 +80,9 @@ class Roster {
   /// The device's own choice, else the strictest of `groups` (as groups_of() gives them: a guest network's too).
   [[nodiscard]] LogChoice log_choice(const Device& device, GroupMask groups) const;
 
-  [[nodiscard]] std::span<const Device> devices() const { return devices_; }   ///< [0] is the unknown device
+  [[nodiscard]] std::span<const Device> devices() const { return devices_; }  ///< [0] is the unknown device
   [[nodiscard]] std::span<const Group> groups() const { return groups_; }
-  [[nodiscard]] const Device* find(std::string_view name) const;               ///< exact name; null where unknown
+  [[nodiscard]] const Device* find(std::string_view name) const;  ///< exact name; null where unknown
   [[nodiscard]] const Device* find(const MacAddress& mac) const;
   [[nodiscard]] std::optional<GroupId> find_group(std::string_view name) const;
 
@@ -90,14 +90,14 @@ class Roster {
   friend class RosterBuilder;
   struct Claim {
     DeviceId device;
-    bool by_configured_mac = false;             // then no client id is stronger
+    bool by_configured_mac = false;  // then no client id is stronger
   };
   [[nodiscard]] const Claim* claim_on(const IpAddress& client) const;
 
   std::vector<Device> devices_;
   std::vector<Group> groups_;
   std::unordered_map<IpAddress, Claim> by_address_;
-  std::vector<std::pair<IpPrefix, Claim>> by_prefix_;           // longest first
+  std::vector<std::pair<IpPrefix, Claim>> by_prefix_;  // longest first
   std::unordered_map<MacAddress, DeviceId> by_mac_;
   std::unordered_map<std::string, DeviceId> by_client_id_;
 };
@@ -106,7 +106,7 @@ class Roster {
 struct DeviceSettings {
   std::string name;
   std::vector<MacAddress> macs;
-  std::vector<IpPrefix> addresses;              ///< a CIDR names every client in it
+  std::vector<IpPrefix> addresses;  ///< a CIDR names every client in it
   std::vector<std::string> client_ids;
   std::string hostname;
   std::vector<std::string> groups;
@@ -115,31 +115,33 @@ struct DeviceSettings {
 
 /// Everything a roster is made from; control keeps one and builds anew whenever it changes. Single-threaded.
 ///
-/// Precedence of identification: configured MAC, then client id, then configured address, then discovered MAC. All addresses of
-/// one MAC are one device: a MAC that is seen at the configured addresses of just one device, and that no device has configured,
-/// is that device's. Every other MAC is a device of its own, named by host name, else by vendor and MAC. Such a name never
-/// equals the operator's for another device: what a device says of itself must not put it under another's rules.
+/// Precedence of identification: configured MAC, then client id, then configured address, then discovered MAC. All
+/// addresses of one MAC are one device: a MAC that is seen at the configured addresses of just one device, and that no
+/// device has configured, is that device's. Every other MAC is a device of its own, named by host name, else by vendor
+/// and MAC. Such a name never equals the operator's for another device: what a device says of itself must not put it
+/// under another's rules.
 class RosterBuilder {
  public:
   /// Groups first; at most groups_max.
   void add_group(Group group);
   void add_device(DeviceSettings settings);
-  /// `vendor`: of this MAC, may be empty. Seen again, an address moves to its new MAC: give leases before the neighbour table,
-  /// which knows better. At most devices_max; past that, sightings are counted in dropped() and the client stays unknown.
+  /// `vendor`: of this MAC, may be empty. Seen again, an address moves to its new MAC: give leases before the neighbour
+  /// table, which knows better. At most devices_max; past that, sightings are counted in dropped() and the client stays
+  /// unknown.
   void add_sighting(const Sighting& sighting, std::string_view vendor);
   [[nodiscard]] std::size_t dropped() const { return dropped_; }
   [[nodiscard]] std::shared_ptr<const Roster> build() const;
 
  private:
   struct Seen {
-    std::vector<IpAddress> addresses;           // seen longest ago first
+    std::vector<IpAddress> addresses;  // seen longest ago first
     std::string hostname;
     std::string vendor;
   };
   std::vector<Group> groups_;
   std::vector<DeviceSettings> settings_;
-  std::unordered_map<MacAddress, std::size_t> configured_macs_; // index into settings_
-  std::vector<MacAddress> macs_in_order_;                       // first seen first
+  std::unordered_map<MacAddress, std::size_t> configured_macs_;  // index into settings_
+  std::vector<MacAddress> macs_in_order_;                        // first seen first
   std::unordered_map<MacAddress, Seen> seen_;
   std::unordered_map<IpAddress, MacAddress> address_book_;
   std::size_t dropped_ = 0;

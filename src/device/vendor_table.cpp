@@ -11,7 +11,8 @@ namespace {
 
 static_assert(vendor_name_octets_max < 256, "its length is one octet");
 
-/// Takes one field of RFC 4180 off `text`, which may run over lines within quotation marks; true: more of this line follow.
+/// Takes one field of RFC 4180 off `text`, which may run over lines within quotation marks; true: more of this line
+/// follow.
 bool take_field(std::string_view& text, std::string& field) {
   field.clear();
   bool is_quoted = false;
