@@ -1,7 +1,7 @@
 // decide(): the one function from (device, question) to Verdict. Pure, total, deterministic, without allocation.
 //
-// One ListSet look-up, then one walk over the rules from the top; the first enforced rule that matches decides. Rules and
-// lists in `mode: observe` never stop the walk: the first of them that would have decided is kept in the verdict.
+// One ListSet look-up, then one walk over the rules from the top; the first enforced rule that matches decides. Rules
+// and lists in `mode: observe` never stop the walk: the first of them that would have decided is kept in the verdict.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ namespace doline::policy {
 
 /// Local time as schedules need it; made once per batch from the wall clock.
 struct LocalTime {
-  int minute_of_day = 0;                        ///< 0 to 1439
-  int weekday = 0;                              ///< 0 Monday .. 6 Sunday
+  int minute_of_day = 0;  ///< 0 to 1439
+  int weekday = 0;        ///< 0 Monday .. 6 Sunday
 };
 /// By the machine's time zone.
 [[nodiscard]] LocalTime to_local_time(WallTime wall);
@@ -28,7 +28,7 @@ struct LocalTime {
 /// Everything a decision may depend on.
 struct Asking {
   const device::Device& device;
-  device::GroupMask groups = 0;                 ///< Roster::groups_of
+  device::GroupMask groups = 0;  ///< Roster::groups_of
   IpAddress client;
   const dns::Question& question;
   const dns::Name& lowered_qname;
@@ -39,8 +39,8 @@ struct Asking {
 /// Why: what the log, the page, `doline explain` and the EDE code all need.
 struct Reason {
   RuleId rule = no_rule;
-  blocklist::Listing listing;                   ///< all lists that name it, whether or not they decided
-  std::optional<blocklist::ListId> list;        ///< the list that decided, where one did
+  blocklist::Listing listing;             ///< all lists that name it, whether or not they decided
+  std::optional<blocklist::ListId> list;  ///< the list that decided, where one did
 };
 
 struct Observed {
@@ -51,7 +51,7 @@ struct Observed {
 struct Verdict {
   Action action;
   Reason reason;
-  std::optional<Observed> observed;             ///< what an observing rule or list would have done
+  std::optional<Observed> observed;  ///< what an observing rule or list would have done
 
   [[nodiscard]] bool forwards() const { return std::holds_alternative<Forward>(action); }
 };

@@ -1,14 +1,14 @@
 // Rule: one line of the operator's policy as data, with the file and line it stands on.
 //
-// Filled by config from YAML (names already turned into ids and prefixes), compiled by RuleBook, walked by decide(). A new
-// condition is a field here and one comparison there; a new action is an alternative of Action, and the compiler lists every
-// std::visit that must decide about it.
+// Filled by config from YAML (names already turned into ids and prefixes), compiled by RuleBook, walked by decide(). A
+// new condition is a field here and one comparison there; a new action is an alternative of Action, and the compiler
+// lists every std::visit that must decide about it.
 #pragma once
 
-#include <bitset>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -23,54 +23,75 @@ namespace doline::policy {
 
 /// Position in the rule book, in the order of the file. The two values past every book stand for what has no line:
 using RuleId = Id<struct RuleTag, std::uint16_t>;
-inline constexpr RuleId no_rule{0xffff};        ///< `otherwise`
-inline constexpr RuleId lists_rule{0xfffe};     ///< the one last rule of the lists that no rule names
+inline constexpr RuleId no_rule{0xffff};     ///< `otherwise`
+inline constexpr RuleId lists_rule{0xfffe};  ///< the one last rule of the lists that no rule names
 inline constexpr std::size_t rules_max = 10'000;
 
 /// A named entry of `upstreams`; 0 is `default`.
 using RouteId = Id<struct RouteTag, std::uint16_t>;
 
 // ── actions ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-struct Forward { RouteId route; bool operator==(const Forward&) const = default; };
-struct Sinkhole { bool operator==(const Sinkhole&) const = default; };        ///< `block`: as block_response says
-struct Rewrite { std::uint16_t target = 0; bool operator==(const Rewrite&) const = default; };  ///< index into RuleBook::rewrites()
-struct NxDomain { bool operator==(const NxDomain&) const = default; };
-struct NoData { bool operator==(const NoData&) const = default; };
-struct Refuse { bool operator==(const Refuse&) const = default; };
-struct Drop { bool operator==(const Drop&) const = default; };
+struct Forward {
+  RouteId route;
+  bool operator==(const Forward&) const = default;
+};
+struct Sinkhole {
+  bool operator==(const Sinkhole&) const = default;
+};  ///< `block`: as block_response says
+struct Rewrite {
+  std::uint16_t target = 0;
+  bool operator==(const Rewrite&) const = default;
+};  ///< index into RuleBook::rewrites()
+struct NxDomain {
+  bool operator==(const NxDomain&) const = default;
+};
+struct NoData {
+  bool operator==(const NoData&) const = default;
+};
+struct Refuse {
+  bool operator==(const Refuse&) const = default;
+};
+struct Drop {
+  bool operator==(const Drop&) const = default;
+};
 using Action = std::variant<Forward, Sinkhole, Rewrite, NxDomain, NoData, Refuse, Drop>;
-[[nodiscard]] std::string_view to_string(const Action& action);   ///< `forward`, `block`, `rewrite`, `nxdomain`, ...
+[[nodiscard]] std::string_view to_string(const Action& action);  ///< `forward`, `block`, `rewrite`, `nxdomain`, ...
 
 struct RewriteTarget {
-  std::vector<IpAddress> addresses;             ///< A and AAAA records; for the family without one: NODATA
-  std::optional<dns::Name> cname;               ///< or a name, looked up upstream
+  std::vector<IpAddress> addresses;  ///< A and AAAA records; for the family without one: NODATA
+  std::optional<dns::Name> cname;    ///< or a name, looked up upstream
 };
 
-// ── conditions: each absent one matches everything; all present ones must match; inside one, any value matches ──────────
+// ── conditions: each absent one matches everything; all present ones must match; inside one, any value matches
+// ──────────
 struct NamePattern {
-  enum class Kind : std::uint8_t { subtree /* `example.com`: it and all below */, exact /* `=example.com` */, below /* `*.example.com` */ };
+  enum class Kind : std::uint8_t {
+    subtree /* `example.com`: it and all below */,
+    exact /* `=example.com` */,
+    below /* `*.example.com` */
+  };
   Kind kind = Kind::subtree;
-  dns::Name name;                               ///< small letters
+  dns::Name name;  ///< small letters
 };
 
 /// `21:00-07:00` crosses midnight; the days name the day on which the period begins. Local time of this machine.
 struct Period {
-  int from_minute = 0;                          ///< of the day, 0 to 1439
-  int to_minute = 0;                            ///< exclusive; less than or equal to from: ends on the next day
+  int from_minute = 0;  ///< of the day, 0 to 1439
+  int to_minute = 0;    ///< exclusive; less than or equal to from: ends on the next day
 };
 
+inline constexpr std::uint8_t every_day = 0x7f;
+
 struct Condition {
-  std::vector<device::DeviceId> devices;
-  std::vector<std::string> device_names;        ///< as written; matched by name, so that a new roster needs no new book
-  device::GroupMask groups = 0;
-  bool has_groups = false;
+  std::vector<std::string> device_names;  ///< matched by name, so that a new roster needs no new book
+  device::GroupMask groups = 0;           ///< 0: any
   std::vector<IpPrefix> networks;
   std::vector<NamePattern> names;
   std::vector<dns::RecordType> types;
-  std::vector<blocklist::ListId> lists;         ///< `listed`
+  std::vector<blocklist::ListId> lists;  ///< `listed`
   std::optional<bool> intercepted;
   std::vector<Period> between;
-  std::uint8_t days = 0x7f;                     ///< bit 0 Monday .. bit 6 Sunday; with `between`, or alone
+  std::uint8_t days = every_day;  ///< bit 0 Monday .. bit 6 Sunday; with `between`, or alone
 };
 
 enum class Mode : std::uint8_t { enforce, observe };
@@ -79,9 +100,9 @@ struct Rule {
   Condition when;
   Action then;
   Mode mode = Mode::enforce;
-  std::string file;                             ///< of the YAML
-  int line = 0;                                 ///< from 1
-  std::string text;                             ///< the line itself, trimmed, for `doline explain`
+  std::string file;  ///< of the YAML
+  int line = 0;      ///< from 1
+  std::string text;  ///< the line itself, trimmed, for `doline explain`
 };
 
 }  // namespace doline::policy

@@ -1,12 +1,19 @@
 // RuleBook: all rules, compiled. Immutable value in a snapshot, read by workers without locks.
+//
+// Compiling does two things. It turns "the last rule of the lists that no rule names" and `otherwise` into two rules
+// behind the operator's, so that a walk needs no special end. And it indexes the rules by name, device and group, so
+// that a walk meets only those that may match: with a thousand rules by name it meets a handful.
 #pragma once
 
-#include <memory>
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
-#include "base/result.h"
 #include "policy/rule.h"
 
 namespace doline::policy {
@@ -29,19 +36,47 @@ struct RuleBookSettings {
 
 class RuleBook {
  public:
-  /// Lists that no rule names act as one last rule: allow before block.
+  /// Lists that no rule names act as one last rule: allow before block. Ids in the settings that lead nowhere break an
+  /// invariant.
   explicit RuleBook(RuleBookSettings settings);
   [[nodiscard]] std::span<const Rule> rules() const { return settings_.rules; }
-  [[nodiscard]] const Rule& rule(RuleId id) const;                   ///< a real rule, not no_rule or lists_rule
+  [[nodiscard]] const Rule& rule(RuleId id) const;  ///< a real rule, not no_rule or lists_rule
   [[nodiscard]] const RewriteTarget& rewrite(Rewrite action) const { return settings_.rewrites[action.target]; }
   [[nodiscard]] std::span<const ListPolicy> lists() const { return settings_.lists; }
   [[nodiscard]] const Action& otherwise() const { return settings_.otherwise; }
 
  private:
-  friend class Decider;
+  friend class Walk;
+
+  /// One bit a place of the walk: the operator's rules, then the lists' rule, then `otherwise`.
+  using Row = std::array<std::uint64_t, (rules_max + 2 + 63) / 64>;
+  /// Hash of what a rule asks for, and the place of the rule; sorted.
+  using Index = std::vector<std::pair<std::uint64_t, std::uint16_t>>;
+
+  struct Compiled {
+    RuleId id;
+    Action then;
+    Action allowed;  // instead of `then`, where an allow list names the name
+    Mode mode = Mode::enforce;
+    std::uint32_t lists = no_lists;  // which row of list_rows_
+  };
+  static constexpr std::uint32_t no_lists = 0xffffffff;
+
+  [[nodiscard]] std::span<const std::uint64_t> list_row(std::uint32_t row) const {
+    return std::span(list_rows_).subspan(row * list_words_, list_words_);
+  }
+  std::uint32_t add_list_row(std::span<const std::uint64_t> row);
+
   RuleBookSettings settings_;
-  std::vector<std::vector<bool>> lists_of_rule_;   // [rule][list]
-  std::vector<bool> unnamed_lists_;                // [list]: no rule names it
+  std::vector<Compiled> compiled_;  // [place]
+  std::size_t list_words_ = 0;      // of a row that has a bit for each list
+  std::vector<std::uint64_t> list_rows_;
+  std::uint32_t allow_lists_ = 0, enforced_lists_ = 0;  // rows
+
+  std::size_t words_ = 0;  // of a Row that are in use
+  Row without_lists_{}, without_names_{}, without_devices_{}, without_groups_{};
+  Index by_name_, by_device_;
+  std::vector<Row> by_group_;  // empty, or one for each possible group
 };
 
 }  // namespace doline::policy

@@ -1,0 +1,35 @@
+#include "policy/decide.h"
+
+#include <time.h>
+
+#include "base/check.h"
+#include "policy/walk.h"
+
+namespace doline::policy {
+
+LocalTime to_local_time(WallTime wall) {
+  const std::time_t since_1970 = std::chrono::floor<seconds>(wall).time_since_epoch().count();
+  std::tm local{};
+  check(::localtime_r(&since_1970, &local) != nullptr);
+  return {local.tm_hour * 60 + local.tm_min, (local.tm_wday + 6) % 7};
+}
+
+Verdict decide(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking) {
+  const Walk walk(book, lists, asking);
+  Verdict verdict;
+  verdict.reason.listing = walk.listing();
+  bool is_decided = false;
+  walk.each_candidate([&](std::size_t place) {
+    const Judgement judgement = walk.judge(place);
+    if (judgement.observed && !verdict.observed) verdict.observed = {walk.rule_at(place), *judgement.observed};
+    if (!judgement.decided) return false;
+    verdict.action = *judgement.decided;
+    verdict.reason.rule = walk.rule_at(place);
+    verdict.reason.list = judgement.list;
+    return is_decided = true;
+  });
+  check(is_decided);  // `otherwise` matches everything
+  return verdict;
+}
+
+}  // namespace doline::policy

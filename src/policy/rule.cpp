@@ -1,0 +1,18 @@
+#include "policy/rule.h"
+
+namespace doline::policy {
+
+std::string_view to_string(const Action& action) {
+  struct Word {
+    std::string_view operator()(const Forward&) const { return "forward"; }
+    std::string_view operator()(const Sinkhole&) const { return "block"; }
+    std::string_view operator()(const Rewrite&) const { return "rewrite"; }
+    std::string_view operator()(const NxDomain&) const { return "nxdomain"; }
+    std::string_view operator()(const NoData&) const { return "nodata"; }
+    std::string_view operator()(const Refuse&) const { return "refuse"; }
+    std::string_view operator()(const Drop&) const { return "drop"; }
+  };
+  return std::visit(Word{}, action);
+}
+
+}  // namespace doline::policy

@@ -1,0 +1,99 @@
+#include "policy/rule_book.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "policy/walk.h"
+
+namespace doline::policy {
+
+namespace {
+
+void set_bit(std::span<std::uint64_t> row, std::size_t at) {
+  row[at / 64] |= std::uint64_t{1} << at % 64;
+}
+
+}  // namespace
+
+std::uint32_t RuleBook::add_list_row(std::span<const std::uint64_t> row) {
+  // With no lists at all rows have no words, and still their numbers must differ from no_lists.
+  const std::size_t number = list_words_ == 0 ? 0 : list_rows_.size() / list_words_;
+  list_rows_.insert(list_rows_.end(), row.begin(), row.end());
+  return static_cast<std::uint32_t>(number);
+}
+
+RuleBook::RuleBook(RuleBookSettings settings) : settings_(std::move(settings)) {
+  const std::size_t rule_count = settings_.rules.size(), list_count = settings_.lists.size();
+  check(rule_count <= rules_max && list_count <= blocklist::lists_max);
+  const auto check_action = [&](const Action& action) {
+    if (const auto* rewrite = std::get_if<Rewrite>(&action)) check(rewrite->target < settings_.rewrites.size());
+  };
+
+  // 1. The lists: which allow, which are enforced, and which are nobody's.
+  list_words_ = (list_count + 63) / 64;
+  std::vector<std::uint64_t> allow(list_words_), enforced(list_words_), unnamed(list_words_);
+  for (std::size_t i = 0; i < list_count; ++i) {
+    if (settings_.lists[i].kind == ListKind::allow) set_bit(allow, i);
+    if (settings_.lists[i].mode == Mode::enforce) set_bit(enforced, i);
+    set_bit(unnamed, i);
+  }
+  allow_lists_ = add_list_row(allow);
+  enforced_lists_ = add_list_row(enforced);
+
+  // 2. The operator's rules, the lists' rule, `otherwise`.
+  const auto forward_of = [](const Action& action) {
+    const auto* forward = std::get_if<Forward>(&action);
+    return forward ? *forward : Forward{};
+  };
+  for (std::size_t place = 0; place < rule_count; ++place) {
+    const Rule& rule = settings_.rules[place];
+    check_action(rule.then);
+    Compiled compiled{{static_cast<std::uint16_t>(place)}, rule.then, forward_of(rule.then), rule.mode, no_lists};
+    if (!rule.when.lists.empty()) {
+      std::vector<std::uint64_t> row(list_words_);
+      for (const blocklist::ListId list : rule.when.lists) {
+        check(list.value < list_count);
+        set_bit(row, list.value);
+        unnamed[list.value / 64] &= ~(std::uint64_t{1} << list.value % 64);
+      }
+      compiled.lists = add_list_row(row);
+    }
+    compiled_.push_back(compiled);
+  }
+  check_action(settings_.otherwise);
+  compiled_.push_back({lists_rule, Sinkhole{}, forward_of(settings_.otherwise), Mode::enforce, add_list_row(unnamed)});
+  compiled_.push_back({no_rule, settings_.otherwise, settings_.otherwise, Mode::enforce, no_lists});
+
+  // 3. The index.
+  words_ = (compiled_.size() + 63) / 64;
+  for (std::size_t place = 0; place < compiled_.size(); ++place) {
+    const Condition none;
+    const Condition& when = place < rule_count ? settings_.rules[place].when : none;
+    const auto small_place = static_cast<std::uint16_t>(place);
+    if (compiled_[place].lists == no_lists) set_bit(without_lists_, place);
+    if (when.names.empty()) set_bit(without_names_, place);
+    for (const NamePattern& pattern : when.names) {
+      std::uint64_t whole = 0;
+      each_suffix_hash(pattern.name, [&](std::uint64_t hash) { whole = hash; });
+      by_name_.emplace_back(whole, small_place);
+    }
+    if (when.device_names.empty()) set_bit(without_devices_, place);
+    for (const std::string& name : when.device_names) by_device_.emplace_back(hash_of(name), small_place);
+    if (when.groups == 0) {
+      set_bit(without_groups_, place);
+      continue;
+    }
+    if (by_group_.empty()) by_group_.resize(device::groups_max);
+    for (std::size_t group = 0; group < device::groups_max; ++group)
+      if ((when.groups >> group & 1) != 0) set_bit(by_group_[group], place);
+  }
+  std::sort(by_name_.begin(), by_name_.end());
+  std::sort(by_device_.begin(), by_device_.end());
+}
+
+const Rule& RuleBook::rule(RuleId id) const {
+  check(id.value < settings_.rules.size());
+  return settings_.rules[id.value];
+}
+
+}  // namespace doline::policy

@@ -1,0 +1,190 @@
+#include "policy/walk.h"
+
+#include <algorithm>
+
+namespace doline::policy {
+
+namespace {
+
+bool has_bit(std::span<const std::uint64_t> row, std::size_t at) {
+  return (row[at / 64] >> at % 64 & 1) != 0;
+}
+
+bool matches(const NamePattern& pattern, const dns::Name& qname) {
+  switch (pattern.kind) {
+    case NamePattern::Kind::subtree:
+      return qname.is_within(pattern.name);
+    case NamePattern::Kind::exact:
+      return qname == pattern.name;
+    case NamePattern::Kind::below:
+      return qname.size() > pattern.name.size() && qname.is_within(pattern.name);
+  }
+  return false;
+}
+
+template <class T>
+bool contains(const std::vector<T>& values, const T& value) {
+  return std::find(values.begin(), values.end(), value) != values.end();
+}
+
+}  // namespace
+
+Walk::Walk(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking)
+    : book_(book), lists_(lists), asking_(asking), listing_(lists.look_up(asking.lowered_qname)) {
+  if (listing_.is_empty()) return;
+  std::fill_n(listed_.begin(), book_.list_words_, 0);
+  const std::size_t known = book_.settings_.lists.size();
+  for (const blocklist::Covering& covering : listing_.all())
+    for (const blocklist::ListId id : lists_.lists_of(covering.set))
+      if (id.value < known) listed_[id.value / 64] |= std::uint64_t{1} << id.value % 64;
+}
+
+bool Walk::has_lists(std::size_t place) const {
+  return book_.compiled_[place].lists != RuleBook::no_lists;
+}
+
+void Walk::find_candidates(RuleBook::Row& row) const {
+  const std::size_t words = book_.words_;
+  const auto narrow = [&](const RuleBook::Row& without, auto&& add) {
+    RuleBook::Row kept;
+    std::copy_n(without.begin(), words, kept.begin());
+    add(kept);
+    for (std::size_t i = 0; i < words; ++i) row[i] &= kept[i];
+  };
+  const auto add_equal = [](const RuleBook::Index& index, std::uint64_t hash, RuleBook::Row& kept) {
+    for (auto found = std::lower_bound(index.begin(), index.end(), std::pair(hash, std::uint16_t{0}));
+         found != index.end() && found->first == hash; ++found)
+      kept[found->second / 64] |= std::uint64_t{1} << found->second % 64;
+  };
+
+  if (listing_.is_empty())
+    std::copy_n(book_.without_lists_.begin(), words, row.begin());
+  else
+    std::fill_n(row.begin(), words, ~std::uint64_t{0});
+  // Past the last place nothing has a bit in without_names_.
+  narrow(book_.without_names_, [&](RuleBook::Row& kept) {
+    if (!book_.by_name_.empty())
+      each_suffix_hash(asking_.lowered_qname, [&](std::uint64_t hash) { add_equal(book_.by_name_, hash, kept); });
+  });
+  if (!book_.by_device_.empty())
+    narrow(book_.without_devices_,
+           [&](RuleBook::Row& kept) { add_equal(book_.by_device_, hash_of(asking_.device.name), kept); });
+  if (!book_.by_group_.empty())
+    narrow(book_.without_groups_, [&](RuleBook::Row& kept) {
+      for (device::GroupMask groups = asking_.groups; groups != 0; groups &= groups - 1) {
+        const RuleBook::Row& of_group = book_.by_group_[static_cast<std::size_t>(__builtin_ctzll(groups))];
+        for (std::size_t i = 0; i < words; ++i) kept[i] |= of_group[i];
+      }
+    });
+}
+
+bool Walk::is_time(const Condition& when) const {
+  const auto [minute, weekday] = asking_.time;
+  const auto has_day = [&](int day) { return (when.days >> day & 1) != 0; };
+  if (when.between.empty()) return has_day(weekday);
+  const int day_before = (weekday + 6) % 7;
+  return std::any_of(when.between.begin(), when.between.end(), [&](const Period& period) {
+    if (period.from_minute < period.to_minute)
+      return minute >= period.from_minute && minute < period.to_minute && has_day(weekday);
+    return (minute >= period.from_minute && has_day(weekday)) || (minute < period.to_minute && has_day(day_before));
+  });
+}
+
+Mismatch Walk::compare(const Condition& when) const {
+  if (!when.device_names.empty() && !contains(when.device_names, asking_.device.name)) return Mismatch::device;
+  if (when.groups != 0 && (when.groups & asking_.groups) == 0) return Mismatch::group;
+  if (!when.networks.empty() && std::none_of(when.networks.begin(), when.networks.end(),
+                                             [&](const IpPrefix& network) { return network.contains(asking_.client); }))
+    return Mismatch::network;
+  if (!when.names.empty() && std::none_of(when.names.begin(), when.names.end(), [&](const NamePattern& pattern) {
+        return matches(pattern, asking_.lowered_qname);
+      }))
+    return Mismatch::name;
+  if (!when.types.empty() && !contains(when.types, asking_.question.qtype)) return Mismatch::type;
+  if (when.intercepted && *when.intercepted != asking_.destination.is_intercepted()) return Mismatch::intercepted;
+  if (!is_time(when)) return Mismatch::time;
+  return Mismatch::none;
+}
+
+template <class Among>
+std::optional<blocklist::ListId> Walk::find_list(Among among) const {
+  for (const blocklist::Covering& covering : listing_.all())
+    for (const blocklist::ListId id : lists_.lists_of(covering.set))
+      if (id.value < book_.settings_.lists.size() && among(id)) return id;
+  return std::nullopt;
+}
+
+Judgement Walk::judge(std::size_t place) const {
+  const RuleBook::Compiled& rule = book_.compiled_[place];
+  Judgement judgement;
+  if (place < book_.settings_.rules.size()) judgement.mismatch = compare(book_.settings_.rules[place].when);
+  if (judgement.mismatch != Mismatch::none) return judgement;
+
+  // What it says if everything were enforced, and what it says with what is. Lists that observe count only in the
+  // first.
+  std::optional<Action> if_all, enforced;
+  if (rule.lists == RuleBook::no_lists) {
+    if_all = enforced = rule.then;
+  } else {
+    const auto named = book_.list_row(rule.lists);
+    const auto allow = book_.list_row(book_.allow_lists_), enforcing = book_.list_row(book_.enforced_lists_);
+    std::uint64_t any = 0, any_allow = 0, any_enforced = 0, any_enforced_allow = 0;
+    if (!listing_.is_empty()) {
+      for (std::size_t i = 0; i < named.size(); ++i) {
+        const std::uint64_t hits = named[i] & listed_[i];
+        any |= hits;
+        any_allow |= hits & allow[i];
+        any_enforced |= hits & enforcing[i];
+        any_enforced_allow |= hits & enforcing[i] & allow[i];
+      }
+    }
+    if (any == 0) {
+      judgement.mismatch = Mismatch::listed;
+      return judgement;
+    }
+    if_all = any_allow != 0 ? rule.allowed : rule.then;
+    if (any_enforced != 0) enforced = any_enforced_allow != 0 ? rule.allowed : rule.then;
+    const bool is_by_enforced = enforced && rule.mode == Mode::enforce;
+    const bool is_by_allow = (is_by_enforced ? any_enforced_allow : any_allow) != 0;
+    judgement.list = find_list([&](blocklist::ListId id) {
+      return has_bit(named, id.value) && (!is_by_enforced || has_bit(enforcing, id.value)) &&
+             (!is_by_allow || has_bit(allow, id.value));
+    });
+  }
+  if (rule.mode == Mode::observe) enforced.reset();
+  judgement.decided = enforced;
+  if (if_all != enforced) judgement.observed = if_all;
+  return judgement;
+}
+
+std::string_view to_string(Mismatch mismatch) {
+  switch (mismatch) {
+    case Mismatch::none:
+      return "matches";
+    case Mismatch::device:
+      return "another device";
+    case Mismatch::group:
+      return "the device is in none of its groups";
+    case Mismatch::network:
+      return "the client is in none of its networks";
+    case Mismatch::name:
+      return "another name";
+    case Mismatch::type:
+      return "another type";
+    case Mismatch::intercepted:
+      return "it tells intercepted queries from those meant for us";
+    case Mismatch::time:
+      return "another time";
+    case Mismatch::listed:
+      return "none of its lists names it";
+  }
+  return "?";
+}
+
+std::uint64_t hash_of(std::string_view device_name) {
+  std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+  for (const char letter : device_name) hash = (hash ^ static_cast<unsigned char>(letter)) * 0x100000001b3;
+  return hash;
+}
+
+}  // namespace doline::policy

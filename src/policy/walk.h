@@ -1,0 +1,86 @@
+// Walk: the rules of a book that may match a query, in order, each compared with it. The one way from rules to
+// verdicts: decide() goes along it to the first rule that decides, explain() tells of every step.
+//
+// Lives on the stack for one decision; borrows all it is given. No allocation.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "blocklist/list_set.h"
+#include "policy/decide.h"
+#include "policy/rule_book.h"
+
+namespace doline::policy {
+
+/// The first condition of a rule that does not hold.
+enum class Mismatch : std::uint8_t { none, device, group, network, name, type, intercepted, time, listed };
+
+/// What one rule says of one query.
+struct Judgement {
+  Mismatch mismatch = Mismatch::none;
+  std::optional<Action> decided;          ///< what happens, if the rule is enforced
+  std::optional<Action> observed;         ///< what would, if all that observes were enforced and that is something else
+  std::optional<blocklist::ListId> list;  ///< of those that led to `decided`, else to `observed`
+};
+
+class Walk {
+ public:
+  Walk(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking);
+
+  [[nodiscard]] const blocklist::Listing& listing() const { return listing_; }
+  /// Places in the book: its rules, the lists' rule, `otherwise`.
+  [[nodiscard]] std::size_t place_count() const { return book_.compiled_.size(); }
+  [[nodiscard]] RuleId rule_at(std::size_t place) const { return book_.compiled_[place].id; }
+  [[nodiscard]] bool has_lists(std::size_t place) const;
+  /// The whole comparison, whether or not the index would have passed the place over.
+  [[nodiscard]] Judgement judge(std::size_t place) const;
+
+  /// Calls `take(place)` for every place that may match, in order, until it returns true.
+  template <class Take>
+  void each_candidate(Take take) const {
+    RuleBook::Row row;
+    find_candidates(row);
+    for (std::size_t word = 0; word < book_.words_; ++word)
+      for (std::uint64_t bits = row[word]; bits != 0; bits &= bits - 1)
+        if (take(word * 64 + static_cast<std::size_t>(__builtin_ctzll(bits)))) return;
+  }
+
+ private:
+  void find_candidates(RuleBook::Row& row) const;
+  [[nodiscard]] Mismatch compare(const Condition& when) const;
+  [[nodiscard]] bool is_time(const Condition& when) const;
+  /// The longest listed name's first list among those of the row.
+  template <class Among>
+  [[nodiscard]] std::optional<blocklist::ListId> find_list(Among among) const;
+
+  const RuleBook& book_;
+  const blocklist::ListSet& lists_;
+  const Asking& asking_;
+  blocklist::Listing listing_;
+  std::array<std::uint64_t, blocklist::lists_max / 64> listed_;  // [0, list_words_), where the listing is not empty
+};
+
+[[nodiscard]] std::string_view to_string(Mismatch mismatch);  ///< `another device`
+
+/// As RuleBook::Index keys them.
+[[nodiscard]] std::uint64_t hash_of(std::string_view device_name);
+/// Calls `take(hash)` for the name itself and for every ancestor, the root included, from the root on.
+template <class Take>
+void each_suffix_hash(const dns::Name& lowered, Take take) {
+  const auto wire = lowered.wire();
+  std::array<std::uint64_t, 4> begins{};
+  for (std::size_t at = 0;; at += wire[at] + std::size_t{1}) {
+    begins[at / 64] |= std::uint64_t{1} << at % 64;
+    if (wire[at] == 0) break;
+  }
+  std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a, from the right
+  for (std::size_t at = wire.size(); at-- > 0;) {
+    hash = (hash ^ wire[at]) * 0x100000001b3;
+    if ((begins[at / 64] >> at % 64 & 1) != 0) take(hash);
+  }
+}
+
+}  // namespace doline::policy
