@@ -155,8 +155,10 @@ Result<Image, ImageFault> make_image(Gathering& gathering, std::uint64_t names, 
   // The most frequent statement gets number 0, and the first numbers are codes.
   std::vector<std::uint32_t> by_frequency(filling->frequency.size());
   std::iota(by_frequency.begin(), by_frequency.end(), 0);
-  std::stable_sort(by_frequency.begin(), by_frequency.end(), [&](std::uint32_t left, std::uint32_t right) {
-    return filling->frequency[left] > filling->frequency[right];
+  std::sort(by_frequency.begin(), by_frequency.end(), [&](std::uint32_t left, std::uint32_t right) {
+    const std::uint32_t more = filling->frequency[left];
+    const std::uint32_t less = filling->frequency[right];
+    return more != less ? more > less : left < right;
   });
   std::vector<std::uint32_t> number_of(by_frequency.size());
   std::vector<Statement> statements;

@@ -16,7 +16,7 @@
 #include "listener/sockets.h"
 
 namespace asio {
-class io_context;
+class io_context;  // NOLINT(readability-identifier-naming): Asio's name
 }
 
 namespace doline::listener {

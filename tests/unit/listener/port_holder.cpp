@@ -6,7 +6,7 @@ namespace doline::listener {
 namespace {
 
 TEST_CASE("the process that holds a port is found by its number and name, UDP or TCP, IPv4 or IPv6") {
-  const std::string me = "process " + std::to_string(getpid()) + " (listener_test)";
+  const std::string me = "process " + std::to_string(getpid()) + " (" + test::own_name() + ")";
   for (const char* address : {"127.0.0.1", "0.0.0.0", "::1"}) {
     Opened opened = open_sockets({{*IpAddress::parse(address), 0}}, SocketKind::ordinary, 1);
     if (!opened.faults.empty()) {

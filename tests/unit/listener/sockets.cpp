@@ -99,8 +99,8 @@ TEST_CASE("a port that another process holds is a fault that names it, and the o
   CHECK(opened.faults[0].address == Endpoint{test::loopback, squatter.port()});
   CHECK(opened.faults[0].error == EADDRINUSE);
   CHECK(opened.faults[0].what == "port " + std::to_string(squatter.port()) + " on 127.0.0.1 is held by process " +
-                                     std::to_string(squatter.process()) +
-                                     " (listener_test): stop it, or start with --port 5300");
+                                     std::to_string(squatter.process()) + " (" + test::own_name() +
+                                     "): stop it, or start with --port 5300");
   REQUIRE(opened.of_worker[1].size() == 1);
   CHECK(opened.of_worker[1][0].address.address == IpAddress::v4(127, 0, 0, 2));
 }

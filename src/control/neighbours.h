@@ -1,0 +1,37 @@
+// Neighbours: the kernel's neighbour table, read once and then followed (rtnetlink; no capability needed): which MAC an
+// address of this LAN belongs to. The notification comes with a device's first packet. Control thread only.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "control/loop.h"
+#include "device/roster.h"
+
+namespace doline::control {
+
+/// The sightings in one datagram of RTM_NEWNEIGH messages; what is malformed, multicast, NOARP or without MAC is passed over.
+[[nodiscard]] std::vector<device::Sighting> parse_neighbours(std::span<const std::uint8_t> datagram);
+
+class Neighbours {
+ public:
+  /// Asks for the whole table and follows it; the fault is a sentence. `seen` is called on the loop.
+  static Result<std::unique_ptr<Neighbours>, std::string> follow(Loop& loop, std::function<void(const device::Sighting&)> seen);
+  ~Neighbours();
+
+ private:
+  Neighbours(int descriptor, std::function<void(const device::Sighting&)> seen) : descriptor_(descriptor), seen_(std::move(seen)) {}
+  bool ask_for_all();
+  void read();
+
+  int descriptor_;
+  std::function<void(const device::Sighting&)> seen_;
+  Watch watch_;
+};
+
+}  // namespace doline::control

@@ -1,0 +1,285 @@
+// decide() against a slow and obvious reading of the same rules: on random rule books, lists and queries both say the
+// same, twice, and explain() ends where decide() does.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "policy/decide.h"
+#include "policy/explain.h"
+#include "seeded.h"
+#include "unit/policy/compiled_lists.h"
+#include "unit/policy/query.h"
+
+using namespace doline::policy;
+using doline::IpAddress;
+using doline::IpPrefix;
+using doline::blocklist::ListId;
+using doline::dns::Name;
+using doline::dns::RecordType;
+using doline::tests::Seeded;
+
+namespace {
+
+const std::vector<std::string> devices{"camera", "phone", "tv", "unknown"};
+const std::vector<RecordType> types{RecordType::a, RecordType::aaaa, RecordType::any};
+const std::vector<std::string> networks{"192.168.1.0/24", "192.168.0.0/16", "fd00::/8", "10.1.2.3", "0.0.0.0/0"};
+const std::vector<std::string> clients{"192.168.1.7", "192.168.2.7", "fd00::7", "10.1.2.3", "2001:db8::1"};
+
+/// Few labels of few letters, so that names often cover each other.
+std::string random_name(Seeded& random) {
+  std::string name;
+  for (std::size_t labels = random.between(1, 4); labels-- > 0;) {
+    name += static_cast<char>('a' + random.below(3));
+    if (labels > 0) name += '.';
+  }
+  return name;
+}
+
+template <class T>
+const T& pick(Seeded& random, const std::vector<T>& from) {
+  return from[random.below(from.size())];
+}
+
+Action random_action(Seeded& random) {
+  switch (random.below(7)) {
+    case 0:
+      return Forward{{static_cast<std::uint16_t>(random.below(3))}};
+    case 1:
+      return Sinkhole{};
+    case 2:
+      return Rewrite{static_cast<std::uint16_t>(random.below(2))};
+    case 3:
+      return NxDomain{};
+    case 4:
+      return NoData{};
+    case 5:
+      return Refuse{};
+    default:
+      return Drop{};
+  }
+}
+
+Rule random_rule(Seeded& random, std::size_t lists) {
+  Rule rule;
+  Condition& when = rule.when;
+  const auto some = [&](auto add) {
+    for (std::size_t count = random.between(1, 3); count-- > 0;) add();
+  };
+  if (random.once_in(4)) some([&] { when.device_names.push_back(pick(random, devices)); });
+  if (random.once_in(4)) some([&] { when.groups |= std::uint64_t{1} << (random.once_in(3) ? 63 : random.below(3)); });
+  if (random.once_in(4)) some([&] { when.networks.push_back(*IpPrefix::parse(pick(random, networks))); });
+  if (random.once_in(2))
+    some([&] {
+      when.names.push_back({static_cast<NamePattern::Kind>(random.below(3)),
+                            random.once_in(20) ? Name() : *Name::parse(random_name(random))});
+    });
+  if (random.once_in(5)) some([&] { when.types.push_back(pick(random, types)); });
+  if (random.once_in(5)) when.intercepted = random.once_in(2);
+  if (random.once_in(6))
+    some([&] {
+      when.between.push_back({static_cast<int>(random.below(24)) * 60, static_cast<int>(random.below(24)) * 60});
+    });
+  if (random.once_in(6)) when.days = static_cast<std::uint8_t>(random.below(128));
+  if (lists > 0 && random.once_in(2))
+    some([&] { when.lists.push_back({static_cast<std::uint16_t>(random.below(lists))}); });
+  rule.then = random_action(random);
+  if (random.once_in(4)) rule.mode = Mode::observe;
+  return rule;
+}
+
+// ── the obvious reading ──────────────────────────────────────────────────────────────────────────────────────────────
+
+struct World {
+  RuleBookSettings settings;
+  std::vector<std::set<std::string>> listed;  // [list]: its names, which cover all below
+
+  [[nodiscard]] bool lists_name(std::size_t list, std::string name) const {
+    for (;;) {
+      if (listed[list].contains(name)) return true;
+      const auto dot = name.find('.');
+      if (dot == std::string::npos) return false;
+      name.erase(0, dot + 1);
+    }
+  }
+};
+
+bool ends_with_name(const std::string& name, const std::string& suffix) {
+  return suffix == "." || name == suffix || name.ends_with("." + suffix);
+}
+
+bool holds(const Condition& when, const Query& query) {
+  const std::string qname = query.lowered.to_string();
+  if (!when.device_names.empty() &&
+      std::count(when.device_names.begin(), when.device_names.end(), query.device.name) == 0)
+    return false;
+  if (when.groups != 0 && (when.groups & query.groups) == 0) return false;
+  bool any = when.networks.empty();
+  for (const IpPrefix& network : when.networks) any = any || network.contains(query.client);
+  if (!any) return false;
+  any = when.names.empty();
+  for (const NamePattern& pattern : when.names) {
+    const std::string suffix = pattern.name.to_string();
+    if (pattern.kind == NamePattern::Kind::exact) any = any || qname == suffix;
+    if (pattern.kind == NamePattern::Kind::subtree) any = any || ends_with_name(qname, suffix);
+    if (pattern.kind == NamePattern::Kind::below) any = any || (ends_with_name(qname, suffix) && qname != suffix);
+  }
+  if (!any) return false;
+  if (!when.types.empty() && std::count(when.types.begin(), when.types.end(), query.question.qtype) == 0) return false;
+  if (when.intercepted && *when.intercepted != query.destination.is_intercepted()) return false;
+  // The week's minutes, one by one, that the periods cover.
+  std::vector<bool> covered(7 * 1440);
+  for (int day = 0; day < 7; ++day) {
+    if ((when.days >> day & 1) == 0) continue;
+    const auto periods = when.between.empty() ? std::vector<Period>{{0, 1440}} : when.between;
+    for (const Period& period : periods) {
+      const int end = period.to_minute > period.from_minute ? period.to_minute : period.to_minute + 1440;
+      for (int minute = period.from_minute; minute < end; ++minute) covered[(day * 1440 + minute) % (7 * 1440)] = true;
+    }
+  }
+  return covered[query.time.weekday * 1440 + query.time.minute_of_day];
+}
+
+/// What the lists `named` make of the name; `everything`: also those that observe.
+std::optional<Action> judge_lists(const World& world, const std::vector<ListId>& named, const Query& query, Action then,
+                                  bool everything) {
+  const Action allowed = std::holds_alternative<Forward>(then) ? then : Action(Forward{});
+  bool blocks = false, allows = false;
+  for (const ListId list : named) {
+    const ListPolicy& policy = world.settings.lists[list.value];
+    if (!world.lists_name(list.value, query.lowered.to_string())) continue;
+    if (policy.mode == Mode::observe && !everything) continue;
+    (policy.kind == ListKind::allow ? allows : blocks) = true;
+  }
+  if (allows) return allowed;
+  if (blocks) return then;
+  return std::nullopt;
+}
+
+Verdict decide_obviously(const World& world, const Query& query) {
+  Verdict verdict;
+  std::vector<ListId> free_lists;
+  for (std::uint16_t i = 0; i < world.settings.lists.size(); ++i) {
+    bool is_named = false;
+    for (const Rule& rule : world.settings.rules)
+      for (const ListId list : rule.when.lists) is_named = is_named || list.value == i;
+    if (!is_named) free_lists.push_back({i});
+  }
+  const auto step = [&](RuleId id, std::optional<Action> everything, std::optional<Action> enforced) {
+    if (everything && everything != enforced && !verdict.observed) verdict.observed = {id, *everything};
+    if (!enforced) return false;
+    verdict.action = *enforced;
+    verdict.reason.rule = id;
+    return true;
+  };
+  for (std::uint16_t i = 0; i < world.settings.rules.size(); ++i) {
+    const Rule& rule = world.settings.rules[i];
+    if (!holds(rule.when, query)) continue;
+    std::optional<Action> everything = rule.then, enforced = rule.then;
+    if (!rule.when.lists.empty()) {
+      everything = judge_lists(world, rule.when.lists, query, rule.then, true);
+      enforced = judge_lists(world, rule.when.lists, query, rule.then, false);
+    }
+    if (rule.mode == Mode::observe) enforced.reset();
+    if (step({i}, everything, enforced)) return verdict;
+  }
+  const auto of_lists = [&](bool everything) -> std::optional<Action> {
+    const auto said = judge_lists(world, free_lists, query, Sinkhole{}, everything);
+    if (said && std::holds_alternative<Forward>(*said) && std::holds_alternative<Forward>(world.settings.otherwise))
+      return world.settings.otherwise;
+    return said;
+  };
+  if (step(lists_rule, of_lists(true), of_lists(false))) return verdict;
+  verdict.action = world.settings.otherwise;
+  return verdict;
+}
+
+// ── both ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+Query random_query(Seeded& random) {
+  Query query(random_name(random), pick(random, types));
+  query.by(pick(random, devices)).from(pick(random, clients));
+  query.in_groups(random.below(8) | (random.once_in(2) ? std::uint64_t{1} << 63 : 0));
+  if (random.once_in(2)) query.meant_for("114.114.114.114");
+  return query.at(static_cast<int>(random.below(7)), static_cast<int>(random.below(24)),
+                  static_cast<int>(random.below(60)));
+}
+
+void check_equal(const Verdict& left, const Verdict& right) {
+  CHECK(left.action == right.action);
+  CHECK(left.reason.rule == right.reason.rule);
+  REQUIRE(left.observed.has_value() == right.observed.has_value());
+  if (!left.observed) return;
+  CHECK(left.observed->rule == right.observed->rule);
+  CHECK(left.observed->action == right.observed->action);
+}
+
+void check_world(Seeded& random, std::size_t rules, std::size_t lists, int queries) {
+  World world;
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < lists; ++i) {
+    world.settings.lists.push_back({"list", random.once_in(3) ? ListKind::allow : ListKind::block,
+                                    random.once_in(4) ? Mode::observe : Mode::enforce});
+    std::string text;
+    world.listed.emplace_back();
+    for (std::size_t names = random.between(1, 6); names-- > 0;) {
+      const std::string name = random_name(random);
+      if (name.find('.') == std::string::npos) continue;  // no list file names a top-level domain alone
+      world.listed.back().insert(name);
+      text += name + "\n";
+    }
+    if (text.empty()) {
+      world.listed.back().insert("x.y.z.w");
+      text = "x.y.z.w\n";
+    }
+    texts.push_back(text);
+  }
+  for (std::size_t i = 0; i < rules; ++i) world.settings.rules.push_back(random_rule(random, lists));
+  world.settings.rewrites.resize(2);
+  world.settings.otherwise = random.once_in(2) ? Action(Forward{{1}}) : random_action(random);
+  const RuleBook book(world.settings);
+  const auto compiled = compile_lists(texts);
+  for (int i = 0; i < queries; ++i) {
+    const Query query = random_query(random);
+    CAPTURE(query.lowered.to_string());
+    const Verdict verdict = decide(book, *compiled, query.asking());
+    check_equal(verdict, decide_obviously(world, query));
+    check_equal(verdict, decide(book, *compiled, query.asking()));
+    if (verdict.reason.list) {
+      CHECK(world.lists_name(verdict.reason.list->value, query.lowered.to_string()));
+      CHECK(world.settings.lists[verdict.reason.list->value].mode == Mode::enforce);
+    }
+    const Explanation explanation = explain(book, *compiled, query.asking());
+    check_equal(explanation.verdict, verdict);
+    REQUIRE_FALSE(explanation.steps.empty());
+    const Step& last = explanation.steps.back();
+    CHECK(last.outcome == Step::Outcome::decided);
+    CHECK(last.rule == verdict.reason.rule);
+    CHECK(last.action == verdict.action);
+    CHECK(last.list == verdict.reason.list);
+    const auto observed = std::find_if(explanation.steps.begin(), explanation.steps.end(),
+                                       [](const Step& step) { return step.outcome == Step::Outcome::observed; });
+    REQUIRE((observed != explanation.steps.end()) == verdict.observed.has_value());
+    if (verdict.observed) CHECK(observed->rule == verdict.observed->rule);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("decide says what an obvious reading of the rules says, always the same, and explain ends there") {
+  Seeded random;
+  INFO(random.replay());
+  for (int i = 0; i < 150; ++i) check_world(random, random.below(12), random.below(6), 60);
+}
+
+TEST_CASE("so it is with many rules and many lists") {
+  Seeded random;
+  INFO(random.replay());
+  check_world(random, 1'000, 150, 1'000);
+  check_world(random, 63, 64, 300);
+  check_world(random, 62, 65, 300);
+}
