@@ -46,7 +46,9 @@ std::string IpAddress::to_string() const {
   return buffer;
 }
 
-bool IpAddress::is_unspecified() const { return *this == IpAddress{} || *this == v4(0, 0, 0, 0); }
+bool IpAddress::is_unspecified() const {
+  return *this == IpAddress{} || *this == v4(0, 0, 0, 0);
+}
 
 bool IpAddress::is_loopback() const {
   if (is_v4()) return octets_[12] == 127;
@@ -59,12 +61,15 @@ bool IpAddress::is_link_local() const {
   return is_v4() ? octets_[12] == 169 && octets_[13] == 254 : octets_[0] == 0xfe && (octets_[1] & 0xc0) == 0x80;
 }
 
-bool IpAddress::is_multicast() const { return is_v4() ? (octets_[12] & 0xf0) == 0xe0 : octets_[0] == 0xff; }
+bool IpAddress::is_multicast() const {
+  return is_v4() ? (octets_[12] & 0xf0) == 0xe0 : octets_[0] == 0xff;
+}
 
 bool IpAddress::is_private() const {
   if (is_loopback() || is_link_local()) return true;
   if (is_v6()) return (octets_[0] & 0xfe) == 0xfc;
-  return octets_[12] == 10 || (octets_[12] == 172 && (octets_[13] & 0xf0) == 16) || (octets_[12] == 192 && octets_[13] == 168);
+  return octets_[12] == 10 || (octets_[12] == 172 && (octets_[13] & 0xf0) == 16) ||
+         (octets_[12] == 192 && octets_[13] == 168);
 }
 
 IpPrefix::IpPrefix(const IpAddress& address, int length) : length_(length) {
@@ -91,7 +96,9 @@ bool IpPrefix::contains(const IpAddress& address) const {
   return IpPrefix(address, length_).address_ == address_;
 }
 
-std::string IpPrefix::to_string() const { return address_.to_string() + "/" + std::to_string(length_); }
+std::string IpPrefix::to_string() const {
+  return address_.to_string() + "/" + std::to_string(length_);
+}
 
 std::optional<Endpoint> Endpoint::parse(std::string_view text, std::uint16_t default_port) {
   std::string_view host = text, port;

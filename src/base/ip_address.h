@@ -58,7 +58,8 @@ class IpAddress {
   std::array<std::uint8_t, 16> octets_{};
 };
 
-/// An address and how many leading bits count; bits behind them are zero. `length` is of the address's own family (0-32, 0-128).
+/// An address and how many leading bits count; bits behind them are zero. `length` is of the address's own family
+/// (0-32, 0-128).
 class IpPrefix {
  public:
   IpPrefix() = default;

@@ -1,7 +1,7 @@
 // Result: what a function returns that can fail in an expected way (a packet is malformed, a file is missing).
 //
-// Each room declares one small closed enum (or struct) of faults; an error of a library is turned into it at the room's door.
-// A broken invariant is not a fault: see check.h.
+// Each room declares one small closed enum (or struct) of faults; an error of a library is turned into it at the room's
+// door. A broken invariant is not a fault: see check.h.
 #pragma once
 
 #include <tl/expected.hpp>

@@ -1,7 +1,7 @@
 // Time: two clocks that must not be mixed up, read together once per batch and handed down.
 //
-// Whoever decides, ages or records takes a Moment as an argument; nobody below the worker's loop reads a clock, so that a
-// verdict can be replayed from its record and tests own time.
+// Whoever decides, ages or records takes a Moment as an argument; nobody below the worker's loop reads a clock, so that
+// a verdict can be replayed from its record and tests own time.
 #pragma once
 
 #include <chrono>
@@ -9,8 +9,8 @@
 
 namespace doline {
 
-using std::chrono::milliseconds;
 using std::chrono::microseconds;
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 /// Never jumps; for TTLs, timeouts and latencies.

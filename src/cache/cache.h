@@ -1,8 +1,9 @@
 // Cache: upstream's words by question, until their TTL runs out (and, if wished, a while longer as stale).
 //
-// Owned by one worker, no locks. Bounded by octets, bookkeeping included; what is asked once does not push out what is asked
-// often (S3-FIFO: a small probation queue before the main one, and a ghost list). Holds upstream's words only: no verdict, no
-// client, so a policy change never flushes it. Keyed by question, the DO and CD bits, and the upstream route.
+// Owned by one worker, no locks. Bounded by octets, bookkeeping included; what is asked once does not push out what is
+// asked often (S3-FIFO: a small probation queue before the main one, and a ghost list). Holds upstream's words only: no
+// verdict, no client, so a policy change never flushes it. Keyed by question, the DO and CD bits, and the upstream
+// route.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,8 @@
 namespace doline::cache {
 
 struct Options {
-  std::size_t size_octets = 64 << 20;           ///< of this cache; 0: nothing is kept
-  seconds stale{86'400};                        ///< how long past its TTL an entry may be served when upstream fails; 0: never
+  std::size_t size_octets = 64 << 20;  ///< of this cache; 0: nothing is kept
+  seconds stale{86'400};               ///< how long past its TTL an entry may be served when upstream fails; 0: never
   seconds min_ttl{0};
   seconds max_ttl{86'400};
   seconds max_negative_ttl{3'600};
@@ -28,17 +29,17 @@ struct Key {
   dns::Question question;
   bool dnssec_ok = false;
   bool checking_disabled = false;
-  std::uint16_t route = 0;                      ///< upstream route asked: a split zone never answers for the public one
+  std::uint16_t route = 0;  ///< upstream route asked: a split zone never answers for the public one
   friend bool operator==(const Key&, const Key&) = default;
 };
 
 /// Borrowed from the cache until its next non-const call.
 struct Hit {
-  dns::Octets words;                            ///< as inserted: normalised message without OPT
+  dns::Octets words;  ///< as inserted: normalised message without OPT
   std::uint32_t age_seconds = 0;
-  std::uint32_t ttl_left_seconds = 0;           ///< 0 where stale
+  std::uint32_t ttl_left_seconds = 0;  ///< 0 where stale
   bool is_stale = false;
-  bool wants_prefetch = false;                  ///< under a tenth of its TTL left and asked before: refresh it now
+  bool wants_prefetch = false;  ///< under a tenth of its TTL left and asked before: refresh it now
 };
 
 struct Statistics {
@@ -55,8 +56,8 @@ class Cache {
 
   /// Fresh, or (where options allow) stale; nothing otherwise. Counts as an access.
   [[nodiscard]] std::optional<Hit> find(const Key& key, MonotonicTime now);
-  /// `ttl`: of the whole answer, as upstream::accept() computed it; bounded by the options here. Zero after bounding: not kept.
-  /// Replaces an older entry.
+  /// `ttl`: of the whole answer, as upstream::accept() computed it; bounded by the options here. Zero after bounding:
+  /// not kept. Replaces an older entry.
   void insert(const Key& key, dns::Octets words, seconds ttl, bool is_negative, MonotonicTime now);
   void clear();
   [[nodiscard]] const Statistics& statistics() const;

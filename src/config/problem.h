@@ -11,12 +11,12 @@ namespace doline::config {
 inline constexpr std::size_t problems_max = 200;
 
 struct Problem {
-  std::string file;                                   ///< as it was given to us
-  int line = 0;                                       ///< from 1; 0: of the file as a whole
-  int column = 0;                                     ///< from 1
-  std::string message;                                ///< printable
-  std::string hint;                                   ///< what may have been meant, or what would be right; may be empty
-  std::string source_line;                            ///< the line itself, printable, so that a caret can be set under it
+  std::string file;         ///< as it was given to us
+  int line = 0;             ///< from 1; 0: of the file as a whole
+  int column = 0;           ///< from 1
+  std::string message;      ///< printable
+  std::string hint;         ///< what may have been meant, or what would be right; may be empty
+  std::string source_line;  ///< the line itself, printable, so that a caret can be set under it
 };
 
 /// `doline.yml:12:5: unknown key 'upstream' in the top level; did you mean 'upstreams'?`
@@ -24,7 +24,8 @@ struct Problem {
 /// The same, the line it stands on, and a caret under the place: for terminals. Ends with a line feed.
 [[nodiscard]] std::string to_text(const Problem& problem);
 
-/// Within single quotes, shortened, everything that is not printable ASCII or well-formed UTF-8 shown as `\x1b`: fit for a terminal.
+/// Within single quotes, shortened, everything that is not printable ASCII or well-formed UTF-8 shown as `\x1b`: fit
+/// for a terminal.
 [[nodiscard]] std::string quote(std::string_view text);
 /// The candidate that `text` most likely was meant to be; empty where none is near.
 [[nodiscard]] std::string_view find_nearest(std::string_view text, const std::vector<std::string_view>& candidates);

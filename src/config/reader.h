@@ -1,8 +1,9 @@
 // Reader: from the operator's YAML to Settings, or to the list of everything that is wrong with it.
 //
-// A file is taken whole or not at all. Every mistake is told with file, line and column, not only the first; a key that Doline
-// knows but this build cannot honour is a mistake too, never ignored. yaml-cpp and its exceptions stop at document.cpp. Bounded in
-// time and memory whatever the text: its octets, its nodes (aliases count each time) and its depth. Single-threaded.
+// A file is taken whole or not at all. Every mistake is told with file, line and column, not only the first; a key that
+// Doline knows but this build cannot honour is a mistake too, never ignored. yaml-cpp and its exceptions stop at
+// document.cpp. Bounded in time and memory whatever the text: its octets, its nodes (aliases count each time) and its
+// depth. Single-threaded.
 #pragma once
 
 #include <filesystem>
@@ -21,6 +22,7 @@ inline constexpr std::size_t file_octets_max = std::size_t{4} << 20;
 /// blocklists/… ; where there is neither, and for files that Doline writes, beside it.
 [[nodiscard]] Result<Settings, std::vector<Problem>> read_settings(const std::filesystem::path& file);
 /// As if `text` stood in `file`, which need not exist.
-[[nodiscard]] Result<Settings, std::vector<Problem>> read_settings_text(std::string_view text, const std::filesystem::path& file);
+[[nodiscard]] Result<Settings, std::vector<Problem>> read_settings_text(std::string_view text,
+                                                                        const std::filesystem::path& file);
 
 }  // namespace doline::config

@@ -1,8 +1,8 @@
 // Settings: what the operator asked for, checked, in the words of the rooms that carry it out.
 //
-// Two types, so that "needs a restart" is known by the type: what is read once at start is Fixed, what every reload may change
-// is Live. Values without behaviour, made by read_settings() and owned by control. Names are already turned into ids, texts
-// into addresses, relative paths into paths from where the process stands.
+// Two types, so that "needs a restart" is known by the type: what is read once at start is Fixed, what every reload may
+// change is Live. Values without behaviour, made by read_settings() and owned by control. Names are already turned into
+// ids, texts into addresses, relative paths into paths from where the process stands.
 #pragma once
 
 #include <filesystem>
@@ -24,23 +24,23 @@
 
 namespace doline::config {
 
-inline constexpr std::size_t listen_max = 64;         ///< addresses
-inline constexpr std::size_t routes_max = 64;         ///< entries of `upstreams`
-inline constexpr std::size_t servers_max = 32;        ///< of one route
+inline constexpr std::size_t listen_max = 64;   ///< addresses
+inline constexpr std::size_t routes_max = 64;   ///< entries of `upstreams`
+inline constexpr std::size_t servers_max = 32;  ///< of one route
 inline constexpr std::size_t forward_zones_max = 1'024;
 inline constexpr int workers_max = 256;
 
 /// One entry of `lists`; its position is its ListId.
 struct ListSettings {
   std::string name;
-  std::filesystem::path file;                         ///< of the operator; empty where there is a URL
-  std::string url;                                    ///< http or https; empty where there is a file
-  seconds every{86'400};                              ///< how often a URL is fetched
-  std::optional<blocklist::ListFormat> format;        ///< absent: recognised
-  bool subdomains = false;                            ///< plain names cover the names below
+  std::filesystem::path file;                   ///< of the operator; empty where there is a URL
+  std::string url;                              ///< http or https; empty where there is a file
+  seconds every{86'400};                        ///< how often a URL is fetched
+  std::optional<blocklist::ListFormat> format;  ///< absent: recognised
+  bool subdomains = false;                      ///< plain names cover the names below
   policy::ListKind kind = policy::ListKind::block;
   policy::Mode mode = policy::Mode::enforce;
-  int line = 0;                                       ///< of the YAML
+  int line = 0;  ///< of the YAML
 };
 
 /// Read at start; a change waits for a restart.
@@ -51,35 +51,35 @@ struct Fixed {
     bool operator==(const QueryLog&) const = default;
   };
 
-  std::vector<Endpoint> listen;                       ///< UDP and TCP on each
-  std::optional<int> workers;                         ///< absent: one a core
-  std::string user;                                   ///< to become once the sockets are open; empty: stay who we are
-  std::filesystem::path state;                        ///< folder of what Doline itself writes
-  std::filesystem::path control_socket;               ///< where `doline status` and its kin find us
-  std::optional<QueryLog> query_log;                  ///< absent: off
-  cache::Options cache;                               ///< size_octets is the total over all workers
+  std::vector<Endpoint> listen;          ///< UDP and TCP on each
+  std::optional<int> workers;            ///< absent: one a core
+  std::string user;                      ///< to become once the sockets are open; empty: stay who we are
+  std::filesystem::path state;           ///< folder of what Doline itself writes
+  std::filesystem::path control_socket;  ///< where `doline status` and its kin find us
+  std::optional<QueryLog> query_log;     ///< absent: off
+  cache::Options cache;                  ///< size_octets is the total over all workers
   listener::TcpLimits tcp;
-  std::optional<redirect::Options> redirect;          ///< absent: the file has no such section
+  std::optional<redirect::Options> redirect;  ///< absent: the file has no such section
 };
 
 /// What a reload changes by a new snapshot.
 struct Live {
   std::vector<IpPrefix> allow_clients;
-  upstream::Options upstream;                         ///< routes[0] is `default`
-  std::vector<resolver::ForwardZone> forward_zones;   ///< longest suffix first
+  upstream::Options upstream;                        ///< routes[0] is `default`
+  std::vector<resolver::ForwardZone> forward_zones;  ///< longest suffix first
   std::vector<ListSettings> lists;
-  std::filesystem::path resolver_list;                ///< CSV for geo::ResolverBook; empty: none
-  std::vector<device::Group> groups;                  ///< position = GroupId
+  std::filesystem::path resolver_list;  ///< CSV for geo::ResolverBook; empty: none
+  std::vector<device::Group> groups;    ///< position = GroupId
   std::vector<device::DeviceSettings> devices;
   std::vector<std::filesystem::path> leases;
-  policy::RuleBookSettings policy;                    ///< `records` are rules too, before those of `rules`
+  policy::RuleBookSettings policy;  ///< `records` are rules too, before those of `rules`
   response::BlockSettings block;
   seconds log_keep = std::chrono::hours(90 * 24);
   std::uint64_t log_max_size_octets = std::uint64_t{4} << 30;
 };
 
 struct Settings {
-  std::filesystem::path file;                         ///< they were read from
+  std::filesystem::path file;  ///< they were read from
   Fixed fixed;
   Live live;
 };

@@ -28,7 +28,9 @@ struct Watch::Handle {
     uv_close(&handle, [](uv_handle_t* closed) { delete static_cast<Handle*>(closed->data); });
   }
   template <class UvHandle>
-  static Handle& of(UvHandle* handle) { return *static_cast<Handle*>(handle->data); }
+  static Handle& of(UvHandle* handle) {
+    return *static_cast<Handle*>(handle->data);
+  }
 };
 
 Watch& Watch::operator=(Watch&& other) noexcept {
@@ -46,8 +48,8 @@ Watch::~Watch() {
 struct Loop::Door {
   uv_async_t async;
   std::mutex mutex;
-  std::vector<std::function<void()>> messages;   // guarded by mutex
-  bool open = true;                              // guarded by mutex
+  std::vector<std::function<void()>> messages;  // guarded by mutex
+  bool open = true;                             // guarded by mutex
   std::atomic<std::uint64_t> refused{0};
 
   void run_messages() {
@@ -63,7 +65,8 @@ struct Loop::Door {
 Loop::Loop() : door_(std::make_unique<Door>()) {
   check(uv_loop_init(&loop_) == 0);
   door_->async.data = door_.get();
-  check(uv_async_init(&loop_, &door_->async, [](uv_async_t* async) { static_cast<Door*>(async->data)->run_messages(); }) == 0);
+  check(uv_async_init(&loop_, &door_->async,
+                      [](uv_async_t* async) { static_cast<Door*>(async->data)->run_messages(); }) == 0);
 }
 
 Loop::~Loop() {
@@ -72,12 +75,16 @@ Loop::~Loop() {
     door_->open = false;
   }
   uv_close(reinterpret_cast<uv_handle_t*>(&door_->async), nullptr);
-  uv_run(&loop_, UV_RUN_DEFAULT);   // until every handle has closed and every job is done
+  uv_run(&loop_, UV_RUN_DEFAULT);  // until every handle has closed and every job is done
   check(uv_loop_close(&loop_) == 0);
 }
 
-void Loop::run() { uv_run(&loop_, UV_RUN_DEFAULT); }
-void Loop::stop() { uv_stop(&loop_); }
+void Loop::run() {
+  uv_run(&loop_, UV_RUN_DEFAULT);
+}
+void Loop::stop() {
+  uv_stop(&loop_);
+}
 
 bool Loop::post(std::function<void()> message) {
   {
@@ -92,7 +99,9 @@ bool Loop::post(std::function<void()> message) {
   return true;
 }
 
-std::uint64_t Loop::refused() const { return door_->refused.load(std::memory_order_relaxed); }
+std::uint64_t Loop::refused() const {
+  return door_->refused.load(std::memory_order_relaxed);
+}
 
 namespace {
 
@@ -101,8 +110,10 @@ Watch start_timer(uv_loop_t* loop, milliseconds delay, milliseconds period, std:
   uv_timer_init(loop, &handle->timer);
   handle->handle.data = handle;
   handle->call = std::move(call);
-  uv_timer_start(&handle->timer, [](uv_timer_t* timer) {
-        const auto run = Watch::Handle::of(timer).call;   // a copy: the call may end this very watch
+  uv_timer_start(
+      &handle->timer,
+      [](uv_timer_t* timer) {
+        const auto run = Watch::Handle::of(timer).call;  // a copy: the call may end this very watch
         run();
       },
       static_cast<std::uint64_t>(delay.count()), static_cast<std::uint64_t>(period.count()));
@@ -135,7 +146,9 @@ Watch Loop::on_signal(int signal, std::function<void()> call) {
   uv_signal_init(&loop_, &handle->signal);
   handle->handle.data = handle;
   handle->call = std::move(call);
-  uv_signal_start(&handle->signal, [](uv_signal_t* caught, int) {
+  uv_signal_start(
+      &handle->signal,
+      [](uv_signal_t* caught, int) {
         const auto run = Watch::Handle::of(caught).call;
         run();
       },
@@ -148,12 +161,13 @@ Watch Loop::on_folder(const std::filesystem::path& folder, std::function<void(co
   uv_fs_event_init(&loop_, &handle->folder);
   handle->handle.data = handle;
   handle->call_name = std::move(call);
-  const int started = uv_fs_event_start(&handle->folder,
-                                        [](uv_fs_event_t* event, const char* name, int, int) {
-                                          const auto run = Watch::Handle::of(event).call_name;
-                                          run(name ? name : "");
-                                        },
-                                        folder.c_str(), 0);
+  const int started = uv_fs_event_start(
+      &handle->folder,
+      [](uv_fs_event_t* event, const char* name, int, int) {
+        const auto run = Watch::Handle::of(event).call_name;
+        run(name ? name : "");
+      },
+      folder.c_str(), 0);
   Watch watch(handle);
   return started == 0 ? std::move(watch) : Watch();
 }
@@ -167,12 +181,13 @@ void Loop::work(std::function<void()> job, std::function<void()> done) {
   auto* task = new Job{{}, std::move(job), std::move(done), this};
   task->request.data = task;
   ++jobs_;
-  check(uv_queue_work(&loop_, &task->request, [](uv_work_t* work) { static_cast<Job*>(work->data)->job(); },
-                      [](uv_work_t* work, int) {
-                        const std::unique_ptr<Job> finished(static_cast<Job*>(work->data));
-                        --finished->loop->jobs_;
-                        finished->done();
-                      }) == 0);
+  check(uv_queue_work(
+            &loop_, &task->request, [](uv_work_t* work) { static_cast<Job*>(work->data)->job(); },
+            [](uv_work_t* work, int) {
+              const std::unique_ptr<Job> finished(static_cast<Job*>(work->data));
+              --finished->loop->jobs_;
+              finished->done();
+            }) == 0);
 }
 
 }  // namespace doline::control

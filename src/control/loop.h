@@ -1,7 +1,8 @@
-// Loop: the control thread's libuv loop, with just what control needs of it: timers, readable descriptors, signals, directory
-// changes, jobs on the pool, and one door for other threads.
+// Loop: the control thread's libuv loop, with just what control needs of it: timers, readable descriptors, signals,
+// directory changes, jobs on the pool, and one door for other threads.
 //
-// Everything but post() is for the loop's own thread. Callbacks run on it. close() ends every watch, so that run() returns.
+// Everything but post() is for the loop's own thread. Callbacks run on it. close() ends every watch, so that run()
+// returns.
 #pragma once
 
 #include <uv.h>
@@ -17,7 +18,7 @@
 
 namespace doline::control {
 
-inline constexpr std::size_t messages_max = 8'192;   ///< posted and not yet run; past it post() refuses and counts
+inline constexpr std::size_t messages_max = 8'192;  ///< posted and not yet run; past it post() refuses and counts
 
 /// A running watch; destroying it ends it. Must not outlive the loop.
 class Watch {

@@ -59,7 +59,8 @@ std::vector<device::Sighting> parse_neighbours(std::span<const std::uint8_t> dat
   return sightings;
 }
 
-Result<std::unique_ptr<Neighbours>, std::string> Neighbours::follow(Loop& loop, std::function<void(const device::Sighting&)> seen) {
+Result<std::unique_ptr<Neighbours>, std::string> Neighbours::follow(Loop& loop,
+                                                                    std::function<void(const device::Sighting&)> seen) {
   const int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
   if (descriptor < 0) return fail("the neighbour table cannot be read: " + std::string(std::strerror(errno)));
   std::unique_ptr<Neighbours> neighbours(new Neighbours(descriptor, std::move(seen)));
@@ -93,7 +94,7 @@ void Neighbours::read() {
   alignas(8) std::array<std::uint8_t, 32'768> buffer;
   for (int turn = 0; turn < 64; ++turn) {
     const ssize_t size = recv(descriptor_, buffer.data(), buffer.size(), 0);
-    if (size < 0 && errno == ENOBUFS) {   // notifications were lost: read the whole table again
+    if (size < 0 && errno == ENOBUFS) {  // notifications were lost: read the whole table again
       ask_for_all();
       continue;
     }

@@ -15,17 +15,20 @@
 
 namespace doline::control {
 
-/// The sightings in one datagram of RTM_NEWNEIGH messages; what is malformed, multicast, NOARP or without MAC is passed over.
+/// The sightings in one datagram of RTM_NEWNEIGH messages; what is malformed, multicast, NOARP or without MAC is passed
+/// over.
 [[nodiscard]] std::vector<device::Sighting> parse_neighbours(std::span<const std::uint8_t> datagram);
 
 class Neighbours {
  public:
   /// Asks for the whole table and follows it; the fault is a sentence. `seen` is called on the loop.
-  static Result<std::unique_ptr<Neighbours>, std::string> follow(Loop& loop, std::function<void(const device::Sighting&)> seen);
+  static Result<std::unique_ptr<Neighbours>, std::string> follow(Loop& loop,
+                                                                 std::function<void(const device::Sighting&)> seen);
   ~Neighbours();
 
  private:
-  Neighbours(int descriptor, std::function<void(const device::Sighting&)> seen) : descriptor_(descriptor), seen_(std::move(seen)) {}
+  Neighbours(int descriptor, std::function<void(const device::Sighting&)> seen)
+      : descriptor_(descriptor), seen_(std::move(seen)) {}
   bool ask_for_all();
   void read();
 

@@ -1,7 +1,8 @@
 // DNS cookies, server side (RFC 7873, RFC 9018): proof that a UDP client receives at the address it sends from.
 //
-// Stateless: the 16-octet server cookie is version 1, reserved, a timestamp and SipHash-2-4 over client cookie, version,
-// timestamp and client address (RFC 9018 §4). Secrets roll: a cookie of the previous secret is still good. Pure; any thread.
+// Stateless: the 16-octet server cookie is version 1, reserved, a timestamp and SipHash-2-4 over client cookie,
+// version, timestamp and client address (RFC 9018 §4). Secrets roll: a cookie of the previous secret is still good.
+// Pure; any thread.
 #pragma once
 
 #include <array>
@@ -28,7 +29,8 @@ class CookieSecrets {
   /// `cookie`: the option's octets. Good for an hour back and five minutes ahead (RFC 9018 §4.3).
   [[nodiscard]] CookieState judge(Octets cookie, const IpAddress& client, WallTime now) const;
   /// Client cookie (the first 8 octets of `cookie`) and a fresh server cookie.
-  [[nodiscard]] std::array<std::uint8_t, full_cookie_octets> make(Octets cookie, const IpAddress& client, WallTime now) const;
+  [[nodiscard]] std::array<std::uint8_t, full_cookie_octets> make(Octets cookie, const IpAddress& client,
+                                                                  WallTime now) const;
 
  private:
   SipKey current_, previous_;

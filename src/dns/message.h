@@ -1,8 +1,9 @@
 // QueryView and ResponseView: checked windows on the octets of a message that someone else owns.
 //
-// parse() walks the whole message once, bounds-checked, allocation-free, in time linear in its length whatever its shape:
-// compression pointers go strictly backwards and at most pointers_max hops, at most edns_options_max options are read. After
-// a successful parse every accessor is total. A view borrows the octets: it is valid as long as they are. Any thread.
+// parse() walks the whole message once, bounds-checked, allocation-free, in time linear in its length whatever its
+// shape: compression pointers go strictly backwards and at most pointers_max hops, at most edns_options_max options are
+// read. After a successful parse every accessor is total. A view borrows the octets: it is valid as long as they are.
+// Any thread.
 #pragma once
 
 #include <cstdint>
@@ -24,30 +25,30 @@ inline constexpr int edns_options_max = 100;
 inline constexpr std::size_t message_octets_max = 65'535;
 
 enum class MessageFault : std::uint8_t {
-  too_short,          ///< under 12 octets: no ID to answer to
-  not_a_query,        ///< QR=1 where a query is due: never answered
-  not_a_response,     ///< QR=0 where a response is due
-  opcode_unknown,     ///< anything but QUERY: NOTIMP
-  question_count,     ///< not exactly one (RFC 9619)
-  bad_name,           ///< in the question or an owner
-  truncated,          ///< a section ends early
-  bad_rdata,          ///< RDATA of a known type that does not parse: never relayed
-  several_opt,        ///< RFC 6891 §6.1.1
-  bad_opt,            ///< owner not the root, options that overrun, or too many of them
-  signed_message,     ///< TSIG or SIG(0): not for a forwarder
-  trailing_octets,    ///< behind the last record
-  unexpected_records, ///< a query with answer or authority records
+  too_short,           ///< under 12 octets: no ID to answer to
+  not_a_query,         ///< QR=1 where a query is due: never answered
+  not_a_response,      ///< QR=0 where a response is due
+  opcode_unknown,      ///< anything but QUERY: NOTIMP
+  question_count,      ///< not exactly one (RFC 9619)
+  bad_name,            ///< in the question or an owner
+  truncated,           ///< a section ends early
+  bad_rdata,           ///< RDATA of a known type that does not parse: never relayed
+  several_opt,         ///< RFC 6891 §6.1.1
+  bad_opt,             ///< owner not the root, options that overrun, or too many of them
+  signed_message,      ///< TSIG or SIG(0): not for a forwarder
+  trailing_octets,     ///< behind the last record
+  unexpected_records,  ///< a query with answer or authority records
 };
 [[nodiscard]] std::string_view to_string(MessageFault fault);
 
 /// EDNS(0), RFC 6891. Spans are borrowed from the message.
 struct Edns {
-  std::uint16_t udp_payload_size = 512;         ///< as sent; below 512 counts as 512
+  std::uint16_t udp_payload_size = 512;  ///< as sent; below 512 counts as 512
   std::uint8_t version = 0;
   bool dnssec_ok = false;
-  std::optional<Octets> cookie;                 ///< RFC 7873: 8, or 16 to 40 octets; other lengths are bad_opt
-  std::optional<Octets> client_subnet;          ///< RFC 7871, raw
-  std::optional<Octets> client_id;              ///< option 65001 (a MAC, or text), raw
+  std::optional<Octets> cookie;         ///< RFC 7873: 8, or 16 to 40 octets; other lengths are bad_opt
+  std::optional<Octets> client_subnet;  ///< RFC 7871, raw
+  std::optional<Octets> client_id;      ///< option 65001 (a MAC, or text), raw
 };
 
 class QueryView {
@@ -77,10 +78,10 @@ struct RecordView {
   std::uint16_t owner_offset = 0;
   RecordType type = RecordType::a;
   RecordClass record_class = RecordClass::in;
-  std::uint32_t ttl = 0;                        ///< seconds, as sent
-  std::uint16_t ttl_offset = 0;                 ///< where the four octets stand
+  std::uint32_t ttl = 0;         ///< seconds, as sent
+  std::uint16_t ttl_offset = 0;  ///< where the four octets stand
   std::uint16_t rdata_offset = 0;
-  Octets rdata;                                 ///< may hold compressed names: see ResponseView::rdata_name
+  Octets rdata;  ///< may hold compressed names: see ResponseView::rdata_name
 };
 
 class ResponseView {
@@ -97,7 +98,7 @@ class ResponseView {
   [[nodiscard]] const Question& question() const { return question_; }
   [[nodiscard]] const std::optional<Edns>& edns() const { return edns_; }
   [[nodiscard]] Octets octets() const { return message_; }
-  [[nodiscard]] int record_count() const { return record_count_; }   ///< answer, authority and additional, without OPT
+  [[nodiscard]] int record_count() const { return record_count_; }  ///< answer, authority and additional, without OPT
 
   [[nodiscard]] Name owner(const RecordView& record) const;
   /// The (decompressed) name at `offset` octets into the RDATA: 0 for CNAME, NS, PTR, DNAME; 2 for MX; 6 for SRV.
@@ -116,10 +117,10 @@ class ResponseView {
 
    private:
     friend class ResponseView;
-    void read();                                // the record at next_, skipping OPT
+    void read();  // the record at next_, skipping OPT
     Octets message_;
     std::size_t next_ = 0;
-    std::array<std::uint16_t, 3> counts_{};     // of answer, authority, additional still to read
+    std::array<std::uint16_t, 3> counts_{};  // of answer, authority, additional still to read
     int left_ = 0;
     RecordView record_;
   };

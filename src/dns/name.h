@@ -1,7 +1,8 @@
-// Name: a domain name in uncompressed wire form, owned, without heap (RFC 1035 §3.1: at most 255 octets, labels of 1 to 63).
+// Name: a domain name in uncompressed wire form, owned, without heap (RFC 1035 §3.1: at most 255 octets, labels of 1 to
+// 63).
 //
-// A value: copied by its real length, compared and hashed without case (RFC 4343), printed with case as it came. Labels hold
-// any octets; presentation escapes what is not printable as \DDD (RFC 1035 §5.1), so a Name never carries control
+// A value: copied by its real length, compared and hashed without case (RFC 4343), printed with case as it came. Labels
+// hold any octets; presentation escapes what is not printable as \DDD (RFC 1035 §5.1), so a Name never carries control
 // characters into a log or a terminal.
 #pragma once
 
@@ -19,13 +20,13 @@
 namespace doline::dns {
 
 enum class NameFault : std::uint8_t {
-  empty_label,    ///< `a..b`, or no text at all
-  label_too_long, ///< over 63 octets
-  name_too_long,  ///< over 255 octets with length octets and root
-  bad_escape,     ///< `\` followed by neither three digits up to 255 nor a character
-  truncated,      ///< the octets end inside the name
-  bad_label_type, ///< a length octet of 64 to 191 (RFC 6891 §5)
-  bad_pointer,    ///< forward, or one too many (message.h's reader only)
+  empty_label,     ///< `a..b`, or no text at all
+  label_too_long,  ///< over 63 octets
+  name_too_long,   ///< over 255 octets with length octets and root
+  bad_escape,      ///< `\` followed by neither three digits up to 255 nor a character
+  truncated,       ///< the octets end inside the name
+  bad_label_type,  ///< a length octet of 64 to 191 (RFC 6891 §5)
+  bad_pointer,     ///< forward, or one too many (message.h's reader only)
 };
 [[nodiscard]] std::string_view to_string(NameFault fault);
 
@@ -61,8 +62,8 @@ class Name {
   [[nodiscard]] bool is_within(const Name& suffix) const;
   /// ASCII letters made small: the form that lists are keyed by and decide() is given.
   [[nodiscard]] Name lowered() const;
-  /// Presentation without the final dot (the root is `.`); every octet that is not printable ASCII, and `.` and `\` inside
-  /// a label, escaped.
+  /// Presentation without the final dot (the root is `.`); every octet that is not printable ASCII, and `.` and `\`
+  /// inside a label, escaped.
   [[nodiscard]] std::string to_string() const;
   /// Without regard to case; `seed` makes it unpredictable to senders.
   [[nodiscard]] std::uint64_t hash(std::uint64_t seed) const;
@@ -75,7 +76,7 @@ class Name {
  private:
   friend class MessageReader;
   std::uint8_t size_;
-  std::uint8_t octets_[name_octets_max];   // beyond size_ unset
+  std::uint8_t octets_[name_octets_max];  // beyond size_ unset
 };
 
 struct Question;

@@ -1,5 +1,5 @@
-// Presentation format of records, by ldns: for logs, `--json`, local records and tests. Never on the path of a query, and
-// never before ResponseView has checked the octets. Allocates. Any thread.
+// Presentation format of records, by ldns: for logs, `--json`, local records and tests. Never on the path of a query,
+// and never before ResponseView has checked the octets. Allocates. Any thread.
 #pragma once
 
 #include <cstdint>

@@ -13,7 +13,7 @@ struct Question {
   RecordType qtype = RecordType::a;
   RecordClass qclass = RecordClass::in;
 
-  friend bool operator==(const Question&, const Question&) = default;   ///< QNAME without case
+  friend bool operator==(const Question&, const Question&) = default;  ///< QNAME without case
   [[nodiscard]] std::uint64_t hash(std::uint64_t seed) const;
   /// `www.example AAAA` (class only where it is not IN).
   [[nodiscard]] std::string to_string() const;

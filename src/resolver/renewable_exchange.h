@@ -1,5 +1,5 @@
-// RenewableExchange: lets `upstreams:` change while exchanges are in flight. New questions go to the newest exchange; an older
-// one lives until its last question is answered. One worker's loop only.
+// RenewableExchange: lets `upstreams:` change while exchanges are in flight. New questions go to the newest exchange;
+// an older one lives until its last question is answered. One worker's loop only.
 #pragma once
 
 #include <list>
@@ -25,10 +25,11 @@ class RenewableExchange final : public upstream::Exchange {
     while (eras_.size() > 1 && eras_.front().pending == 0) eras_.pop_front();
     Era& era = eras_.back();
     ++era.pending;
-    era.exchange->ask(request, [&era, finish = std::move(done)](const Result<upstream::Reply, upstream::ExchangeFault>& result) {
-      --era.pending;
-      finish(result);
-    });
+    era.exchange->ask(request,
+                      [&era, finish = std::move(done)](const Result<upstream::Reply, upstream::ExchangeFault>& result) {
+                        --era.pending;
+                        finish(result);
+                      });
   }
 
  private:
@@ -36,7 +37,7 @@ class RenewableExchange final : public upstream::Exchange {
     std::unique_ptr<upstream::Exchange> exchange;
     std::size_t pending = 0;
   };
-  std::list<Era> eras_;                         // addresses are stable
+  std::list<Era> eras_;  // addresses are stable
 };
 
 }  // namespace doline::resolver

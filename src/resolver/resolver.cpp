@@ -37,7 +37,8 @@ VerdictKind kind_of(const policy::Action& action) {
   return std::visit(Kind{}, action);
 }
 
-/// Questions that no forwarder answers, whatever the policy: zone transfers (RFC 5936 §4.2), pseudo-types, other classes.
+/// Questions that no forwarder answers, whatever the policy: zone transfers (RFC 5936 §4.2), pseudo-types, other
+/// classes.
 std::optional<ResponseCode> refusal_of(const dns::Question& question) {
   switch (question.qtype) {
     case RecordType::axfr:
@@ -55,7 +56,8 @@ std::optional<ResponseCode> refusal_of(const dns::Question& question) {
   return std::nullopt;
 }
 
-/// The type of the first answer record of accepted words, by a glance: 0 where there is none. Owners there are a pointer or labels.
+/// The type of the first answer record of accepted words, by a glance: 0 where there is none. Owners there are a
+/// pointer or labels.
 RecordType first_answer_type(dns::Octets words, std::size_t qname_octets) {
   if (words[6] == 0 && words[7] == 0) return RecordType{0};
   std::size_t at = dns::header_octets + qname_octets + 4;
@@ -65,19 +67,25 @@ RecordType first_answer_type(dns::Octets words, std::size_t qname_octets) {
   return static_cast<RecordType>(words[at] << 8 | words[at + 1]);
 }
 
-ResponseCode code_of(dns::Octets response) { return static_cast<ResponseCode>(response[3] & 0x0f); }
+ResponseCode code_of(dns::Octets response) {
+  return static_cast<ResponseCode>(response[3] & 0x0f);
+}
 
 }  // namespace
 
 struct Resolver::Impl {
   Impl(Options options_in, Doors doors_in, std::shared_ptr<const Snapshot> first)
-      : options(options_in), doors(std::move(doors_in)), cache(options_in.cache, options_in.seed), late(response_octets_max),
+      : options(options_in),
+        doors(std::move(doors_in)),
+        cache(options_in.cache, options_in.seed),
+        late(response_octets_max),
         scratch(response_octets_max) {
     (void)install(std::move(first));
     begin_batch(doors.clock.now());
   }
 
-  // ── the path ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── the path
+  // ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   std::size_t serve(const listener::Arrival& arrival, std::span<std::uint8_t> out) {
     // 1. receive: done by the listener; from here on every query is counted once as answered, dropped or waiting.
@@ -97,8 +105,8 @@ struct Resolver::Impl {
     querylog::Record record = begin_record(arrival, question, device);
 
     if (!may_ask(arrival.client.address))
-      return say_error(arrival, query, record, fit, ResponseCode::refused, ExtendedError::prohibited, "this client may not ask here",
-                       statistics.refused_client, out);
+      return say_error(arrival, query, record, fit, ResponseCode::refused, ExtendedError::prohibited,
+                       "this client may not ask here", statistics.refused_client, out);
     if (query.edns() && query.edns()->version != 0)
       return say_error(arrival, query, record, fit, ResponseCode::badvers, std::nullopt, {}, statistics.rejected, out);
     if (const auto code = refusal_of(question))
@@ -119,7 +127,8 @@ struct Resolver::Impl {
     std::optional<policy::Rewrite> rewrite_by_name;
     if (!verdict.forwards()) {
       const auto* rewrite = std::get_if<policy::Rewrite>(&verdict.action);
-      if (!rewrite || !snapshot->rules->rewrite(*rewrite).cname) return say_verdict(arrival, query, record, fit, verdict, out);
+      if (!rewrite || !snapshot->rules->rewrite(*rewrite).cname)
+        return say_verdict(arrival, query, record, fit, verdict, out);
       rewrite_by_name = *rewrite;
     }
 
@@ -141,8 +150,8 @@ struct Resolver::Impl {
     // 6. exchange: wait for it, together with whoever asks the same
     const WaitingRoom::Admission admission = waiting_room.admit(key, arrival.client.address);
     if (!admission.place)
-      return say_error(arrival, query, record, fit, ResponseCode::servfail, ExtendedError::other, "too many queries are waiting",
-                       statistics.over_limit, out);
+      return say_error(arrival, query, record, fit, ResponseCode::servfail, ExtendedError::other,
+                       "too many queries are waiting", statistics.over_limit, out);
     Waiting& waiting = *admission.place;
     waiting.query.keep(query);
     waiting.route = arrival.route;
@@ -181,13 +190,16 @@ struct Resolver::Impl {
         size = say_words(*waiting.snapshot, query, record, waiting.fit, waiting.rewrite, result->words, {}, late);
       } else if (stale) {
         record.source = Source::stale;
-        size = say_words(*waiting.snapshot, query, record, waiting.fit, waiting.rewrite, stale->words, touches_for(*stale), late);
+        size = say_words(*waiting.snapshot, query, record, waiting.fit, waiting.rewrite, stale->words,
+                         touches_for(*stale), late);
       } else {
         ++statistics.failed;
         const auto error = result.error() == upstream::ExchangeFault::server_failed ? ExtendedError::invalid_data
-                           : result.error() == upstream::ExchangeFault::unreachable ? ExtendedError::network_error
-                                                                                    : ExtendedError::no_reachable_authority;
-        size = response::refuse(query, ResponseCode::servfail, error, upstream::to_string(result.error()), waiting.fit, late);
+                           : result.error() == upstream::ExchangeFault::unreachable
+                               ? ExtendedError::network_error
+                               : ExtendedError::no_reachable_authority;
+        size = response::refuse(query, ResponseCode::servfail, error, upstream::to_string(result.error()), waiting.fit,
+                                late);
         record.code = ResponseCode::servfail;
       }
       --statistics.waiting;
@@ -207,12 +219,13 @@ struct Resolver::Impl {
     });
   }
 
-  // ── the ways an answer comes about ───────────────────────────────────────────────────────────────────────────────────
+  // ── the ways an answer comes about
+  // ───────────────────────────────────────────────────────────────────────────────────
 
   /// 7. review, 8. synthesize where the review says so, 9. finish. `words` answer the question, or a rewrite's target.
-  std::size_t say_words(const Snapshot& under, const dns::QueryView& query, querylog::Record& record, const response::Fit& fit,
-                        std::optional<policy::Rewrite> rewrite_by_name, dns::Octets words, const response::Touches& touches,
-                        std::span<std::uint8_t> out) {
+  std::size_t say_words(const Snapshot& under, const dns::QueryView& query, querylog::Record& record,
+                        const response::Fit& fit, std::optional<policy::Rewrite> rewrite_by_name, dns::Octets words,
+                        const response::Touches& touches, std::span<std::uint8_t> out) {
     const bool has_chain = first_answer_type(words, name_octets_of_question(words)) == RecordType::cname;
     if (has_chain) {
       if (const auto verdict = review_chain(under, query, record, words)) {
@@ -223,18 +236,21 @@ struct Resolver::Impl {
       }
     }
     if ((words[3] & 0x20) != 0) record.dnssec = querylog::Dnssec::upstream_said_secure;
-    if (rewrite_by_name) words = lead_to_target(under, query.question(), *under.rules->rewrite(*rewrite_by_name).cname, words);
+    if (rewrite_by_name)
+      words = lead_to_target(under, query.question(), *under.rules->rewrite(*rewrite_by_name).cname, words);
     record.code = code_of(words);
-    ++(record.source == Source::cache ? statistics.from_cache
+    ++(record.source == Source::cache   ? statistics.from_cache
        : record.source == Source::stale ? statistics.stale
                                         : statistics.forwarded);
     return response::finish(query, words, touches, fit, out);
   }
 
-  /// May this device have an answer that leads on to these names? The first CNAME target that policy would not forward decides.
-  std::optional<policy::Verdict> review_chain(const Snapshot& under, const dns::QueryView& query, const querylog::Record& record,
-                                              dns::Octets words) {
-    if (record.rule != policy::no_rule || record.verdict == VerdictKind::rewrite) return std::nullopt;  // the operator said forward
+  /// May this device have an answer that leads on to these names? The first CNAME target that policy would not forward
+  /// decides.
+  std::optional<policy::Verdict> review_chain(const Snapshot& under, const dns::QueryView& query,
+                                              const querylog::Record& record, dns::Octets words) {
+    if (record.rule != policy::no_rule || record.verdict == VerdictKind::rewrite)
+      return std::nullopt;  // the operator said forward
     const auto view = dns::ResponseView::parse(words);
     check(view.has_value());
     const device::Device& device = under.roster->identify(record.client);
@@ -256,13 +272,15 @@ struct Resolver::Impl {
   }
 
   /// Words that answer `question` by a CNAME to `target` and what `words` say of the target; in the scratch buffer.
-  dns::Octets lead_to_target(const Snapshot& under, const dns::Question& question, const dns::Name& target, dns::Octets words) {
+  dns::Octets lead_to_target(const Snapshot& under, const dns::Question& question, const dns::Name& target,
+                             dns::Octets words) {
     const auto view = dns::ResponseView::parse(words);
     check(view.has_value());
     dns::MessageWriter writer(scratch);
     writer.header(0, {}, view->code());
     check(writer.question(question));
-    check(writer.record(dns::Section::answer, question.qname, RecordType::cname, dns::RecordClass::in, under.block.ttl_seconds, target));
+    check(writer.record(dns::Section::answer, question.qname, RecordType::cname, dns::RecordClass::in,
+                        under.block.ttl_seconds, target));
     for (const dns::RecordView& record : *view)
       if (record.section != dns::Section::additional && !writer.copy(record.section, *view, record, record.ttl)) break;
     return {scratch.data(), writer.size()};
@@ -276,18 +294,19 @@ struct Resolver::Impl {
     return leave_now(arrival, record, size, out);
   }
 
-  std::size_t synthesize(const Snapshot& under, const dns::QueryView& query, querylog::Record& record, const response::Fit& fit,
-                         const policy::Verdict& verdict, std::span<std::uint8_t> out) {
+  std::size_t synthesize(const Snapshot& under, const dns::QueryView& query, querylog::Record& record,
+                         const response::Fit& fit, const policy::Verdict& verdict, std::span<std::uint8_t> out) {
     const auto* rewrite = std::get_if<policy::Rewrite>(&verdict.action);
-    const std::size_t size = response::synthesize(query, verdict.action, rewrite ? &under.rules->rewrite(*rewrite) : nullptr,
-                                                  under.block, fit, reason_text(under, verdict), out);
+    const std::size_t size =
+        response::synthesize(query, verdict.action, rewrite ? &under.rules->rewrite(*rewrite) : nullptr, under.block,
+                             fit, reason_text(under, verdict), out);
     record.code = size > 0 ? code_of(out) : ResponseCode::noerror;
     return size;
   }
 
   std::size_t say_error(const listener::Arrival& arrival, const dns::QueryView& query, querylog::Record& record,
-                        const response::Fit& fit, ResponseCode code, std::optional<ExtendedError> error, std::string_view text,
-                        std::uint64_t& counter, std::span<std::uint8_t> out) {
+                        const response::Fit& fit, ResponseCode code, std::optional<ExtendedError> error,
+                        std::string_view text, std::uint64_t& counter, std::span<std::uint8_t> out) {
     ++counter;
     record.source = Source::synthesized;
     record.code = code;
@@ -324,7 +343,8 @@ struct Resolver::Impl {
     return size;
   }
 
-  // ── small steps ──────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── small steps
+  // ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   bool may_ask(const IpAddress& client) const {
     return std::any_of(snapshot->allow_clients.begin(), snapshot->allow_clients.end(),
@@ -348,14 +368,16 @@ struct Resolver::Impl {
     return fit;
   }
 
-  querylog::Record begin_record(const listener::Arrival& arrival, const dns::Question& question, const device::Device& device) const {
+  querylog::Record begin_record(const listener::Arrival& arrival, const dns::Question& question,
+                                const device::Device& device) const {
     querylog::Record record;
     record.time = arrival.at.wall;
     record.generation = snapshot->generation;
     record.device = device.id;
     record.client = arrival.client.address;
     record.destination = arrival.destination;
-    record.transport = arrival.route.carrier == listener::Carrier::tcp ? querylog::Transport::tcp : querylog::Transport::udp;
+    record.transport =
+        arrival.route.carrier == listener::Carrier::tcp ? querylog::Transport::tcp : querylog::Transport::udp;
     record.qname = question.qname;
     record.qtype = question.qtype;
     record.log = device.log;
@@ -376,8 +398,9 @@ struct Resolver::Impl {
 
   /// Why, for EDE's text: made once per snapshot, so that blocked answers allocate nothing.
   std::string_view reason_text(const Snapshot& under, const policy::Verdict& verdict) const {
-    if (&under != snapshot.get()) return {};   // began under an older snapshot: the code says enough
-    if (verdict.reason.list && verdict.reason.list->value < list_texts.size()) return list_texts[verdict.reason.list->value];
+    if (&under != snapshot.get()) return {};  // began under an older snapshot: the code says enough
+    if (verdict.reason.list && verdict.reason.list->value < list_texts.size())
+      return list_texts[verdict.reason.list->value];
     if (verdict.reason.rule.value < rule_texts.size()) return rule_texts[verdict.reason.rule.value];
     return {};
   }
@@ -407,7 +430,8 @@ struct Resolver::Impl {
     touches.age_seconds = hit.age_seconds;
     if (!hit.is_stale) return touches;
     touches.ttl_seconds = stale_ttl_seconds;
-    touches.error = code_of(hit.words) == ResponseCode::nxdomain ? ExtendedError::stale_nxdomain_answer : ExtendedError::stale_answer;
+    touches.error = code_of(hit.words) == ResponseCode::nxdomain ? ExtendedError::stale_nxdomain_answer
+                                                                 : ExtendedError::stale_answer;
     touches.error_text = "upstream does not answer";
     return touches;
   }
@@ -415,8 +439,9 @@ struct Resolver::Impl {
   void ask(FlightId flight) {
     ++statistics.exchanges;
     const cache::Key& key = waiting_room.key(flight);
-    doors.exchange.ask({key.question, key.dnssec_ok, key.checking_disabled, key.route},
-                       [this, flight](const Result<upstream::Reply, upstream::ExchangeFault>& result) { land(flight, result); });
+    doors.exchange.ask(
+        {key.question, key.dnssec_ok, key.checking_disabled, key.route},
+        [this, flight](const Result<upstream::Reply, upstream::ExchangeFault>& result) { land(flight, result); });
   }
 
   void prefetch(const cache::Key& key) {
@@ -436,12 +461,15 @@ struct Resolver::Impl {
   }
 
   void remember_failure(const cache::Key& key) {
-    if (failures.size() >= failures_max) std::erase_if(failures, [&](const auto& entry) { return entry.second <= now.monotonic; });
+    if (failures.size() >= failures_max)
+      std::erase_if(failures, [&](const auto& entry) { return entry.second <= now.monotonic; });
     if (failures.size() >= failures_max) failures.clear();
     failures[failure_key(key)] = now.monotonic + failure_memory;
   }
 
-  std::uint64_t failure_key(const cache::Key& key) const { return key.question.hash(options.seed ^ (std::uint64_t{key.route} << 32)); }
+  std::uint64_t failure_key(const cache::Key& key) const {
+    return key.question.hash(options.seed ^ (std::uint64_t{key.route} << 32));
+  }
 
   void report_unknown(const IpAddress& client) {
     if (reported.size() >= 1024) reported.clear();
@@ -464,7 +492,8 @@ struct Resolver::Impl {
     check(next && next->roster && next->lists && next->rules && next->resolvers);
     std::swap(snapshot, next);
     list_texts.clear();
-    for (const policy::ListPolicy& list : snapshot->rules->lists()) list_texts.push_back("blocked by list " + list.name);
+    for (const policy::ListPolicy& list : snapshot->rules->lists())
+      list_texts.push_back("blocked by list " + list.name);
     rule_texts.clear();
     for (const policy::Rule& rule : snapshot->rules->rules())
       rule_texts.push_back("by rule at line " + std::to_string(rule.line));
@@ -499,9 +528,17 @@ Resolver::~Resolver() = default;
 std::shared_ptr<const Snapshot> Resolver::install(std::shared_ptr<const Snapshot> snapshot) {
   return impl_->install(std::move(snapshot));
 }
-void Resolver::begin_batch(Moment now) { impl_->begin_batch(now); }
-std::size_t Resolver::serve(const listener::Arrival& arrival, std::span<std::uint8_t> out) { return impl_->serve(arrival, out); }
-const Statistics& Resolver::statistics() const { return impl_->statistics; }
-const cache::Statistics& Resolver::cache_statistics() const { return impl_->cache.statistics(); }
+void Resolver::begin_batch(Moment now) {
+  impl_->begin_batch(now);
+}
+std::size_t Resolver::serve(const listener::Arrival& arrival, std::span<std::uint8_t> out) {
+  return impl_->serve(arrival, out);
+}
+const Statistics& Resolver::statistics() const {
+  return impl_->statistics;
+}
+const cache::Statistics& Resolver::cache_statistics() const {
+  return impl_->cache.statistics();
+}
 
 }  // namespace doline::resolver

@@ -1,7 +1,8 @@
 // Resolver: how one query is served. The driver of the path that src/README.md describes, for one worker.
 //
-// Lives on one worker's loop and is used only there. What it needs from outside comes through Doors, so that scenarios replay it
-// with a fake upstream and clock. It holds the cache, the exchanges in flight and the queries that wait for them.
+// Lives on one worker's loop and is used only there. What it needs from outside comes through Doors, so that scenarios
+// replay it with a fake upstream and clock. It holds the cache, the exchanges in flight and the queries that wait for
+// them.
 #pragma once
 
 #include <cstdint>
@@ -19,11 +20,11 @@
 
 namespace doline::resolver {
 
-inline constexpr std::size_t waiting_max = 8'192;              ///< queries of one worker that wait for an exchange
-inline constexpr std::size_t waiting_per_client_max = 512;     ///< of these, of one client address
-inline constexpr seconds failure_memory{2};                    ///< how long a failed question is not asked again (RFC 9520)
-inline constexpr std::size_t failures_max = 4'096;             ///< failed questions remembered
-inline constexpr std::uint32_t stale_ttl_seconds = 30;         ///< RFC 8767 §4
+inline constexpr std::size_t waiting_max = 8'192;           ///< queries of one worker that wait for an exchange
+inline constexpr std::size_t waiting_per_client_max = 512;  ///< of these, of one client address
+inline constexpr seconds failure_memory{2};             ///< how long a failed question is not asked again (RFC 9520)
+inline constexpr std::size_t failures_max = 4'096;      ///< failed questions remembered
+inline constexpr std::uint32_t stale_ttl_seconds = 30;  ///< RFC 8767 §4
 inline constexpr std::size_t response_octets_max = 65'535;
 inline constexpr std::size_t query_kept_octets = dns::header_octets + dns::name_octets_max + 4 + 11;
 
@@ -49,23 +50,23 @@ struct Doors {
 
 struct Options {
   cache::Options cache;
-  std::uint64_t seed = 0;                       ///< random; for hashes
-  dns::CookieSecrets cookies;                   ///< equal for all workers
+  std::uint64_t seed = 0;      ///< random; for hashes
+  dns::CookieSecrets cookies;  ///< equal for all workers
 };
 
 /// received = answered + dropped + waiting, at any time between calls: the conservation law of this room.
 struct Statistics {
   std::uint64_t received = 0;
-  std::uint64_t answered = 0;                   ///< handed to the listener
+  std::uint64_t answered = 0;  ///< handed to the listener
   std::uint64_t dropped_by_verdict = 0;
-  std::uint64_t dropped_malformed = 0;          ///< QR=1 or no header: never answered
+  std::uint64_t dropped_malformed = 0;  ///< QR=1 or no header: never answered
   std::uint64_t waiting = 0;
   // of the answered ones:
-  std::uint64_t rejected = 0, refused_client = 0, over_limit = 0, synthesized = 0, from_cache = 0, stale = 0, forwarded = 0,
-      failed = 0;
-  std::uint64_t intercepted = 0;                ///< of all received ones
+  std::uint64_t rejected = 0, refused_client = 0, over_limit = 0, synthesized = 0, from_cache = 0, stale = 0,
+                forwarded = 0, failed = 0;
+  std::uint64_t intercepted = 0;  ///< of all received ones
   std::uint64_t exchanges = 0, joined = 0, prefetches = 0;
-  std::uint64_t recorded = 0, records_lost = 0, not_recorded = 0;   ///< received - waiting = the sum of these three
+  std::uint64_t recorded = 0, records_lost = 0, not_recorded = 0;  ///< received - waiting = the sum of these three
 };
 
 class Resolver {
@@ -79,8 +80,8 @@ class Resolver {
   [[nodiscard]] std::shared_ptr<const Snapshot> install(std::shared_ptr<const Snapshot> snapshot);
   /// Once per batch, before its queries: the batch's time.
   void begin_batch(Moment now);
-  /// Serves one query. Octets written to `out` (at least response_octets_max, or udp_octets_max for datagrams), or 0: dropped (`forget`
-  /// was called), or it waits (`send` or `forget` is called later).
+  /// Serves one query. Octets written to `out` (at least response_octets_max, or udp_octets_max for datagrams), or 0:
+  /// dropped (`forget` was called), or it waits (`send` or `forget` is called later).
   [[nodiscard]] std::size_t serve(const listener::Arrival& arrival, std::span<std::uint8_t> out);
   [[nodiscard]] const Statistics& statistics() const;
   [[nodiscard]] const cache::Statistics& cache_statistics() const;

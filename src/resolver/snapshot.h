@@ -1,7 +1,7 @@
 // Snapshot: everything a query may read, frozen, with a generation number.
 //
-// Built and finally released by control; installed on workers by message between handlers. Everything that changes answers
-// goes through a new snapshot.
+// Built and finally released by control; installed on workers by message between handlers. Everything that changes
+// answers goes through a new snapshot.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ namespace doline::resolver {
 
 /// A name that goes elsewhere with all below it (`forward:`).
 struct ForwardZone {
-  dns::Name suffix;                             ///< small letters
+  dns::Name suffix;  ///< small letters
   policy::RouteId route;
 };
 
@@ -34,9 +34,9 @@ struct Snapshot {
   std::shared_ptr<const policy::RuleBook> rules;
   std::shared_ptr<const geo::ResolverBook> resolvers;
   response::BlockSettings block;
-  std::vector<ForwardZone> forward_zones;       ///< longest suffix first
-  std::shared_ptr<const upstream::Options> upstream;   ///< the same pointer while `upstreams:` is unchanged
-  std::vector<IpPrefix> allow_clients;          ///< who may ask; `any` is 0.0.0.0/0 and ::/0
+  std::vector<ForwardZone> forward_zones;             ///< longest suffix first
+  std::shared_ptr<const upstream::Options> upstream;  ///< the same pointer while `upstreams:` is unchanged
+  std::vector<IpPrefix> allow_clients;                ///< who may ask; `any` is 0.0.0.0/0 and ::/0
 };
 
 }  // namespace doline::resolver

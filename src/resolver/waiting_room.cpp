@@ -33,7 +33,8 @@ dns::QueryView KeptQuery::view() const {
 }
 
 std::size_t WaitingRoom::KeyHash::operator()(const cache::Key& key) const {
-  const std::uint64_t extra = key.route | std::uint64_t{key.dnssec_ok} << 16 | std::uint64_t{key.checking_disabled} << 17;
+  const std::uint64_t extra =
+      key.route | std::uint64_t{key.dnssec_ok} << 16 | std::uint64_t{key.checking_disabled} << 17;
   return static_cast<std::size_t>(key.question.hash(extra));
 }
 

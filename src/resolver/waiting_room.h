@@ -1,7 +1,7 @@
 // WaitingRoom: the queries of one worker that wait for an exchange, and which exchange each waits for.
 //
-// Identical questions in flight are one Flight with many Waiting queries. Slots are reused, so that after warm-up a miss costs no
-// allocation here. Bounded in all and per client. One worker's loop only.
+// Identical questions in flight are one Flight with many Waiting queries. Slots are reused, so that after warm-up a
+// miss costs no allocation here. Bounded in all and per client. One worker's loop only.
 #pragma once
 
 #include <cstdint>
@@ -39,10 +39,10 @@ struct Waiting {
   Endpoint client;
   MonotonicTime received;
   response::Fit fit;
-  std::optional<policy::Rewrite> rewrite;       ///< the question in flight is a rewrite's target
+  std::optional<policy::Rewrite> rewrite;  ///< the question in flight is a rewrite's target
   querylog::Record record;
-  std::shared_ptr<const Snapshot> snapshot;     ///< a query finishes under the snapshot it began with
-  std::uint32_t next = 0;                       ///< of the same flight
+  std::shared_ptr<const Snapshot> snapshot;  ///< a query finishes under the snapshot it began with
+  std::uint32_t next = 0;                    ///< of the same flight
 };
 
 using FlightId = std::uint32_t;
@@ -52,17 +52,17 @@ class WaitingRoom {
   WaitingRoom();
 
   struct Admission {
-    Waiting* place = nullptr;                   ///< null: no room for this query
+    Waiting* place = nullptr;  ///< null: no room for this query
     FlightId flight = 0;
-    bool is_new_flight = false;                 ///< the caller has to ask
+    bool is_new_flight = false;  ///< the caller has to ask
   };
   /// A place for one more query of this client that waits for `key`; fields of the place are the caller's to fill.
   [[nodiscard]] Admission admit(const cache::Key& key, const IpAddress& client);
   /// A flight that nobody waits for (prefetch); nothing where one is under way or there is no room.
   [[nodiscard]] std::optional<FlightId> begin_prefetch(const cache::Key& key);
   [[nodiscard]] const cache::Key& key(FlightId flight) const { return flights_[flight].key; }
-  /// Ends the flight: calls `take(Waiting&)` for each query in order of arrival, then frees their places. `take` must not call
-  /// admit(): collect first, answer then.
+  /// Ends the flight: calls `take(Waiting&)` for each query in order of arrival, then frees their places. `take` must
+  /// not call admit(): collect first, answer then.
   template <class Take>
   void land(FlightId flight, Take take) {
     std::uint32_t place = flights_[flight].first;

@@ -1,7 +1,8 @@
 // Worker: one thread, one loop, and everything it owns: listeners, resolver with its cache, upstream exchanges.
 //
-// Workers share nothing but immutable snapshots. Equal questions reach one worker: the kernel steers UDP by a hash of the
-// question, and what it does not steer (TCP, intercepted queries) is handed to the owner by message and answered by message.
+// Workers share nothing but immutable snapshots. Equal questions reach one worker: the kernel steers UDP by a hash of
+// the question, and what it does not steer (TCP, intercepted queries) is handed to the owner by message and answered by
+// message.
 #pragma once
 
 #include <cstdint>
@@ -21,10 +22,10 @@
 namespace doline::resolver {
 
 struct WorkerOptions {
-  Options resolver;                             ///< cache size: this worker's share
+  Options resolver;  ///< cache size: this worker's share
   listener::TcpLimits tcp;
-  int origin_channel = -1;                      ///< to the warden, for original destinations in `nat` mode; -1: none. Taken over
-  std::uint16_t redirect_port = 0;              ///< where `nat` mode's REDIRECT leads: the sockets of kind `redirected`
+  int origin_channel = -1;          ///< to the warden, for original destinations in `nat` mode; -1: none. Taken over
+  std::uint16_t redirect_port = 0;  ///< where `nat` mode's REDIRECT leads: the sockets of kind `redirected`
 };
 
 struct WorkerReport {
@@ -34,15 +35,16 @@ struct WorkerReport {
   listener::TcpStatistics tcp;
   std::vector<upstream::ServerHealth> upstreams;
   std::uint64_t mailbox_refused = 0;
-  std::uint64_t origins_unknown = 0;            ///< redirected queries whose original destination the warden could not tell
+  std::uint64_t origins_unknown = 0;  ///< redirected queries whose original destination the warden could not tell
   std::uint64_t generation = 0;
 };
 
 class Worker {
  public:
   /// `ring` and `clock` outlive the worker. `report_unknown_client` is called on the worker's thread.
-  Worker(int index, WorkerOptions options, std::vector<listener::SocketPair> sockets, std::shared_ptr<const Snapshot> snapshot,
-         querylog::Ring& ring, const Clock& clock, std::function<void(const IpAddress&)> report_unknown_client);
+  Worker(int index, WorkerOptions options, std::vector<listener::SocketPair> sockets,
+         std::shared_ptr<const Snapshot> snapshot, querylog::Ring& ring, const Clock& clock,
+         std::function<void(const IpAddress&)> report_unknown_client);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;

@@ -1,4 +1,5 @@
-// synthesize(): the responses that Doline makes itself: blocks, rewrites, refusals, and errors for queries it cannot take.
+// synthesize(): the responses that Doline makes itself: blocks, rewrites, refusals, and errors for queries it cannot
+// take.
 //
 // Writes into the caller's octets, allocation-free; the ID, question and EDNS of the query are honoured. Any thread.
 #pragma once
@@ -19,30 +20,33 @@ enum class BlockResponse : std::uint8_t { null_address, nxdomain, nodata, refuse
 
 struct BlockSettings {
   BlockResponse response = BlockResponse::null_address;
-  std::optional<IpAddress> v4, v6;              ///< with BlockResponse::address
+  std::optional<IpAddress> v4, v6;  ///< with BlockResponse::address
   std::uint32_t ttl_seconds = 10;
 };
 
 /// How far a response may go and what it carries beside its sections; made once per query from transport and EDNS.
 struct Fit {
-  std::size_t octets_max = 512;                 ///< UDP: what the client's EDNS allows, at most udp_octets_max; TCP: 65535
-  bool has_edns = false;                        ///< the query had OPT: so has the response
+  std::size_t octets_max = 512;  ///< UDP: what the client's EDNS allows, at most udp_octets_max; TCP: 65535
+  bool has_edns = false;         ///< the query had OPT: so has the response
   bool dnssec_ok = false;
-  std::array<std::uint8_t, 24> cookie{};        ///< full cookie for the client, where cookie_octets > 0
+  std::array<std::uint8_t, 24> cookie{};  ///< full cookie for the client, where cookie_octets > 0
   std::uint8_t cookie_octets = 0;
 };
-inline constexpr std::size_t udp_octets_max = 1232;   ///< DNS flag day 2020; our advertised payload size too
+inline constexpr std::size_t udp_octets_max = 1232;  ///< DNS flag day 2020; our advertised payload size too
 
-/// What a verdict other than Forward answers. `error_text` rides in EDE. Returns the octets written; 0 means: send nothing (drop).
-[[nodiscard]] std::size_t synthesize(const dns::QueryView& query, const policy::Action& action, const policy::RewriteTarget* rewrite,
-                                     const BlockSettings& block, const Fit& fit, std::string_view error_text,
-                                     std::span<std::uint8_t> out);
+/// What a verdict other than Forward answers. `error_text` rides in EDE. Returns the octets written; 0 means: send
+/// nothing (drop).
+[[nodiscard]] std::size_t synthesize(const dns::QueryView& query, const policy::Action& action,
+                                     const policy::RewriteTarget* rewrite, const BlockSettings& block, const Fit& fit,
+                                     std::string_view error_text, std::span<std::uint8_t> out);
 
 /// An answerless response with `code` and, where the client speaks EDNS, `error`.
-[[nodiscard]] std::size_t refuse(const dns::QueryView& query, dns::ResponseCode code, std::optional<dns::ExtendedError> error,
-                                 std::string_view error_text, const Fit& fit, std::span<std::uint8_t> out);
+[[nodiscard]] std::size_t refuse(const dns::QueryView& query, dns::ResponseCode code,
+                                 std::optional<dns::ExtendedError> error, std::string_view error_text, const Fit& fit,
+                                 std::span<std::uint8_t> out);
 
-/// For octets that did not parse: FORMERR, NOTIMP, BADVERS by the fault; 0 for what must not be answered (QR=1, too short).
+/// For octets that did not parse: FORMERR, NOTIMP, BADVERS by the fault; 0 for what must not be answered (QR=1, too
+/// short).
 [[nodiscard]] std::size_t reject(dns::Octets message, dns::MessageFault fault, std::span<std::uint8_t> out);
 
 }  // namespace doline::response

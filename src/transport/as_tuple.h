@@ -8,7 +8,7 @@
 #if __has_include(<asio/as_tuple.hpp>)
 #include <asio/as_tuple.hpp>
 #else
-#include <asio/experimental/as_tuple.hpp>   // until Asio 1.24
+#include <asio/experimental/as_tuple.hpp>  // until Asio 1.24
 #endif
 
 namespace doline::transport {

@@ -1,8 +1,9 @@
-// MessageStream: DNS messages on a TCP connection, each behind two octets of length (RFC 1035 §4.2.2, RFC 7766 §8), read
-// through one buffer and bounded by deadlines.
+// MessageStream: DNS messages on a TCP connection, each behind two octets of length (RFC 1035 §4.2.2, RFC 7766 §8),
+// read through one buffer and bounded by deadlines.
 //
-// Owned by one connection, used on its loop only: at most one read and one write at a time, which may overlap. A deadline that
-// passes closes the stream. The stream must outlive its pending operations. Does not throw but for memory.
+// Owned by one connection, used on its loop only: at most one read and one write at a time, which may overlap. A
+// deadline that passes closes the stream. The stream must outlive its pending operations. Does not throw but for
+// memory.
 #pragma once
 
 #include <asio/awaitable.hpp>
@@ -19,11 +20,11 @@
 namespace doline::transport {
 
 enum class StreamFault : std::uint8_t {
-  closed,      ///< the peer has ended between messages, or close() was called: the ordinary end
-  truncated,   ///< the peer has ended inside a message
-  timeout,     ///< a deadline has passed
-  broken,      ///< reset, unreachable, refused
-  too_large,   ///< a length beyond what this stream accepts
+  closed,     ///< the peer has ended between messages, or close() was called: the ordinary end
+  truncated,  ///< the peer has ended inside a message
+  timeout,    ///< a deadline has passed
+  broken,     ///< reset, unreachable, refused
+  too_large,  ///< a length beyond what this stream accepts
 };
 [[nodiscard]] std::string_view to_string(StreamFault fault);
 
@@ -35,14 +36,15 @@ void append_frame(std::vector<std::uint8_t>& frames, dns::Octets message);
 
 class MessageStream {
  public:
-  /// Takes over a socket, connected or about to be. `message_max`: the longest message that read() accepts; memory grows with
-  /// what has arrived, not with what the peer announces.
+  /// Takes over a socket, connected or about to be. `message_max`: the longest message that read() accepts; memory
+  /// grows with what has arrived, not with what the peer announces.
   explicit MessageStream(asio::ip::tcp::socket socket, std::size_t message_max = dns::message_octets_max);
-  ~MessageStream();                             ///< closes
+  ~MessageStream();  ///< closes
   MessageStream(const MessageStream&) = delete;
   MessageStream& operator=(const MessageStream&) = delete;
 
-  [[nodiscard]] asio::awaitable<Result<void, StreamFault>> connect(asio::ip::tcp::endpoint peer, MonotonicTime deadline);
+  [[nodiscard]] asio::awaitable<Result<void, StreamFault>> connect(asio::ip::tcp::endpoint peer,
+                                                                   MonotonicTime deadline);
   /// The next message, possibly empty; borrowed until the next read(). One system call may fetch several.
   [[nodiscard]] asio::awaitable<Result<dns::Octets, StreamFault>> read(MonotonicTime deadline);
   /// Writes one or more frames as append_frame() made them; they must stay where they are until this is done.
@@ -59,7 +61,7 @@ class MessageStream {
 
  private:
   struct Connection;
-  std::shared_ptr<Connection> connection_;      // shared with the handler of its timer
+  std::shared_ptr<Connection> connection_;  // shared with the handler of its timer
 };
 
 }  // namespace doline::transport

@@ -1,5 +1,5 @@
-// spawn(): starts a coroutine that nobody waits for. asio::detached would swallow an exception; here one that escapes ends the
-// process, because nothing on the data plane throws.
+// spawn(): starts a coroutine that nobody waits for. asio::detached would swallow an exception; here one that escapes
+// ends the process, because nothing on the data plane throws.
 #pragma once
 
 #include <asio/any_io_executor.hpp>

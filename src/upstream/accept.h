@@ -1,8 +1,8 @@
 // accept(): from a server's octets to words that may be believed: the answer to *this* question and nothing else.
 //
-// Bailiwick: kept are the RRset asked for and the CNAME/DNAME chain to it, RRSIGs of these, and of Authority the SOA, NSEC,
-// NSEC3 and their RRSIGs that make a negative answer; all other records are left out (MaginotDNS and kin). Names are compressed
-// anew by us; malformed RDATA is not relayed. Pure; any thread.
+// Bailiwick: kept are the RRset asked for and the CNAME/DNAME chain to it, RRSIGs of these, and of Authority the SOA,
+// NSEC, NSEC3 and their RRSIGs that make a negative answer; all other records are left out (MaginotDNS and kin). Names
+// are compressed anew by us; malformed RDATA is not relayed. Pure; any thread.
 #pragma once
 
 #include <cstdint>
@@ -17,19 +17,20 @@ namespace doline::upstream {
 
 enum class AcceptFault : std::uint8_t {
   malformed,
-  other_question,       ///< does not answer what was asked: ignore it and keep waiting
-  truncated,            ///< TC: ask again over TCP
-  server_failed,        ///< SERVFAIL, REFUSED, NOTIMP, FORMERR: try the next server
-  chain_too_long,       ///< more than cname_max links, or a loop
+  other_question,  ///< does not answer what was asked: ignore it and keep waiting
+  truncated,       ///< TC: ask again over TCP
+  server_failed,   ///< SERVFAIL, REFUSED, NOTIMP, FORMERR: try the next server
+  chain_too_long,  ///< more than cname_max links, or a loop
   too_large,
 };
 inline constexpr int cname_max = 11;
 
 struct Accepted {
-  std::size_t size = 0;                         ///< octets written: header (ID 0, QR, AA 0, RA, AD as upstream said, RCODE), question, records; no OPT
+  std::size_t size =
+      0;  ///< octets written: header (ID 0, QR, AA 0, RA, AD as upstream said, RCODE), question, records; no OPT
   dns::ResponseCode code = dns::ResponseCode::noerror;
-  seconds ttl{0};                               ///< smallest of the answer; negative: min(SOA TTL, SOA MINIMUM) (RFC 2308 §5); 0: do not cache
-  bool is_negative = false;                     ///< NXDOMAIN or NODATA
+  seconds ttl{0};  ///< smallest of the answer; negative: min(SOA TTL, SOA MINIMUM) (RFC 2308 §5); 0: do not cache
+  bool is_negative = false;  ///< NXDOMAIN or NODATA
   bool authentic_data = false;
 };
 

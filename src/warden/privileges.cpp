@@ -3,6 +3,7 @@
 #include <cap-ng.h>
 #include <linux/capability.h>
 #include <sys/prctl.h>
+#include <initializer_list>
 
 namespace doline::warden {
 

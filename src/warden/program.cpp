@@ -1,6 +1,7 @@
 #include "warden/program.h"
 
 #include <signal.h>
+#include <span>
 
 #include <algorithm>
 #include <array>

@@ -21,21 +21,27 @@ EncodedAnswers encode(const std::vector<samples::SampleAnswer>& answers, std::st
 std::vector<std::string> texts(const std::vector<std::uint8_t>& octets, std::string_view qname = "www.example.com") {
   std::vector<std::string> lines;
   for (const Answer& answer : decode_answers(octets, samples::name(qname)).answers)
-    lines.push_back(answer.owner.to_string() + " " + dns::to_string(answer.type) + " " + dns::rdata_to_string(answer.type, answer.rdata));
+    lines.push_back(answer.owner.to_string() + " " + dns::to_string(answer.type) + " " +
+                    dns::rdata_to_string(answer.type, answer.rdata));
   return lines;
 }
 
 }  // namespace
 
 TEST_CASE("a CNAME chain with addresses comes back as it was answered") {
-  const auto encoded = encode({cname("www.example.com", "cdn.example.net"), cname("cdn.example.net", "edge.example.org"),
-                               a("edge.example.org", "192.0.2.1"), a("edge.example.org", "192.0.2.2")});
-  CHECK(texts(encoded.octets) == std::vector<std::string>{"www.example.com CNAME cdn.example.net.", "cdn.example.net CNAME edge.example.org.",
-                                                          "edge.example.org A 192.0.2.1", "edge.example.org A 192.0.2.2"});
-  CHECK(answer_addresses(encoded.octets) == std::vector<IpAddress>{IpAddress::v4(192, 0, 2, 1), IpAddress::v4(192, 0, 2, 2)});
+  const auto encoded =
+      encode({cname("www.example.com", "cdn.example.net"), cname("cdn.example.net", "edge.example.org"),
+              a("edge.example.org", "192.0.2.1"), a("edge.example.org", "192.0.2.2")});
+  CHECK(texts(encoded.octets) ==
+        std::vector<std::string>{"www.example.com CNAME cdn.example.net.", "cdn.example.net CNAME edge.example.org.",
+                                 "edge.example.org A 192.0.2.1", "edge.example.org A 192.0.2.2"});
+  CHECK(answer_addresses(encoded.octets) ==
+        std::vector<IpAddress>{IpAddress::v4(192, 0, 2, 1), IpAddress::v4(192, 0, 2, 2)});
 }
 
-TEST_CASE("one address takes seven octets") { CHECK(encode({a("www.example.com", "192.0.2.1")}).octets.size() == 7); }
+TEST_CASE("one address takes seven octets") {
+  CHECK(encode({a("www.example.com", "192.0.2.1")}).octets.size() == 7);
+}
 
 TEST_CASE("neither the TTL nor the order of addresses nor the case of names makes another answer") {
   const auto one = encode({cname("www.example.com", "cdn.example.net", 60), a("cdn.example.net", "192.0.2.1", 300),
@@ -54,7 +60,8 @@ TEST_CASE("other addresses make another answer") {
 
 TEST_CASE("a response without answers, a broken one and none at all have no answers") {
   EncodedAnswers encoded;
-  encode_answers(samples::response("www.example.com", dns::RecordType::a, {}), samples::name("www.example.com"), encoded);
+  encode_answers(samples::response("www.example.com", dns::RecordType::a, {}), samples::name("www.example.com"),
+                 encoded);
   CHECK(encoded.octets.empty());
   auto broken = samples::response("www.example.com", dns::RecordType::a, {a("www.example.com", "192.0.2.1")});
   broken.resize(broken.size() - 3);
@@ -73,7 +80,8 @@ TEST_CASE("an answer without end is shortened, and says so") {
   const auto decoded = decode_answers(encoded.octets, samples::name("www.example.com"));
   CHECK(decoded.is_shortened);
   CHECK(decoded.answers.size() > 100);
-  CHECK_FALSE(decode_answers(encode({a("www.example.com", "192.0.2.1")}).octets, samples::name("www.example.com")).is_shortened);
+  CHECK_FALSE(decode_answers(encode({a("www.example.com", "192.0.2.1")}).octets, samples::name("www.example.com"))
+                  .is_shortened);
 }
 
 TEST_CASE("any octets decode to some answers, within bounds") {

@@ -17,7 +17,12 @@ TEST_CASE("numbers, texts, octets and nothing come back as they were bound") {
   auto insert = database->prepare("INSERT INTO t VALUES(?1, ?2, ?3, ?4)");
   REQUIRE(insert.has_value());
   const std::vector<std::uint8_t> octets{0, 1, 255};
-  CHECK(insert->bind(1, std::int64_t{-7}).bind(2, std::string_view("wo\0rd", 5)).bind(3, octets).bind_null(4).run().has_value());
+  CHECK(insert->bind(1, std::int64_t{-7})
+            .bind(2, std::string_view("wo\0rd", 5))
+            .bind(3, octets)
+            .bind_null(4)
+            .run()
+            .has_value());
   CHECK(database->changes() == 1);
   auto select = database->prepare("SELECT * FROM t");
   REQUIRE(select.has_value());
@@ -35,7 +40,7 @@ TEST_CASE("a new file is not readable by everybody") {
   auto database = Database::open(folder / "x.db", Database::Access::write, milliseconds(0));
   ::umask(before);
   REQUIRE(database.has_value());
-  struct stat status {};
+  struct stat status{};
   REQUIRE(::stat((folder / "x.db").c_str(), &status) == 0);
   CHECK((status.st_mode & 0777) == 0640);
 }
@@ -45,7 +50,8 @@ TEST_CASE("what is wrong with a file has a name") {
   CHECK(Database::open(folder / "none.db", Database::Access::read, milliseconds(0)).error() == DatabaseFault::missing);
   std::ofstream(folder / "text.db") << std::string(5000, 'x');
   CHECK(Database::open(folder / "text.db", Database::Access::read, milliseconds(0)).error() == DatabaseFault::corrupt);
-  CHECK(Database::open(folder / "no" / "folder.db", Database::Access::write, milliseconds(0)).error() == DatabaseFault::missing);
+  CHECK(Database::open(folder / "no" / "folder.db", Database::Access::write, milliseconds(0)).error() ==
+        DatabaseFault::missing);
 }
 
 TEST_CASE("a lock that another connection holds is a fault, not a wait") {

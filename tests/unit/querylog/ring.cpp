@@ -22,7 +22,8 @@ Record record_of(std::uint64_t number) {
   record.device.value = static_cast<std::uint32_t>(number % 70'000);
   record.client = IpAddress::v4(10, 0, static_cast<std::uint8_t>(number >> 8), static_cast<std::uint8_t>(number));
   if (number % 3 == 0) {
-    record.destination = {{samples::address("2400:3200::1"), static_cast<std::uint16_t>(number)}, device::DestinationSource::conntrack};
+    record.destination = {{samples::address("2400:3200::1"), static_cast<std::uint16_t>(number)},
+                          device::DestinationSource::conntrack};
   }
   record.transport = static_cast<Transport>(number % 5);
   record.qname = samples::name("n" + std::to_string(number) + (number % 7 == 0 ? ".Example.COM" : ".test"));
@@ -108,7 +109,8 @@ TEST_CASE("a record that can never fit is refused, not waited for") {
 TEST_CASE("a typical record takes less than 200 octets") {
   Ring ring(1 << 20);
   auto record = samples::record(device::Roster(), samples::morning, "192.168.50.104", "api.wyzecam.com");
-  const auto response = samples::response("api.wyzecam.com", dns::RecordType::a, {samples::a("api.wyzecam.com", "192.0.2.1")});
+  const auto response =
+      samples::response("api.wyzecam.com", dns::RecordType::a, {samples::a("api.wyzecam.com", "192.0.2.1")});
   REQUIRE(ring.push(record, response));
   MESSAGE("octets in the ring: ", ring.used());
   CHECK(ring.used() < 200);
@@ -126,14 +128,17 @@ TEST_CASE("two threads: every record comes once, whole and in order, or is count
     const auto take = [&](const Record& record, dns::Octets response) {
       const auto number = record.generation / 3;
       const auto expected = response_of(number);
-      if (!same(record, record_of(number)) || !std::equal(response.begin(), response.end(), expected.begin(), expected.end())) ++broken;
+      if (!same(record, record_of(number)) ||
+          !std::equal(response.begin(), response.end(), expected.begin(), expected.end()))
+        ++broken;
       came.push_back(number);
       ++drained;
     };
     while (!is_done) ring.drain(take);
     ring.drain(take);
   });
-  for (std::uint64_t number = 0; number < offered; ++number) was_pushed[number] = ring.push(record_of(number), response_of(number)) ? 1 : 0;
+  for (std::uint64_t number = 0; number < offered; ++number)
+    was_pushed[number] = ring.push(record_of(number), response_of(number)) ? 1 : 0;
   is_done = true;
   consumer.join();
   CHECK(broken == 0);

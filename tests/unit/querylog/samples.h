@@ -1,4 +1,5 @@
-// What the tests of the query log (and of the commands that show it) are made of: a household, records, responses, a folder.
+// What the tests of the query log (and of the commands that show it) are made of: a household, records, responses, a
+// folder.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -48,9 +49,7 @@ class Folder {
 class WallClock final : public Clock {
  public:
   explicit WallClock(WallTime wall) : wall_(wall.time_since_epoch().count()) {}
-  Moment now() const override {
-    return {SystemClock().now().monotonic, WallTime(microseconds(wall_.load()))};
-  }
+  Moment now() const override { return {SystemClock().now().monotonic, WallTime(microseconds(wall_.load()))}; }
   void advance(microseconds by) { wall_ += by.count(); }
 
  private:
@@ -81,8 +80,10 @@ struct SampleAnswer {
 
 inline SampleAnswer a(std::string owner, std::string_view ip, std::uint32_t ttl = 300) {
   const auto value = address(ip);
-  return {std::move(owner), value.is_v4() ? dns::RecordType::a : dns::RecordType::aaaa,
-          {value.octets().begin(), value.octets().end()}, ttl};
+  return {std::move(owner),
+          value.is_v4() ? dns::RecordType::a : dns::RecordType::aaaa,
+          {value.octets().begin(), value.octets().end()},
+          ttl};
 }
 
 inline SampleAnswer cname(std::string owner, std::string_view target, std::uint32_t ttl = 300) {
@@ -90,19 +91,22 @@ inline SampleAnswer cname(std::string owner, std::string_view target, std::uint3
   return {std::move(owner), dns::RecordType::cname, {to.wire().begin(), to.wire().end()}, ttl};
 }
 
-inline std::vector<std::uint8_t> response(std::string_view qname, dns::RecordType qtype, const std::vector<SampleAnswer>& answers,
+inline std::vector<std::uint8_t> response(std::string_view qname, dns::RecordType qtype,
+                                          const std::vector<SampleAnswer>& answers,
                                           dns::ResponseCode code = dns::ResponseCode::noerror) {
   std::vector<std::uint8_t> octets(65'535);
   dns::MessageWriter writer(octets);
   writer.header(0x1234, {}, code);
   REQUIRE(writer.question({name(qname), qtype, dns::RecordClass::in}));
   for (const SampleAnswer& answer : answers)
-    REQUIRE(writer.record(dns::Section::answer, name(answer.owner), answer.type, dns::RecordClass::in, answer.ttl, answer.rdata));
+    REQUIRE(writer.record(dns::Section::answer, name(answer.owner), answer.type, dns::RecordClass::in, answer.ttl,
+                          answer.rdata));
   octets.resize(writer.size());
   return octets;
 }
 
-/// A camera (by MAC, with two addresses), a tablet of which nothing is kept, a laptop that stays anonymous, a network for guests.
+/// A camera (by MAC, with two addresses), a tablet of which nothing is kept, a laptop that stays anonymous, a network
+/// for guests.
 inline std::shared_ptr<const device::Roster> household() {
   device::RosterBuilder builder;
   builder.add_group({"cameras", {}, std::nullopt});
@@ -126,13 +130,19 @@ inline std::shared_ptr<const device::Roster> household() {
   phone.name = "phone";
   phone.addresses = {*IpPrefix::parse("192.168.50.105")};
   builder.add_device(phone);
-  builder.add_sighting({address("192.168.50.104"), *device::MacAddress::parse("94:51:3d:13:9a:35"), "WyzeBase-Sta"}, "Wyze Labs");
-  builder.add_sighting({address("fd00::104"), *device::MacAddress::parse("94:51:3d:13:9a:35"), "WyzeBase-Sta"}, "Wyze Labs");
+  builder.add_sighting({address("192.168.50.104"), *device::MacAddress::parse("94:51:3d:13:9a:35"), "WyzeBase-Sta"},
+                       "Wyze Labs");
+  builder.add_sighting({address("fd00::104"), *device::MacAddress::parse("94:51:3d:13:9a:35"), "WyzeBase-Sta"},
+                       "Wyze Labs");
   return builder.build();
 }
 
 inline Legend legend(std::uint64_t generation = 1, std::shared_ptr<const device::Roster> roster = household()) {
-  return {generation, std::move(roster), blocklist::ListSet::none(), {"ads", "telemetry"}, {"doline.yml:40", "doline.yml:41", "doline.yml:42"}};
+  return {generation,
+          std::move(roster),
+          blocklist::ListSet::none(),
+          {"ads", "telemetry"},
+          {"doline.yml:40", "doline.yml:41", "doline.yml:42"}};
 }
 
 inline Record record(const device::Roster& roster, WallTime time, std::string_view client, std::string_view qname,
@@ -181,7 +191,8 @@ class Events {
   std::vector<LogEvent> events_;
 };
 
-inline std::vector<LogRow> rows(const std::filesystem::path& file, const LogFilter& filter = {}, Order order = Order::oldest_first) {
+inline std::vector<LogRow> rows(const std::filesystem::path& file, const LogFilter& filter = {},
+                                Order order = Order::oldest_first) {
   auto reader = LogReader::open(file);
   REQUIRE(reader.has_value());
   std::vector<LogRow> found;

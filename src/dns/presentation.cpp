@@ -1,0 +1,124 @@
+#include "dns/presentation.h"
+
+#include <ldns/ldns.h>
+
+#include <cstdlib>
+#include <memory>
+
+#include "base/check.h"
+#include "dns/message_reader.h"
+#include "dns/rdata.h"
+
+namespace doline::dns {
+
+namespace {
+
+struct FreeRecord {
+  void operator()(ldns_rr* record) const { ldns_rr_free(record); }
+};
+using LdnsRecord = std::unique_ptr<ldns_rr, FreeRecord>;
+
+struct FreeBuffer {
+  void operator()(ldns_buffer* buffer) const { ldns_buffer_free(buffer); }
+};
+using LdnsBuffer = std::unique_ptr<ldns_buffer, FreeBuffer>;
+
+/// RFC 3597 §5.
+std::string generic_rdata(Octets rdata) {
+  static constexpr char digits[] = "0123456789abcdef";
+  std::string text = "\\# " + std::to_string(rdata.size());
+  if (!rdata.empty()) text += ' ';
+  for (const std::uint8_t octet : rdata) {
+    text += digits[octet >> 4];
+    text += digits[octet & 15];
+  }
+  return text;
+}
+
+void append_16(std::vector<std::uint8_t>& octets, std::uint16_t value) {
+  octets.push_back(static_cast<std::uint8_t>(value >> 8));
+  octets.push_back(static_cast<std::uint8_t>(value));
+}
+
+/// A record alone in wire form: what ldns_wire2rr reads.
+std::vector<std::uint8_t> wire_of(const Name& owner, RecordType type, RecordClass record_class, std::uint32_t ttl,
+                                  Octets rdata) {
+  std::vector<std::uint8_t> octets(owner.wire().begin(), owner.wire().end());
+  append_16(octets, static_cast<std::uint16_t>(type));
+  append_16(octets, static_cast<std::uint16_t>(record_class));
+  append_16(octets, static_cast<std::uint16_t>(ttl >> 16));
+  append_16(octets, static_cast<std::uint16_t>(ttl));
+  append_16(octets, static_cast<std::uint16_t>(rdata.size()));
+  octets.insert(octets.end(), rdata.begin(), rdata.end());
+  return octets;
+}
+
+}  // namespace
+
+std::string rdata_to_string(RecordType type, Octets uncompressed_rdata) {
+  check(uncompressed_rdata.size() <= message_octets_max);
+  const auto wire = wire_of({}, type, RecordClass::in, 0, uncompressed_rdata);
+  std::size_t at = 0;
+  ldns_rr* raw = nullptr;
+  if (ldns_wire2rr(&raw, wire.data(), wire.size(), &at, LDNS_SECTION_ANSWER) != LDNS_STATUS_OK)
+    return generic_rdata(uncompressed_rdata);
+  const LdnsRecord record(raw);
+  const LdnsBuffer buffer(ldns_buffer_new(512));
+  check(buffer != nullptr);
+  const std::size_t fields = ldns_rr_rd_count(record.get());
+  for (std::size_t field = 0; field < fields; ++field) {
+    if (field > 0) ldns_buffer_printf(buffer.get(), " ");
+    if (ldns_rdf2buffer_str(buffer.get(), ldns_rr_rdf(record.get(), field)) != LDNS_STATUS_OK)
+      return generic_rdata(uncompressed_rdata);
+  }
+  std::string text(reinterpret_cast<const char*>(ldns_buffer_begin(buffer.get())), ldns_buffer_position(buffer.get()));
+  // ldns prints octets that are not ASCII as they are in a few types; a log line may hold printable ASCII only.
+  for (const char character : text)
+    if (character < 0x20 || character > 0x7e) return generic_rdata(uncompressed_rdata);
+  if (text.empty() && !uncompressed_rdata.empty()) return generic_rdata(uncompressed_rdata);
+  return text;
+}
+
+Record to_record(const ResponseView& view, const RecordView& record) {
+  Record result{view.owner(record), record.type, record.record_class, record.ttl, {}};
+  const Octets message = view.octets();
+  check(walk_rdata(message, record.rdata_offset, record.rdata.size(), record.type, [&](const RdataPiece& piece) {
+    Octets octets = message.subspan(piece.at, piece.octets);
+    Name name;
+    if (piece.is_name) {
+      check(!MessageReader(message, piece.at).read_name(name));
+      octets = name.wire();
+    }
+    result.rdata.insert(result.rdata.end(), octets.begin(), octets.end());
+  }));  // ResponseView::parse has walked it
+  return result;
+}
+
+Result<Record, std::string> parse_record(std::string_view line, std::uint32_t default_ttl) {
+  const std::string text(line);
+  if (text.find('\0') != std::string::npos) return fail(std::string("a NUL octet in the record"));
+  ldns_rr* raw = nullptr;
+  const ldns_status status = ldns_rr_new_frm_str(&raw, text.c_str(), default_ttl, nullptr, nullptr);
+  if (status != LDNS_STATUS_OK) return fail(std::string(ldns_get_errorstr_by_id(status)));
+  const LdnsRecord record(raw);
+  if (ldns_rr_get_type(raw) == 0) return fail(std::string("no type and no data"));
+  std::uint8_t* octets = nullptr;
+  std::size_t size = 0;
+  if (const ldns_status built = ldns_rr2wire(&octets, record.get(), LDNS_SECTION_ANSWER, &size);
+      built != LDNS_STATUS_OK)
+    return fail(std::string(ldns_get_errorstr_by_id(built)));
+  const std::unique_ptr<std::uint8_t, decltype(&std::free)> wire(octets, &std::free);
+  auto owner = Name::from_wire({octets, size});
+  if (!owner) return fail(std::string(to_string(owner.error())));
+  const std::size_t rdata_at = owner->size() + 10;
+  if (size < rdata_at) return fail(std::string("the record has no data"));
+  Record result{*owner,
+                static_cast<RecordType>(ldns_rr_get_type(record.get())),
+                static_cast<RecordClass>(ldns_rr_get_class(record.get())),
+                ldns_rr_ttl(record.get()),
+                {}};
+  result.rdata.assign(octets + rdata_at, octets + size);
+  return result;
+}
+
+}  // namespace doline::dns
