@@ -39,7 +39,7 @@ class NetlinkMessage {
 
  private:
   // The longest of ours has a conntrack tuple or a table's name: some hundred octets.
-  alignas(nlmsghdr) std::vector<std::uint8_t> octets_;
+  std::vector<std::uint8_t> octets_;
 };
 
 class Netlink {
