@@ -1,0 +1,146 @@
+#include "control/interception.h"
+
+#include <spdlog/logger.h>
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+namespace doline::control {
+
+namespace {
+
+using nlohmann::json;
+
+json to_json(const redirect::Done& done) {
+  return {{"ok", true}, {"warnings", done.warnings}};
+}
+
+json to_json(const redirect::Failed& failed) {
+  return {{"ok", false}, {"reasons", failed.reasons}};
+}
+
+json to_json(const redirect::StatusReply& status) {
+  return {{"ok", true},
+          {"state", redirect::to_string(status.state)},
+          {"mode", redirect::to_string(status.mode)},
+          {"has_privilege", status.has_privilege},
+          {"applied_seconds_ago", status.applied_seconds_ago},
+          {"counters",
+           {{"udp4", status.counters.udp4},
+            {"tcp4", status.counters.tcp4},
+            {"udp6", status.counters.udp6},
+            {"tcp6", status.counters.tcp6},
+            {"unserved", status.counters.unserved},
+            {"encrypted", status.counters.encrypted}}},
+          {"reason", status.reason},
+          {"interference", status.interference},
+          {"text", redirect::describe(status)}};
+}
+
+json to_json(const redirect::SeenReply& seen) {
+  json rows = json::array();
+  for (const redirect::Sighting& row : seen.sightings)
+    rows.push_back({{"mac", row.device.to_string()}, {"resolver", row.resolver.to_string()}, {"packets", row.packets}});
+  return {{"ok", true}, {"sightings", std::move(rows)}, {"left_out", seen.left_out}};
+}
+
+}  // namespace
+
+Interception::Interception(Loop& loop, std::unique_ptr<warden::Client> warden, redirect::Options options,
+                           spdlog::logger& log)
+    : loop_(loop), warden_(std::move(warden)), options_(std::move(options)), log_(log) {
+  readable_ = loop_.on_events(warden_->descriptor(), UV_READABLE, [this](int) { read(); });
+  looking_ = loop_.every(interception_look_every, [this] { look(); });
+}
+
+Interception::~Interception() = default;
+
+void Interception::read() {
+  warden_->read();
+  if (!warden_->is_alive()) lose();
+}
+
+void Interception::lose() {
+  if (!readable_) return;
+  readable_ = Watch();
+  looking_ = Watch();
+  reason_ = "the warden process has died";
+  if (state_ != redirect::State::absent) state_ = redirect::State::lost;
+  log_.error("The warden process has died: interception is lost until Doline is started again; DNS is served on.");
+}
+
+void Interception::ask(redirect::Request request, Answer answer) {
+  warden_->ask(std::move(request), [this, answer = std::move(answer)](const std::optional<redirect::Reply>& reply) {
+    if (!reply) return answer({{"error", "The warden process is gone: start Doline again to get interception back."}});
+    if (const auto* status = std::get_if<redirect::StatusReply>(&*reply)) take_in(*status);
+    answer(std::visit([](const auto& body) { return to_json(body); }, *reply));
+  });
+  if (!warden_->is_alive()) lose();
+}
+
+void Interception::apply(Answer answer) {
+  is_wanted_ = true;
+  ask(redirect::Apply{options_}, [this, answer = std::move(answer)](const json& reply) {
+    if (reply.value("ok", false)) {
+      state_ = redirect::State::applied;
+      log_.info("Interception is on ({}): stray DNS from {} is answered here.", redirect::to_string(options_.mode),
+                json(options_.interfaces).dump());
+      for (const auto& warning : reply["warnings"]) log_.warn("Interception: {}", warning.get<std::string>());
+    } else if (reply.contains("reasons")) {
+      for (const auto& reason : reply["reasons"]) log_.error("Interception is off: {}", reason.get<std::string>());
+      reason_ = reply["reasons"].empty() ? "" : reply["reasons"][0].get<std::string>();
+    }
+    answer(reply);
+  });
+}
+
+void Interception::remove(Answer answer) {
+  is_wanted_ = false;
+  ask(redirect::Remove{}, [this, answer = std::move(answer)](const json& reply) {
+    if (reply.value("ok", false)) {
+      state_ = redirect::State::absent;
+      reason_.clear();
+      log_.info("Interception is off: asked for by the operator.");
+    }
+    answer(reply);
+  });
+}
+
+void Interception::verify(Answer answer) {
+  ask(redirect::Verify{}, std::move(answer));
+}
+void Interception::status(Answer answer) {
+  ask(redirect::Status{}, std::move(answer));
+}
+void Interception::seen(Answer answer) {
+  ask(redirect::Seen{}, std::move(answer));
+}
+
+void Interception::look() {
+  ask(redirect::Status{}, [this](const json&) {
+    if (!is_wanted_ || state_ != redirect::State::lost) return;
+    log_.warn("Somebody took the interception rules away ({}): putting them back.", reason_);
+    apply([](const json&) {});
+  });
+}
+
+void Interception::take_in(const redirect::StatusReply& status) {
+  if (status.state == redirect::State::suspended && state_ != redirect::State::suspended)
+    log_.warn("Interception is suspended: {}", status.reason);
+  state_ = status.state;
+  reason_ = status.reason;
+}
+
+void Interception::beat() {
+  warden_->beat();
+}
+
+void Interception::end(milliseconds patience) {
+  readable_ = Watch();
+  looking_ = Watch();
+  if (!warden_->is_alive()) return;
+  (void)warden_->ask_and_wait(redirect::Remove{}, patience);
+  state_ = redirect::State::absent;
+}
+
+}  // namespace doline::control

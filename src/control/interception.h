@@ -1,0 +1,62 @@
+// Interception: stray DNS brought home, as the running Doline sees it: what the operator wants, what is in force, and
+// the warden that does it. Control thread only.
+//
+// Rules that somebody else took away are put back. A warden that died cannot be: privileges are gone by then, so DNS is
+// served on and the state is `lost` until Doline starts anew.
+#pragma once
+
+#include <spdlog/fwd.h>
+#include <functional>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+#include "control/loop.h"
+#include "redirect/request.h"
+#include "warden/client.h"
+
+namespace doline::control {
+
+inline constexpr seconds interception_look_every{15};  ///< are the rules still there?
+
+class Interception {
+ public:
+  using Answer = std::function<void(const nlohmann::json&)>;
+
+  Interception(Loop& loop, std::unique_ptr<warden::Client> warden, redirect::Options options, spdlog::logger& log);
+  ~Interception();
+
+  /// Rules on. To be called once Doline answers, not before.
+  void apply(Answer answer);
+  /// Rules off, until apply() or the next start.
+  void remove(Answer answer);
+  void verify(Answer answer);
+  void status(Answer answer);
+  void seen(Answer answer);
+  /// "The resolver lives": every redirect::heartbeat_period, as long as all workers answer.
+  void beat();
+  /// Rules off, waited for; nothing may prevent it.
+  void end(milliseconds patience);
+  /// As the warden last said.
+  [[nodiscard]] redirect::State state() const { return state_; }
+  [[nodiscard]] const std::string& reason() const { return reason_; }
+
+ private:
+  void read();
+  void look();
+  void ask(redirect::Request request, Answer answer);
+  void take_in(const redirect::StatusReply& status);
+  void lose();
+
+  Loop& loop_;
+  std::unique_ptr<warden::Client> warden_;
+  redirect::Options options_;
+  spdlog::logger& log_;
+  Watch readable_, looking_;
+  bool is_wanted_ = false;
+  redirect::State state_ = redirect::State::absent;
+  std::string reason_;
+};
+
+}  // namespace doline::control
