@@ -1,0 +1,105 @@
+// ListKeeper: the lists of the configuration, kept fresh: fetched when due, compiled when anything changed, and handed
+// over as one ListSet.
+//
+// Control thread only; texts are judged and compiled on the pool. The last good copy of a fetched list stays in
+// state/lists/NAME.txt, and nothing replaces it that is cut off, empty, a web page, or mostly no list: see
+// judge_list(). What is compiled lies in state/lists.image and is used again at the next start as long as no text has
+// changed.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "blocklist/compile.h"
+#include "blocklist/list_set.h"
+#include "config/settings.h"
+#include "control/download.h"
+#include "control/loop.h"
+
+namespace doline::control {
+
+inline constexpr std::size_t list_downloads_max = 4;  ///< at once
+
+/// How long it waits, where tests must not.
+struct ListPace {
+  milliseconds settle{500};          ///< after a file changed or a download ended, for others to follow
+  milliseconds settle_max{10'000};   ///< for downloads under way, until what is there is compiled
+  milliseconds retry_first{10'000};  ///< after a download failed; doubled each time
+  milliseconds retry_longest{4 * 3600'000};
+  double jitter = 0.1;  ///< of each wait, up and down: not all Dolines ask at the same second
+};
+
+class ListKeeper {
+ public:
+  struct State {
+    std::string name;
+    policy::ListKind kind = policy::ListKind::block;
+    policy::Mode mode = policy::Mode::enforce;
+    std::string url;                              ///< empty: the operator's file
+    std::filesystem::path file;                   ///< the text that is compiled
+    std::optional<blocklist::ListFormat> format;  ///< as compiled
+    std::uint64_t names = 0;                      ///< distinct, in current()
+    std::uint64_t octets = 0;                     ///< of the text
+    std::uint64_t problems = 0;                   ///< bad lines
+    std::vector<blocklist::LineProblem> first_problems;
+    std::string failure;  ///< why the list is empty; else ""
+    // Of a URL:
+    std::optional<WallTime> last_fetch;  ///< when the copy was fetched, or last found unchanged
+    std::optional<WallTime> next_fetch;  ///< nothing: under way
+    std::string last_error;              ///< of the latest try; empty: it went well
+    int failures = 0;                    ///< in a row
+  };
+  using OnSet = std::function<void(std::shared_ptr<const blocklist::ListSet>)>;
+
+  /// `on_set`: whenever current() has changed after configure() returned.
+  ListKeeper(Loop& loop, std::filesystem::path state_folder, const Clock& clock, OnSet on_set, ListPace pace = {});
+  ~ListKeeper();
+  ListKeeper(const ListKeeper&) = delete;
+  ListKeeper& operator=(const ListKeeper&) = delete;
+
+  /// At start and at every reload; waits for no network and no compiler. ListId is the position in `lists`.
+  void configure(std::vector<config::ListSettings> lists);
+  /// Always of the newest configuration: the set without lists until it has been compiled.
+  [[nodiscard]] std::shared_ptr<const blocklist::ListSet> current() const;
+  /// current() holds what the texts say: nothing is being compiled, or about to be. False for a while after configure()
+  /// with new lists; on_set comes then, always.
+  [[nodiscard]] bool is_settled() const;
+  /// Fetches every URL, due or not, and looks at the files.
+  void refresh();
+  /// A file may have changed: compiles if one has. The files' folders are watched too.
+  void check_files();
+  [[nodiscard]] std::vector<State> states() const;
+  [[nodiscard]] std::uint64_t name_count() const { return current()->name_count(); }
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// What a downloaded text is.
+struct ListJudgement {
+  std::uint64_t entries = 0;
+  std::uint64_t problems = 0;
+};
+
+/// Reads all of `file`; any thread. The fault says why it is not to replace the copy at hand: no octets, no list by its
+/// first lines (HTML), no name, more bad lines than names; and, where the transfer cannot say that it is whole
+/// (`is_whole`), fewer than half of `entries_before` (0: no copy). A list that is whole may shrink as its publisher
+/// likes.
+[[nodiscard]] Result<ListJudgement, std::string> judge_list(const std::filesystem::path& file,
+                                                            std::optional<blocklist::ListFormat> format, bool is_whole,
+                                                            std::uint64_t entries_before);
+
+/// A file name that no other list has: letters, digits, `-` and `_` stay, any other octet is `%XX`; a long one ends in
+/// its digest.
+[[nodiscard]] std::string to_file_name(std::string_view list_name);
+
+}  // namespace doline::control
