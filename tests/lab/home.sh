@@ -18,10 +18,10 @@ set -euo pipefail
 {
   camera_mac=94:51:3d:13:9a:35 phone_mac=02:d0:11:00:50:32 tv_mac=02:d0:11:00:60:31
   gateway4=192.168.50.1 gateway6=2001:db8:50::1 tv_gateway4=192.168.60.1 tv_gateway6=2001:db8:60::1
-  foreign4="114.114.114.114, 8.8.8.8" foreign6="2400:3200::1, 2001:4860:4860::8888"
+  foreign4="114.114.114.114, 8.8.8.8" foreign6="2400:3200::1, 2620:fe::fe"
   trusted4=198.51.100.53 trusted6=2001:db8:feed::53
   lie4=203.0.113.66 lie6=2001:db8:bad::66   # what a foreign resolver says to every question
-  truth4=198.51.100.80 truth6=2001:db8:feed::80  # what the trusted one says of the names it is given
+  truth4=198.51.100.80 truth6=2001:db8:80::80  # what the trusted one says of the names it is given
 }
 lab=/run/lab  # logs, files, the home's state; in memory, and gone with the home
 
@@ -148,7 +148,7 @@ table ip wan {
   }
 }
 NFT
-  # Who on the Internet was sent how much, whatever it was
+  # Who on the Internet was sent how much, whatever it was: packets internet foreign, packets internet trusted
   on internet nft -f - <<NFT
 table inet seen {
   counter foreign { }
@@ -168,7 +168,7 @@ NFT
 
 # home_internet NAME...: foreign resolvers that lie about every name, and a trusted one that knows these and no other
 home_internet() {
-  local -a lie=("--address=/#/$lie4" "--address=/#/$lie6") truth=(--local=/#/)
+  local -a lie=("--address=/#/$lie4" "--address=/#/$lie6") truth=(--local=/#/ --local-ttl=300)
   local name
   for name; do truth+=("--host-record=$name,$truth4,$truth6"); done
   server foreign "${foreign4//,/} ${foreign6//,/}" "${lie[@]}"
@@ -187,6 +187,6 @@ server() {
   done
 }
 
-# packets COUNTER: how many came since forget_packets
-packets() { on internet nft list counter inet seen "$1" | sed -nE 's/.*packets ([0-9]+) .*/\1/p'; }
-forget_packets() { on internet nft reset counters table inet seen >/dev/null; }
+# packets PLACE COUNTER: how many its table `seen` counted since forget_packets PLACE
+packets() { on "$1" nft list counter inet seen "$2" | sed -nE 's/.*packets ([0-9]+) .*/\1/p'; }
+forget_packets() { on "$1" nft reset counters table inet seen >/dev/null; }
