@@ -1,0 +1,372 @@
+#include "cache/cache.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "base/check.h"
+
+namespace doline::cache {
+
+namespace {
+
+/// One bucket of the index and one slot of the ghost list for so many octets of cache: about the smallest entry, so
+/// that chains stay short. Together 1/16 of the cache.
+constexpr std::size_t octets_per_bucket = 256;
+/// Part of the entries' octets that what is new may use before it must prove itself.
+constexpr std::size_t probation_part = 10;
+constexpr std::uint8_t frequency_max = 3;
+/// What malloc() adds to a block, and to what it rounds.
+constexpr std::size_t block_head_octets = 8, block_step_octets = 16;
+
+enum class Place : std::uint8_t { probation, main };
+
+/// Followed in its block by the QNAME (small letters) and the words.
+struct Entry {
+  Entry* chained = nullptr;  // next in its bucket
+  Entry* newer = nullptr;
+  Entry* older = nullptr;
+  std::uint64_t hash = 0;
+  MonotonicTime inserted;
+  std::uint32_t ttl_seconds = 0;
+  std::uint16_t words_octets = 0;
+  dns::RecordType qtype{};
+  dns::RecordClass qclass{};
+  std::uint16_t route = 0;
+  std::uint8_t qname_octets = 0;
+  bool dnssec_ok = false;
+  bool checking_disabled = false;
+  Place place = Place::probation;
+  std::uint8_t frequency = 0;  // accesses, counted to frequency_max and down again by main's second chances
+  bool was_asked = false;
+  bool was_hinted = false;
+
+  [[nodiscard]] std::uint8_t* qname() { return reinterpret_cast<std::uint8_t*>(this + 1); }
+  [[nodiscard]] std::uint8_t* words() { return qname() + qname_octets; }
+  [[nodiscard]] std::size_t octets() const { return octets_of(qname_octets + std::size_t{words_octets}); }
+
+  static std::size_t octets_of(std::size_t payload) {
+    const std::size_t block = block_head_octets + sizeof(Entry) + payload;
+    return (block + block_step_octets - 1) / block_step_octets * block_step_octets;
+  }
+};
+
+struct Queue {
+  Entry* newest = nullptr;
+  Entry* oldest = nullptr;
+  std::size_t octets = 0, entries = 0;
+
+  void push(Entry& entry) {
+    entry.newer = nullptr;
+    entry.older = newest;
+    (newest ? newest->newer : oldest) = &entry;
+    newest = &entry;
+    octets += entry.octets();
+    ++entries;
+  }
+  void remove(Entry& entry) {
+    (entry.newer ? entry.newer->older : newest) = entry.older;
+    (entry.older ? entry.older->newer : oldest) = entry.newer;
+    octets -= entry.octets();
+    --entries;
+  }
+  void replace(Entry& before, Entry& entry) {
+    entry.newer = before.newer;
+    entry.older = before.older;
+    (entry.newer ? entry.newer->older : newest) = &entry;
+    (entry.older ? entry.older->newer : oldest) = &entry;
+    octets += entry.octets() - before.octets();
+  }
+};
+
+struct Released {
+  void operator()(void* block) const { std::free(block); }
+};
+/// Zeroes, whose pages cost nothing until they are used.
+template <class T>
+using Table = std::unique_ptr<T[], Released>;
+
+template <class T>
+Table<T> make_table(std::size_t count) {
+  Table<T> table(static_cast<T*>(std::calloc(count, sizeof(T))));
+  if (!table) throw std::bad_alloc();
+  return table;
+}
+
+/// What left probation unproven: fingerprints with the time of leaving, counted in leavings. A fingerprint that is
+/// forgotten early, or taken for another's, costs one place in the wrong queue.
+class GhostList {
+ public:
+  GhostList() = default;
+  explicit GhostList(std::size_t slots)
+      : buckets_(make_table<Bucket>(std::max<std::size_t>(1, slots / std::tuple_size_v<Bucket>))),
+        mask_(std::max<std::size_t>(1, slots / std::tuple_size_v<Bucket>) - 1) {}
+
+  [[nodiscard]] static constexpr std::size_t octets(std::size_t slots) {
+    return std::max<std::size_t>(1, slots / std::tuple_size_v<Bucket>) * sizeof(Bucket);
+  }
+
+  void add(std::uint64_t hash) {
+    Bucket& bucket = bucket_of(hash);
+    ++leavings_;
+    const auto oldest = std::max_element(bucket.begin(), bucket.end(),
+                                         [&](const Slot& left, const Slot& right) { return age(left) < age(right); });
+    *oldest = {fingerprint(hash), leavings_};
+  }
+  /// Whether it left among the last `leavings_max`; then it is forgotten.
+  [[nodiscard]] bool take(std::uint64_t hash, std::size_t leavings_max) {
+    for (Slot& slot : bucket_of(hash)) {
+      if (slot.fingerprint != fingerprint(hash)) continue;
+      const bool is_recent = age(slot) < leavings_max;
+      slot = {};
+      return is_recent;
+    }
+    return false;
+  }
+
+ private:
+  struct Slot {
+    std::uint32_t fingerprint = 0;  // 0: free
+    std::uint32_t left_at = 0;
+  };
+  using Bucket = std::array<Slot, 4>;
+
+  static std::uint32_t fingerprint(std::uint64_t hash) { return static_cast<std::uint32_t>(hash >> 32) | 1; }
+  [[nodiscard]] std::uint32_t age(const Slot& slot) const {
+    return slot.fingerprint == 0 ? UINT32_MAX : leavings_ - slot.left_at;
+  }
+  Bucket& bucket_of(std::uint64_t hash) { return buckets_[hash & mask_]; }
+
+  Table<Bucket> buckets_;
+  std::uint64_t mask_ = 0;
+  std::uint32_t leavings_ = 0;
+};
+
+}  // namespace
+
+/// S3-FIFO (Yang et al., SOSP 2023): new entries queue in probation; asked again before they reach its end, they move
+/// to main, else only their fingerprint is kept, and main takes them if they come back soon. Main gives an entry as
+/// many further rounds as it was asked for, up to frequency_max.
+struct Cache::Impl {
+  Impl(Options options_in, std::uint64_t seed_in) : options(options_in), seed(seed_in) {
+    options.stale = std::clamp(options.stale, seconds(0), seconds(INT32_MAX));
+    const std::size_t buckets = std::bit_floor(options.size_octets / octets_per_bucket);
+    const std::size_t fixed_octets = buckets * sizeof(Entry*) + GhostList::octets(buckets);
+    if (buckets == 0 || fixed_octets >= options.size_octets) return;  // too small for anything
+    index = make_table<Entry*>(buckets);
+    mask = buckets - 1;
+    ghosts = GhostList(buckets);
+    room = options.size_octets - fixed_octets;
+    statistics.octets = fixed_octets;
+  }
+  ~Impl() { clear(); }
+
+  [[nodiscard]] std::uint64_t hash_of(const Key& key) const {
+    const std::uint64_t kind =
+        std::uint64_t{key.route} << 2 | (key.checking_disabled ? 2u : 0u) | (key.dnssec_ok ? 1u : 0u);
+    return key.question.hash(seed ^ kind * 0xd6e8feb86659fd93ULL);
+  }
+
+  static bool is_for(Entry& entry, const Key& key) {
+    const dns::Question& question = key.question;
+    if (entry.qtype != question.qtype || entry.qclass != question.qclass || entry.route != key.route ||
+        entry.dnssec_ok != key.dnssec_ok || entry.checking_disabled != key.checking_disabled ||
+        entry.qname_octets != question.qname.size())
+      return false;
+    if (std::memcmp(entry.qname(), question.qname.wire().data(), entry.qname_octets) == 0) return true;
+    return std::memcmp(entry.qname(), question.qname.lowered().wire().data(), entry.qname_octets) == 0;
+  }
+
+  /// Where the pointer to the entry stands; to null where there is none.
+  Entry** find_link(const Key& key, std::uint64_t hash) {
+    Entry** link = &index[hash & mask];
+    while (*link && ((*link)->hash != hash || !is_for(**link, key))) link = &(*link)->chained;
+    return link;
+  }
+  Entry** link_to(const Entry& entry) {
+    Entry** link = &index[entry.hash & mask];
+    while (*link != &entry) link = &(*link)->chained;
+    return link;
+  }
+
+  [[nodiscard]] Queue& queue_of(const Entry& entry) { return entry.place == Place::main ? main : probation; }
+
+  static std::chrono::nanoseconds age_of(const Entry& entry, MonotonicTime now) {
+    return std::max(now - entry.inserted, std::chrono::nanoseconds(0));
+  }
+  [[nodiscard]] bool is_dead(const Entry& entry, MonotonicTime now) const {
+    return age_of(entry, now) >= seconds(entry.ttl_seconds) + options.stale;
+  }
+
+  std::optional<Hit> find(const Key& key, MonotonicTime now) {
+    Entry* entry = index ? *find_link(key, hash_of(key)) : nullptr;
+    if (entry && is_dead(*entry, now)) {
+      remove(*entry);
+      entry = nullptr;
+    }
+    if (!entry) {
+      ++statistics.misses;
+      return std::nullopt;
+    }
+    const auto age = age_of(*entry, now);
+    const seconds ttl(entry->ttl_seconds);
+    Hit hit;
+    hit.words = {entry->words(), entry->words_octets};
+    hit.age_seconds = static_cast<std::uint32_t>(std::chrono::floor<seconds>(age).count());
+    hit.is_stale = age >= ttl;
+    if (hit.is_stale) {
+      ++statistics.stale_hits;
+    } else {
+      ++statistics.hits;
+      hit.ttl_left_seconds = entry->ttl_seconds - hit.age_seconds;
+      // Once: whoever refreshes it and fails has the rest of the tenth, and stale words after that.
+      hit.wants_prefetch = entry->was_asked && !entry->was_hinted && (ttl - age) * 10 < ttl;
+      entry->was_hinted |= hit.wants_prefetch;
+    }
+    entry->was_asked = true;
+    if (entry->frequency < frequency_max) ++entry->frequency;
+    return hit;
+  }
+
+  void insert(const Key& key, dns::Octets words, seconds ttl, bool is_negative, MonotonicTime now) {
+    check(words.size() <= dns::message_octets_max);
+    if (!index) return;
+    const std::uint64_t hash = hash_of(key);
+    Entry* const before = *find_link(key, hash);
+    const seconds bounded = bound(ttl, is_negative);
+    const std::size_t octets = Entry::octets_of(key.question.qname.size() + words.size());
+    if (bounded <= seconds(0) || octets > room) {
+      if (before) remove(*before);  // there are newer words than these, though we may not keep them
+      return;
+    }
+    Entry& entry = make(key, hash, words);
+    entry.inserted = now;
+    entry.ttl_seconds = static_cast<std::uint32_t>(bounded.count());
+    ++statistics.insertions;
+    if (before) {
+      take_over(*before, entry);
+    } else {
+      entry.place = ghosts.take(hash, statistics.entries) ? Place::main : Place::probation;
+      queue_of(entry).push(entry);
+      entry.chained = index[hash & mask];
+      index[hash & mask] = &entry;
+      ++statistics.entries;
+      statistics.octets += octets;
+    }
+    while (probation.octets + main.octets > room) make_room(entry, now);
+  }
+
+  [[nodiscard]] seconds bound(seconds ttl, bool is_negative) const {
+    // RFC 2308 §5: a negative answer without SOA comes with 0 and is not to be cached, whatever `min_ttl`.
+    if (is_negative && ttl <= seconds(0)) return seconds(0);
+    const seconds most = is_negative ? std::min(options.max_ttl, options.max_negative_ttl) : options.max_ttl;
+    return std::min({std::max(ttl, options.min_ttl), most, seconds(INT32_MAX)});
+  }
+
+  static Entry& make(const Key& key, std::uint64_t hash, dns::Octets words) {
+    const dns::Question& question = key.question;
+    void* const block = ::operator new(sizeof(Entry) + question.qname.size() + words.size());
+    Entry& entry = *new (block) Entry;
+    entry.hash = hash;
+    entry.words_octets = static_cast<std::uint16_t>(words.size());
+    entry.qtype = question.qtype;
+    entry.qclass = question.qclass;
+    entry.route = key.route;
+    entry.qname_octets = static_cast<std::uint8_t>(question.qname.size());
+    entry.dnssec_ok = key.dnssec_ok;
+    entry.checking_disabled = key.checking_disabled;
+    std::memcpy(entry.qname(), question.qname.lowered().wire().data(), entry.qname_octets);
+    if (!words.empty()) std::memcpy(entry.words(), words.data(), words.size());
+    return entry;
+  }
+
+  /// Newer words for the same key keep the place and the fame of the older ones.
+  void take_over(Entry& before, Entry& entry) {
+    entry.place = before.place;
+    entry.frequency = before.frequency;
+    entry.was_asked = before.was_asked;
+    entry.chained = before.chained;
+    *link_to(before) = &entry;
+    statistics.octets += entry.octets() - before.octets();
+    queue_of(before).replace(before, entry);
+    release(before);
+  }
+
+  /// One step of eviction; `newcomer` stays.
+  void make_room(const Entry& newcomer, MonotonicTime now) {
+    const bool is_probation_full =
+        probation.octets > room / probation_part && probation.oldest != &newcomer;  // it may be larger than that
+    if (is_probation_full || main.entries == 0 || (main.entries == 1 && main.oldest == &newcomer)) {
+      Entry& entry = *probation.oldest;
+      if (&entry == &newcomer || (entry.frequency > 0 && !is_dead(entry, now))) {
+        move_to_main(entry);
+        return;
+      }
+      ghosts.add(entry.hash);
+      evict(entry);
+      return;
+    }
+    Entry& entry = *main.oldest;
+    if (&entry == &newcomer || (entry.frequency > 0 && !is_dead(entry, now))) {
+      if (entry.frequency > 0) --entry.frequency;
+      main.remove(entry);
+      main.push(entry);
+      return;
+    }
+    evict(entry);
+  }
+
+  void move_to_main(Entry& entry) {
+    probation.remove(entry);
+    entry.place = Place::main;
+    entry.frequency = 0;
+    main.push(entry);
+  }
+  void evict(Entry& entry) {
+    ++statistics.evictions;
+    remove(entry);
+  }
+  void remove(Entry& entry) {
+    *link_to(entry) = entry.chained;
+    queue_of(entry).remove(entry);
+    --statistics.entries;
+    statistics.octets -= entry.octets();
+    release(entry);
+  }
+  static void release(Entry& entry) { ::operator delete(&entry); }
+
+  void clear() {
+    for (Queue* queue : {&probation, &main})
+      while (queue->oldest) remove(*queue->oldest);
+  }
+
+  Options options;
+  std::uint64_t seed;
+  Table<Entry*> index;
+  std::uint64_t mask = 0;
+  std::size_t room = 0;  // for entries
+  Queue probation, main;
+  GhostList ghosts;
+  Statistics statistics;
+};
+
+Cache::Cache(Options options, std::uint64_t seed) : impl_(std::make_unique<Impl>(options, seed)) {}
+Cache::~Cache() = default;
+
+std::optional<Hit> Cache::find(const Key& key, MonotonicTime now) {
+  return impl_->find(key, now);
+}
+void Cache::insert(const Key& key, dns::Octets words, seconds ttl, bool is_negative, MonotonicTime now) {
+  impl_->insert(key, words, ttl, is_negative, now);
+}
+void Cache::clear() {
+  impl_->clear();
+}
+const Statistics& Cache::statistics() const {
+  return impl_->statistics;
+}
+
+}  // namespace doline::cache
