@@ -1,0 +1,190 @@
+#include "control/command_socket.h"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+using namespace doline;
+using namespace doline::control;
+using nlohmann::json;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Folder {
+  Folder() { path = ::mkdtemp(name); }
+  ~Folder() {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  }
+  char name[32] = "/tmp/doline-test-XXXXXX";
+  fs::path path;
+};
+
+/// A served socket: the loop runs on this thread while `ask` runs on another.
+template <class Ask>
+void serve_while(CommandSocket::Serve serve, Loop& loop, const fs::path& path, Ask ask) {
+  auto socket = CommandSocket::open(loop, path, std::move(serve));
+  REQUIRE_MESSAGE(socket.has_value(), (socket ? "" : socket.error()));
+  std::thread asker([&] {
+    ask();
+    loop.post([&] { loop.stop(); });
+  });
+  loop.run();
+  asker.join();
+}
+
+int connect_to(const fs::path& path) {
+  const int descriptor = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+  REQUIRE(::connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  return descriptor;
+}
+
+}  // namespace
+
+TEST_CASE("a request is answered, now or later") {
+  Folder folder;
+  Loop loop;
+  std::vector<Watch> later;
+  const auto serve = [&](const json& request, const CommandSocket::Answer& answer) {
+    if (request["ask"] == "now") return answer({{"number", 1}});
+    later.push_back(loop.after(milliseconds(20), [answer] { answer({{"number", 2}}); }));
+  };
+  serve_while(serve, loop, folder.path / "below" / "socket", [&] {
+    const auto now = ask(folder.path / "below" / "socket", {{"ask", "now"}});
+    REQUIRE(now.has_value());
+    CHECK((*now)["number"] == 1);
+    const auto after = ask(folder.path / "below" / "socket", {{"ask", "later"}});
+    REQUIRE(after.has_value());
+    CHECK((*after)["number"] == 2);
+  });
+  CHECK_FALSE(fs::exists(folder.path / "below" / "socket"));
+}
+
+TEST_CASE("an answer with an error is a refusal with its sentence") {
+  Folder folder;
+  Loop loop;
+  const auto serve = [](const json&, const CommandSocket::Answer& answer) { answer({{"error", "Not today."}}); };
+  serve_while(serve, loop, folder.path / "socket", [&] {
+    const auto answer = ask(folder.path / "socket", {{"ask", "anything"}});
+    REQUIRE_FALSE(answer.has_value());
+    CHECK(answer.error().kind == AskFault::Kind::refused);
+    CHECK(answer.error().text == "Not today.");
+  });
+}
+
+TEST_CASE("what is no request is answered with an error, and one without end ends its connection") {
+  Folder folder;
+  Loop loop;
+  const auto serve = [](const json&, const CommandSocket::Answer& answer) { answer(json::object()); };
+  serve_while(serve, loop, folder.path / "socket", [&] {
+    const int nonsense = connect_to(folder.path / "socket");
+    for (const char* line : {"}{\n", "[1]\n", "\xff\xfe\n"}) {
+      REQUIRE(::write(nonsense, line, std::strlen(line)) > 0);
+      char answer[256] = {};
+      REQUIRE(::read(nonsense, answer, sizeof answer - 1) > 0);
+      CHECK(json::parse(answer).contains("error"));
+    }
+    ::close(nonsense);
+    const int endless = connect_to(folder.path / "socket");
+    const std::string much(command_octets_max, 'x');
+    std::size_t written = 0;
+    for (int i = 0; i < 3; ++i) {
+      const ssize_t count = ::send(endless, much.data(), much.size(), MSG_NOSIGNAL);
+      if (count < 0) break;
+      written += static_cast<std::size_t>(count);
+    }
+    char octet = 0;
+    CHECK(::read(endless, &octet, 1) <= 0);
+    CHECK(written > 0);
+    ::close(endless);
+    CHECK(ask(folder.path / "socket", {{"ask", "still there?"}}).has_value());
+  });
+}
+
+TEST_CASE("requests written together are answered in order") {
+  Folder folder;
+  Loop loop;
+  const auto serve = [](const json& request, const CommandSocket::Answer& answer) { answer(request); };
+  serve_while(serve, loop, folder.path / "socket", [&] {
+    const int descriptor = connect_to(folder.path / "socket");
+    const std::string both = "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n";
+    REQUIRE(::write(descriptor, both.data(), both.size()) == static_cast<ssize_t>(both.size()));
+    std::string received;
+    while (received.size() < both.size()) {
+      char octets[64];
+      const ssize_t count = ::read(descriptor, octets, sizeof octets);
+      REQUIRE(count > 0);
+      received.append(octets, static_cast<std::size_t>(count));
+    }
+    CHECK(received == both);
+    ::close(descriptor);
+  });
+}
+
+TEST_CASE("with too many connections the one idle longest goes") {
+  Folder folder;
+  Loop loop;
+  const auto serve = [](const json&, const CommandSocket::Answer& answer) { answer(json::object()); };
+  serve_while(serve, loop, folder.path / "socket", [&] {
+    std::vector<int> idle;
+    for (int i = 0; i < command_connections_max; ++i) idle.push_back(connect_to(folder.path / "socket"));
+    CHECK(ask(folder.path / "socket", {{"ask", "room?"}}).has_value());
+    char octet = 0;
+    CHECK(::read(idle.front(), &octet, 1) == 0);
+    for (const int descriptor : idle) ::close(descriptor);
+  });
+}
+
+TEST_CASE("a dead Doline's socket is replaced, a living one's is not") {
+  Folder folder;
+  const fs::path path = folder.path / "socket";
+  {
+    const int dead = ::socket(AF_UNIX, SOCK_STREAM, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+    REQUIRE(::bind(dead, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    ::close(dead);
+  }
+  Loop loop;
+  const auto serve = [](const json&, const CommandSocket::Answer&) {};
+  const auto first = CommandSocket::open(loop, path, serve);
+  REQUIRE(first.has_value());
+  struct stat facts{};
+  REQUIRE(::stat(path.c_str(), &facts) == 0);
+  CHECK((facts.st_mode & 0777) == 0660);
+  const auto second = CommandSocket::open(loop, path, serve);
+  REQUIRE_FALSE(second.has_value());
+  CHECK(second.error().find("another Doline") != std::string::npos);
+}
+
+TEST_CASE("where no Doline runs, asking says so") {
+  Folder folder;
+  const auto answer = ask(folder.path / "socket", {{"ask", "status"}});
+  REQUIRE_FALSE(answer.has_value());
+  CHECK(answer.error().kind == AskFault::Kind::not_running);
+  const auto too_long = ask(folder.path / std::string(200, 'x'), {{"ask", "status"}});
+  REQUIRE_FALSE(too_long.has_value());
+}
+
+TEST_CASE("a Doline that does not answer is not waited for longer than patience says") {
+  Folder folder;
+  Loop loop;
+  const auto serve = [](const json&, const CommandSocket::Answer&) {};
+  serve_while(serve, loop, folder.path / "socket", [&] {
+    const auto answer = ask(folder.path / "socket", {{"ask", "status"}}, milliseconds(50));
+    REQUIRE_FALSE(answer.has_value());
+    CHECK(answer.error().kind == AskFault::Kind::no_answer);
+  });
+}
