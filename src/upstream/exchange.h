@@ -58,11 +58,13 @@ struct Route {
   std::vector<Endpoint> servers;  ///< plain DNS: UDP then TCP
   Strategy strategy = Strategy::in_order;
   milliseconds timeout{2'000};  ///< for the whole exchange
+  bool operator==(const Route&) const = default;
 };
 
 struct Options {
   std::vector<Route> routes;   ///< [0] is `default`
   bool randomise_case = true;  ///< 0x20
+  bool operator==(const Options&) const = default;
 };
 inline constexpr int exchanges_max = 4'096;  ///< in flight per worker
 inline constexpr int attempts_max = 6;       ///< datagrams and streams per exchange, over all servers
