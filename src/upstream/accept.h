@@ -1,8 +1,8 @@
 // accept(): from a server's octets to words that may be believed: the answer to *this* question and nothing else.
 //
 // Bailiwick: kept are the RRset asked for and the CNAME/DNAME chain to it, RRSIGs of these, and of Authority the SOA,
-// NSEC, NSEC3 and their RRSIGs that make a negative answer; all other records are left out (MaginotDNS and kin). Names
-// are compressed anew by us; malformed RDATA is not relayed. Pure; any thread.
+// NSEC, NSEC3 and their RRSIGs that deny or that prove a wildcard; all other records are left out (MaginotDNS and kin).
+// Names are compressed anew by us; malformed RDATA is not relayed. Pure; any thread.
 #pragma once
 
 #include <cstdint>
