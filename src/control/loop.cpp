@@ -75,7 +75,8 @@ Loop::~Loop() {
     door_->open = false;
   }
   uv_close(reinterpret_cast<uv_handle_t*>(&door_->async), nullptr);
-  uv_run(&loop_, UV_RUN_DEFAULT);  // until every handle has closed and every job is done
+  while (uv_run(&loop_, UV_RUN_DEFAULT) != 0) {  // until every handle has closed and every job is done
+  }
   check(uv_loop_close(&loop_) == 0);
 }
 

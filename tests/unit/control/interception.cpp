@@ -1,0 +1,134 @@
+#include "control/interception.h"
+
+#include <doctest/doctest.h>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+using namespace doline;
+using namespace doline::control;
+using nlohmann::json;
+
+namespace {
+
+/// Interception on a loop, and the warden's end of its channel, played by the test.
+struct Stage {
+  Stage() {
+    int ends[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
+    warden::Spawned spawned;
+    spawned.control = ends[0];
+    warden = ends[1];
+    redirect::Options options;
+    options.mode = redirect::Mode::tproxy;
+    options.interfaces = {"br-lan"};
+    interception.emplace(loop, std::make_unique<warden::Client>(spawned), options, log);
+    hearing = loop.on_events(warden, UV_READABLE, [this](int) { hear(); });
+  }
+  ~Stage() {
+    hearing = Watch();
+    interception.reset();
+    if (warden >= 0) ::close(warden);
+  }
+
+  void hear() {
+    std::array<std::uint8_t, redirect::message_octets_max> octets;
+    const ssize_t count = ::recv(warden, octets.data(), octets.size(), 0);
+    if (count <= 0) return;
+    const auto request = redirect::parse_request({octets.data(), static_cast<std::size_t>(count)});
+    REQUIRE(request.has_value());
+    requests.push_back(request->body);
+    if (!std::holds_alternative<redirect::Heartbeat>(request->body)) answer({request->number, reply});
+  }
+  void answer(const redirect::Numbered<redirect::Reply>& numbered) const {
+    const auto octets = redirect::write_reply(numbered);
+    REQUIRE(::send(warden, octets.data(), octets.size(), 0) > 0);
+  }
+  /// Runs the loop until `answered` or two seconds have passed.
+  json wait(const std::function<void(Interception::Answer)>& ask) {
+    json answer;
+    ask([&](const json& value) {
+      answer = value;
+      loop.stop();
+    });
+    const Watch late = loop.after(milliseconds(2'000), [&] { loop.stop(); });
+    if (answer.is_null()) loop.run();
+    return answer;
+  }
+
+  std::ostringstream told;
+  spdlog::logger log{"test", std::make_shared<spdlog::sinks::ostream_sink_st>(told)};
+  Loop loop;
+  int warden = -1;
+  Watch hearing;
+  std::optional<Interception> interception;
+  std::vector<redirect::Request> requests;
+  redirect::Reply reply = redirect::Done{};
+};
+
+}  // namespace
+
+TEST_CASE("apply sends the operator's options, and what the warden warns of is told") {
+  Stage stage;
+  stage.reply = redirect::Done{{"Docker bridges traffic past the firewall."}};
+  const json answer = stage.wait([&](auto take) { stage.interception->apply(take); });
+  CHECK(answer["ok"] == true);
+  CHECK(answer["warnings"].size() == 1);
+  REQUIRE(stage.requests.size() == 1);
+  const auto* apply = std::get_if<redirect::Apply>(&stage.requests[0]);
+  REQUIRE(apply);
+  CHECK(apply->options.interfaces == std::vector<std::string>{"br-lan"});
+  CHECK(stage.interception->state() == redirect::State::applied);
+  CHECK(stage.told.str().find("Docker bridges") != std::string::npos);
+}
+
+TEST_CASE("what cannot be applied says why, and the state stays absent") {
+  Stage stage;
+  stage.reply = redirect::Failed{{"There is neither nft nor iptables on this machine."}};
+  const json answer = stage.wait([&](auto take) { stage.interception->apply(take); });
+  CHECK(answer["ok"] == false);
+  CHECK(answer["reasons"][0] == "There is neither nft nor iptables on this machine.");
+  CHECK(stage.interception->state() == redirect::State::absent);
+  CHECK(stage.interception->reason() == "There is neither nft nor iptables on this machine.");
+}
+
+TEST_CASE("status and seen come as JSON") {
+  Stage stage;
+  redirect::StatusReply status;
+  status.state = redirect::State::suspended;
+  status.mode = redirect::Mode::tproxy;
+  status.counters.udp4 = 7;
+  status.reason = "the resolver was silent";
+  stage.reply = status;
+  const json answer = stage.wait([&](auto take) { stage.interception->status(take); });
+  CHECK(answer["state"] == "suspended");
+  CHECK(answer["mode"] == "tproxy");
+  CHECK(answer["counters"]["udp4"] == 7);
+  CHECK(stage.interception->state() == redirect::State::suspended);
+  stage.reply = redirect::SeenReply{
+      {{*device::MacAddress::parse("94:51:3d:13:9a:35"), {IpAddress::v4(114, 114, 114, 114), 53}, 12}}, 0};
+  const json seen = stage.wait([&](auto take) { stage.interception->seen(take); });
+  CHECK(seen["sightings"][0]["mac"] == "94:51:3d:13:9a:35");
+  CHECK(seen["sightings"][0]["resolver"] == "114.114.114.114:53");
+}
+
+TEST_CASE("a warden that dies is a lost interception, told once; whoever asks then learns it") {
+  Stage stage;
+  (void)stage.wait([&](auto take) { stage.interception->apply(take); });
+  stage.hearing = Watch();
+  ::close(std::exchange(stage.warden, -1));
+  const Watch later = stage.loop.after(milliseconds(50), [&] { stage.loop.stop(); });
+  stage.loop.run();
+  CHECK(stage.interception->state() == redirect::State::lost);
+  const json answer = stage.wait([&](auto take) { stage.interception->verify(take); });
+  CHECK(answer.contains("error"));
+  const std::string told = stage.told.str();
+  CHECK(told.find("has died") != std::string::npos);
+  CHECK(told.find("has died") == told.rfind("has died"));
+  stage.interception->end(milliseconds(100));
+}
