@@ -59,9 +59,14 @@ bool matches_ports(const std::vector<std::string_view>& words, const std::vector
   return false;
 }
 
-std::string shown(std::string_view line) {
-  line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
-  return std::string(line.substr(0, 160));
+/// As it may stand in a sentence: other tools' rules carry comments, and those any letters.
+std::string shown(std::string_view text) {
+  constexpr std::size_t letters_max = 160;
+  text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+  std::string kept(text.substr(0, letters_max));
+  for (char& letter : kept)
+    if (letter < ' ' || letter == 0x7f) letter = ' ';
+  return kept;
 }
 
 }  // namespace
@@ -77,10 +82,10 @@ std::vector<std::string> find_interference(std::string_view ruleset, const Optio
     const auto words = words_of(line);
     if (words.empty()) continue;
     if (words[0] == "table" && words.size() >= 3) {
-      table = std::string(words[1]) + " " + std::string(words[2]);
+      table = shown(words[1]) + " " + shown(words[2]);
       is_ours = words[2] == rules_table || words[2] == seen_table;
     } else if (words[0] == "chain" && words.size() >= 2) {
-      chain = words[1];
+      chain = shown(words[1]);
     }
     if (is_ours) continue;
     const bool is_base = words[0] == "type" && has(words, "hook");
@@ -92,11 +97,12 @@ std::vector<std::string> find_interference(std::string_view ruleset, const Optio
                         ".");
       continue;
     }
-    const bool rewrites =
-        has(words, "redirect") || has(words, "dnat") || has(words, "\"REDIRECT\"") || has(words, "\"DNAT\"");
+    // nft prints a target of iptables that it cannot translate by its name, younger ones in quotes.
+    const bool rewrites = has(words, "redirect") || has(words, "dnat") || has(words, "REDIRECT") ||
+                          has(words, "DNAT") || has(words, "\"REDIRECT\"") || has(words, "\"DNAT\"");
     if (rewrites && matches_ports(words, options.ports))
       found.push_back("table " + table + ", chain " + chain + ", also redirects DNS: " + shown(line));
-    const bool intercepts = has(words, "tproxy") || has(words, "\"TPROXY\"");
+    const bool intercepts = has(words, "tproxy") || has(words, "TPROXY") || has(words, "\"TPROXY\"");
     if (intercepts && matches_ports(words, options.ports))
       found.push_back("table " + table + ", chain " + chain + ", also takes DNS by tproxy: " + shown(line));
   }

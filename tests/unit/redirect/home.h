@@ -1,0 +1,41 @@
+// A home as the tests of redirect know it: two LANs behind a gateway, and what its operator asked for.
+#pragma once
+
+#include "redirect/host_facts.h"
+#include "redirect/options.h"
+
+namespace doline::tests {
+
+inline IpPrefix prefix(const char* text) {
+  return *IpPrefix::parse(text);
+}
+
+/// Everything that can be asked for, once.
+inline redirect::Options home_options(redirect::Mode mode) {
+  redirect::Options options;
+  options.mode = mode;
+  options.interfaces = {"home0", "iot0"};
+  options.exempt.macs = {*device::MacAddress::parse("b8:27:eb:00:50:53")};
+  options.exempt.clients = {prefix("192.168.50.5"), prefix("2001:db8:50::5")};
+  options.exempt.destinations = {prefix("10.8.0.0/16"), prefix("2001:db8:99::/48")};
+  options.encrypted = redirect::Encrypted::reject;
+  options.doh_addresses = {*IpAddress::parse("1.1.1.1"), *IpAddress::parse("2001:4860:4860::8888")};
+  return options;
+}
+
+/// A kernel of today, with both families and both tools.
+inline redirect::HostFacts home_facts() {
+  redirect::HostFacts facts;
+  facts.kernel_major = 6;
+  facts.kernel_minor = 1;
+  facts.nft = "/usr/sbin/nft";
+  facts.iptables = "/usr/sbin/iptables";
+  facts.ip6tables = "/usr/sbin/ip6tables";
+  facts.has_ipv6 = facts.forwards_v4 = facts.forwards_v6 = true;
+  facts.interfaces = {{.name = "home0", .networks = {prefix("192.168.50.0/24"), prefix("2001:db8:50::/64")}},
+                      {.name = "iot0", .networks = {prefix("192.168.60.0/24"), prefix("2001:db8:60::/64")}},
+                      {.name = "wan0", .networks = {prefix("203.0.113.0/24")}}};
+  return facts;
+}
+
+}  // namespace doline::tests

@@ -1,0 +1,100 @@
+#include "redirect/host_facts.h"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+using namespace doline;
+using namespace doline::redirect;
+
+namespace {
+
+/// A /proc of our own; removed with it.
+class Proc {
+ public:
+  Proc() {
+    std::string name = (std::filesystem::temp_directory_path() / "doline-proc-XXXXXX").string();
+    REQUIRE(mkdtemp(name.data()) != nullptr);
+    path_ = name;
+  }
+  Proc(const Proc&) = delete;
+  Proc& operator=(const Proc&) = delete;
+  ~Proc() { std::filesystem::remove_all(path_); }
+
+  void put(const std::string& file, const std::string& text) const {
+    std::filesystem::create_directories((path_ / file).parent_path());
+    std::ofstream(path_ / file) << text << '\n';
+  }
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace
+
+TEST_CASE("A machine's facts are read from /proc") {
+  const Proc proc;
+  proc.put("sys/kernel/osrelease", "6.1.0-18-amd64");
+  proc.put("sys/net/ipv4/ip_forward", "1");
+  proc.put("sys/net/ipv6/conf/all/forwarding", "1");
+  proc.put("sys/net/bridge/bridge-nf-call-iptables", "1");
+  proc.put("net/if_inet6", "");
+  proc.put("net/ip_tables_names", "filter\nnat");
+  proc.put("sys/net/ipv4/conf/all/rp_filter", "2");
+  proc.put("sys/net/ipv4/conf/lo/rp_filter", "1");
+  proc.put("sys/net/ipv4/conf/lo/src_valid_mark", "1");
+
+  const HostFacts facts = gather_host_facts(proc.path());
+  CHECK(facts.kernel_major == 6);
+  CHECK(facts.kernel_minor == 1);
+  CHECK(facts.has_owner_tables());
+  CHECK(facts.has_ipv6);
+  CHECK(facts.forwards_v4);
+  CHECK(facts.forwards_v6);
+  CHECK(facts.bridge_calls_iptables);
+  CHECK(facts.has_legacy_nat);
+  const InterfaceFacts* loopback = facts.find("lo");
+  REQUIRE(loopback != nullptr);
+  CHECK(loopback->reverse_path_filter == 2);
+  CHECK(loopback->source_valid_mark);
+  CHECK(facts.find("no-such-link") == nullptr);
+}
+
+TEST_CASE("What cannot be read is a no") {
+  const Proc proc;
+  const HostFacts facts = gather_host_facts(proc.path());
+  CHECK(facts.kernel_major == 0);
+  CHECK_FALSE(facts.has_owner_tables());
+  CHECK_FALSE(facts.has_ipv6);
+  CHECK_FALSE(facts.forwards_v4);
+  CHECK_FALSE(facts.has_legacy_nat);
+}
+
+TEST_CASE("Tables with an owner begin with Linux 5.12") {
+  HostFacts facts;
+  facts.kernel_major = 5;
+  facts.kernel_minor = 11;
+  CHECK_FALSE(facts.has_owner_tables());
+  facts.kernel_minor = 12;
+  CHECK(facts.has_owner_tables());
+  facts.kernel_major = 6;
+  facts.kernel_minor = 0;
+  CHECK(facts.has_owner_tables());
+}
+
+TEST_CASE("The real machine has a kernel and a loopback, whose address is local") {
+  const HostFacts facts = gather_host_facts();
+  CHECK(facts.kernel_major >= 4);
+  CHECK(facts.find("lo") != nullptr);
+  const auto addresses = local_addresses();
+  CHECK(std::is_sorted(addresses.begin(), addresses.end()));
+  const InterfaceFacts* loopback = facts.find("lo");
+  // A new network namespace has its loopback down, without addresses.
+  if (loopback != nullptr && !loopback->networks.empty())
+    CHECK(std::binary_search(addresses.begin(), addresses.end(), IpAddress::v4(127, 0, 0, 1)));
+}

@@ -1,0 +1,103 @@
+#include "redirect/plan.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <string>
+
+#include "home.h"
+
+using namespace doline::redirect;
+using doline::tests::home_facts;
+using doline::tests::home_options;
+using doline::tests::prefix;
+
+namespace {
+
+bool is_warned(const Plan& plan, const std::string& words) {
+  return std::any_of(plan.warnings.begin(), plan.warnings.end(),
+                     [&](const std::string& warning) { return warning.find(words) != std::string::npos; });
+}
+
+}  // namespace
+
+TEST_CASE("Redirect that is off plans nothing and says so") {
+  const Plan nothing = plan(Options{}, home_facts());
+  CHECK(nothing.is_possible());
+  CHECK(nothing.tool == Tool::none);
+  CHECK(nothing.rule_steps.empty());
+  CHECK(describe(nothing).find("nothing would be changed") != std::string::npos);
+}
+
+TEST_CASE("nft is taken where there is one, else iptables, else nothing is possible") {
+  HostFacts facts = home_facts();
+  CHECK(plan(home_options(Mode::tproxy), facts).tool == Tool::nft);
+  facts.nft.clear();
+  const Plan by_iptables = plan(home_options(Mode::tproxy), facts);
+  CHECK(by_iptables.tool == Tool::iptables);
+  CHECK_FALSE(by_iptables.owns_table);
+  CHECK(is_warned(by_iptables, "iptables cannot tie rules to a process"));
+  facts.iptables.clear();
+  const Plan impossible = plan(home_options(Mode::tproxy), facts);
+  CHECK_FALSE(impossible.is_possible());
+  CHECK(describe(impossible).find("install nftables") != std::string::npos);
+}
+
+TEST_CASE("Problems of the options are problems of the plan, and nothing is rendered from such options") {
+  Options options = home_options(Mode::tproxy);
+  options.interfaces = {"a\" ; flush ruleset ; \""};
+  const Plan impossible = plan(options, home_facts());
+  CHECK_FALSE(impossible.is_possible());
+  CHECK(impossible.rules.empty());
+  CHECK(impossible.rule_steps.empty());
+  CHECK(describe(impossible).find("flush") == std::string::npos);
+}
+
+TEST_CASE("Rules die with their maker where they are to and the kernel can") {
+  Options options = home_options(Mode::tproxy);
+  HostFacts facts = home_facts();
+  CHECK(plan(options, facts).owns_table);
+  facts.kernel_major = 4;
+  CHECK_FALSE(plan(options, facts).owns_table);
+  CHECK(is_warned(plan(options, facts), "the rules stay"));
+  options.on_failure = OnFailure::closed;
+  CHECK_FALSE(plan(options, home_facts()).owns_table);
+  CHECK_FALSE(is_warned(plan(options, home_facts()), "the rules stay"));
+}
+
+TEST_CASE("tproxy routes marked packets to this machine, but for the sources of the LAN; nat routes nothing") {
+  const Plan made = plan(home_options(Mode::tproxy), home_facts());
+  using Kind = RouteStep::Kind;
+  CHECK(made.rule_steps == std::vector<RuleStep>{{Family::v4, 0x5353, 5353}, {Family::v6, 0x5353, 5353}});
+  CHECK(made.route_steps == std::vector<RouteStep>{{Family::v4, Kind::local_default, {}, 5353},
+                                                   {Family::v6, Kind::local_default, {}, 5353},
+                                                   {Family::v4, Kind::throw_back, prefix("192.168.50.0/24"), 5353},
+                                                   {Family::v4, Kind::throw_back, prefix("192.168.60.0/24"), 5353}});
+  CHECK(plan(home_options(Mode::nat), home_facts()).route_steps.empty());
+  CHECK(plan(home_options(Mode::nat), home_facts()).rule_steps.empty());
+}
+
+TEST_CASE("What the operator should know of the machine is said") {
+  HostFacts facts = home_facts();
+  CHECK(plan(home_options(Mode::tproxy), facts).warnings.empty());
+  facts.forwards_v4 = facts.forwards_v6 = false;
+  facts.bridge_calls_iptables = facts.has_legacy_nat = true;
+  facts.interfaces.clear();
+  const Plan warned = plan(home_options(Mode::tproxy), facts);
+  CHECK(is_warned(warned, "no interface home0"));
+  CHECK(is_warned(warned, "does not route IPv4"));
+  CHECK(is_warned(warned, "does not route IPv6"));
+  CHECK(is_warned(warned, "bridge-nf-call-iptables"));
+  CHECK(is_warned(warned, "Legacy iptables"));
+  CHECK(is_warned(plan(home_options(Mode::nat), home_facts()), "flows that are under way are refused"));
+}
+
+TEST_CASE("The kernel's kind of table decides how it is replaced and removed") {
+  const Plan made = plan(home_options(Mode::tproxy), home_facts());
+  CHECK(replace_rules(made, TableState::absent) == made.rules);
+  CHECK(replace_rules(made, TableState::plain) == "delete table inet doline\n" + made.rules);
+  CHECK(replace_rules(made, TableState::owned) ==
+        "table inet doline {\n  flags owner\n}\ndelete table inet doline\n" + made.rules);
+  CHECK(remove_table(seen_table, TableState::absent).empty());
+  CHECK(remove_table(seen_table, TableState::plain) == "delete table inet doline_seen\n");
+}
