@@ -12,7 +12,8 @@
 using namespace doline;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const redirect::Options options{.mode = redirect::Mode::nat};
+  redirect::Options options;
+  options.mode = redirect::Mode::nat;
   const auto found = redirect::find_interference({reinterpret_cast<const char*>(data), size}, options);
   check(found.size() <= redirect::sentences_max);
   check(std::all_of(found.begin(), found.end(), [](const std::string& sentence) {
