@@ -20,28 +20,19 @@ fail() {
   exit 1
 }
 
-# ask WHEN PLACE SERVER NAME TYPE [OPTION of dig]: one line to $lab/asked.tsv
-ask() {
-  local when=$1 place=$2 server=$3 name=$4 type=$5 said status from over answers
-  said=$(on "$place" dig +tries=2 +time=2 +noall +comments +answer +stats "${@:6}" "@$server" "$name" "$type" 2>&1) || true
-  status=$(sed -nE 's/.*status: ([A-Z]+),.*/\1/p' <<<"$said")
-  from=$(sed -nE 's/^;; SERVER: [^(]*\(([^)]*)\).*/\1/p' <<<"$said")
-  over=$(sed -nE 's/^;; SERVER: .*\((UDP|TCP)\)$/\1/p' <<<"$said")
-  answers=$(awk '$4 == type {printf "%s%s", comma, $5; comma = ","}' type="$type" <<<"$said")
-  printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$when" "$place" "$server" "$name" "$type" "${over:--}" "${status:-NO RESPONSE}" \
-    "${answers:--}" "${from:--}" >>"$lab/asked.tsv"
-}
+# note WHEN PLACE SERVER NAME TYPE [OPTION of dig...]: asks; one line to $lab/asked.tsv
+note() { printf '%s\t%s\t%s\t%s\t%s\t%s\n' "${@:1:5}" "$(ask "${@:2}")" >>"$lab/asked.tsv"; }
 
 # The same questions each time; the camera's go to two hard-coded resolvers, over both transports.
 ask_all() {
-  ask "$1" camera 114.114.114.114 api.wyzecam.com A
-  ask "$1" camera 2400:3200::1 api.wyzecam.com AAAA
-  ask "$1" camera 114.114.114.114 m1.iotcplatform.com A +tcp
-  ask "$1" camera 2400:3200::1 m1.iotcplatform.com AAAA +tcp
-  ask "$1" camera 114.114.114.114 "$telemetry" A
-  ask "$1" camera 2400:3200::1 "$telemetry" AAAA
-  ask "$1" tv 8.8.8.8 www.youtube.com A
-  ask "$1" tv 2620:fe::fe www.youtube.com AAAA +tcp
+  note "$1" camera 114.114.114.114 api.wyzecam.com A
+  note "$1" camera 2400:3200::1 api.wyzecam.com AAAA
+  note "$1" camera 114.114.114.114 m1.iotcplatform.com A +tcp
+  note "$1" camera 2400:3200::1 m1.iotcplatform.com AAAA +tcp
+  note "$1" camera 114.114.114.114 "$telemetry" A
+  note "$1" camera 2400:3200::1 "$telemetry" AAAA
+  note "$1" tv 8.8.8.8 www.youtube.com A
+  note "$1" tv 2620:fe::fe www.youtube.com AAAA +tcp
 }
 
 home_build
@@ -95,9 +86,9 @@ kill -0 "$doline_id" 2>/dev/null || fail "Doline went away."
 on gateway "$doline" redirect apply --config "$config" >"$lab/apply.log" 2>&1 || fail "doline redirect apply: $(<"$lab/apply.log")"
 
 ask_all with
-ask with phone "$gateway4" "$telemetry" A
-ask with phone "$gateway6" "$telemetry" AAAA +tcp
-ask with phone "$gateway4" www.youtube.com A
+note with phone "$gateway4" "$telemetry" A
+note with phone "$gateway6" "$telemetry" AAAA +tcp
+note with phone "$gateway4" www.youtube.com A
 
 for counter in foreign trusted; do packets internet "$counter" >"$lab/$counter.with"; done
 for counter in as_asked otherwise; do packets camera "$counter" >"$lab/$counter.with"; done
@@ -113,7 +104,7 @@ on gateway "$doline" explain wyze-base "$telemetry" --config "$config" >"$lab/ex
 kill -KILL "$doline_id"
 is_gone() { ! on gateway nft list table inet doline; }
 until_true 10 is_gone || echo "table inet doline is still there" >"$lab/left"
-ask after camera 114.114.114.114 api.wyzecam.com A
-ask after camera 2400:3200::1 api.wyzecam.com AAAA
+note after camera 114.114.114.114 api.wyzecam.com A
+note after camera 2400:3200::1 api.wyzecam.com AAAA
 
 exec python3 -B "$here/demo_report.py" "$lab" "$camera_mac" "$lie4" "$lie6" "$truth4" "$truth6"

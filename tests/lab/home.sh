@@ -190,3 +190,14 @@ server() {
 # packets PLACE COUNTER: how many its table `seen` counted since forget_packets PLACE
 packets() { on "$1" nft list counter inet seen "$2" | sed -nE 's/.*packets ([0-9]+) .*/\1/p'; }
 forget_packets() { on "$1" nft reset counters table inet seen >/dev/null; }
+
+# ask PLACE SERVER NAME TYPE [OPTION of dig...]: what dig got, tab-separated: UDP or TCP, status, answers of that type, from whom
+ask() {
+  local place=$1 server=$2 name=$3 type=$4 said status from over answers
+  said=$(on "$place" dig +tries=2 +time=2 +noall +comments +answer +stats "${@:5}" "@$server" "$name" "$type" 2>&1) || true
+  status=$(sed -nE 's/.*status: ([A-Z]+),.*/\1/p' <<<"$said")
+  from=$(sed -nE 's/^;; SERVER: [^(]*\(([^)]*)\).*/\1/p' <<<"$said")
+  over=$(sed -nE 's/^;; SERVER: .*\((UDP|TCP)\)$/\1/p' <<<"$said")
+  answers=$(awk '$4 == type {printf "%s%s", comma, $5; comma = ","}' type="$type" <<<"$said")
+  printf '%s\t%s\t%s\t%s\n' "${over:--}" "${status:-NO RESPONSE}" "${answers:--}" "${from:--}"
+}
