@@ -30,10 +30,10 @@ inline constexpr seconds download_stall{30};
 inline constexpr std::size_t validator_octets_max = 512;  ///< of an ETag or a date; a longer one is not kept
 
 struct DownloadOrder {
-  std::string url;             ///< http or https
-  std::filesystem::path file;  ///< made anew; removed again unless there is a new body
-  std::string etag;            ///< of the copy at hand, as the server wrote it; empty: none
-  std::string last_modified;   ///< likewise
+  std::string url{};             ///< http or https
+  std::filesystem::path file{};  ///< made anew; removed again unless there is a new body
+  std::string etag{};            ///< of the copy at hand, as the server wrote it; empty: none
+  std::string last_modified{};   ///< likewise
   std::uint64_t octets_max = download_octets_max;
   seconds patience = download_patience;
 };
