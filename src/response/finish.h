@@ -12,10 +12,10 @@ namespace doline::response {
 
 /// What to put on the words before they leave.
 struct Touches {
-  std::uint32_t age_seconds = 0;             ///< subtracted from every TTL, not below 0
-  std::optional<std::uint32_t> ttl_seconds;  ///< instead, the same TTL for all (stale answers: 30, RFC 8767 §4)
-  std::optional<dns::ExtendedError> error;
-  std::string_view error_text;
+  std::uint32_t age_seconds = 0;                  ///< subtracted from every TTL, not below 0
+  std::optional<std::uint32_t> ttl_seconds = {};  ///< instead, the same TTL for all (stale answers: 30, RFC 8767 §4)
+  std::optional<dns::ExtendedError> error = {};
+  std::string_view error_text = {};
 };
 
 /// `words`: a message as upstream::accept() makes it (no OPT, TTL offsets known). Copies it to `out` with the query's

@@ -1,0 +1,174 @@
+#include "response/synthesize.h"
+
+#include "asked.h"
+
+namespace doline::response {
+namespace {
+
+using dns::ExtendedError;
+using dns::RecordType;
+using dns::ResponseCode;
+using dns::Section;
+using Lines = std::vector<std::string>;
+
+const std::string soa = " 10 SOA doline.invalid. hostmaster.doline.invalid. 1 3600 600 86400 10";
+
+/// What comes back for one action; `view` borrows `octets`.
+struct Said {
+  Said(const Asked& asked, const policy::Action& action, const BlockSettings& block = {}, Fit fit = {},
+       const policy::RewriteTarget* rewrite = nullptr, std::string_view text = {}) {
+    size = synthesize(asked.view(), action, rewrite, block, fit, text, octets);
+    if (size == 0) return;
+    const auto parsed = dns::ResponseView::parse({octets.data(), size});
+    REQUIRE(parsed.has_value());
+    view = *parsed;
+  }
+  [[nodiscard]] Lines answer() const { return records_of(*view, Section::answer); }
+  [[nodiscard]] Lines authority() const { return records_of(*view, Section::authority); }
+
+  std::array<std::uint8_t, 65'535> octets{};
+  std::size_t size = 0;
+  std::optional<dns::ResponseView> view;
+};
+
+/// EDE of a response: its code, and its text behind it.
+std::string error_of(dns::Octets message) {
+  for (std::size_t at = 12; at + 6 <= message.size(); ++at)
+    if (message[at] == 0 && message[at + 1] == 15) {
+      const std::size_t length = static_cast<std::size_t>(message[at + 2] << 8 | message[at + 3]);
+      if (at + 4 + length != message.size()) continue;  // it is the last option that we write
+      return std::to_string(message[at + 4] << 8 | message[at + 5]) + ' ' +
+             std::string(message.begin() + static_cast<std::ptrdiff_t>(at + 6), message.end());
+    }
+  return "";
+}
+
+TEST_CASE("a blocked name has the null address of the family asked for, and no other data") {
+  const Said v4(Asked("Ads.Example"), policy::Sinkhole{});
+  CHECK(v4.view->code() == ResponseCode::noerror);
+  CHECK(v4.answer() == Lines{"Ads.Example 10 A 0.0.0.0"});
+  CHECK(Said(Asked("ads.example", RecordType::aaaa), policy::Sinkhole{}).answer() == Lines{"ads.example 10 AAAA ::"});
+  for (const RecordType type :
+       {RecordType::https, RecordType::svcb, RecordType::mx, RecordType::txt, RecordType::any}) {
+    const Said other(Asked("ads.example", type), policy::Sinkhole{});
+    CHECK(other.view->code() == ResponseCode::noerror);
+    CHECK(other.answer().empty());
+    CHECK(other.authority() == Lines{"ads.example" + soa});
+  }
+}
+
+TEST_CASE("the header is the client's: ID, RD, CD and question with its case; never AD or AA") {
+  const Said said(Asked("aDs.eXample"), policy::Sinkhole{});
+  CHECK(said.view->id() == 0x1234);
+  CHECK(said.view->question().qname.to_string() == "aDs.eXample");
+  CHECK((said.octets[2] & 0x01) == 0x01);
+  CHECK((said.octets[3] & 0x10) == 0x10);
+  CHECK((said.octets[3] & 0x80) == 0x80);
+  CHECK_FALSE(said.view->authentic_data());
+  CHECK_FALSE(said.view->is_authoritative());
+}
+
+TEST_CASE("every block response that the configuration names") {
+  BlockSettings block;
+  block.response = BlockResponse::nxdomain;
+  const Said nxdomain(Asked("ads.example"), policy::Sinkhole{}, block);
+  CHECK(nxdomain.view->code() == ResponseCode::nxdomain);
+  CHECK(nxdomain.authority() == Lines{"example" + soa});
+  block.response = BlockResponse::nodata;
+  CHECK(Said(Asked("ads.example"), policy::Sinkhole{}, block).authority() == Lines{"ads.example" + soa});
+  block.response = BlockResponse::refused;
+  CHECK(Said(Asked("ads.example"), policy::Sinkhole{}, block).view->code() == ResponseCode::refused);
+  block.response = BlockResponse::drop;
+  CHECK(Said(Asked("ads.example"), policy::Sinkhole{}, block).size == 0);
+  block.response = BlockResponse::address;
+  block.v4 = IpAddress::v4(192, 0, 2, 9);
+  block.ttl_seconds = 60;
+  CHECK(Said(Asked("ads.example"), policy::Sinkhole{}, block).answer() == Lines{"ads.example 60 A 192.0.2.9"});
+  CHECK(Said(Asked("ads.example", RecordType::aaaa), policy::Sinkhole{}, block).answer().empty());
+}
+
+TEST_CASE("NXDOMAIN of the root and of a top-level name has a well-formed SOA") {
+  CHECK(Said(Asked("."), policy::NxDomain{}).authority() == Lines{"." + soa});
+  CHECK(Said(Asked("lan"), policy::NxDomain{}).authority() == Lines{"." + soa});
+}
+
+TEST_CASE("rules may say nodata, refuse and drop") {
+  CHECK(Said(Asked("a.example"), policy::NoData{}).view->code() == ResponseCode::noerror);
+  CHECK(Said(Asked("a.example"), policy::Refuse{}).view->code() == ResponseCode::refused);
+  CHECK(Said(Asked("a.example"), policy::Drop{}).size == 0);
+}
+
+TEST_CASE("a rewrite answers with the addresses of the family asked for, or with the name") {
+  policy::RewriteTarget target;
+  target.addresses = {IpAddress::v4(192, 0, 2, 1), IpAddress::v4(192, 0, 2, 2), *IpAddress::parse("2001:db8::1")};
+  CHECK(Said(Asked("nas.home"), policy::Rewrite{}, {}, {}, &target).answer() ==
+        Lines{"nas.home 10 A 192.0.2.1", "nas.home 10 A 192.0.2.2"});
+  CHECK(Said(Asked("nas.home", RecordType::aaaa), policy::Rewrite{}, {}, {}, &target).answer() ==
+        Lines{"nas.home 10 AAAA 2001:db8::1"});
+  CHECK(Said(Asked("nas.home", RecordType::mx), policy::Rewrite{}, {}, {}, &target).answer().empty());
+  target.cname = dns::Name::parse("other.example").value();
+  CHECK(Said(Asked("nas.home"), policy::Rewrite{}, {}, {}, &target).answer() ==
+        Lines{"nas.home 10 CNAME other.example."});
+}
+
+TEST_CASE("with EDNS the response says why, echoes DO and carries the cookie; without it there is no OPT") {
+  Fit fit;
+  fit.octets_max = 1'232;
+  fit.has_edns = true;
+  fit.dnssec_ok = true;
+  fit.cookie_octets = 24;
+  fit.cookie.fill(7);
+  const Said said(Asked("ads.example"), policy::Sinkhole{}, {}, fit, nullptr, "list ads");
+  REQUIRE(said.view->edns().has_value());
+  CHECK(said.view->edns()->udp_payload_size == udp_octets_max);
+  CHECK(said.view->edns()->dnssec_ok);
+  REQUIRE(said.view->edns()->cookie.has_value());
+  CHECK(said.view->edns()->cookie->size() == 24);
+  CHECK(error_of({said.octets.data(), said.size}) == "15 list ads");
+  CHECK_FALSE(Said(Asked("ads.example"), policy::Sinkhole{}).view->edns().has_value());
+}
+
+TEST_CASE("what does not fit is left out, TC says so, and the message fits") {
+  policy::RewriteTarget target;
+  for (int i = 0; i < 200; ++i) target.addresses.push_back(IpAddress::v4(192, 0, 2, static_cast<std::uint8_t>(i)));
+  Fit fit;
+  fit.has_edns = true;
+  const Said said(Asked("nas.home"), policy::Rewrite{}, {}, fit, &target, "a text that gives way");
+  CHECK(said.size <= 512);
+  CHECK(said.view->is_truncated());
+  CHECK(said.view->edns().has_value());
+  CHECK(said.answer().size() > 20);
+}
+
+TEST_CASE("refusals carry their code, its upper bits in OPT") {
+  const Asked asked("a.example");
+  std::array<std::uint8_t, 512> octets{};
+  Fit fit;
+  fit.has_edns = true;
+  const std::size_t size = refuse(asked.view(), ResponseCode::badvers, std::nullopt, {}, fit, octets);
+  const auto view = dns::ResponseView::parse({octets.data(), size});
+  REQUIRE(view.has_value());
+  CHECK(view->code() == ResponseCode::badvers);
+  const std::size_t failed =
+      refuse(asked.view(), ResponseCode::servfail, ExtendedError::network_error, "nobody answers", fit, octets);
+  CHECK(error_of({octets.data(), failed}) == "23 nobody answers");
+}
+
+TEST_CASE("what could not be parsed is rejected by its header alone; what must not be answered is not") {
+  std::array<std::uint8_t, 512> octets{};
+  std::array<std::uint8_t, 12> update{0xab, 0xcd, 0x29, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  std::size_t size = reject(update, dns::MessageFault::opcode_unknown, octets);
+  REQUIRE(size == 12);
+  CHECK(octets[0] == 0xab);
+  CHECK(octets[2] == 0xa9);  // QR, UPDATE, RD
+  CHECK((octets[3] & 0x0f) == 4);
+  update[2] = 0x01;
+  size = reject(update, dns::MessageFault::question_count, octets);
+  REQUIRE(size == 12);
+  CHECK((octets[3] & 0x0f) == 1);
+  CHECK(reject(update, dns::MessageFault::not_a_query, octets) == 0);
+  CHECK(reject(dns::Octets(update).first(3), dns::MessageFault::too_short, octets) == 0);
+}
+
+}  // namespace
+}  // namespace doline::response
