@@ -80,11 +80,22 @@ std::vector<std::string> call(const std::string& program, const std::string& tab
   return arguments;
 }
 
+void add_undo(std::vector<ProgramStep>& steps, const Program& program, const std::string& table) {
+  steps.push_back(
+      {.arguments = call(program.path, table, {"-D", "PREROUTING", "-j", "DOLINE"}), .input = {}, .may_fail = true});
+  for (const char* chain : {"DOLINE", "DOLINE_LAN"}) {
+    steps.push_back({.arguments = call(program.path, table, {"-F", chain}), .input = {}, .may_fail = true});
+    steps.push_back({.arguments = call(program.path, table, {"-X", chain}), .input = {}, .may_fail = true});
+  }
+}
+
 }  // namespace
 
 std::vector<ProgramStep> iptables_apply(const Options& options, const HostFacts& facts) {
   std::vector<ProgramStep> steps;
   for (const Program& program : programs_of(facts)) {
+    // What a Doline of the other mode left when it was killed would swallow everything.
+    if (options.mode == Mode::nat) add_undo(steps, program, "mangle");
     steps.push_back({.arguments = {program.path + "-restore", "-w", "5", "--noflush"},
                      .input = restore_input(options, facts, program.family)});
     for (const std::string& table : tables_of(options)) {
@@ -99,18 +110,10 @@ std::vector<ProgramStep> iptables_apply(const Options& options, const HostFacts&
   return steps;
 }
 
-std::vector<ProgramStep> iptables_undo(const Options& options, const HostFacts& facts) {
+std::vector<ProgramStep> iptables_undo(const HostFacts& facts) {
   std::vector<ProgramStep> steps;
   for (const Program& program : programs_of(facts))
-    for (const std::string& table : tables_of(options)) {
-      steps.push_back({.arguments = call(program.path, table, {"-D", "PREROUTING", "-j", "DOLINE"}),
-                       .input = {},
-                       .may_fail = true});
-      for (const char* chain : {"DOLINE", "DOLINE_LAN"}) {
-        steps.push_back({.arguments = call(program.path, table, {"-F", chain}), .input = {}, .may_fail = true});
-        steps.push_back({.arguments = call(program.path, table, {"-X", chain}), .input = {}, .may_fail = true});
-      }
-    }
+    for (const char* table : {"mangle", "nat"}) add_undo(steps, program, table);
   return steps;
 }
 

@@ -9,6 +9,7 @@
 namespace doline::redirect {
 
 [[nodiscard]] std::vector<ProgramStep> iptables_apply(const Options& options, const HostFacts& facts);
-[[nodiscard]] std::vector<ProgramStep> iptables_undo(const Options& options, const HostFacts& facts);
+/// Of either mode; what is not there may fail to be removed.
+[[nodiscard]] std::vector<ProgramStep> iptables_undo(const HostFacts& facts);
 
 }  // namespace doline::redirect

@@ -46,9 +46,9 @@ void warn(Plan& plan, const HostFacts& facts) {
         "Legacy iptables has a nat table, whose rules nft does not show; see `iptables-legacy -t nat -S PREROUTING`.");
   if (plan.tool == Tool::iptables)
     warnings.emplace_back(
-        "There is no nft: iptables cannot tie rules to a process. If both processes are killed, stray DNS fails until "
-        "Doline is "
-        "back; what reads `encrypted` and `on_failure` needs nft too.");
+        "There is no nft, so iptables stands in: it cannot tie rules to a process (if both of Doline's are killed, "
+        "stray "
+        "DNS fails until Doline is back), does not refuse encrypted DNS, and keeps no memory of who asked whom.");
   else if (plan.tool == Tool::nft && plan.options.on_failure == OnFailure::open && !plan.owns_table)
     warnings.emplace_back(
         "This kernel has no tables that vanish with their maker (Linux 5.12): if both processes are killed, the rules "
@@ -99,12 +99,15 @@ std::string summary(const Plan& plan) {
     if (!from.empty()) text += "Exempt: queries from " + list(from) + ".\n";
     if (!to.empty()) text += "Exempt: queries to " + list(to) + ".\n";
   }
-  if (options.encrypted == Encrypted::reject)
+  if (options.encrypted == Encrypted::reject && plan.tool == Tool::nft)
     text += "DoT and DoQ (port 853) and DoH to " + std::to_string(options.doh_addresses.size()) +
             " known addresses are refused at once, so that clients fall back to plain DNS.\n";
-  text += options.on_failure == OnFailure::open
-              ? "If Doline dies, the rules are gone and the house keeps its DNS (on_failure: open).\n"
-              : "If Doline dies, stray DNS is refused until it is back (on_failure: closed).\n";
+  if (options.on_failure == OnFailure::closed)
+    text += "If Doline dies, stray DNS is refused until it is back (on_failure: closed).\n";
+  else if (plan.tool == Tool::iptables)
+    text += "If Doline dies, its second process removes the rules (on_failure: open).\n";
+  else
+    text += "If Doline dies, the rules are gone and the house keeps its DNS (on_failure: open).\n";
   return text;
 }
 
@@ -124,7 +127,7 @@ Plan plan(const Options& options, const HostFacts& facts) {
   } else if (!facts.iptables.empty()) {
     result.tool = Tool::iptables;
     result.programs = iptables_apply(options, facts);
-    result.programs_undo = iptables_undo(options, facts);
+    result.programs_undo = iptables_undo(facts);
   } else {
     result.problems.emplace_back("there is neither nft nor iptables on this machine: install nftables");
     return result;

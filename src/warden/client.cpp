@@ -16,6 +16,7 @@ Client::Client(const Spawned& spawned) : process_(spawned.process), descriptor_(
 
 Client::~Client() {
   lose();
+  reap();
 }
 
 bool Client::send(const redirect::Request& request, std::uint32_t number) {
@@ -26,6 +27,8 @@ bool Client::send(const redirect::Request& request, std::uint32_t number) {
 void Client::ask(redirect::Request request, Take take) {
   const std::uint32_t number = ++last_number_;
   if (!is_alive() || !send(request, number)) {
+    // Full: it hangs. Anything else: nobody is there.
+    if (errno != EAGAIN) lose();
     take(std::nullopt);
     return;
   }
@@ -80,9 +83,13 @@ std::optional<redirect::Reply> Client::ask_and_wait(redirect::Request request, m
 void Client::lose() {
   if (!is_alive()) return;
   close(std::exchange(descriptor_, -1));
-  // It ends by itself; where it has not yet, our parent reaps it after us.
-  waitpid(process_, nullptr, WNOHANG);
+  reap();
   for (auto& [number, take] : std::exchange(waiting_, {})) take(std::nullopt);
+}
+
+/// It ends by itself; where it has not yet, our parent reaps it after us.
+void Client::reap() {
+  if (process_ > 0 && waitpid(process_, nullptr, WNOHANG) == process_) process_ = -1;
 }
 
 }  // namespace doline::warden

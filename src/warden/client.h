@@ -41,6 +41,7 @@ class Client {
  private:
   bool send(const redirect::Request& request, std::uint32_t number);
   void lose();
+  void reap();
 
   pid_t process_ = -1;
   int descriptor_ = -1;

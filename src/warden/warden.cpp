@@ -47,6 +47,8 @@ constexpr int predecessor_attempts = 10;
 constexpr std::uint64_t interference_period_ms = 60'000;
 /// Rules that somebody removed, or that died with nft, are put back; not more often than this.
 constexpr std::uint64_t reapply_pause_ms = 5'000;
+/// Requests that wait for the one under way. An honest resolver has one or two.
+constexpr std::size_t jobs_max = 64;
 
 void say(const std::string& sentence) {
   std::fprintf(stderr, "doline warden: %s\n", sentence.c_str());
@@ -111,7 +113,9 @@ class Warden {
   // watching over it
   void beat();
   void check_silence();
+  void look_for_table();
   void nft_died();
+  void put_back(const redirect::Options& options, Finish finish);
   void lose(const std::string& reason);
   void suspend();
   void leave();
@@ -174,6 +178,7 @@ Warden::Warden(uv_loop_t* loop, const std::vector<int>& channels, const redirect
       &interference_timer_,
       [](uv_timer_t* timer) {
         auto& warden = *static_cast<Warden*>(timer->data);
+        warden.look_for_table();
         if (warden.state_ == State::applied)
           warden.look_for_interference(
               [&warden](std::vector<std::string> found) { warden.interference_ = std::move(found); });
@@ -210,6 +215,7 @@ void Warden::read_request(std::span<const std::uint8_t> octets) {
     return;
   }
   const std::uint32_t number = request->number;
+  if (jobs_.size() >= jobs_max) return reply(number, redirect::Failed{{"too much is asked at once"}});
   auto answer = [this, number](Finish finish) {
     return [this, number, finish = std::move(finish)](redirect::Reply body) {
       reply(number, std::move(body));
@@ -230,6 +236,7 @@ void Warden::read_request(std::span<const std::uint8_t> octets) {
   } else if (std::holds_alternative<redirect::Verify>(request->body)) {
     enqueue([this, answer](Finish finish) { verify(answer(std::move(finish))); });
   } else if (std::holds_alternative<redirect::Status>(request->body)) {
+    look_for_table();
     reply(number, status());
   } else if (std::holds_alternative<redirect::Seen>(request->body)) {
     reply(number, tables_.seen());
@@ -458,9 +465,10 @@ void Warden::beat() {
   heard_at_ms_ = uv_now(loop_);
   if (state_ != State::suspended || is_leaving_) return;
   say("the resolver is heard again: the redirect is put back");
-  state_ = State::absent;
-  enqueue([this, options = plan_->options](Finish finish) {
-    apply(options, [finish = std::move(finish)](redirect::Reply) { finish(); });
+  state_ = State::lost;
+  enqueue([this](Finish finish) {
+    if (state_ != State::lost) return finish();
+    put_back(plan_->options, std::move(finish));
   });
 }
 
@@ -486,6 +494,12 @@ void Warden::suspend() {
   });
 }
 
+/// A table that is not its maker's (on_failure: closed, or an old kernel) goes without a sound.
+void Warden::look_for_table() {
+  if (is_busy_ || is_leaving_ || state_ != State::applied || plan_->tool != redirect::Tool::nft) return;
+  if (tables_.state_of(redirect::rules_table) == TableState::absent) lose("somebody removed table inet doline");
+}
+
 void Warden::nft_died() {
   if (is_leaving_ || state_ != State::applied || !plan_->owns_table) return;
   lose("nft, which held the rules, has ended");
@@ -503,13 +517,18 @@ void Warden::lose(const std::string& reason) {
   after(is_first ? 0 : reapply_pause_ms - since, [this] {
     if (state_ != State::lost || is_leaving_) return;
     reapplied_at_ms_ = uv_now(loop_);
-    enqueue([this, options = plan_->options](Finish finish) {
-      apply(options, [this, finish = std::move(finish)](redirect::Reply reply) {
-        if (const auto* failed = std::get_if<redirect::Failed>(&reply); failed != nullptr && !failed->reasons.empty())
-          reason_ += "; putting it back failed: " + failed->reasons.front();
-        finish();
-      });
+    enqueue([this](Finish finish) {
+      if (state_ != State::lost) return finish();
+      put_back(plan_->options, std::move(finish));
     });
+  });
+}
+
+void Warden::put_back(const redirect::Options& options, Finish finish) {
+  apply(options, [this, finish = std::move(finish)](redirect::Reply reply) {
+    if (const auto* failed = std::get_if<redirect::Failed>(&reply); failed != nullptr && !failed->reasons.empty())
+      reason_ += "; putting it back failed: " + failed->reasons.front();
+    finish();
   });
 }
 
@@ -525,10 +544,9 @@ void Warden::leave() {
         warden.close_everything();
       },
       farewell_ms, 0);
-  const bool stays = plan_ != nullptr && plan_->options.on_failure == redirect::OnFailure::closed;
   jobs_.clear();
-  enqueue([this, stays](Finish) {
-    if (stays || plan_ == nullptr) return close_everything();
+  enqueue([this](Finish) {
+    if (plan_ == nullptr || plan_->options.on_failure == redirect::OnFailure::closed) return close_everything();
     remove(Memory::keep, [this](const std::vector<std::string>&) { close_everything(); });
   });
 }

@@ -28,7 +28,9 @@ std::string iptables_text(Mode mode, Family family) {
   HostFacts facts = home_facts();
   facts.nft.clear();
   (family == Family::v4 ? facts.ip6tables : facts.iptables).clear();
-  return iptables_apply(home_options(mode), facts).at(0).input;
+  for (const ProgramStep& step : iptables_apply(home_options(mode), facts))
+    if (!step.input.empty()) return step.input;
+  return {};
 }
 
 }  // namespace

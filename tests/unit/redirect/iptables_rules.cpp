@@ -23,15 +23,24 @@ bool has(const std::string& text, const std::string& part) {
 // The whole texts are golden: tests/golden/redirect.
 
 TEST_CASE("Chains are made anew, and led to once, whether it is the first time or not") {
-  const auto steps = iptables_apply(home_options(Mode::nat), home_facts());
-  REQUIRE(steps.size() == 6);
+  const auto steps = iptables_apply(home_options(Mode::tproxy), home_facts());
+  REQUIRE(steps.size() == 10);
   CHECK(steps[0].arguments == std::vector<std::string>{"/usr/sbin/iptables-restore", "-w", "5", "--noflush"});
   CHECK(steps[1].arguments.at(5) == "-C");
   CHECK(steps[1].may_fail);
   CHECK(steps[2].arguments.at(5) == "-I");
   CHECK(steps[2].when == When::if_the_one_before_failed);
   CHECK_FALSE(steps[2].may_fail);
-  CHECK(steps[3].arguments[0] == "/usr/sbin/ip6tables-restore");
+  CHECK(steps[5].arguments[0] == "/usr/sbin/ip6tables-restore");
+}
+
+TEST_CASE("nat first removes what a tproxy that was killed has left") {
+  const auto steps = iptables_apply(home_options(Mode::nat), home_facts());
+  REQUIRE(steps.size() == 16);
+  CHECK(steps[0].arguments ==
+        std::vector<std::string>{"/usr/sbin/iptables", "-w", "5", "-t", "mangle", "-D", "PREROUTING", "-j", "DOLINE"});
+  CHECK(steps[0].may_fail);
+  CHECK(steps[5].arguments[0] == "/usr/sbin/iptables-restore");
 }
 
 TEST_CASE("Each family has its own networks, exemptions and target") {
@@ -52,19 +61,17 @@ TEST_CASE("Each family has its own networks, exemptions and target") {
   CHECK_FALSE(has(v4, "203.0.113"));
 }
 
-TEST_CASE("Undoing names every chain that applying makes, and may find nothing") {
-  for (const Mode mode : {Mode::tproxy, Mode::nat}) {
-    const auto undo = iptables_undo(home_options(mode), home_facts());
-    CHECK(undo.size() == (mode == Mode::tproxy ? 20 : 10));
-    for (const ProgramStep& step : undo) CHECK(step.may_fail);
-  }
+TEST_CASE("Undoing names every chain of either mode, and may find nothing") {
+  const auto undo = iptables_undo(home_facts());
+  CHECK(undo.size() == 20);
+  for (const ProgramStep& step : undo) CHECK(step.may_fail);
 }
 
 TEST_CASE("A machine without IPv6, or without ip6tables, has IPv4 rules alone") {
   HostFacts facts = home_facts();
   facts.has_ipv6 = false;
-  CHECK(iptables_apply(home_options(Mode::nat), facts).size() == 3);
+  CHECK(iptables_apply(home_options(Mode::tproxy), facts).size() == 5);
   facts.has_ipv6 = true;
   facts.ip6tables.clear();
-  CHECK(iptables_apply(home_options(Mode::nat), facts).size() == 3);
+  CHECK(iptables_apply(home_options(Mode::tproxy), facts).size() == 5);
 }

@@ -36,7 +36,7 @@ TEST_CASE("nft is taken where there is one, else iptables, else nothing is possi
   const Plan by_iptables = plan(home_options(Mode::tproxy), facts);
   CHECK(by_iptables.tool == Tool::iptables);
   CHECK_FALSE(by_iptables.owns_table);
-  CHECK(is_warned(by_iptables, "iptables cannot tie rules to a process"));
+  CHECK(is_warned(by_iptables, "cannot tie rules to a process"));
   facts.iptables.clear();
   const Plan impossible = plan(home_options(Mode::tproxy), facts);
   CHECK_FALSE(impossible.is_possible());

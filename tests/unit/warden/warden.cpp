@@ -1,0 +1,345 @@
+#include "warden/warden.h"
+
+#include <doctest/doctest.h>
+#include <sys/mount.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "redirect/origin.h"
+#include "running_warden.h"
+#include "small_home.h"
+
+using namespace doline;
+using namespace doline::tests;
+using redirect::Apply;
+using redirect::Mode;
+using redirect::Remove;
+using redirect::State;
+using redirect::Verify;
+
+namespace {
+
+/// Rules, routes and policy rules of this machine in any order, without what counts up.
+std::string state_of_machine() {
+  return shell(
+             "PATH=$PATH:/usr/sbin; { nft -s list ruleset; ip rule; ip -6 rule; ip route show table all; ip -6 route "
+             "show "
+             "table all; } | sort")
+      .output;
+}
+
+bool has_table(const char* name) {
+  return shell(std::string("PATH=$PATH:/usr/sbin nft list table inet ") + name).status == 0;
+}
+
+/// Tries until it is so; the machine is slow now and then.
+template <class Condition>
+bool becomes_true(Condition condition) {
+  for (int tries = 0; tries < 400; ++tries) {
+    if (condition()) return true;
+    usleep(25'000);
+  }
+  return false;
+}
+
+/// A program that cannot be run by this process and its children, in mounts of their own.
+class Hidden {
+ public:
+  explicit Hidden(const char* program) : program_(program) {
+    is_hidden_ = unshare(CLONE_NEWNS) == 0 && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                 mount("/dev/null", program, nullptr, MS_BIND, nullptr) == 0;
+  }
+  Hidden(const Hidden&) = delete;
+  Hidden& operator=(const Hidden&) = delete;
+  ~Hidden() {
+    if (is_hidden_) umount(program_);
+  }
+  explicit operator bool() const { return is_hidden_; }
+
+ private:
+  const char* program_;
+  bool is_hidden_ = false;
+};
+
+bool is_refused(RunningWarden& warden, const redirect::Request& request) {
+  const auto reply = warden.ask(request);
+  return reply && std::holds_alternative<redirect::Failed>(*reply);
+}
+
+/// The process that holds the rules: the warden's child.
+pid_t nft_of(const RunningWarden& warden) {
+  const std::string id = std::to_string(warden.process());
+  return std::atoi(shell("cat /proc/" + id + "/task/" + id + "/children").output.c_str());
+}
+
+}  // namespace
+
+TEST_CASE("Applied, applied again, verified and removed: the machine is as it was") {
+  for (const Mode mode : {Mode::tproxy, Mode::nat}) {
+    const auto home = SmallHome::build();
+    if (!home) return;
+    CAPTURE(redirect::to_string(mode));
+    const std::string before = state_of_machine();
+    RunningWarden warden;
+    CHECK(warden.status().state == State::absent);
+    CHECK(warden.status().has_privilege);
+    CHECK(is_refused(warden, Verify{}));
+
+    REQUIRE(warden.is_done(Apply{small_home_options(mode)}));
+    CHECK(has_table("doline"));
+    const std::string once = state_of_machine();
+    CHECK((once != before));
+    CHECK(warden.is_done(Verify{}));
+    CHECK(warden.status().state == State::applied);
+    CHECK(warden.status().mode == mode);
+
+    REQUIRE(warden.is_done(Apply{small_home_options(mode)}));
+    CHECK((state_of_machine() == once));
+    CHECK(warden.is_done(Verify{}));
+
+    REQUIRE(warden.is_done(Remove{}));
+    CHECK((state_of_machine() == before));
+    CHECK(warden.status().state == State::absent);
+    CHECK(warden.is_done(Remove{}));
+  }
+}
+
+TEST_CASE("When the resolver is gone the warden takes the rules away, forgets their flows and ends") {
+  for (const Mode mode : {Mode::tproxy, Mode::nat}) {
+    const auto home = SmallHome::build();
+    if (!home) return;
+    const std::string before = state_of_machine();
+    RunningWarden warden;
+    REQUIRE(warden.is_done(Apply{small_home_options(mode)}));
+    const Socket listener = bound_socket({IpAddress(), 5399});
+    const Socket device = home->device_socket(AF_INET, SOCK_DGRAM);
+    send_to(device, foreign_v4);
+    if (mode == Mode::nat) CHECK(sender_of_next(listener).has_value());
+    warden.die_as_resolver();
+    CHECK(warden.wait_for_end() == 0);
+    CHECK_FALSE(has_table("doline"));
+    // Its memory of who asked whom outlives it.
+    CHECK(has_table("doline_seen"));
+    REQUIRE(shell("PATH=$PATH:/usr/sbin nft delete table inet doline_seen").status == 0);
+    CHECK((state_of_machine() == before));
+    CHECK(shell("grep -c 'dport=53 ' /proc/net/nf_conntrack").output != "1\n");
+  }
+}
+
+TEST_CASE("When both processes are killed the kernel takes the rules away") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  RunningWarden warden;
+  REQUIRE(warden.is_done(Apply{small_home_options(Mode::tproxy)}));
+  REQUIRE(has_table("doline"));
+  kill(warden.process(), SIGKILL);
+  CHECK(warden.wait_for_end() == -1);
+  CHECK(becomes_true([] { return !has_table("doline"); }));
+  CHECK_FALSE(warden.ask(Verify{}));
+  CHECK_FALSE(warden.client().is_alive());
+}
+
+TEST_CASE("Fail-closed rules stay when everybody is killed, and a new warden takes them over") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  redirect::Options options = small_home_options(Mode::tproxy);
+  options.on_failure = redirect::OnFailure::closed;
+  {
+    RunningWarden warden;
+    REQUIRE(warden.is_done(Apply{options}));
+    warden.die_as_resolver();
+    CHECK(warden.wait_for_end() == 0);
+    CHECK(has_table("doline"));
+  }
+  RunningWarden successor;
+  REQUIRE(successor.is_done(Apply{options}));
+  CHECK(successor.is_done(Verify{}));
+  REQUIRE(successor.is_done(Remove{}));
+  CHECK_FALSE(has_table("doline"));
+}
+
+TEST_CASE("SIGTERM is a farewell too") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  RunningWarden warden;
+  REQUIRE(warden.is_done(Apply{small_home_options(Mode::tproxy)}));
+  kill(warden.process(), SIGTERM);
+  CHECK(warden.wait_for_end() == 0);
+  CHECK_FALSE(has_table("doline"));
+}
+
+TEST_CASE("Rules that die with nft are put back") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  RunningWarden warden;
+  REQUIRE(warden.is_done(Apply{small_home_options(Mode::tproxy)}));
+  const pid_t nft = nft_of(warden);
+  REQUIRE(nft > 0);
+  kill(nft, SIGKILL);
+  CHECK(becomes_true([&] { return nft_of(warden) != nft && warden.status().state == State::applied; }));
+  CHECK(warden.is_done(Verify{}));
+}
+
+TEST_CASE("A resolver that is silent loses the rules, and has them back when it speaks") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  RunningWarden warden;
+  REQUIRE(warden.is_done(Apply{small_home_options(Mode::tproxy)}));
+  CHECK(becomes_true([] { return !has_table("doline"); }));  // nobody beats
+  warden.client().beat();
+  CHECK(becomes_true([&] { return warden.status().state == State::applied; }));
+  CHECK(has_table("doline"));
+  CHECK(warden.is_done(Verify{}));
+}
+
+TEST_CASE("What somebody else changed is noticed: rules, policy rules and routes") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  redirect::Options options = small_home_options(Mode::tproxy);
+  options.on_failure = redirect::OnFailure::closed;  // a table that others can touch
+  for (const char* change : {"nft flush chain inet doline intercept", "nft delete table inet doline",
+                             "ip rule del pref 5353", "ip -6 rule del pref 5353", "ip route flush table 5353",
+                             "ip -6 route flush table 5353", "ip route del throw 192.168.50.0/24 table 5353"}) {
+    CAPTURE(change);
+    RunningWarden warden;
+    REQUIRE(warden.is_done(Apply{options}));
+    REQUIRE(warden.is_done(Verify{}));
+    REQUIRE(shell(std::string("PATH=$PATH:/usr/sbin ") + change).status == 0);
+    CHECK(is_refused(warden, Verify{}));
+    REQUIRE(warden.is_done(Apply{options}));
+    CHECK(warden.is_done(Verify{}));
+    REQUIRE(warden.is_done(Remove{}));
+  }
+}
+
+TEST_CASE("Others cannot take the rules of a fail-open redirect away") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  RunningWarden warden;
+  REQUIRE(warden.is_done(Apply{small_home_options(Mode::tproxy)}));
+  CHECK(shell("PATH=$PATH:/usr/sbin nft delete table inet doline").status != 0);
+  shell("PATH=$PATH:/usr/sbin nft flush ruleset");
+  CHECK(has_table("doline"));
+}
+
+TEST_CASE("As much as can be asked for is applied") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  const Socket any(socket(AF_NETLINK, SOCK_RAW, 0));
+  const int octets = 1 << 24;
+  if (setsockopt(any.get(), SOL_SOCKET, SO_SNDBUFFORCE, &octets, sizeof octets) != 0) {
+    MESSAGE("skipped: in a user namespace nft may not send a transaction of that size");
+    return;
+  }
+  redirect::Options options = small_home_options(Mode::tproxy);
+  options.encrypted = redirect::Encrypted::reject;
+  options.interfaces.clear();
+  for (std::size_t i = 0; i < redirect::interfaces_max; ++i)
+    options.interfaces.push_back("br-lan-" + std::to_string(i));
+  options.ports.clear();
+  for (std::uint16_t i = 0; i < redirect::ports_max; ++i) options.ports.push_back(static_cast<std::uint16_t>(53 + i));
+  for (std::uint16_t i = 0; i < redirect::exempt_max; ++i) {
+    const auto high = static_cast<std::uint8_t>(i >> 8), low = static_cast<std::uint8_t>(i);
+    options.exempt.macs.push_back({{2, 0, 0, 0, high, low}});
+    const IpPrefix prefix(IpAddress::v4(10, high, low, 0), 24);
+    options.exempt.clients.push_back(prefix);
+    options.exempt.destinations.push_back(prefix);
+  }
+  for (std::uint16_t i = 0; i < redirect::doh_addresses_max; ++i)
+    options.doh_addresses.push_back(
+        IpAddress::v4(9, 9, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)));
+  REQUIRE(redirect::find_problems(options).empty());
+  RunningWarden warden;
+  REQUIRE(warden.is_done(Apply{options}));
+  CHECK(warden.is_done(Verify{}));
+  CHECK(warden.is_done(Remove{}));
+}
+
+TEST_CASE("A table that anybody can remove is missed and put back") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  redirect::Options options = small_home_options(Mode::tproxy);
+  options.on_failure = redirect::OnFailure::closed;
+  RunningWarden warden;
+  REQUIRE(warden.is_done(Apply{options}));
+  REQUIRE(shell("PATH=$PATH:/usr/sbin nft flush ruleset").status == 0);
+  CHECK(warden.status().state == State::lost);
+  CHECK(becomes_true([&] { return warden.status().state == State::applied; }));
+  CHECK(has_table("doline"));
+}
+
+TEST_CASE("Without nft, iptables is led there, led there again and cleared") {
+  for (const Mode mode : {Mode::tproxy, Mode::nat}) {
+    const auto home = SmallHome::build();
+    if (!home) return;
+    const Hidden nft("/usr/sbin/nft");
+    if (!nft || !is_installed("iptables")) {
+      MESSAGE("skipped: no iptables, or nft cannot be hidden");
+      return;
+    }
+    // Once used, iptables leaves tables with their chains and no rules: that is its zero.
+    const std::string rules =
+        "PATH=$PATH:/usr/sbin; for t in mangle nat; do iptables -t $t -S; ip6tables -t $t -S; done";
+    const std::string before = shell(rules).output;
+    RunningWarden warden;
+    REQUIRE(warden.is_done(Apply{small_home_options(mode)}));
+    const std::string once = shell(rules).output;
+    CHECK((once != before));
+    REQUIRE(warden.is_done(Apply{small_home_options(mode)}));
+    CHECK(shell(rules).output == once);
+    CHECK(warden.is_done(Verify{}));
+    warden.die_as_resolver();
+    CHECK(warden.wait_for_end() == 0);
+    CHECK(shell(rules).output == before);
+  }
+}
+
+TEST_CASE("Impossible options are refused and change nothing") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  const std::string before = state_of_machine();
+  redirect::Options options = small_home_options(Mode::tproxy);
+  options.interfaces = {"x\" accept"};
+  RunningWarden warden;
+  CHECK(is_refused(warden, Apply{options}));
+  CHECK((state_of_machine() == before));
+}
+
+TEST_CASE("Who asked whom is counted, and the redirected flow's destination is known") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  RunningWarden warden;
+  const redirect::Options options = small_home_options(Mode::nat);
+  REQUIRE(warden.is_done(Apply{options}));
+  for (const Endpoint& foreign : {foreign_v4, foreign_v6}) {
+    CAPTURE(foreign.to_string());
+    const bool is_v4 = foreign.address.is_v4();
+    const Endpoint gateway{*IpAddress::parse(is_v4 ? "192.168.50.1" : "2001:db8:50::1"), options.nat_port};
+    const Socket listener = bound_socket(gateway);
+    const Socket device = home->device_socket(is_v4 ? AF_INET : AF_INET6, SOCK_DGRAM);
+    send_to(device, foreign);
+    const auto client = sender_of_next(listener);
+    REQUIRE(client);
+    const std::vector<redirect::OriginQuestion> questions{
+        {.ticket = 7, .protocol = redirect::Protocol::udp, .client = *client, .local = gateway},
+        {.ticket = 8, .protocol = redirect::Protocol::tcp, .client = *client, .local = gateway}};
+    const auto packet = redirect::write_origin_questions(questions);
+    REQUIRE(send(warden.origin(), packet.data(), packet.size(), 0) == static_cast<ssize_t>(packet.size()));
+    std::vector<std::uint8_t> room(65'536);
+    const ssize_t size = recv(warden.origin(), room.data(), room.size(), 0);
+    REQUIRE(size > 0);
+    const auto answers = redirect::parse_origin_answers({room.data(), static_cast<std::size_t>(size)});
+    REQUIRE(answers);
+    CHECK(*answers == std::vector<redirect::OriginAnswer>{{7, foreign}, {8, std::nullopt}});
+  }
+  CHECK(warden.status().counters == redirect::Counters{.udp4 = 1, .tcp4 = 0, .udp6 = 1, .tcp6 = 0});
+  const auto reply = warden.ask(redirect::Seen{});
+  REQUIRE(reply);
+  const auto& seen = std::get<redirect::SeenReply>(*reply);
+  const auto camera = *device::MacAddress::parse("94:51:3d:13:9a:35");
+  REQUIRE(seen.sightings.size() == 2);
+  for (const Endpoint& foreign : {foreign_v4, foreign_v6})
+    CHECK(std::count(seen.sightings.begin(), seen.sightings.end(), redirect::Sighting{camera, foreign, 1}) == 1);
+}
