@@ -52,7 +52,8 @@ class Worker {
   /// All workers, this one included, in order of index; before start().
   void meet(std::vector<Worker*> all);
   void start();
-  /// Closes the listeners, lets waiting queries finish for at most `patience`, ends the thread. Control's thread.
+  /// Serves on until no query waits, for at most `patience`; then closes the listeners and ends the thread. Control's
+  /// thread.
   void stop(milliseconds patience);
 
   // Any thread:

@@ -1,0 +1,277 @@
+#include "resolver/worker.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
+#include <atomic>
+#include <string>
+#include <thread>
+
+#include "base/check.h"
+#include "listener/sockets.h"
+#include "resolver/origin_desk.h"
+#include "resolver/renewable_exchange.h"
+#include "upstream/plain_exchange.h"
+
+namespace doline::resolver {
+
+namespace {
+
+constexpr int mailbox_messages_max = 16'384;
+
+class RingOutbox final : public Outbox {
+ public:
+  explicit RingOutbox(querylog::Ring& ring) : ring_(ring) {}
+  bool record(const querylog::Record& record, dns::Octets response) override { return ring_.push(record, response); }
+
+ private:
+  querylog::Ring& ring_;
+};
+
+/// Bounded messages into one loop from other threads. Full means refused and counted, never waited for.
+class Mailbox {
+ public:
+  explicit Mailbox(asio::io_context& loop) : loop_(loop) {}
+
+  /// Any thread. Runs `message` on the loop; false: the mailbox was full and the message is gone.
+  template <class Message>
+  bool post(Message message) {
+    if (waiting_.fetch_add(1, std::memory_order_relaxed) >= mailbox_messages_max) {
+      waiting_.fetch_sub(1, std::memory_order_relaxed);
+      refused_.fetch_add(1, std::memory_order_relaxed);
+      return false;
+    }
+    asio::post(loop_, [this, message = std::move(message)]() mutable {
+      waiting_.fetch_sub(1, std::memory_order_relaxed);
+      message();
+    });
+    return true;
+  }
+  [[nodiscard]] std::uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }
+
+ private:
+  asio::io_context& loop_;
+  std::atomic<int> waiting_{0};
+  std::atomic<std::uint64_t> refused_{0};
+};
+
+/// A query on its way between workers: owns its octets.
+struct Parcel {
+  std::vector<std::uint8_t> octets;
+  listener::Arrival arrival;
+
+  static Parcel query(const listener::Arrival& arrival) {
+    return {{arrival.message.begin(), arrival.message.end()}, arrival};
+  }
+};
+
+}  // namespace
+
+struct Worker::Impl {
+  Impl(int index_in, WorkerOptions options, std::vector<listener::SocketPair> sockets,
+       std::shared_ptr<const Snapshot> snapshot, querylog::Ring& ring, const Clock& clock_in,
+       std::function<void(const IpAddress&)> report_unknown_client)
+      : index(index_in),
+        clock(clock_in),
+        loop(1),
+        mailbox(loop),
+        outbox(ring),
+        upstream(snapshot->upstream),
+        exchange(std::make_unique<upstream::PlainExchange>(loop, *upstream)),
+        resolver(options.resolver,
+                 {.exchange = exchange,
+                  .outbox = outbox,
+                  .send = [this](const auto& route, const Endpoint& client,
+                                 dns::Octets response) { deliver(route, client, response); },
+                  .forget = [this](const auto& route) { forget(route); },
+                  .report_unknown_client = std::move(report_unknown_client),
+                  .clock = clock_in},
+                 snapshot),
+        origins(loop, options.origin_channel),
+        udp(
+            loop, sockets, clock_in, [this](Moment now) { resolver.begin_batch(now); },
+            [this](const listener::Arrival& arrival, std::span<std::uint8_t> out) { return receive(arrival, out); }),
+        tcp(loop, sockets, clock_in, options.tcp,
+            [this](const listener::Arrival& arrival, std::span<std::uint8_t> out) {
+              resolver.begin_batch(arrival.at);
+              return receive(arrival, out);
+            }),
+        redirect_port(options.redirect_port),
+        handed(response_octets_max),
+        generation(snapshot->generation) {}
+
+  /// A query off one of our own sockets.
+  std::size_t receive(listener::Arrival arrival, std::span<std::uint8_t> out) {
+    arrival.route.worker = static_cast<std::uint16_t>(index);
+    const bool lacks_origin =
+        arrival.destination.source == device::DestinationSource::conntrack && arrival.destination.endpoint.port == 0;
+    if (!lacks_origin) return direct(arrival, out);
+    // Step 1, `nat` mode only: whom was it meant for? The warden can ask conntrack.
+    auto parcel = std::make_shared<Parcel>(Parcel::query(arrival));
+    const bool asked = origins.ask(
+        arrival.client, {arrival.route.local, redirect_port}, [this, parcel](std::optional<Endpoint> origin) {
+          if (origin)
+            parcel->arrival.destination.endpoint = *origin;
+          else
+            parcel->arrival.destination = {{parcel->arrival.route.local, 53}, device::DestinationSource::local};
+          parcel->arrival.message = parcel->octets;
+          serve_parcel(*parcel);
+        });
+    if (asked) return 0;
+    arrival.destination = {{arrival.route.local, 53}, device::DestinationSource::local};
+    return direct(arrival, out);
+  }
+
+  /// To the worker that owns the question, which usually is this one.
+  std::size_t direct(const listener::Arrival& arrival, std::span<std::uint8_t> out) {
+    if (all.size() > 1 && (arrival.route.carrier == listener::Carrier::tcp || arrival.destination.is_intercepted())) {
+      const int owner = listener::owner_of(arrival.message, static_cast<int>(all.size()));
+      if (owner != index) {
+        auto parcel = std::make_shared<Parcel>(Parcel::query(arrival));
+        Impl& other = *all[static_cast<std::size_t>(owner)]->impl_;
+        if (!other.mailbox.post([&other, parcel] {
+              parcel->arrival.message = parcel->octets;
+              other.serve_parcel(*parcel);
+            }))
+          forget(arrival.route);
+        return 0;
+      }
+    }
+    return resolver.serve(arrival, out);
+  }
+
+  /// A query that came by message, or waited for its origin.
+  void serve_parcel(const Parcel& parcel) {
+    resolver.begin_batch(clock.now());
+    const std::size_t size = direct(parcel.arrival, handed);
+    if (size > 0) deliver(parcel.arrival.route, parcel.arrival.client, {handed.data(), size});
+  }
+
+  /// A response that is sent outside of a batch: from our own sockets, or by message to the worker whose socket it was.
+  void deliver(const listener::ReplyRoute& route, const Endpoint& client, dns::Octets response) {
+    if (route.worker != index) {
+      auto octets = std::make_shared<std::vector<std::uint8_t>>(response.begin(), response.end());
+      Impl& other = *all[route.worker]->impl_;
+      other.mailbox.post([&other, octets, route, client] { other.deliver(route, client, *octets); });
+      return;
+    }
+    if (route.carrier == listener::Carrier::tcp)
+      tcp.send(route, response);
+    else
+      udp.send(route, client, response);
+  }
+
+  void forget(const listener::ReplyRoute& route) {
+    if (route.carrier != listener::Carrier::tcp) return;
+    if (route.worker == index)
+      tcp.forget(route);
+    else if (Impl& other = *all[route.worker]->impl_; true)
+      other.mailbox.post([&other, route] { other.tcp.forget(route); });
+  }
+
+  void install(std::shared_ptr<const Snapshot> snapshot) {
+    generation = snapshot->generation;
+    if (snapshot->upstream != upstream) {
+      upstream = snapshot->upstream;
+      exchange.renew(std::make_unique<upstream::PlainExchange>(loop, *upstream));
+    }
+    (void)resolver.install(std::move(snapshot));  // control still holds the old one and drops the last reference
+  }
+
+  WorkerReport report() {
+    WorkerReport report;
+    report.resolver = resolver.statistics();
+    report.cache = resolver.cache_statistics();
+    report.udp = udp.statistics();
+    report.tcp = tcp.statistics();
+    report.upstreams = static_cast<const upstream::PlainExchange&>(exchange.newest()).health();
+    report.mailbox_refused = mailbox.refused();
+    report.origins_unknown = origins.unknown();
+    report.generation = generation;
+    return report;
+  }
+
+  void run() {
+    pthread_setname_np(pthread_self(), ("worker " + std::to_string(index)).c_str());
+    udp.start();
+    tcp.start();
+    loop.run();
+  }
+
+  void wait_for_the_last(MonotonicTime until) {
+    if (resolver.statistics().waiting == 0 || clock.now().monotonic >= until) {
+      udp.stop();
+      tcp.stop();
+      loop.stop();
+      return;
+    }
+    patience.expires_after(milliseconds(10));
+    patience.async_wait([this, until](std::error_code) { wait_for_the_last(until); });
+  }
+
+  int index;
+  const Clock& clock;
+  asio::io_context loop;
+  asio::executor_work_guard<asio::io_context::executor_type> work{loop.get_executor()};
+  Mailbox mailbox;
+  RingOutbox outbox;
+  std::shared_ptr<const upstream::Options> upstream;
+  RenewableExchange exchange;
+  Resolver resolver;
+  OriginDesk origins;
+  listener::UdpListener udp;
+  listener::TcpListener tcp;
+  asio::steady_timer patience{loop};
+  std::uint16_t redirect_port;
+  std::vector<std::uint8_t> handed;
+  std::uint64_t generation;
+  std::vector<Worker*> all;
+  std::thread thread;
+};
+
+Worker::Worker(int index, WorkerOptions options, std::vector<listener::SocketPair> sockets,
+               std::shared_ptr<const Snapshot> snapshot, querylog::Ring& ring, const Clock& clock,
+               std::function<void(const IpAddress&)> report_unknown_client)
+    : impl_(std::make_unique<Impl>(index, std::move(options), std::move(sockets), std::move(snapshot), ring, clock,
+                                   std::move(report_unknown_client))) {}
+
+Worker::~Worker() {
+  if (impl_ && impl_->thread.joinable()) stop(milliseconds(0));
+}
+
+void Worker::meet(std::vector<Worker*> all) {
+  impl_->all = std::move(all);
+}
+
+void Worker::start() {
+  // Signals belong to the control thread's loop: the new thread is born with all of them blocked.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void Worker::stop(milliseconds patience) {
+  asio::post(impl_->loop, [impl = impl_.get(), patience] {
+    impl->wait_for_the_last(impl->clock.now().monotonic + patience);
+  });
+  impl_->thread.join();
+}
+
+bool Worker::install(std::shared_ptr<const Snapshot> snapshot, std::function<void()> done) {
+  return impl_->mailbox.post([impl = impl_.get(), snapshot = std::move(snapshot), done = std::move(done)]() mutable {
+    impl->install(std::move(snapshot));
+    if (done) done();
+  });
+}
+
+bool Worker::report(std::function<void(WorkerReport)> take) {
+  return impl_->mailbox.post([impl = impl_.get(), take = std::move(take)] { take(impl->report()); });
+}
+
+}  // namespace doline::resolver
