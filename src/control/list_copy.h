@@ -1,0 +1,60 @@
+// The last good copy of a fetched list: what may become one, and what we know of it.
+//
+// state/lists/NAME.txt is the text, NAME.json beside it where and when it came from. Nothing replaces a text that is
+// cut off, empty, a web page, or mostly no list. Files only; any thread.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "blocklist/list_file.h"
+
+namespace doline::control {
+
+/// What NAME.json holds.
+struct CopyNotes {
+  std::string url;
+  std::string etag, last_modified;  ///< as the server wrote them; empty: none
+  WallTime fetched{};               ///< or last found unchanged
+  std::uint64_t octets = 0;         ///< of the text these notes are about
+  std::uint64_t entries = 0;        ///< in it, with repetitions
+  bool operator==(const CopyNotes&) const = default;
+};
+
+/// Nothing where there are no notes, or none that can be believed.
+[[nodiscard]] std::optional<CopyNotes> read_notes(const std::filesystem::path& file);
+/// The fault is a sentence.
+[[nodiscard]] Result<void, std::string> write_notes(const std::filesystem::path& file, const CopyNotes& notes);
+
+/// A text as it was downloaded, and what it is to replace.
+struct Candidate {
+  std::filesystem::path file;
+  std::filesystem::path copy;  ///< the last good one; need not exist
+  std::optional<blocklist::ListFormat> format;
+  bool is_whole = true;              ///< as Downloaded says
+  std::uint64_t entries_before = 0;  ///< of the copy; 0: there is none
+};
+
+struct Judgement {
+  std::uint64_t entries = 0;
+  std::uint64_t problems = 0;  ///< bad lines
+  bool is_same = false;        ///< octet for octet what the copy holds
+};
+
+/// Reads all of it. The fault is why it is not to replace the copy: no octets, no list by its first lines (HTML), no
+/// name, more bad lines than names; or, of a transfer that cannot say whether it is whole, fewer than half as many
+/// entries as before. A list that is whole may shrink as its publisher likes.
+[[nodiscard]] Result<Judgement, std::string> judge(const Candidate& candidate);
+/// The candidate, once judged well, becomes the copy: on the disk, then renamed. Its file is gone in any case.
+[[nodiscard]] Result<Judgement, std::string> take_copy(const Candidate& candidate);
+
+/// A file name that no other list has: letters, digits, `-` and `_` stay, any other octet is `%XX`; a long one ends in
+/// its digest.
+[[nodiscard]] std::string to_file_name(std::string_view list_name);
+
+}  // namespace doline::control

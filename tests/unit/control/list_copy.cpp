@@ -1,0 +1,124 @@
+#include "control/list_copy.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "temporary_folder.h"
+
+using namespace doline;
+using namespace doline::control;
+using namespace doline::control::test;
+
+namespace {
+
+std::string names(int count) {
+  std::string text = "# a list\n";
+  for (int i = 0; i < count; ++i) text += "name" + std::to_string(i) + ".example\n";
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("a good text becomes the copy, and its own file is gone") {
+  const TemporaryFolder folder;
+  const Candidate candidate{folder.write("new", names(3)), folder / "copy", std::nullopt, true, 0};
+  const auto taken = take_copy(candidate);
+  REQUIRE(taken.has_value());
+  CHECK(taken->entries == 3);
+  CHECK_FALSE(taken->is_same);
+  CHECK(content_of(folder / "copy") == names(3));
+  CHECK_FALSE(std::filesystem::exists(folder / "new"));
+}
+
+TEST_CASE("what is no list leaves the copy alone") {
+  const TemporaryFolder folder;
+  folder.write("copy", names(3));
+  const auto fault_of = [&](std::string_view text, std::optional<blocklist::ListFormat> format = std::nullopt) {
+    const auto taken = take_copy({folder.write("new", text), folder / "copy", format, true, 3});
+    CHECK(content_of(folder / "copy") == names(3));
+    CHECK_FALSE(std::filesystem::exists(folder / "new"));
+    return taken ? std::string() : taken.error();
+  };
+  CHECK(fault_of("") == "it is empty");
+  CHECK(fault_of(" \r\n\n\t") == "it is empty");
+  CHECK(fault_of("<!doctype html>\n<html><body>log in</body></html>") == "it is a web page, not a list");
+  CHECK(fault_of("\n  <html>\nads.example\n", blocklist::ListFormat::domains) == "it is a web page, not a list");
+  CHECK_FALSE(fault_of("# moved to another place\n").empty());
+  CHECK_FALSE(fault_of(R"({"error": "rate limit exceeded"})").empty());
+  CHECK_FALSE(fault_of(std::string("\x1f\x8b\x08\0\0\0\0\0\0\x03 binary", 18)).empty());
+  CHECK_FALSE(fault_of("ads.example\n!bad one\n!bad two\n", blocklist::ListFormat::domains).empty());
+  CHECK_FALSE(fault_of("# only comments\n", blocklist::ListFormat::hosts).empty());
+  std::filesystem::remove(folder / "new");
+  CHECK_FALSE(take_copy({folder / "new", folder / "copy", std::nullopt, true, 3}).has_value());
+}
+
+TEST_CASE("a few bad lines are no reason to refuse a list") {
+  const TemporaryFolder folder;
+  const auto taken =
+      take_copy({folder.write("new", names(5) + "not a name!\n"), folder / "copy", std::nullopt, true, 0});
+  REQUIRE(taken.has_value());
+  CHECK(taken->entries == 5);
+  CHECK(taken->problems == 1);
+}
+
+TEST_CASE("a list may shrink when it is known to be whole") {
+  const TemporaryFolder folder;
+  const auto shrinks_to = [&](int count, bool is_whole) {
+    folder.write("copy", names(100));
+    return take_copy({folder.write("new", names(count)), folder / "copy", std::nullopt, is_whole, 100}).has_value();
+  };
+  CHECK(shrinks_to(1, true));
+  CHECK(shrinks_to(50, false));
+  CHECK_FALSE(shrinks_to(49, false));
+  CHECK(content_of(folder / "copy") == names(100));
+}
+
+TEST_CASE("the same text leaves the very same file") {
+  const TemporaryFolder folder;
+  const auto copy = folder.write("copy", names(3));
+  const auto time = std::filesystem::last_write_time(copy);
+  const auto taken = take_copy({folder.write("new", names(3)), copy, std::nullopt, true, 3});
+  REQUIRE(taken.has_value());
+  CHECK(taken->is_same);
+  CHECK(std::filesystem::last_write_time(copy) == time);
+  CHECK_FALSE(std::filesystem::exists(folder / "new"));
+}
+
+TEST_CASE("notes come back as they were written") {
+  const TemporaryFolder folder;
+  const CopyNotes notes{"https://lists.example/a?b=\"c\"", "W/\"one\"", "Tue, 24 Nov 2026 10:00:00 GMT",
+                        WallTime(seconds(1'795'000'000)),  1234,        56};
+  REQUIRE(write_notes(folder / "notes.json", notes).has_value());
+  CHECK(read_notes(folder / "notes.json") == notes);
+  CHECK_FALSE(std::filesystem::exists(folder / "notes.json.new"));
+  CHECK_FALSE(write_notes(folder / "none" / "notes.json", notes).has_value());
+}
+
+TEST_CASE("notes that cannot be believed are none") {
+  const TemporaryFolder folder;
+  CHECK_FALSE(read_notes(folder / "absent").has_value());
+  for (const char* text : {"", "null", "[]", "{", "{}", R"({"url": 3})", "\xff\xfe"})
+    CHECK_FALSE(read_notes(folder.write("notes", text)).has_value());
+  CHECK_FALSE(read_notes(folder.write("notes", R"({"url": ")" + std::string(20'000, 'x') + "\"}")).has_value());
+  const auto odd = read_notes(folder.write(
+      "notes",
+      R"({"url": "u", "etag": "a\r\nX: y", "last_modified": 5, "fetched": 18446744073709551615, "octets": -1})"));
+  REQUIRE(odd.has_value());
+  CHECK(odd->etag.empty());
+  CHECK(odd->last_modified.empty());
+  CHECK(odd->fetched > WallTime{});
+  CHECK(odd->octets == 0);
+}
+
+TEST_CASE("any list name makes a file name of its own") {
+  CHECK(to_file_name("ads") == "ads");
+  CHECK(to_file_name("Hagezi_pro-2") == "Hagezi_pro-2");
+  CHECK(to_file_name("../../etc/passwd") == "%2E%2E%2F%2E%2E%2Fetc%2Fpasswd");
+  CHECK(to_file_name("a b") == "a%20b");
+  CHECK(to_file_name("a%20b") == "a%2520b");
+  CHECK(to_file_name("ü") == "%C3%BC");
+  const std::string longest(300, 'x');
+  CHECK(to_file_name(longest + "1").size() < 130);
+  CHECK(to_file_name(longest + "1") != to_file_name(longest + "2"));
+}
