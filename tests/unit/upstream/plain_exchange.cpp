@@ -1,0 +1,453 @@
+#include "upstream/plain_exchange.h"
+
+#include <doctest/doctest.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "fake_server.h"
+
+namespace doline::upstream {
+namespace {
+
+using dns::ResponseCode;
+using tests::address_of;
+using tests::bare;
+using tests::FakeServer;
+using tests::Heard;
+using tests::Message;
+using tests::Over;
+using Messages = std::vector<Message>;
+
+const char* const letters = "a-name-with-many-letters-so-that-case-cannot-repeat-by-chance.example";
+
+FakeServer::Respond always(std::uint8_t last) {
+  return [last](const Heard& heard, dns::Octets) { return Messages{address_of(heard, last)}; };
+}
+FakeServer::Respond never() {
+  return [](const Heard&, dns::Octets) { return Messages{}; };
+}
+FakeServer::Respond says(ResponseCode code) {
+  return [code](const Heard& heard, dns::Octets) { return Messages{bare(heard, code)}; };
+}
+
+struct Said {
+  std::optional<ExchangeFault> fault;
+  std::uint8_t last = 0;  ///< octet of the address answered
+  Endpoint server;
+  int calls = 0;
+};
+
+struct Bench {
+  asio::io_context loop{1};
+  Options options{.routes = {{.name = "default", .servers = {}}}};
+  std::unique_ptr<PlainExchange> exchange;
+
+  void open(std::initializer_list<Endpoint> servers) {
+    options.routes[0].servers = servers;
+    exchange = std::make_unique<PlainExchange>(loop, options);
+  }
+  std::shared_ptr<Said> begin(const std::string& name = letters, bool dnssec_ok = false,
+                              bool checking_disabled = false) {
+    auto said = std::make_shared<Said>();
+    exchange->ask({{dns::Name::parse(name).value(), dns::RecordType::a}, dnssec_ok, checking_disabled, 0},
+                  [said](const Result<Reply, ExchangeFault>& result) {
+                    ++said->calls;
+                    if (!result) {
+                      said->fault = result.error();
+                      return;
+                    }
+                    said->server = result->server;
+                    const auto view = dns::ResponseView::parse(result->words);
+                    if (view && view->record_count() > 0) said->last = view->begin()->rdata.back();
+                  });
+    CHECK(said->calls == 0);  // never from inside ask()
+    return said;
+  }
+  void finish(const Said& said) {
+    while (said.calls == 0) REQUIRE(loop.run_one() == 1);
+  }
+  Said ask(const std::string& name = letters) {
+    const auto said = begin(name);
+    finish(*said);
+    CHECK(said->calls == 1);
+    return *said;
+  }
+};
+
+TEST_CASE("a question is asked by UDP and its answer comes back") {
+  Bench bench;
+  FakeServer server(bench.loop, always(7));
+  bench.open({server.endpoint()});
+  const Said said = bench.ask("www.example");
+  CHECK_FALSE(said.fault.has_value());
+  CHECK(said.last == 7);
+  CHECK(said.server == server.endpoint());
+  REQUIRE(server.heard().size() == 1);
+  const Heard& heard = server.heard()[0];
+  CHECK(heard.over == Over::udp);
+  CHECK(heard.question == dns::Question{dns::Name::parse("www.example").value(), dns::RecordType::a});
+  CHECK(heard.has_edns);
+  CHECK(heard.udp_payload_size == 1'232);
+  CHECK_FALSE(heard.dnssec_ok);
+  CHECK_FALSE(heard.checking_disabled);
+  const auto health = bench.exchange->health();
+  REQUIRE(health.size() == 1);
+  CHECK(health[0].is_up);
+  CHECK(health[0].asked == 1);
+  CHECK(health[0].answered == 1);
+  CHECK(health[0].round_trip > microseconds(0));
+}
+
+TEST_CASE("DO and CD are passed on") {
+  Bench bench;
+  FakeServer server(bench.loop, always(7));
+  bench.open({server.endpoint()});
+  bench.finish(*bench.begin("www.example", true, false));
+  bench.finish(*bench.begin("www.example", false, true));
+  CHECK(server.heard()[0].dnssec_ok);
+  CHECK_FALSE(server.heard()[0].checking_disabled);
+  CHECK_FALSE(server.heard()[1].dnssec_ok);
+  CHECK(server.heard()[1].checking_disabled);
+}
+
+TEST_CASE("every question comes from another port, with another ID and in another case") {
+  Bench bench;
+  FakeServer server(bench.loop, always(7));
+  bench.open({server.endpoint()});
+  std::set<std::uint16_t> ports, ids;
+  std::set<std::string> cases;
+  for (int i = 0; i < 50; ++i) (void)bench.ask();
+  for (const Heard& heard : server.heard()) {
+    ports.insert(heard.client_port);
+    ids.insert(heard.id);
+    cases.insert(heard.question.qname.to_string());
+  }
+  CHECK(ports.size() >= 40);
+  CHECK(ids.size() >= 40);
+  CHECK(cases.size() == 50);
+  CHECK(*ports.begin() >= 1'024);
+}
+
+TEST_CASE("without randomised case the question goes out as it was asked") {
+  Bench bench;
+  bench.options.randomise_case = false;
+  FakeServer server(bench.loop, always(7));
+  bench.open({server.endpoint()});
+  (void)bench.ask();
+  CHECK(server.heard()[0].question.qname.to_string() == letters);
+}
+
+TEST_CASE("what is wrong is ignored, and the right answer behind it is taken") {
+  Bench bench;
+  bool once = true;
+  FakeServer server(bench.loop, [&](const Heard& heard, dns::Octets query) {
+    Heard other_id = heard, other_name = heard, other_type = heard;
+    other_id.id = static_cast<std::uint16_t>(heard.id + 1);
+    other_name.question.qname = dns::Name::parse("other.example").value();
+    other_type.question.qtype = dns::RecordType::aaaa;
+    Message malformed = address_of(heard, 66);
+    malformed.push_back(0);
+    Message failed_elsewhere = bare(other_name, ResponseCode::servfail);
+    CHECK(std::exchange(once, false));
+    return Messages{address_of(other_id, 66),   address_of(other_name, 66),
+                    address_of(other_type, 66), malformed,
+                    failed_elsewhere,           Message{},
+                    Message(11, 0xff),          Message(query.begin(), query.end()),
+                    address_of(heard, 7)};
+  });
+  bench.open({server.endpoint()});
+  CHECK(bench.ask().last == 7);
+}
+
+TEST_CASE("an answer from another address is not heard") {
+  Bench bench;
+  bench.options.routes[0].timeout = milliseconds(300);
+  asio::ip::udp::socket forger(bench.loop, {asio::ip::address_v4::loopback(), 0});
+  FakeServer server(bench.loop, [&](const Heard& heard, dns::Octets) {
+    forger.send_to(asio::buffer(address_of(heard, 66)), {asio::ip::address_v4::loopback(), heard.client_port});
+    return Messages{};
+  });
+  bench.open({server.endpoint()});
+  CHECK(bench.ask().fault == ExchangeFault::timeout);
+  CHECK(server.heard().size() >= 1);
+}
+
+TEST_CASE("an answer that does not fit is fetched by TCP, on one connection for many") {
+  Bench bench;
+  FakeServer server(bench.loop, [](const Heard& heard, dns::Octets) {
+    return Messages{heard.over == Over::udp ? bare(heard, ResponseCode::noerror, {.truncated = true})
+                                            : address_of(heard, 8)};
+  });
+  bench.open({server.endpoint()});
+  for (int i = 0; i < 3; ++i) CHECK(bench.ask().last == 8);
+  std::vector<std::shared_ptr<Said>> together;
+  for (int i = 0; i < 20; ++i) together.push_back(bench.begin("n" + std::to_string(i) + ".example"));
+  for (const auto& said : together) {
+    bench.finish(*said);
+    CHECK(said->last == 8);
+  }
+  CHECK(server.heard_over(Over::udp) == 23);
+  CHECK(server.heard_over(Over::tcp) == 23);
+  CHECK(server.connections() == 1);
+}
+
+TEST_CASE("a connection that ended while idle is opened again") {
+  Bench bench;
+  FakeServer server(bench.loop, [](const Heard& heard, dns::Octets) {
+    return Messages{heard.over == Over::udp ? bare(heard, ResponseCode::noerror, {.truncated = true})
+                                            : address_of(heard, 8)};
+  });
+  bench.open({server.endpoint()});
+  CHECK(bench.ask().last == 8);
+  server.close_connections();
+  CHECK(bench.ask().last == 8);
+  CHECK(server.connections() == 2);
+}
+
+TEST_CASE("a server that is silent is asked again, then another") {
+  Bench bench;
+  FakeServer silent(bench.loop, never()), other(bench.loop, always(9));
+  bench.open({silent.endpoint(), other.endpoint()});
+  const Said said = bench.ask();
+  CHECK(said.last == 9);
+  CHECK(said.server == other.endpoint());
+  CHECK(silent.heard().size() == 1);
+  CHECK(other.heard().size() == 1);
+  int lost = 2;
+  FakeServer forgetful(bench.loop, [&](const Heard& heard, dns::Octets) {
+    return lost-- > 0 ? Messages{} : Messages{address_of(heard, 5)};
+  });
+  bench.open({forgetful.endpoint()});
+  CHECK(bench.ask().last == 5);
+  CHECK(forgetful.heard().size() == 3);
+}
+
+TEST_CASE("a late answer counts while its exchange lasts") {
+  Bench bench;
+  std::optional<Heard> first;
+  FakeServer slow(bench.loop, never());
+  slow.set_respond([&](const Heard& heard, dns::Octets) {
+    if (!first)
+      first = heard;
+    else
+      slow.send(first->client_port, address_of(*first, 4));
+    return Messages{};
+  });
+  bench.open({slow.endpoint()});
+  CHECK(bench.ask().last == 4);
+  CHECK(slow.heard().size() == 2);
+}
+
+TEST_CASE("when no server answers the exchange ends at its timeout") {
+  Bench bench;
+  bench.options.routes[0].timeout = milliseconds(700);
+  FakeServer silent(bench.loop, never());
+  bench.open({silent.endpoint()});
+  CHECK(bench.ask().fault == ExchangeFault::timeout);
+  CHECK(silent.heard().size() >= 1);
+  CHECK(silent.heard().size() <= static_cast<std::size_t>(attempts_max));
+}
+
+TEST_CASE("a server that fails is passed over at once; when all fail that is said") {
+  Bench bench;
+  FakeServer failing(bench.loop, says(ResponseCode::servfail)), refusing(bench.loop, says(ResponseCode::refused)),
+      good(bench.loop, always(3));
+  bench.open({failing.endpoint(), refusing.endpoint(), good.endpoint()});
+  CHECK(bench.ask().last == 3);
+  bench.open({failing.endpoint(), refusing.endpoint()});
+  CHECK(bench.ask().fault == ExchangeFault::server_failed);
+  for (const ServerHealth& health : bench.exchange->health()) CHECK(health.is_up);  // it speaks of the question
+}
+
+TEST_CASE("where nobody listens others are asked at once") {
+  Bench bench;
+  Endpoint nobody;
+  {
+    const FakeServer gone(bench.loop, never());
+    nobody = gone.endpoint();
+  }
+  FakeServer good(bench.loop, always(3));
+  bench.open({nobody, good.endpoint()});
+  CHECK(bench.ask().last == 3);
+  bench.options.routes[0].timeout = milliseconds(300);
+  bench.open({nobody});
+  CHECK(bench.ask().fault == ExchangeFault::unreachable);
+}
+
+TEST_CASE("a server that does not keep the case is believed by TCP, and remembered") {
+  Bench bench;
+  FakeServer server(bench.loop, [](const Heard& heard, dns::Octets) {
+    Heard small = heard;
+    small.question.qname = heard.question.qname.lowered();
+    return Messages{address_of(small, 6)};
+  });
+  bench.open({server.endpoint()});
+  CHECK(bench.ask().last == 6);
+  CHECK(server.heard_over(Over::tcp) == 1);
+  CHECK(bench.ask().last == 6);
+  CHECK(server.heard_over(Over::tcp) == 1);
+  CHECK(server.heard().back().question.qname.to_string() == letters);  // no longer randomised
+}
+
+TEST_CASE("a server that neither keeps the case nor has TCP is asked without") {
+  Bench bench;
+  FakeServer server(bench.loop, [](const Heard& heard, dns::Octets) {
+    Heard small = heard;
+    small.question.qname = heard.question.qname.lowered();
+    return Messages{address_of(small, 6)};
+  });
+  server.close_acceptor();
+  bench.open({server.endpoint()});
+  CHECK(bench.ask().last == 6);
+  CHECK(bench.ask().last == 6);
+  CHECK(server.heard().size() == 3);
+}
+
+TEST_CASE("a server that does not know EDNS is asked without") {
+  Bench bench;
+  FakeServer server(bench.loop, [](const Heard& heard, dns::Octets) {
+    return Messages{heard.has_edns ? bare(heard, ResponseCode::formerr) : address_of(heard, 2)};
+  });
+  bench.open({server.endpoint()});
+  CHECK(bench.ask().last == 2);
+  CHECK(bench.ask().last == 2);
+  CHECK(server.heard().size() == 3);
+}
+
+TEST_CASE("malformed datagrams make the next attempt one by TCP") {
+  Bench bench;
+  FakeServer server(bench.loop, [](const Heard& heard, dns::Octets) {
+    Message message = address_of(heard, 1);
+    if (heard.over == Over::udp) message.push_back(0);
+    return Messages{message};
+  });
+  bench.open({server.endpoint()});
+  CHECK(bench.ask().last == 1);
+  CHECK(server.heard_over(Over::udp) == 1);
+}
+
+TEST_CASE("parallel asks all, and the first answer is taken") {
+  Bench bench;
+  bench.options.routes[0].strategy = Route::Strategy::parallel;
+  FakeServer silent(bench.loop, never()), failing(bench.loop, says(ResponseCode::servfail)),
+      good(bench.loop, always(3));
+  bench.open({silent.endpoint(), failing.endpoint(), good.endpoint()});
+  CHECK(bench.ask().last == 3);
+  CHECK(silent.heard().size() == 1);
+  CHECK(failing.heard().size() == 1);
+  CHECK(good.heard().size() == 1);
+}
+
+TEST_CASE("balance asks all servers in turn by chance") {
+  Bench bench;
+  bench.options.routes[0].strategy = Route::Strategy::balance;
+  FakeServer one(bench.loop, always(1)), two(bench.loop, always(2));
+  bench.open({one.endpoint(), two.endpoint()});
+  for (int i = 0; i < 64; ++i) (void)bench.ask();
+  CHECK(one.heard().size() > 8);
+  CHECK(two.heard().size() > 8);
+}
+
+TEST_CASE("fastest prefers whom it knows to answer, once all were tried") {
+  Bench bench;
+  bench.options.routes[0].strategy = Route::Strategy::fastest;
+  FakeServer silent(bench.loop, never()), good(bench.loop, always(2));
+  bench.open({silent.endpoint(), good.endpoint()});
+  for (int i = 0; i < 30; ++i) CHECK(bench.ask().last == 2);
+  CHECK(silent.heard().size() < 20);
+  CHECK_FALSE(bench.exchange->health()[0].is_up);
+}
+
+TEST_CASE("a server that was down serves again when it answers a probe") {
+  Bench bench;
+  FakeServer server(bench.loop, never()), other(bench.loop, always(2));
+  bench.open({server.endpoint(), other.endpoint()});
+  for (int i = 0; i < 20 && bench.exchange->health()[0].is_up; ++i) CHECK(bench.ask().last == 2);
+  CHECK_FALSE(bench.exchange->health()[0].is_up);
+  const std::size_t heard = server.heard().size();
+  for (int i = 0; i < 10; ++i) CHECK(bench.ask().last == 2);
+  CHECK(server.heard().size() <= heard + 1);  // passed over, but for a probe
+  server.set_respond(always(1));
+  // Questions go on until one of them is beside a probe.
+  for (int i = 0; i < 100'000 && bench.ask().last != 1; ++i) bench.loop.run_for(milliseconds(1));
+  CHECK(bench.exchange->health()[0].is_up);
+}
+
+TEST_CASE("routes have their own servers") {
+  Bench bench;
+  FakeServer one(bench.loop, always(1)), two(bench.loop, always(2));
+  bench.options.routes.push_back({.name = "router", .servers = {two.endpoint()}});
+  bench.open({one.endpoint()});
+  std::uint8_t last = 0;
+  bench.exchange->ask({{dns::Name::parse("nas.home.arpa").value(), dns::RecordType::a}, false, false, 1},
+                      [&](const Result<Reply, ExchangeFault>& result) {
+                        REQUIRE(result.has_value());
+                        last = dns::ResponseView::parse(result->words)->begin()->rdata.back();
+                      });
+  while (last == 0) REQUIRE(bench.loop.run_one() == 1);
+  CHECK(last == 2);
+  CHECK(one.heard().empty());
+  CHECK(bench.exchange->health()[1].route == "router");
+}
+
+TEST_CASE("more than exchanges_max are refused, later on the loop") {
+  rlimit descriptors{};
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &descriptors) == 0);
+  if (descriptors.rlim_max < 2 * exchanges_max) {
+    MESSAGE("left out: this process may not open so many sockets");
+    return;
+  }
+  descriptors.rlim_cur = descriptors.rlim_max;
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &descriptors) == 0);
+  Bench bench;
+  bench.options.routes[0].timeout = milliseconds(50);
+  FakeServer silent(bench.loop, never());
+  bench.open({silent.endpoint()});
+  std::vector<std::shared_ptr<Said>> all;
+  for (int i = 0; i < exchanges_max + 10; ++i) all.push_back(bench.begin("www.example"));
+  for (const auto& said : all) bench.finish(*said);
+  CHECK(std::count_if(all.begin(), all.end(),
+                      [](const auto& said) { return said->fault == ExchangeFault::overloaded; }) == 10);
+  CHECK(std::all_of(all.begin(), all.end(), [](const auto& said) { return said->calls == 1; }));
+  silent.set_respond(always(1));
+  bench.options.routes[0].timeout = milliseconds(2'000);
+  bench.open({silent.endpoint()});
+  CHECK(bench.ask().last == 1);
+}
+
+TEST_CASE("an exchange that is destroyed completes nothing more") {
+  Bench bench;
+  FakeServer server(bench.loop, always(1));
+  bench.open({server.endpoint()});
+  const auto waiting = bench.begin();
+  bench.exchange.reset();
+  bench.loop.run_for(milliseconds(50));
+  CHECK(waiting->calls == 0);
+}
+
+TEST_CASE("a completion may ask again, or destroy the exchange") {
+  Bench bench;
+  FakeServer server(bench.loop, always(1));
+  bench.open({server.endpoint()});
+  int calls = 0;
+  const Request request{{dns::Name::parse("www.example").value(), dns::RecordType::a}, false, false, 0};
+  bench.exchange->ask(request, [&](const Result<Reply, ExchangeFault>& first) {
+    CHECK(first.has_value());
+    ++calls;
+    bench.exchange->ask(request, [&](const Result<Reply, ExchangeFault>& second) {
+      CHECK(second.has_value());
+      ++calls;
+      bench.exchange.reset();
+    });
+  });
+  while (calls < 2) REQUIRE(bench.loop.run_one() == 1);
+  bench.loop.run_for(milliseconds(20));
+  CHECK(calls == 2);
+}
+
+}  // namespace
+}  // namespace doline::upstream

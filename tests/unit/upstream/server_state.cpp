@@ -1,0 +1,75 @@
+#include "upstream/server_state.h"
+
+#include <doctest/doctest.h>
+
+namespace doline::upstream {
+namespace {
+
+constexpr MonotonicTime start{std::chrono::hours(1)};
+ServerState a_server() {
+  return ServerState({IpAddress::v4(192, 0, 2, 1), 53});
+}
+void silence(ServerState& server, int times, MonotonicTime now) {
+  for (int i = 0; i < times; ++i) server.note_silence(now, now - milliseconds(400));
+}
+
+TEST_CASE("the first answer is the round trip, later ones move it by an eighth") {
+  ServerState server = a_server();
+  CHECK(server.round_trip() == microseconds(0));
+  server.note_answer(start, milliseconds(80));
+  CHECK(server.round_trip() == milliseconds(80));
+  server.note_answer(start, milliseconds(160));
+  CHECK(server.round_trip() == milliseconds(90));
+  server.note_answer(start, milliseconds(10));
+  CHECK(server.round_trip() == milliseconds(80));
+  server.note_answer(start, std::chrono::nanoseconds(-5));
+  CHECK(server.round_trip() > microseconds(0));
+}
+
+TEST_CASE("the wait grows with the round trip and with every attempt, within bounds") {
+  ServerState server = a_server();
+  CHECK(server.retry_timeout(0) == retry_timeout_unknown);
+  CHECK(server.retry_timeout(1) == 2 * retry_timeout_unknown);
+  CHECK(server.retry_timeout(100) == retry_timeout_max);
+  server.note_answer(start, milliseconds(1));
+  CHECK(server.retry_timeout(0) == retry_timeout_min);
+  for (int i = 0; i < 100; ++i) server.note_answer(start, milliseconds(300));
+  CHECK(server.retry_timeout(0) >= milliseconds(300));
+  CHECK(server.retry_timeout(0) <= milliseconds(400));
+}
+
+TEST_CASE("a server is down after some silence, not after a burst of it") {
+  ServerState server = a_server();
+  silence(server, 100, start);
+  CHECK(server.is_up());  // all asked at the same moment
+  silence(server, 1, start + down_silence);
+  CHECK_FALSE(server.is_up());
+  server.note_answer(start, milliseconds(5));
+  CHECK(server.is_up());
+  silence(server, down_after - 1, start + std::chrono::hours(1));
+  server.note_answer(start, milliseconds(5));
+  silence(server, down_after - 1, start + std::chrono::hours(2));
+  CHECK(server.is_up());
+}
+
+TEST_CASE("a server that is down is probed with growing pauses") {
+  ServerState server = a_server();
+  CHECK_FALSE(server.take_probe(start));  // it is up
+  silence(server, down_after, start);
+  silence(server, 1, start + down_silence);
+  REQUIRE_FALSE(server.is_up());
+  MonotonicTime now = start + down_silence, last = now;
+  milliseconds pause = probe_pause_min;
+  for (int probes = 0; probes < 10; ++probes) {
+    CHECK_FALSE(server.take_probe(last + pause - milliseconds(1)));
+    now = last + pause;
+    CHECK(server.take_probe(now));
+    CHECK_FALSE(server.take_probe(now));
+    last = now;
+    pause = std::min(2 * pause, probe_pause_max);
+  }
+  CHECK(pause == probe_pause_max);
+}
+
+}  // namespace
+}  // namespace doline::upstream

@@ -1,0 +1,158 @@
+#include "upstream/server_stream.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include "fake_server.h"
+#include "upstream/random_source.h"
+
+namespace doline::upstream {
+namespace {
+
+using tests::address_of;
+using tests::FakeServer;
+using tests::Heard;
+using tests::Message;
+using Messages = std::vector<Message>;
+
+Message query_of(const std::string& name) {
+  Message octets(512);
+  dns::MessageWriter writer(octets);
+  writer.header(0, {.response = false, .recursion_available = false}, dns::ResponseCode::noerror);
+  REQUIRE(writer.question({dns::Name::parse(name).value(), dns::RecordType::a}));
+  octets.resize(writer.size());
+  return octets;
+}
+
+struct Bench {
+  asio::io_context loop{1};
+  RandomSource random;
+  std::map<std::uint64_t, std::optional<ServerStreamFault>> told;
+  std::map<std::uint64_t, std::uint8_t> last;
+  std::unique_ptr<ServerStream> stream;
+
+  void open(const Endpoint& server) {
+    stream = std::make_unique<ServerStream>(
+        loop, server, random, [this](std::uint64_t ticket, const Result<dns::Octets, ServerStreamFault>& message) {
+          CHECK_FALSE(told.contains(ticket));
+          told[ticket] = message ? std::nullopt : std::optional(message.error());
+          if (message) last[ticket] = message->back();
+        });
+  }
+  void run_until(std::size_t count) {
+    while (told.size() < count) REQUIRE(loop.run_one() == 1);
+  }
+};
+
+TEST_CASE("questions share a connection, and answers find their question in any order") {
+  Bench bench;
+  std::vector<Heard> kept;
+  FakeServer server(bench.loop, [&](const Heard& heard, dns::Octets) {
+    kept.push_back(heard);
+    Messages all;
+    if (kept.size() == 10)
+      for (std::uint8_t i = 10; i-- > 0;) all.push_back(address_of(kept[i], i));
+    return all;
+  });
+  bench.open(server.endpoint());
+  for (std::uint64_t ticket = 0; ticket < 10; ++ticket)
+    CHECK(bench.stream->ask(query_of("n" + std::to_string(ticket)), ticket));
+  CHECK(bench.told.empty());
+  bench.run_until(10);
+  for (std::uint64_t ticket = 0; ticket < 10; ++ticket) CHECK(bench.last[ticket] == ticket);
+  CHECK(server.connections() == 1);
+}
+
+TEST_CASE("messages that answer nothing are ignored") {
+  Bench bench;
+  FakeServer server(bench.loop, [](const Heard& heard, dns::Octets) {
+    Heard other = heard;
+    other.id = static_cast<std::uint16_t>(heard.id + 1);
+    return Messages{address_of(other, 66), Message{}, Message{1, 2, 3}, address_of(heard, 7), address_of(heard, 66)};
+  });
+  bench.open(server.endpoint());
+  CHECK(bench.stream->ask(query_of("www.example"), 5));
+  bench.run_until(1);
+  CHECK(bench.last[5] == 7);
+  bench.loop.run_for(milliseconds(20));
+  CHECK(bench.told.size() == 1);
+}
+
+TEST_CASE("where no connection is made all are told so") {
+  Bench bench;
+  Endpoint nobody;
+  {
+    const FakeServer gone(bench.loop, nullptr);
+    nobody = gone.endpoint();
+  }
+  bench.open(nobody);
+  CHECK(bench.stream->ask(query_of("one.example"), 1));
+  CHECK(bench.stream->ask(query_of("two.example"), 2));
+  bench.run_until(2);
+  CHECK(bench.told[1] == ServerStreamFault::unreachable);
+  CHECK(bench.told[2] == ServerStreamFault::unreachable);
+}
+
+TEST_CASE("on a fresh connection that ends nothing is asked twice") {
+  Bench bench;
+  FakeServer server(bench.loop, nullptr);
+  server.set_respond([&](const Heard&, dns::Octets) {
+    server.close_connections();
+    return Messages{};
+  });
+  bench.open(server.endpoint());
+  CHECK(bench.stream->ask(query_of("www.example"), 1));
+  bench.run_until(1);
+  CHECK(bench.told[1] == ServerStreamFault::broken);
+  CHECK(server.heard().size() == 1);
+}
+
+TEST_CASE("on a connection that had served and ends a question is asked once more, on a new one") {
+  Bench bench;
+  FakeServer server(bench.loop, nullptr);
+  int count = 0;
+  server.set_respond([&](const Heard& heard, dns::Octets) {
+    if (++count == 2) {
+      server.close_connections();
+      return Messages{};
+    }
+    return Messages{address_of(heard, 7)};
+  });
+  bench.open(server.endpoint());
+  CHECK(bench.stream->ask(query_of("one.example"), 1));
+  bench.run_until(1);
+  CHECK(bench.stream->ask(query_of("two.example"), 2));
+  bench.run_until(2);
+  CHECK(bench.last[2] == 7);
+  CHECK(server.connections() == 2);
+  CHECK(server.heard().size() == 3);
+}
+
+TEST_CASE("only so many wait at a time") {
+  Bench bench;
+  FakeServer server(bench.loop, [](const Heard&, dns::Octets) { return Messages{}; });
+  bench.open(server.endpoint());
+  for (std::uint64_t ticket = 0; ticket < stream_questions_max; ++ticket)
+    REQUIRE(bench.stream->ask(query_of("www.example"), ticket));
+  CHECK_FALSE(bench.stream->ask(query_of("www.example"), stream_questions_max));
+}
+
+TEST_CASE("a stream that is destroyed tells nothing more, also while it tells") {
+  Bench bench;
+  FakeServer server(bench.loop, [](const Heard& heard, dns::Octets) { return Messages{address_of(heard, 7)}; });
+  int calls = 0;
+  bench.stream = std::make_unique<ServerStream>(bench.loop, server.endpoint(), bench.random,
+                                                [&](std::uint64_t, const Result<dns::Octets, ServerStreamFault>&) {
+                                                  ++calls;
+                                                  bench.stream.reset();
+                                                });
+  for (std::uint64_t ticket = 0; ticket < 3; ++ticket) CHECK(bench.stream->ask(query_of("www.example"), ticket));
+  bench.loop.run_for(milliseconds(50));
+  CHECK(calls == 1);
+}
+
+}  // namespace
+}  // namespace doline::upstream
