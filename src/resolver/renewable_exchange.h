@@ -27,8 +27,8 @@ class RenewableExchange final : public upstream::Exchange {
     ++era.pending;
     era.exchange->ask(request,
                       [&era, finish = std::move(done)](const Result<upstream::Reply, upstream::ExchangeFault>& result) {
-                        --era.pending;
                         finish(result);
+                        --era.pending;  // only now: `finish` may ask or renew
                       });
   }
 
