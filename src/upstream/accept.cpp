@@ -120,19 +120,22 @@ class Sieve {
           dname = record;
         }
       }
-      if (dname && asked_.qtype != RecordType::any) keep_set(Section::answer, view_.owner(*dname), RecordType::dname);
-      if (is_answered) {
+      if (asked_.qtype == RecordType::any) cname = dname = std::nullopt;  // whatever is there is the answer
+      if (dname) keep_set(Section::answer, view_.owner(*dname), RecordType::dname);
+      // Below a DNAME the CNAME is what the DNAME says, so we say it ourselves; also to those who ask for it.
+      const bool asks_for_link = dname && asked_.qtype == RecordType::cname;
+      if (is_answered && !asks_for_link) {
         keep_set(Section::answer, name, asked_.qtype);
         return true;
       }
       if (!cname && !dname) return false;
       if (links_ == cname_max) return fail(AcceptFault::chain_too_long);
       if (dname) {
-        // The CNAME that comes with it must be what it says, so we say it ourselves.
         const auto target = substitute(name, view_.owner(*dname), view_.rdata_name(*dname, 0));
         if (!target) return false;
         const std::uint32_t ttl = bounded(dname->ttl);
         fits_ = fits_ && writer_.record(Section::answer, name, RecordType::cname, asked_.qclass, ttl, *target);
+        if (asks_for_link) return true;
         names_[links_ + 1] = *target;
       } else {
         keep_set(Section::answer, name, RecordType::cname);
