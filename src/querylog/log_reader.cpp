@@ -138,6 +138,7 @@ struct LogReader::Impl {
   // of follow()
   bool is_following = false;
   std::int64_t followed_to = 0;
+  std::int64_t followed_version = 0;             // PRAGMA data_version when it was last looked at
   std::unordered_set<std::int64_t> handed_over;  // of the last late_at_most
 
   Result<void, DatabaseFault> open() {
@@ -192,8 +193,15 @@ struct LogReader::Impl {
     std::string conditions;        // ` AND ...`
     const char* column = nullptr;  // one cursor for each of `keys`, on this column's index
     Ids keys;
-    std::vector<Range> ranges;  // ascending
+    std::vector<Range> ranges;          // ascending
+    std::vector<std::string> look_ups;  // the SQL that it was made with
   };
+
+  Result<Ids, DatabaseFault> ids(Plan& plan, std::string sql) {
+    auto found = ids(sql);
+    plan.look_ups.push_back(std::move(sql));
+    return found;
+  }
 
   Result<Plan, DatabaseFault> plan(const LogFilter& filter) {
     Plan plan;
@@ -209,7 +217,7 @@ struct LogReader::Impl {
       use(plan, "device", std::move(*devices));
     }
     if (!filter.meant_for.empty()) {
-      auto destinations = ids("SELECT id FROM endpoint WHERE address IN " + list_of(filter.meant_for));
+      auto destinations = ids(plan, "SELECT id FROM endpoint WHERE address IN " + list_of(filter.meant_for));
       if (!destinations) return fail(destinations.error());
       use(plan, "destination", std::move(*destinations));
     }
@@ -217,7 +225,7 @@ struct LogReader::Impl {
     if (!filter.names.empty()) {
       const std::string names = names_matching(filter.names);
       plan.conditions += " AND name IN (" + names + ")";
-      auto asked = ids("SELECT DISTINCT hour FROM name_hour WHERE name IN (" + names + ") ORDER BY hour");
+      auto asked = ids(plan, "SELECT DISTINCT hour FROM name_hour WHERE name IN (" + names + ") ORDER BY hour");
       if (!asked) return fail(asked.error());
       hours = std::move(*asked);
     }
@@ -225,9 +233,10 @@ struct LogReader::Impl {
       const std::string addresses = list_of(filter.answers);
       plan.conditions += " AND answer IN (SELECT answer FROM answer_address WHERE address IN " + addresses + ")";
       auto answered =
-          ids("SELECT DISTINCT hour FROM answer_address AS a JOIN answer ON answer.id = a.answer JOIN name_hour ON "
+          ids(plan,
+              "SELECT DISTINCT hour FROM answer_address AS a JOIN answer ON answer.id = a.answer JOIN name_hour ON "
               "name_hour.name = answer.name AND hour BETWEEN first_hour AND last_hour WHERE a.address IN " +
-              addresses + " ORDER BY hour");
+                  addresses + " ORDER BY hour");
       if (!answered) return fail(answered.error());
       if (hours) {
         Ids both;
@@ -284,6 +293,38 @@ struct LogReader::Impl {
     }
   }
 
+  /// One for each cursor.
+  static std::vector<std::string> selects_of(const Plan& plan, Order order) {
+    const std::string rest = "ts >= ?1 AND ts < ?2" + plan.conditions + " ORDER BY ts " +
+                             (order == Order::newest_first ? "DESC" : "ASC") + " LIMIT ?3";
+    const std::string select = std::string("SELECT ") + columns + " FROM query ";
+    if (plan.column == nullptr) return {select + "NOT INDEXED WHERE " + rest};
+    std::vector<std::string> selects;
+    for (const std::int64_t key : plan.keys)
+      selects.push_back(select + "INDEXED BY query_by_" + plan.column + " WHERE " + plan.column + " = " +
+                        std::to_string(key) + " AND " + rest);
+    return selects;
+  }
+
+  Result<std::vector<std::string>, DatabaseFault> explain(const LogFilter& filter, Order order) {
+    auto planned = plan(filter);
+    if (!planned) return fail(planned.error());
+    std::vector<std::string> steps;
+    auto statements = std::move(planned->look_ups);
+    for (std::string& select : selects_of(*planned, order)) statements.push_back(std::move(select));
+    for (const std::string& sql : statements) {
+      auto explained = database.prepare("EXPLAIN QUERY PLAN " + sql);
+      if (!explained) return fail(explained.error());
+      for (;;) {
+        const auto row = explained->step();
+        if (!row) return fail(row.error());
+        if (!*row) break;
+        steps.emplace_back(explained->text(3));
+      }
+    }
+    return steps;
+  }
+
   // ── rows ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   Result<std::uint64_t, DatabaseFault> read(const LogFilter& filter, Order order,
@@ -292,16 +333,7 @@ struct LogReader::Impl {
     if (!planned) return fail(planned.error());
     const bool newest_first = order == Order::newest_first;
     std::vector<Statement> cursors;
-    const std::string rest =
-        "ts >= ?1 AND ts < ?2" + planned->conditions + " ORDER BY ts " + (newest_first ? "DESC" : "ASC") + " LIMIT ?3";
-    std::vector<std::string> selects;
-    if (planned->column == nullptr)
-      selects.push_back(std::string("SELECT ") + columns + " FROM query NOT INDEXED WHERE " + rest);
-    else
-      for (const std::int64_t key : planned->keys)
-        selects.push_back(std::string("SELECT ") + columns + " FROM query INDEXED BY query_by_" + planned->column +
-                          " WHERE " + planned->column + " = " + std::to_string(key) + " AND " + rest);
-    for (const std::string& select : selects) {
+    for (const std::string& select : selects_of(*planned, order)) {
       auto cursor = database.prepare(select);
       if (!cursor) return fail(cursor.error());
       cursors.push_back(std::move(*cursor));
@@ -424,10 +456,12 @@ struct LogReader::Impl {
   // ── follow ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   Result<std::uint64_t, DatabaseFault> follow(LogFilter filter, const std::function<bool(const LogRow&)>& take) {
-    if (is_following && inode_of_file() != inode) {  // set aside or deleted: go on with the new one
+    if (is_following &&
+        (!database.is_open() || inode_of_file() != inode)) {  // set aside or deleted: on with the new one
       close();
+      followed_version = 0;
       if (const auto opened = open(); !opened) {
-        inode = 0;
+        close();
         // Between two files there is none; the next call finds the new one.
         if (opened.error() == DatabaseFault::missing || opened.error() == DatabaseFault::older_schema) return 0;
         return fail(opened.error());
@@ -443,6 +477,9 @@ struct LogReader::Impl {
       is_following = true;
       return 0;
     }
+    const auto version = database.integer("PRAGMA data_version");
+    if (!version) return fail(version.error());
+    if (*version == followed_version) return 0;  // nobody has written
     filter.since = WallTime(microseconds(followed_to - late_at_most + 1));
     filter.until.reset();
     std::uint64_t count = 0;
@@ -456,6 +493,7 @@ struct LogReader::Impl {
     });
     if (!done) return done;
     followed_to = newest;
+    followed_version = *version;
     std::erase_if(handed_over, [&](std::int64_t ts) { return ts <= followed_to - late_at_most; });
     return count;
   }
@@ -580,6 +618,10 @@ Result<std::uint64_t, DatabaseFault> LogReader::read(const LogFilter& filter, Or
 Result<std::uint64_t, DatabaseFault> LogReader::follow(const LogFilter& filter,
                                                        const std::function<bool(const LogRow&)>& take) {
   return impl_->follow(filter, take);
+}
+
+Result<std::vector<std::string>, DatabaseFault> LogReader::explain(const LogFilter& filter, Order order) {
+  return impl_->explain(filter, order);
 }
 
 Result<std::vector<DeviceSummary>, DatabaseFault> LogReader::devices() {

@@ -106,6 +106,9 @@ class LogReader {
   /// records, which waited for an upstream, come too, each once. The filter's `since` and `until` are not looked at.
   [[nodiscard]] Result<std::uint64_t, DatabaseFault> follow(const LogFilter& filter,
                                                             const std::function<bool(const LogRow&)>& take);
+  /// The steps by which SQLite finds what read() would hand over (EXPLAIN QUERY PLAN): which index serves which
+  /// question.
+  [[nodiscard]] Result<std::vector<std::string>, DatabaseFault> explain(const LogFilter& filter, Order order);
   /// Every device that asked, latest first. Devices with one MAC are one, whatever they were called.
   [[nodiscard]] Result<std::vector<DeviceSummary>, DatabaseFault> devices();
 

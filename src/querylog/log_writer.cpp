@@ -182,7 +182,8 @@ struct LogWriter::Impl {
           (must_flush || pending.size() >= batch_records || time - oldest_pending >= options.flush_every))
         write_pending(must_flush);
       // Under load it waits a while for a quiet moment, not for ever: the disk is bounded too.
-      if (store && !stops && time >= next_retire + (is_busy ? retire_every : milliseconds::zero())) retire();
+      if (store && !stops && time >= next_try && time >= next_retire + (is_busy ? retire_every : milliseconds::zero()))
+        retire();
       if (store && time >= next_look_at_file) look_at_file();
 
       lock.lock();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/check.h"
 #include "querylog/schema.h"
@@ -15,6 +16,7 @@ constexpr std::size_t cached_names_max = 200'000;
 constexpr std::size_t cached_answers_max = 200'000;
 constexpr std::size_t cached_endpoints_max = 50'000;
 constexpr std::size_t cached_texts_max = 10'000;
+constexpr int tries_max = 1'000;               // microseconds looked at for one that is free
 constexpr std::int64_t sweep_ids = 2'000;      // a step
 constexpr std::int64_t free_pages_kept = 256;  // room for what comes next
 constexpr std::int64_t free_pages_step = 512;
@@ -26,6 +28,7 @@ PRAGMA wal_autocheckpoint = 4096;
 PRAGMA journal_size_limit = 67108864;
 PRAGMA cache_size = -16384;
 PRAGMA temp_store = MEMORY;
+PRAGMA secure_delete = FAST;
 )";
 
 // `if (auto failed = ...)` for a chain of steps that all return Result<void, DatabaseFault>.
@@ -90,6 +93,7 @@ Result<void, DatabaseFault> Store::prepare() {
   const std::pair<Statement*, const char*> statements[] = {
       {&begin_, "BEGIN IMMEDIATE"},
       {&commit_, "COMMIT"},
+      {&data_version_, "PRAGMA data_version"},
       {&insert_row_,
        "INSERT OR IGNORE INTO query VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, "
        "?18, ?19, ?20)"},
@@ -127,7 +131,14 @@ Result<void, DatabaseFault> Store::prepare() {
 }
 
 Result<void, DatabaseFault> Store::begin() {
-  return begin_.run();
+  DOLINE_TRY(begin_.run());
+  // Another process (`doline log forget`) may have taken away what the caches remember.
+  const auto row = data_version_.step();
+  if (!row) return fail(row.error());
+  const std::int64_t version = *row ? data_version_.integer(0) : 0;
+  data_version_.reset();
+  if (std::exchange(known_data_version_, version) != version) forget_caches();
+  return {};
 }
 
 Result<std::int64_t, DatabaseFault> Store::device(const Identity& identity) {
@@ -281,15 +292,27 @@ Result<void, DatabaseFault> Store::insert(const Row& row) {
   bind_id(into, 18, row.upstream);
   into.bind(19, std::int64_t{record.latency_us});
   into.bind(20, static_cast<std::int64_t>(record.dnssec));
-  // Two queries of one microsecond: the later one moves on to the next that is free. Most rows come behind all others.
+  // Two queries of one microsecond: the later one moves on to the next that is free. A worker reads the clock once for
+  // a whole batch, and rows come in order of time, so the place behind the row before is the first worth a try.
   std::int64_t ts = row.ts;
-  for (;; ++ts) {
+  if (stretch_begin_ <= row.ts && row.ts <= stretch_end_)
+    ts = stretch_end_ + 1;
+  else
+    stretch_begin_ = row.ts;
+  for (int tries = 1;; ++ts, ++tries) {
     DOLINE_TRY(into.bind(1, ts).run());
     if (database_.changes() == 1) break;
-    if (ts < last_ts_ && ts - row.ts > 1000) ts = last_ts_;  // a stretch that is full
+    if (tries == tries_max && ts < last_ts_) stretch_begin_ = ts = last_ts_;  // a late row in a stretch that is full
   }
+  stretch_end_ = ts;
   last_ts_ = std::max(last_ts_, ts);
   const std::int64_t hour = hour_of(ts);
+  if (hour != hour_of(row.ts)) {  // moved on into the next hour, in which its entries must then be found too
+    DOLINE_TRY(insert_name_hour_.bind(1, row.name).bind(2, hour).run());
+    if (row.answer != 0) DOLINE_TRY(date_answer_.bind(1, row.answer).bind(2, hour).run());
+    for (const std::int64_t id : {row.client, row.destination, row.upstream})
+      if (id != 0) DOLINE_TRY(date_endpoint_.bind(1, id).bind(2, hour).run());
+  }
   if (oldest_hour_ == 0 || hour < oldest_hour_) oldest_hour_ = hour;
   const bool is_intercepted = record.destination.is_intercepted();
   Count& count = device_hours_[{row.device, hour, static_cast<int>(record.verdict), is_intercepted ? 1 : 0}];
@@ -328,25 +351,16 @@ Result<void, DatabaseFault> Store::commit() {
 }
 
 void Store::roll_back() {
-  for (Statement* statement : {&begin_,
-                               &commit_,
-                               &insert_row_,
-                               &find_device_,
-                               &insert_device_,
-                               &find_endpoint_,
-                               &insert_endpoint_,
-                               &date_endpoint_,
-                               &find_name_,
-                               &insert_name_,
-                               &insert_name_hour_,
-                               &find_text_,
-                               &insert_text_,
-                               &find_answer_,
-                               &insert_answer_,
-                               &date_answer_,
-                               &insert_answer_address_,
-                               &add_device_hour_,
-                               &add_destination_hour_,
+  for (Statement* statement : {&begin_,           &commit_,
+                               &data_version_,    &insert_row_,
+                               &find_device_,     &insert_device_,
+                               &find_endpoint_,   &insert_endpoint_,
+                               &date_endpoint_,   &find_name_,
+                               &insert_name_,     &insert_name_hour_,
+                               &find_text_,       &insert_text_,
+                               &find_answer_,     &insert_answer_,
+                               &date_answer_,     &insert_answer_address_,
+                               &add_device_hour_, &add_destination_hour_,
                                &add_client_hour_})
     statement->reset();
   if (database_.in_transaction()) (void)database_.execute("ROLLBACK");
@@ -355,6 +369,8 @@ void Store::roll_back() {
 
 void Store::forget_caches() {
   ++epoch_;
+  stretch_begin_ = 0;
+  stretch_end_ = -1;
   names_.clear();
   endpoints_.clear();
   answers_.clear();

@@ -111,8 +111,10 @@ class Store {
   dns::SipKey secret_{};
   std::uint64_t epoch_ = 1;
   std::int64_t last_ts_ = 0;
+  std::int64_t stretch_begin_ = 0, stretch_end_ = -1;  // no ts from one to the other is free
+  std::int64_t known_data_version_ = 0;
 
-  Statement begin_, commit_, insert_row_, find_device_, insert_device_, find_endpoint_, insert_endpoint_,
+  Statement begin_, commit_, data_version_, insert_row_, find_device_, insert_device_, find_endpoint_, insert_endpoint_,
       date_endpoint_, find_name_, insert_name_, insert_name_hour_, find_text_, insert_text_, find_answer_,
       insert_answer_, date_answer_, insert_answer_address_, add_device_hour_, add_destination_hour_, add_client_hour_;
 
