@@ -85,15 +85,13 @@ struct Queue {
 struct Released {
   void operator()(void* block) const { std::free(block); }
 };
-/// Zeroes, whose pages cost nothing until they are used.
+/// Zeroes, whose pages cost nothing until they are used; null where there is no memory for them.
 template <class T>
 using Table = std::unique_ptr<T[], Released>;
 
 template <class T>
 Table<T> make_table(std::size_t count) {
-  Table<T> table(static_cast<T*>(std::calloc(count, sizeof(T))));
-  if (!table) throw std::bad_alloc();
-  return table;
+  return Table<T>(static_cast<T*>(std::calloc(count, sizeof(T))));
 }
 
 /// What left probation unproven: fingerprints with the time of leaving, counted in leavings. A fingerprint that is
@@ -109,6 +107,7 @@ class GhostList {
     return std::max<std::size_t>(1, slots / std::tuple_size_v<Bucket>) * sizeof(Bucket);
   }
 
+  [[nodiscard]] bool has_memory() const { return buckets_ != nullptr; }
   void add(std::uint64_t hash) {
     Bucket& bucket = bucket_of(hash);
     ++leavings_;
@@ -156,9 +155,11 @@ struct Cache::Impl {
     const std::size_t buckets = std::bit_floor(options.size_octets / octets_per_bucket);
     const std::size_t fixed_octets = buckets * sizeof(Entry*) + GhostList::octets(buckets);
     if (buckets == 0 || fixed_octets >= options.size_octets) return;  // too small for anything
-    index = make_table<Entry*>(buckets);
-    mask = buckets - 1;
     ghosts = GhostList(buckets);
+    if (!ghosts.has_memory()) return;
+    index = make_table<Entry*>(buckets);
+    if (!index) return;
+    mask = buckets - 1;
     room = options.size_octets - fixed_octets;
     statistics.octets = fixed_octets;
   }
