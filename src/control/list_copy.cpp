@@ -147,7 +147,7 @@ Result<Judgement, std::string> judge(const Candidate& candidate) {
   if (read.problems > read.entries)
     return fail("it has more bad lines (" + std::to_string(read.problems) + ") than names (" +
                 std::to_string(read.entries) + ")");
-  if (!candidate.is_whole && read.entries < candidate.entries_before / 2)
+  if (!candidate.is_whole && read.entries * 2 < candidate.entries_before)
     return fail("it has " + std::to_string(read.entries) + " names where there were " +
                 std::to_string(candidate.entries_before) + ", and nothing says that it is whole");
   const MappedText copy(candidate.copy);

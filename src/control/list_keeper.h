@@ -7,6 +7,8 @@
 // changed.
 #pragma once
 
+#include <spdlog/fwd.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -60,7 +62,8 @@ class ListKeeper {
   using OnSet = std::function<void(std::shared_ptr<const blocklist::ListSet>)>;
 
   /// `on_set`: whenever current() has changed after configure() returned.
-  ListKeeper(Loop& loop, std::filesystem::path state_folder, const Clock& clock, OnSet on_set, ListPace pace = {});
+  ListKeeper(Loop& loop, std::filesystem::path state_folder, const Clock& clock, spdlog::logger& log, OnSet on_set,
+             ListPace pace = ListPace{});
   ~ListKeeper();
   ListKeeper(const ListKeeper&) = delete;
   ListKeeper& operator=(const ListKeeper&) = delete;
@@ -70,36 +73,17 @@ class ListKeeper {
   /// Always of the newest configuration: the set without lists until it has been compiled.
   [[nodiscard]] std::shared_ptr<const blocklist::ListSet> current() const;
   /// current() holds what the texts say: nothing is being compiled, or about to be. False for a while after configure()
-  /// with new lists; on_set comes then, always.
+  /// with new lists; on_set comes then, unless the disk is full: that is said, and tried again.
   [[nodiscard]] bool is_settled() const;
   /// Fetches every URL, due or not, and looks at the files.
   void refresh();
   /// A file may have changed: compiles if one has. The files' folders are watched too.
   void check_files();
   [[nodiscard]] std::vector<State> states() const;
-  [[nodiscard]] std::uint64_t name_count() const { return current()->name_count(); }
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;  // jobs on the pool may end after us: they hold it weakly
 };
-
-/// What a downloaded text is.
-struct ListJudgement {
-  std::uint64_t entries = 0;
-  std::uint64_t problems = 0;
-};
-
-/// Reads all of `file`; any thread. The fault says why it is not to replace the copy at hand: no octets, no list by its
-/// first lines (HTML), no name, more bad lines than names; and, where the transfer cannot say that it is whole
-/// (`is_whole`), fewer than half of `entries_before` (0: no copy). A list that is whole may shrink as its publisher
-/// likes.
-[[nodiscard]] Result<ListJudgement, std::string> judge_list(const std::filesystem::path& file,
-                                                            std::optional<blocklist::ListFormat> format, bool is_whole,
-                                                            std::uint64_t entries_before);
-
-/// A file name that no other list has: letters, digits, `-` and `_` stay, any other octet is `%XX`; a long one ends in
-/// its digest.
-[[nodiscard]] std::string to_file_name(std::string_view list_name);
 
 }  // namespace doline::control

@@ -1,0 +1,512 @@
+#include "control/list_keeper.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <random>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "control/list_copy.h"
+
+namespace doline::control {
+
+namespace {
+
+constexpr milliseconds look_at_least{60'000};  // at files whose folder says nothing: links, network file systems
+constexpr milliseconds compile_again{60'000};  // after a compile that could not be written
+constexpr milliseconds nap_longest{3600'000};  // timers do not count sleep, nor does a clock that is set
+constexpr seconds retry_after_max{86'400};     // a server may ask for this much patience
+constexpr std::size_t problems_logged = 3;
+
+/// `1,204,331`.
+std::string grouped(std::uint64_t number) {
+  std::string text = std::to_string(number);
+  for (std::size_t at = text.size(); at > 3;) text.insert(at -= 3, 1, ',');
+  return text;
+}
+
+std::string size_text(std::uint64_t octets) {
+  if (octets < 1'000'000) return fmt::format("{:.1f} kB", static_cast<double>(octets) / 1e3);
+  return fmt::format("{:.1f} MB", static_cast<double>(octets) / 1e6);
+}
+
+std::string wait_text(milliseconds wait) {
+  const auto count = std::chrono::duration_cast<seconds>(wait).count();
+  if (count < 120) return fmt::format("{} s", count);
+  if (count < 7200) return fmt::format("{} min", count / 60);
+  return fmt::format("{} h", count / 3600);
+}
+
+std::uint64_t octets_of(const std::filesystem::path& file) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(file, error);
+  return error ? 0 : static_cast<std::uint64_t>(size);
+}
+
+}  // namespace
+
+struct ListKeeper::Impl : std::enable_shared_from_this<ListKeeper::Impl> {
+  /// One list of the configuration; survives a reload as long as name and URL stay.
+  struct List {
+    std::uint64_t number = 0;  // what callbacks know it by: it may be gone by then
+    config::ListSettings settings;
+    std::filesystem::path text, part, notes_file;
+    std::optional<CopyNotes> notes;  // of a URL that has a copy
+    std::optional<blocklist::ListReport> report;
+    // Of a URL:
+    enum class Step : std::uint8_t { waiting, due, fetching, judging } step = Step::waiting;
+    std::uint64_t download = 0;
+    std::optional<WallTime> next_fetch;
+    std::string last_error;
+    int failures = 0;
+    Watch timer;
+
+    [[nodiscard]] bool is_fetched() const { return !settings.url.empty(); }
+    [[nodiscard]] bool is_under_way() const { return step == Step::fetching || step == Step::judging; }
+  };
+
+  Impl(Loop& control_loop, std::filesystem::path state_folder, const Clock& a_clock, spdlog::logger& logger,
+       OnSet to_call, ListPace a_pace);
+
+  // Fetching
+  void adopt(List& list);
+  void arm(List& list, WallTime when);
+  void wake(std::uint64_t number);
+  void start_due();
+  void fetch(List& list);
+  void take_download(std::uint64_t number, const Result<Downloaded, DownloadFault>& result);
+  void take_judgement(std::uint64_t number, CopyNotes notes, const Result<Judgement, std::string>& result);
+  void succeed(List& list, const CopyNotes& notes);
+  void fail_fetch(List& list, const std::string& why, std::optional<seconds> retry_after);
+  void sweep();
+
+  // Compiling
+  [[nodiscard]] std::vector<blocklist::ListInput> inputs() const;
+  void look();
+  void compile_soon();
+  void compile();
+  void take_compiled(std::uint64_t of_configuration, const Result<blocklist::CompileReport, std::string>& report,
+                     std::shared_ptr<const blocklist::ListSet> set, milliseconds took);
+  void tell_problems(const List& list);
+  void watch_folders();
+
+  [[nodiscard]] List* find(std::uint64_t number);
+  [[nodiscard]] milliseconds jittered(milliseconds wait);
+  [[nodiscard]] WallTime now() const { return clock.now().wall; }
+
+  Loop& loop;
+  const std::filesystem::path folder, image;
+  const Clock& clock;
+  spdlog::logger& log;
+  const OnSet on_set;
+  const ListPace pace;
+  Downloads downloads;
+  std::vector<std::unique_ptr<List>> lists;  // in the order of the configuration
+  std::uint64_t last_number = 0;
+  std::minstd_rand random{std::random_device{}()};
+
+  std::shared_ptr<const blocklist::ListSet> current = blocklist::ListSet::none();
+  std::uint64_t configuration = 0;  // counts configure()
+  bool is_current = true;           // current was compiled from what inputs() were when last looked at
+  bool is_compiling = false;
+  std::uint64_t compiling_print = 0;  // fingerprint of what is being compiled
+  std::optional<MonotonicTime> compile_by;
+  Watch compile_timer, look_timer;
+  std::vector<Watch> folders;
+};
+
+ListKeeper::Impl::Impl(Loop& control_loop, std::filesystem::path state_folder, const Clock& a_clock,
+                       spdlog::logger& logger, OnSet to_call, ListPace a_pace)
+    : loop(control_loop),
+      folder(state_folder / "lists"),
+      image(state_folder / "lists.image"),
+      clock(a_clock),
+      log(logger),
+      on_set(std::move(to_call)),
+      pace(a_pace),
+      downloads(control_loop) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) log.error("lists: {} cannot be made: {}; no list will be kept", folder.string(), error.message());
+}
+
+ListKeeper::Impl::List* ListKeeper::Impl::find(std::uint64_t number) {
+  const auto found = std::find_if(lists.begin(), lists.end(), [&](const auto& list) { return list->number == number; });
+  return found == lists.end() ? nullptr : found->get();
+}
+
+milliseconds ListKeeper::Impl::jittered(milliseconds wait) {
+  std::uniform_real_distribution<double> factor(1 - pace.jitter, 1 + pace.jitter);
+  return milliseconds(static_cast<std::int64_t>(static_cast<double>(wait.count()) * factor(random)));
+}
+
+// ── Fetching ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+void ListKeeper::Impl::adopt(List& list) {
+  list.number = ++last_number;
+  if (!list.is_fetched()) {
+    list.text = list.settings.file;
+    return;
+  }
+  const std::string name = to_file_name(list.settings.name);
+  list.text = folder / (name + ".txt");
+  list.part = folder / (name + ".part" + std::to_string(list.number));
+  list.notes_file = folder / (name + ".json");
+  list.notes = read_notes(list.notes_file);
+  // Notes about another text say nothing of this one: it is fetched whole. So is a list that moved to another URL; its
+  // old copy serves until then.
+  if (list.notes && list.notes->octets != octets_of(list.text)) list.notes.reset();
+  const bool is_fresh = list.notes && list.notes->url == list.settings.url && list.notes->fetched <= now();
+  arm(list, is_fresh ? list.notes->fetched + jittered(list.settings.every) : now());
+}
+
+void ListKeeper::Impl::arm(List& list, WallTime when) {
+  list.step = List::Step::waiting;
+  list.next_fetch = when;
+  const auto wait = std::chrono::ceil<milliseconds>(when - now());
+  list.timer =
+      loop.after(std::clamp(wait, milliseconds(0), nap_longest), [this, number = list.number] { wake(number); });
+}
+
+void ListKeeper::Impl::wake(std::uint64_t number) {
+  List* list = find(number);
+  if (!list || list->step != List::Step::waiting) return;
+  // A clock that was set back must not make a list wait for years.
+  if (const auto latest = now() + 2 * list->settings.every; list->next_fetch > latest) list->next_fetch = latest;
+  if (*list->next_fetch > now()) return arm(*list, *list->next_fetch);
+  list->step = List::Step::due;
+  start_due();
+}
+
+void ListKeeper::Impl::start_due() {
+  auto under_way = static_cast<std::size_t>(
+      std::count_if(lists.begin(), lists.end(), [](const auto& list) { return list->is_under_way(); }));
+  for (const auto& list : lists) {
+    if (under_way >= list_downloads_max) return;
+    if (list->step != List::Step::due) continue;
+    fetch(*list);
+    ++under_way;
+  }
+}
+
+void ListKeeper::Impl::fetch(List& list) {
+  list.step = List::Step::fetching;
+  list.next_fetch.reset();
+  DownloadOrder order;
+  order.url = list.settings.url;
+  order.file = list.part;
+  if (list.notes && list.notes->url == list.settings.url && list.notes->octets == octets_of(list.text)) {
+    order.etag = list.notes->etag;
+    order.last_modified = list.notes->last_modified;
+  }
+  list.download = downloads.fetch(std::move(order),
+                                  [this, number = list.number](const auto& result) { take_download(number, result); });
+}
+
+void ListKeeper::Impl::take_download(std::uint64_t number, const Result<Downloaded, DownloadFault>& result) {
+  List* list = find(number);
+  if (!list) return;  // cancelled when it left the configuration
+  if (!result) {
+    fail_fetch(*list, result.error().text, result.error().retry_after);
+  } else if (result->is_unchanged) {
+    CopyNotes notes = *list->notes;
+    notes.fetched = now();
+    log.info("list {}: unchanged", list->settings.name);
+    succeed(*list, notes);
+  } else {
+    list->step = List::Step::judging;
+    const Candidate candidate{list->part, list->text, list->settings.format, result->is_whole,
+                              list->notes ? list->notes->entries : 0};
+    CopyNotes notes{list->settings.url, result->etag, result->last_modified, now(), result->octets, 0};
+    const auto judged = std::make_shared<Result<Judgement, std::string>>();
+    loop.work([candidate, judged] { *judged = take_copy(candidate); },
+              [weak = weak_from_this(), number, notes = std::move(notes), judged] {
+                if (const auto self = weak.lock()) self->take_judgement(number, notes, *judged);
+              });
+    return;  // it still counts as under way
+  }
+  start_due();
+}
+
+void ListKeeper::Impl::take_judgement(std::uint64_t number, CopyNotes notes,
+                                      const Result<Judgement, std::string>& result) {
+  List* list = find(number);
+  if (!list) return sweep();  // it left the configuration meanwhile
+  if (!result) {
+    fail_fetch(*list, result.error(), std::nullopt);
+  } else {
+    notes.entries = result->entries;
+    const std::uint64_t before = list->notes ? list->notes->entries : 0;
+    if (result->entries * 2 < before)
+      log.warn("list {}: {} lines where there were {}; it is whole, so it is taken", list->settings.name,
+               grouped(result->entries), grouped(before));
+    if (result->is_same)
+      log.info("list {}: fetched {}, unchanged", list->settings.name, size_text(notes.octets));
+    else
+      log.info("list {}: fetched {} with {} names", list->settings.name, size_text(notes.octets),
+               grouped(result->entries));
+    succeed(*list, notes);
+  }
+  start_due();
+}
+
+void ListKeeper::Impl::succeed(List& list, const CopyNotes& notes) {
+  list.notes = notes;
+  list.failures = 0;
+  list.last_error.clear();
+  if (const auto written = write_notes(list.notes_file, notes); !written)
+    log.warn("list {}: {}; it will be fetched again after a restart", list.settings.name, written.error());
+  arm(list, now() + jittered(list.settings.every));
+  compile_soon();
+}
+
+void ListKeeper::Impl::fail_fetch(List& list, const std::string& why, std::optional<seconds> retry_after) {
+  ++list.failures;
+  list.last_error = why;
+  const milliseconds longest = std::min<milliseconds>(pace.retry_longest, list.settings.every);
+  milliseconds wait = pace.retry_first;
+  for (int i = 1; i < list.failures && wait < longest; ++i) wait *= 2;
+  wait = jittered(std::min(wait, longest));
+  if (retry_after) wait = std::max<milliseconds>(wait, std::min(*retry_after, retry_after_max));
+  log.warn("list {}: {} was not taken: {}; {}, next try in {}", list.settings.name, to_shown_url(list.settings.url),
+           why, list.notes ? "the copy at hand stays" : "there is no copy yet", wait_text(wait));
+  arm(list, now() + wait);
+}
+
+/// Removes what no list of the configuration has put into the folder.
+void ListKeeper::Impl::sweep() {
+  std::set<std::filesystem::path> kept;
+  for (const auto& list : lists) kept.insert({list->text, list->notes_file, list->part});
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    std::error_code ignored;
+    if (!kept.contains(entry->path()) && entry->is_regular_file(ignored))
+      std::filesystem::remove(entry->path(), ignored);
+  }
+}
+
+// ── Compiling ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+std::vector<blocklist::ListInput> ListKeeper::Impl::inputs() const {
+  std::vector<blocklist::ListInput> all;
+  for (const auto& list : lists)
+    all.push_back({list->settings.name, list->text, list->settings.format, list->settings.subdomains});
+  return all;
+}
+
+/// At the files.
+void ListKeeper::Impl::look() {
+  if (lists.empty()) return;
+  const std::uint64_t print = blocklist::fingerprint_of(inputs());
+  if (print != (is_compiling ? compiling_print : current->fingerprint())) compile_soon();
+}
+
+void ListKeeper::Impl::compile_soon() {
+  const MonotonicTime moment = clock.now().monotonic;
+  if (!compile_by) compile_by = moment + pace.settle_max;
+  compile_timer = loop.after(pace.settle, [this] {
+    const bool is_more_to_come =
+        std::any_of(lists.begin(), lists.end(), [](const auto& list) { return list->is_under_way(); });
+    if (is_more_to_come && clock.now().monotonic < *compile_by) return compile_soon();
+    compile();
+  });
+}
+
+void ListKeeper::Impl::compile() {
+  compile_timer = Watch();
+  compile_by.reset();
+  if (is_compiling) return;  // take_compiled() looks again
+  auto texts = inputs();
+  const std::uint64_t print = blocklist::fingerprint_of(texts);
+  if (is_current && (texts.empty() || print == current->fingerprint())) return;
+  is_compiling = true;
+  compiling_print = print;
+  struct Work {
+    Result<blocklist::CompileReport, std::string> report;
+    std::shared_ptr<const blocklist::ListSet> set;
+    milliseconds took{};
+  };
+  const auto work = std::make_shared<Work>();
+  loop.work(
+      [work, texts = std::move(texts), target = image] {
+        const auto begun = std::chrono::steady_clock::now();
+        work->report = blocklist::compile(texts, target);
+        if (!work->report) return;
+        if (auto opened = blocklist::ListSet::open(target))
+          work->set = *opened;
+        else
+          work->report = fail(target.string() + " is " + std::string(to_string(opened.error())));
+        work->took = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begun);
+      },
+      [weak = weak_from_this(), work, of_configuration = configuration] {
+        if (const auto self = weak.lock()) self->take_compiled(of_configuration, work->report, work->set, work->took);
+      });
+}
+
+void ListKeeper::Impl::tell_problems(const List& list) {
+  const blocklist::ListReport& report = *list.report;
+  if (!report.failure.empty() && list.is_fetched() && !list.notes) return;  // not fetched yet: no news
+  if (!report.failure.empty()) log.warn("list {}: {}", list.settings.name, report.failure);
+  for (std::size_t i = 0; i < std::min(report.first_problems.size(), problems_logged); ++i) {
+    const blocklist::LineProblem& problem = report.first_problems[i];
+    log.warn("list {}: {}:{}:{}: {}", list.settings.name, list.text.string(), problem.line, problem.column,
+             to_string(problem.fault));
+  }
+  if (report.read.problems > problems_logged)
+    log.warn("list {}: {} of {} lines cannot be read; the others are used", list.settings.name,
+             grouped(report.read.problems), grouped(report.read.lines));
+}
+
+void ListKeeper::Impl::take_compiled(std::uint64_t of_configuration,
+                                     const Result<blocklist::CompileReport, std::string>& report,
+                                     std::shared_ptr<const blocklist::ListSet> set, milliseconds took) {
+  is_compiling = false;
+  if (!report) {
+    log.error("lists: {}; what was compiled before stays, next try in {}", report.error(), wait_text(compile_again));
+    is_current = false;
+    compile_timer = loop.after(compile_again, [this] { compile(); });
+    return;
+  }
+  const std::uint64_t print = blocklist::fingerprint_of(inputs());
+  // Of this configuration, if perhaps of older texts; or of one that differs in nothing that is compiled.
+  const bool is_ours = of_configuration == configuration || report->fingerprint == print;
+  if (is_ours && !lists.empty()) {
+    for (std::size_t at = 0; at < lists.size() && at < report->lists.size(); ++at) {
+      const auto before = std::exchange(lists[at]->report, report->lists[at]);
+      if (!before || before->failure != report->lists[at].failure ||
+          before->read.problems != report->lists[at].read.problems)
+        tell_problems(*lists[at]);
+    }
+    log.info("lists: {} names in {} lists, compiled in {} ms", grouped(report->names), lists.size(), took.count());
+    current = std::move(set);
+    is_current = true;
+    on_set(current);
+  }
+  // A text that changed, or a configuration that came, while this one was compiled.
+  if (!is_ours)
+    compile();
+  else if (report->fingerprint != print)
+    compile_soon();
+}
+
+/// The folders of the operator's files; what we write ourselves needs no watch.
+void ListKeeper::Impl::watch_folders() {
+  std::map<std::filesystem::path, std::set<std::string>> names;
+  for (const auto& list : lists) {
+    if (list->is_fetched()) continue;
+    const auto parent = list->text.parent_path();
+    names[parent.empty() ? "." : parent].insert(list->text.filename().string());
+  }
+  folders.clear();
+  for (auto& [parent, files] : names) {
+    folders.push_back(loop.on_folder(parent, [this, watched = std::move(files)](const std::string& name) {
+      if (name.empty() || watched.contains(name)) compile_soon();
+    }));
+  }
+}
+
+// ── ListKeeper ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+ListKeeper::ListKeeper(Loop& loop, std::filesystem::path state_folder, const Clock& clock, spdlog::logger& log,
+                       OnSet on_set, ListPace pace)
+    : impl_(std::make_shared<Impl>(loop, std::move(state_folder), clock, log, std::move(on_set), pace)) {}
+ListKeeper::~ListKeeper() = default;
+
+void ListKeeper::configure(std::vector<config::ListSettings> lists) {
+  Impl& it = *impl_;
+  ++it.configuration;
+  std::vector<std::unique_ptr<Impl::List>> before = std::exchange(it.lists, {});
+  for (auto& settings : lists) {
+    const auto same = std::find_if(before.begin(), before.end(), [&](const auto& old) {
+      return old && old->settings.name == settings.name && old->settings.url == settings.url &&
+             old->settings.file == settings.file;
+    });
+    std::unique_ptr<Impl::List> list = same == before.end() ? std::make_unique<Impl::List>() : std::move(*same);
+    const bool is_new = list->number == 0;
+    const bool is_other_pace = list->settings.every != settings.every;
+    list->settings = std::move(settings);
+    if (is_new)
+      it.adopt(*list);
+    else if (is_other_pace && list->step == Impl::List::Step::waiting && list->notes && list->failures == 0)
+      it.arm(*list, list->notes->fetched + it.jittered(list->settings.every));
+    it.lists.push_back(std::move(list));
+  }
+  for (const auto& old : before)
+    if (old && old->step == Impl::List::Step::fetching) it.downloads.cancel(old->download);
+  it.sweep();
+  it.watch_folders();
+  it.look_timer = it.loop.every(look_at_least, [&it] { it.look(); });
+  it.start_due();
+
+  // What is compiled already serves at once, if it is of these very lists and texts.
+  const std::uint64_t print = blocklist::fingerprint_of(it.inputs());
+  if (it.lists.empty()) {
+    it.current = blocklist::ListSet::none();
+    it.is_current = true;
+    return;
+  }
+  if (it.current->list_count() == it.lists.size() && it.current->fingerprint() == print) {
+    it.is_current = true;
+    return;
+  }
+  it.is_current = false;
+  it.current = blocklist::ListSet::none();
+  if (auto opened = blocklist::ListSet::open(it.image); opened && (*opened)->fingerprint() == print) {
+    it.current = *opened;
+    it.is_current = true;
+    it.log.info("lists: {} names in {} lists, as compiled before", grouped(it.current->name_count()), it.lists.size());
+    return;
+  }
+  it.compile();
+}
+
+std::shared_ptr<const blocklist::ListSet> ListKeeper::current() const {
+  return impl_->current;
+}
+
+bool ListKeeper::is_settled() const {
+  return impl_->is_current && !impl_->is_compiling && !impl_->compile_by;
+}
+
+void ListKeeper::refresh() {
+  for (const auto& list : impl_->lists)
+    if (list->is_fetched() && list->step == Impl::List::Step::waiting) list->step = Impl::List::Step::due;
+  impl_->start_due();
+  impl_->look();
+}
+
+void ListKeeper::check_files() {
+  impl_->look();
+}
+
+std::vector<ListKeeper::State> ListKeeper::states() const {
+  std::vector<State> all;
+  for (std::size_t at = 0; at < impl_->lists.size(); ++at) {
+    const Impl::List& list = *impl_->lists[at];
+    State state;
+    state.name = list.settings.name;
+    state.kind = list.settings.kind;
+    state.mode = list.settings.mode;
+    state.url = list.settings.url;
+    state.file = list.text;
+    state.octets = octets_of(list.text);
+    if (at < impl_->current->list_count())
+      state.names = impl_->current->name_count(blocklist::ListId{static_cast<std::uint16_t>(at)});
+    if (list.report) {
+      state.format = list.report->format;
+      state.problems = list.report->read.problems;
+      state.first_problems = list.report->first_problems;
+      state.failure = list.report->failure;
+    }
+    if (list.notes) state.last_fetch = list.notes->fetched;
+    state.next_fetch = list.next_fetch;
+    state.last_error = list.last_error;
+    state.failures = list.failures;
+    all.push_back(std::move(state));
+  }
+  return all;
+}
+
+}  // namespace doline::control
