@@ -49,8 +49,9 @@ void read_kernel_version(const std::string& release, HostFacts& facts) {
 }
 
 int length_of_mask(const sockaddr* mask) {
+  const IpAddress address = to_endpoint(mask).address;
   int length = 0;
-  for (const std::uint8_t octet : to_endpoint(mask).address.octets()) length += std::popcount(octet);
+  for (const std::uint8_t octet : address.octets()) length += std::popcount(octet);
   return length;
 }
 

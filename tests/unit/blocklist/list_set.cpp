@@ -26,8 +26,9 @@ std::shared_ptr<const ListSet> compiled(const TemporaryFolder& folder, const std
 std::string answer(const ListSet& set, std::string_view name) {
   const auto parsed = dns::Name::parse(name);
   REQUIRE(parsed.has_value());
+  const Listing listing = set.look_up(parsed->lowered());
   std::string text;
-  for (const Covering& covering : set.look_up(parsed->lowered()).all()) {
+  for (const Covering& covering : listing.all()) {
     if (!text.empty()) text += " ";
     text += std::to_string(covering.labels);
     char separator = ':';
@@ -189,7 +190,8 @@ TEST_CASE("a file that lies with right checksums is refused or answers without h
       const auto set = ListSet::open(folder.write("lies", std::string(changed.begin(), changed.end())), true);
       if (!set) continue;
       for (const char* name : {"7.example", "x.example", "example", "a.b.c.d"}) {
-        for (const Covering& covering : (*set)->look_up(*dns::Name::parse(name)).all()) {
+        const Listing listing = (*set)->look_up(*dns::Name::parse(name));
+        for (const Covering& covering : listing.all()) {
           for (const ListId list : (*set)->lists_of(covering.set))
             answered += list.value < (*set)->list_count() ? 1 : 0;
         }
