@@ -1,0 +1,139 @@
+#include "warden/leftovers.h"
+
+#include <cap-ng.h>
+#include <linux/capability.h>
+#include <uv.h>
+
+#include <cstring>
+#include <utility>
+
+#include "base/check.h"
+#include "redirect/host_facts.h"
+#include "redirect/iptables_rules.h"
+#include "warden/conntrack.h"
+#include "warden/nf_tables.h"
+#include "warden/program.h"
+#include "warden/routing.h"
+
+namespace doline::warden {
+
+namespace {
+
+using redirect::TableState;
+
+/// On a loop of its own, to its end.
+ProgramEnd run_to_end(std::vector<std::string> arguments, std::string input) {
+  uv_loop_t loop;
+  check(uv_loop_init(&loop) == 0);
+  ProgramEnd end;
+  run_program(&loop, std::move(arguments), std::move(input), complaint_octets_max,
+              [&](ProgramEnd ended) { end = std::move(ended); });
+  uv_run(&loop, UV_RUN_DEFAULT);
+  check(uv_loop_close(&loop) == 0);
+  return end;
+}
+
+/// Whatever the mode is now: tproxy is what leaves rules and routes behind.
+redirect::Plan widest_plan(redirect::Options options, const redirect::HostFacts& facts) {
+  options.mode = redirect::Mode::tproxy;
+  options.encrypted = redirect::Encrypted::leave;
+  if (options.interfaces.empty()) options.interfaces = {"none"};
+  return redirect::plan(options, facts);
+}
+
+template <class Step>
+std::vector<Step> those_there(Routing& routing, const std::vector<Step>& steps) {
+  std::vector<Step> there;
+  for (const Step& step : steps)
+    if (routing.has(step)) there.push_back(step);
+  return there;
+}
+
+std::string_view name_of(redirect::Family family) {
+  return family == redirect::Family::v4 ? "IPv4" : "IPv6";
+}
+
+}  // namespace
+
+bool Leftovers::is_nothing() const {
+  return !intercept() && seen == TableState::absent && rule_steps.empty() && route_steps.empty();
+}
+
+bool Leftovers::intercept() const {
+  return rules != TableState::absent || !iptables_chains.empty();
+}
+
+std::vector<std::string> Leftovers::describe() const {
+  std::vector<std::string> sentences;
+  if (rules == TableState::owned) sentences.emplace_back("Table inet doline is there, held by a process that lives.");
+  if (rules == TableState::plain)
+    sentences.emplace_back("Table inet doline is there: stray DNS of the LAN is led to a Doline that does not run.");
+  for (const std::string& chain : iptables_chains)
+    sentences.push_back("Chain DOLINE is there in " + chain + ": stray DNS of the LAN is dropped.");
+  if (seen != TableState::absent)
+    sentences.emplace_back("Table inet doline_seen keeps on noting who asks whom; it changes no packet.");
+  for (const auto& step : rule_steps)
+    sentences.push_back("The policy rule to table " + std::to_string(step.table) + " is there (" +
+                        std::string(name_of(step.family)) + "); nothing sets its mark.");
+  for (const auto& step : route_steps)
+    if (step.kind == redirect::RouteStep::Kind::local_default)
+      sentences.push_back("Table " + std::to_string(step.table) + " has routes (" + std::string(name_of(step.family)) +
+                          "); nothing looks there.");
+  return sentences;
+}
+
+bool may_change_rules() {
+  return capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN) == 1;
+}
+
+Leftovers find_leftovers(const redirect::Options& options) {
+  const redirect::HostFacts facts = redirect::gather_host_facts();
+  const redirect::Plan plan = widest_plan(options, facts);
+  Leftovers found;
+  NfTables tables;
+  Routing routing;
+  found.rules = tables.state_of(redirect::rules_table);
+  found.seen = tables.state_of(redirect::seen_table);
+  found.rule_steps = those_there(routing, plan.rule_steps);
+  found.route_steps = those_there(routing, plan.route_steps);
+  // Where nft is, iptables was not used; and asking legacy iptables loads its modules.
+  if (!facts.nft.empty()) return found;
+  for (const std::string& program : {facts.iptables, facts.ip6tables}) {
+    if (program.empty()) continue;
+    for (const char* table : {"mangle", "nat"})
+      if (run_to_end({program, "-w", "5", "-t", table, "-S", "DOLINE"}, {}).succeeded)
+        found.iptables_chains.push_back(std::string(table) + " of " + program);
+  }
+  return found;
+}
+
+std::vector<std::string> remove_leftovers(const redirect::Options& options) {
+  const Leftovers found = find_leftovers(options);
+  if (found.rules == TableState::owned)
+    return {"Table inet doline is held by a process that lives, and goes with it: see `ps -C doline-warden`."};
+  const redirect::HostFacts facts = redirect::gather_host_facts();
+  std::vector<std::string> complaints;
+  std::string script = redirect::remove_table(redirect::rules_table, found.rules);
+  script += redirect::remove_table(redirect::seen_table, found.seen);
+  if (!script.empty()) {
+    const ProgramEnd end = facts.nft.empty()
+                               ? ProgramEnd{.succeeded = false, .output = {}, .complaint = "there is no nft"}
+                               : run_to_end({facts.nft, "-f", "-"}, script);
+    if (!end.succeeded) complaints.push_back("nft: " + end.complaint);
+  }
+  if (!found.iptables_chains.empty())
+    for (const auto& step : redirect::iptables_undo(facts)) static_cast<void>(run_to_end(step.arguments, step.input));
+  Routing routing;
+  const auto remove_all = [&](const auto& steps, const char* what) {
+    for (const auto& step : steps)
+      if (const auto removed = routing.remove(step); !removed)
+        complaints.push_back(std::string(what) + ": " + std::strerror(removed.error().error));
+  };
+  remove_all(found.rule_steps, "policy rule");
+  remove_all(found.route_steps, "route");
+  // Without conntrack there are no flows that remember anything.
+  static_cast<void>(Conntrack().forget(options.ports));
+  return complaints;
+}
+
+}  // namespace doline::warden

@@ -1,0 +1,36 @@
+// Leftovers: what a Doline that was killed has left of its redirect, found and removed by the process that is asked to:
+// `doline redirect status`, `verify` and `remove` while no Doline runs. Blocks, for some tens of milliseconds. Not for
+// the resolver, whose warden does the same by itself.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "redirect/options.h"
+#include "redirect/plan.h"
+
+namespace doline::warden {
+
+struct Leftovers {
+  redirect::TableState rules = redirect::TableState::absent;
+  redirect::TableState seen = redirect::TableState::absent;
+  std::vector<redirect::RuleStep> rule_steps;
+  std::vector<redirect::RouteStep> route_steps;
+  std::vector<std::string> iptables_chains;  ///< "mangle of /usr/sbin/iptables"
+
+  [[nodiscard]] bool is_nothing() const;
+  /// Do they still touch anybody's queries? The memory and routes for a mark that nobody sets do not.
+  [[nodiscard]] bool intercept() const;
+  /// A sentence for each.
+  [[nodiscard]] std::vector<std::string> describe() const;
+};
+
+/// CAP_NET_ADMIN: without it the kernel shows nothing and changes nothing.
+[[nodiscard]] bool may_change_rules();
+/// `options`: as the configuration says; of them the kernel's numbers and the interfaces matter.
+[[nodiscard]] Leftovers find_leftovers(const redirect::Options& options);
+/// All of them, and the flows that remember them; nothing where a living process holds the rules. What could not be
+/// removed and why, a sentence each.
+[[nodiscard]] std::vector<std::string> remove_leftovers(const redirect::Options& options);
+
+}  // namespace doline::warden

@@ -1,0 +1,73 @@
+#include "warden/leftovers.h"
+
+#include <doctest/doctest.h>
+#include <signal.h>
+
+#include "running_warden.h"
+#include "small_home.h"
+
+using namespace doline;
+using namespace doline::tests;
+using redirect::Mode;
+using redirect::TableState;
+using warden::find_leftovers;
+using warden::remove_leftovers;
+
+TEST_CASE("A machine where nobody was killed has nothing left") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  CHECK(warden::may_change_rules());
+  CHECK(find_leftovers(small_home_options(Mode::tproxy)).is_nothing());
+  CHECK(remove_leftovers(small_home_options(Mode::tproxy)).empty());
+}
+
+TEST_CASE("What both killed processes left is found, is harmless, and is removed") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  const redirect::Options options = small_home_options(Mode::tproxy);
+  {
+    RunningWarden warden;
+    REQUIRE(warden.is_done(redirect::Apply{options}));
+    CHECK(find_leftovers(options).rules == TableState::owned);
+    CHECK(remove_leftovers(options).size() == 1);
+    CHECK(warden.is_done(redirect::Verify{}));
+    kill(warden.process(), SIGKILL);
+    warden.wait_for_end();
+  }
+  warden::Leftovers left = find_leftovers(options);
+  // The kernel drops the table once nft has read its end of file and ended.
+  for (int tries = 0; tries < 400 && left.rules != TableState::absent; ++tries) {
+    usleep(25'000);
+    left = find_leftovers(options);
+  }
+  CHECK_FALSE(left.intercept());
+  CHECK(left.seen == TableState::plain);
+  CHECK(left.rule_steps.size() == 2);
+  CHECK(remove_leftovers(options).empty());
+  CHECK(find_leftovers(options).is_nothing());
+}
+
+TEST_CASE("A fail-closed table without its Doline is told and removed") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  redirect::Options options = small_home_options(Mode::tproxy);
+  options.on_failure = redirect::OnFailure::closed;
+  {
+    RunningWarden warden;
+    REQUIRE(warden.is_done(redirect::Apply{options}));
+    kill(warden.process(), SIGKILL);
+    warden.wait_for_end();
+  }
+  const warden::Leftovers left = find_leftovers(options);
+  CHECK(left.intercept());
+  CHECK(left.rules == TableState::plain);
+  CHECK(left.seen == TableState::plain);
+  CHECK(left.rule_steps.size() == 2);
+  CHECK(left.route_steps.size() == 3);
+  CHECK(left.describe().size() == 6);
+  // Whatever the configuration says by now.
+  redirect::Options off;
+  CHECK(find_leftovers(off).intercept());
+  CHECK(remove_leftovers(options).empty());
+  CHECK(find_leftovers(options).is_nothing());
+}
