@@ -27,7 +27,7 @@ enum class VerdictKind : std::uint8_t {
   nodata = 4,
   refuse = 5,
   drop = 6,
-  rejected = 7 /* did not parse */
+  rejected = 7 /* never judged: it did not parse, asks what nobody forwards, or its client may not ask */
 };
 /// Where the response came from.
 enum class Source : std::uint8_t { none = 0, synthesized = 1, cache = 2, stale = 3, upstream = 4 };

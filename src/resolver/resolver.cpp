@@ -101,9 +101,12 @@ struct Resolver::Impl {
 
     // 3. identify
     const device::Device& device = snapshot->roster->identify(arrival.client.address);
+    const device::GroupMask groups = snapshot->roster->groups_of(device, arrival.client.address);
     if (device.id.value == 0) report_unknown(arrival.client.address);
-    querylog::Record record = begin_record(arrival, question, device);
+    querylog::Record record = begin_record(arrival, question, device, groups);
 
+    // Nobody's verdict until all these let it pass.
+    record.verdict = VerdictKind::rejected;
     if (!may_ask(arrival.client.address))
       return say_error(arrival, query, record, fit, ResponseCode::refused, ExtendedError::prohibited,
                        "this client may not ask here", statistics.refused_client, out);
@@ -114,15 +117,14 @@ struct Resolver::Impl {
 
     // 4. decide
     const dns::Name lowered = question.qname.lowered();
-    const policy::Verdict verdict =
-        policy::decide(*snapshot->rules, *snapshot->lists,
-                       {.device = device,
-                        .groups = snapshot->roster->groups_of(device, arrival.client.address),
-                        .client = arrival.client.address,
-                        .question = question,
-                        .lowered_qname = lowered,
-                        .destination = arrival.destination,
-                        .time = local_time});
+    const policy::Verdict verdict = policy::decide(*snapshot->rules, *snapshot->lists,
+                                                   {.device = device,
+                                                    .groups = groups,
+                                                    .client = arrival.client.address,
+                                                    .question = question,
+                                                    .lowered_qname = lowered,
+                                                    .destination = arrival.destination,
+                                                    .time = local_time});
     note(record, verdict);
     std::optional<policy::Rewrite> rewrite_by_name;
     if (!verdict.forwards()) {
@@ -140,7 +142,7 @@ struct Resolver::Impl {
       record.source = hit->is_stale ? Source::stale : Source::cache;
       response::Touches touches = touches_for(*hit);
       const std::size_t size = say_words(*snapshot, query, record, fit, rewrite_by_name, hit->words, touches, out);
-      if (hit->wants_prefetch) prefetch(key);
+      if (hit->wants_prefetch && !has_failed_lately(key)) prefetch(key);
       return leave_now(arrival, record, size, out);
     }
     if (failed_lately)
@@ -201,6 +203,7 @@ struct Resolver::Impl {
         size = response::refuse(query, ResponseCode::servfail, error, upstream::to_string(result.error()), waiting.fit,
                                 late);
         record.code = ResponseCode::servfail;
+        record.source = Source::synthesized;
       }
       --statistics.waiting;
       record.latency_us = static_cast<std::uint32_t>(
@@ -225,19 +228,17 @@ struct Resolver::Impl {
   /// 7. review, 8. synthesize where the review says so, 9. finish. `words` answer the question, or a rewrite's target.
   std::size_t say_words(const Snapshot& under, const dns::QueryView& query, querylog::Record& record,
                         const response::Fit& fit, std::optional<policy::Rewrite> rewrite_by_name, dns::Octets words,
-                        const response::Touches& touches, std::span<std::uint8_t> out) {
+                        response::Touches touches, std::span<std::uint8_t> out) {
     const bool has_chain = first_answer_type(words, name_octets_of_question(words)) == RecordType::cname;
     if (has_chain) {
       if (const auto verdict = review_chain(under, query, record, words)) {
         note(record, *verdict);
-        record.source = Source::synthesized;
-        ++statistics.synthesized;
         return synthesize(under, query, record, fit, *verdict, out);
       }
     }
     if ((words[3] & 0x20) != 0) record.dnssec = querylog::Dnssec::upstream_said_secure;
     if (rewrite_by_name)
-      words = lead_to_target(under, query.question(), *under.rules->rewrite(*rewrite_by_name).cname, words);
+      words = lead_to_target(under, query.question(), *under.rules->rewrite(*rewrite_by_name).cname, words, touches);
     record.code = code_of(words);
     ++(record.source == Source::cache   ? statistics.from_cache
        : record.source == Source::stale ? statistics.stale
@@ -272,8 +273,15 @@ struct Resolver::Impl {
   }
 
   /// Words that answer `question` by a CNAME to `target` and what `words` say of the target; in the scratch buffer.
+  /// TTLs are touched here, because the CNAME's is ours and does not age.
   dns::Octets lead_to_target(const Snapshot& under, const dns::Question& question, const dns::Name& target,
-                             dns::Octets words) {
+                             dns::Octets words, response::Touches& touches) {
+    const response::Touches of_words = touches;
+    touches.age_seconds = 0;
+    touches.ttl_seconds.reset();
+    const auto touched = [&](std::uint32_t ttl) {
+      return of_words.ttl_seconds.value_or(ttl > of_words.age_seconds ? ttl - of_words.age_seconds : 0);
+    };
     const auto view = dns::ResponseView::parse(words);
     check(view.has_value());
     dns::MessageWriter writer(scratch);
@@ -282,15 +290,15 @@ struct Resolver::Impl {
     check(writer.record(dns::Section::answer, question.qname, RecordType::cname, dns::RecordClass::in,
                         under.block.ttl_seconds, target));
     for (const dns::RecordView& record : *view)
-      if (record.section != dns::Section::additional && !writer.copy(record.section, *view, record, record.ttl)) break;
+      if (record.section != dns::Section::additional &&
+          !writer.copy(record.section, *view, record, touched(record.ttl)))
+        break;
     return {scratch.data(), writer.size()};
   }
 
   std::size_t say_verdict(const listener::Arrival& arrival, const dns::QueryView& query, querylog::Record& record,
                           const response::Fit& fit, const policy::Verdict& verdict, std::span<std::uint8_t> out) {
-    record.source = Source::synthesized;
     const std::size_t size = synthesize(*snapshot, query, record, fit, verdict, out);
-    if (size > 0) ++statistics.synthesized;
     return leave_now(arrival, record, size, out);
   }
 
@@ -300,6 +308,8 @@ struct Resolver::Impl {
     const std::size_t size =
         response::synthesize(query, verdict.action, rewrite ? &under.rules->rewrite(*rewrite) : nullptr, under.block,
                              fit, reason_text(under, verdict), out);
+    if (size > 0) ++statistics.synthesized;
+    record.source = size > 0 ? Source::synthesized : Source::none;
     record.code = size > 0 ? code_of(out) : ResponseCode::noerror;
     return size;
   }
@@ -315,7 +325,9 @@ struct Resolver::Impl {
 
   std::size_t answer_malformed(const listener::Arrival& arrival, dns::MessageFault fault, std::span<std::uint8_t> out) {
     const std::size_t size = response::reject(arrival.message, fault, out);
-    querylog::Record record = begin_record(arrival, {}, snapshot->roster->identify(arrival.client.address));
+    const device::Device& device = snapshot->roster->identify(arrival.client.address);
+    querylog::Record record =
+        begin_record(arrival, {}, device, snapshot->roster->groups_of(device, arrival.client.address));
     record.verdict = VerdictKind::rejected;
     if (size > 0) {
       ++statistics.rejected;
@@ -369,7 +381,7 @@ struct Resolver::Impl {
   }
 
   querylog::Record begin_record(const listener::Arrival& arrival, const dns::Question& question,
-                                const device::Device& device) const {
+                                const device::Device& device, device::GroupMask groups) const {
     querylog::Record record;
     record.time = arrival.at.wall;
     record.generation = snapshot->generation;
@@ -380,7 +392,7 @@ struct Resolver::Impl {
         arrival.route.carrier == listener::Carrier::tcp ? querylog::Transport::tcp : querylog::Transport::udp;
     record.qname = question.qname;
     record.qtype = question.qtype;
-    record.log = device.log;
+    record.log = snapshot->roster->log_choice(device, groups);
     return record;
   }
 
@@ -467,8 +479,10 @@ struct Resolver::Impl {
     failures[failure_key(key)] = now.monotonic + failure_memory;
   }
 
+  /// CD counts: what fails a validating upstream's check may well be had without it.
   std::uint64_t failure_key(const cache::Key& key) const {
-    return key.question.hash(options.seed ^ (std::uint64_t{key.route} << 32));
+    return key.question.hash(options.seed ^
+                             (std::uint64_t{key.route} << 32 | std::uint64_t{key.checking_disabled} << 48));
   }
 
   void report_unknown(const IpAddress& client) {

@@ -1,0 +1,116 @@
+// What stories and laws replace around a Resolver: the clock, the exchange with upstream and the outbox of records.
+// Everything else that runs is the real thing; the fake upstream's octets pass upstream::accept() as a server's do.
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "base/time.h"
+#include "dns/message.h"
+#include "dns/presentation.h"
+#include "dns/writer.h"
+#include "querylog/record.h"
+#include "resolver/resolver.h"
+#include "upstream/accept.h"
+#include "upstream/exchange.h"
+
+namespace doline::tests {
+
+class OwnClock final : public Clock {
+ public:
+  [[nodiscard]] Moment now() const override { return now_; }
+  void pass(microseconds time) {
+    now_.monotonic += time;
+    now_.wall += time;
+  }
+  /// As when somebody sets the clock of the machine: no time passes.
+  void set(WallTime wall) { now_.wall = wall; }
+
+ private:
+  /// Monday, 5 January 2026, 12:00 UTC.
+  Moment now_{MonotonicTime{std::chrono::hours(1'000)},
+              WallTime{std::chrono::sys_days{std::chrono::year{2026} / 1 / 5} + std::chrono::hours(12)}};
+};
+
+/// A record of a fake answer and the section it stands in.
+struct Said {
+  dns::Section section = dns::Section::answer;
+  dns::Record record;
+};
+
+/// A response as a server sends it, without OPT.
+inline std::vector<std::uint8_t> server_octets(const dns::Question& question, dns::ResponseCode code,
+                                               bool authentic_data, const std::vector<Said>& records) {
+  std::vector<std::uint8_t> octets(dns::message_octets_max);
+  dns::MessageWriter writer(octets);
+  writer.header(0x7777, {.recursion_desired = true, .authentic_data = authentic_data}, code);
+  bool fits = writer.question(question);
+  for (const Said& said : records)
+    fits = fits && writer.record(said.section, said.record.owner, said.record.type, said.record.record_class,
+                                 said.record.ttl, dns::Octets(said.record.rdata));
+  check(fits);
+  octets.resize(writer.size());
+  return octets;
+}
+
+/// Keeps every question until it is told the answer.
+class ToldExchange final : public upstream::Exchange {
+ public:
+  struct Asked {
+    upstream::Request request;
+    Completion done;
+  };
+
+  void ask(const upstream::Request& request, Completion done) override { asked_.push_back({request, std::move(done)}); }
+
+  /// Open questions, in the order in which they were asked.
+  [[nodiscard]] const std::vector<Asked>& asked() const { return asked_; }
+  /// Questions that were answered or failed.
+  [[nodiscard]] std::uint64_t ended() const { return ended_; }
+  void fail(std::size_t which, upstream::ExchangeFault fault) {
+    take(which).done(tl::unexpected<upstream::ExchangeFault>(fault));
+  }
+  /// A server's octets, believed as far as accept() believes them. Its fault where it is one that a server's failure
+  /// does not explain; then the question still waits.
+  std::optional<upstream::AcceptFault> answer(std::size_t which, dns::Octets octets, const Endpoint& server) {
+    words_.resize(dns::message_octets_max);
+    const auto accepted = upstream::accept(octets, asked_[which].request.question, false, words_);
+    if (!accepted && accepted.error() == upstream::AcceptFault::server_failed) {
+      fail(which, upstream::ExchangeFault::server_failed);
+      return std::nullopt;
+    }
+    if (!accepted) return accepted.error();
+    take(which).done(upstream::Reply{dns::Octets(words_).first(accepted->size), *accepted, server});
+    return std::nullopt;
+  }
+
+ private:
+  Asked take(std::size_t which) {
+    ++ended_;
+    Asked taken = std::move(asked_[which]);
+    asked_.erase(asked_.begin() + static_cast<std::ptrdiff_t>(which));
+    return taken;
+  }
+  std::vector<Asked> asked_;
+  std::uint64_t ended_ = 0;
+  std::vector<std::uint8_t> words_;
+};
+
+class KeptRecords final : public resolver::Outbox {
+ public:
+  /// As when the log writer does not keep up.
+  bool is_full = false;
+
+  bool record(const querylog::Record& record, dns::Octets response) override {
+    if (is_full) return false;
+    kept.emplace_back(record, std::vector<std::uint8_t>(response.begin(), response.end()));
+    return true;
+  }
+  std::deque<std::pair<querylog::Record, std::vector<std::uint8_t>>> kept;
+};
+
+}  // namespace doline::tests
