@@ -1,0 +1,185 @@
+#include "doline/redirect_command.h"
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+#include <ostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "control/command_socket.h"
+#include "doline/terminal_text.h"
+#include "redirect/host_facts.h"
+#include "redirect/options.h"
+#include "redirect/plan.h"
+#include "warden/leftovers.h"
+
+namespace doline {
+
+namespace {
+
+using nlohmann::ordered_json;
+using Verb = RedirectArguments::Verb;
+using Sentences = std::vector<std::string>;
+
+struct Word {
+  Verb verb;
+  const char* name;
+  const char* help;
+};
+constexpr Word words[] = {
+    {Verb::plan, "plan", "print what applying would do to this machine; changes nothing, needs no privilege"},
+    {Verb::apply, "apply", "have the running Doline put the rules in place"},
+    {Verb::status, "status", "are the rules in place, and what have they caught?"},
+    {Verb::verify, "verify", "is everything as it was applied, and does nobody interfere?"},
+    {Verb::remove, "remove", "take the rules away, until the next apply or start"},
+};
+
+const char* name_of(Verb verb) {
+  for (const Word& word : words)
+    if (word.verb == verb) return word.name;
+  return "";
+}
+
+void print(std::ostream& out, const ordered_json& object) {
+  out << object.dump(-1, ' ', true, ordered_json::error_handler_t::replace) << '\n';
+}
+
+const char* name_of(redirect::Tool tool) {
+  switch (tool) {
+    case redirect::Tool::none:
+      return "none";
+    case redirect::Tool::nft:
+      return "nft";
+    case redirect::Tool::iptables:
+      return "iptables";
+  }
+  return "";
+}
+
+int show_plan(const RedirectArguments& arguments, const redirect::Options& options, std::ostream& out) {
+  const redirect::Plan plan = redirect::plan(options, redirect::gather_host_facts());
+  if (arguments.json)
+    print(out, {{"possible", plan.is_possible()},
+                {"mode", redirect::to_string(options.mode)},
+                {"tool", name_of(plan.tool)},
+                {"problems", plan.problems},
+                {"warnings", plan.warnings},
+                {"rules", plan.rules},
+                {"seen", plan.seen},
+                {"text", redirect::describe(plan)}});
+  else
+    out << redirect::describe(plan);
+  if (plan.is_possible()) return exit_in_place;
+  return redirect::find_problems(options).empty() ? exit_not_in_place : exit_bad_config;
+}
+
+/// An answer of the running Doline: {"ok": …} with "text", "state", "warnings" or "reasons".
+int show_answer(const RedirectArguments& arguments, const nlohmann::json& answer, std::ostream& out,
+                std::ostream& err) {
+  const bool is_ok = answer.value("ok", false);
+  const bool is_in_place =
+      is_ok && (arguments.verb != Verb::status || answer.value("state", std::string()) == "applied");
+  if (arguments.json) {
+    print(out, answer);
+    return is_in_place ? exit_in_place : exit_not_in_place;
+  }
+  const auto print_all = [&](const char* key, const char* prefix, std::ostream& where) {
+    const auto found = answer.find(key);
+    if (found == answer.end() || !found->is_array()) return;
+    for (const auto& sentence : *found)
+      if (sentence.is_string()) where << prefix << printable(sentence.get<std::string>()) << '\n';
+  };
+  if (arguments.verb == Verb::status) {
+    out << answer.value("text", std::string());
+  } else if (is_ok) {
+    out << (arguments.verb == Verb::apply    ? "The redirect is in place: stray DNS of the LAN is answered here.\n"
+            : arguments.verb == Verb::verify ? "The redirect is in place, as it was applied.\n"
+                                             : "The redirect is removed: stray DNS goes its own way.\n");
+    print_all("warnings", "Note: ", out);
+  } else {
+    print_all("reasons", "doline redirect: ", err);
+  }
+  return is_in_place ? exit_in_place : exit_not_in_place;
+}
+
+/// No Doline runs. What a killed one has left is this process's own business.
+int look_after_leftovers(const RedirectArguments& arguments, const redirect::Options& options, std::ostream& out,
+                         std::ostream& err) {
+  if (!warden::may_change_rules()) {
+    err << "doline redirect: no Doline runs; whether a killed one has left anything behind is for root to see: sudo "
+           "doline redirect "
+        << name_of(arguments.verb) << '\n';
+    return exit_not_permitted;
+  }
+  const warden::Leftovers found = warden::find_leftovers(options);
+  const bool removes = arguments.verb == Verb::remove;
+  const Sentences complaints = removes ? warden::remove_leftovers(options) : Sentences();
+  if (arguments.json) {
+    print(out, {{"ok", removes && complaints.empty()},
+                {"running", false},
+                {"state", found.intercept() ? "left behind" : "absent"},
+                {removes ? "removed" : "left_behind", found.describe()},
+                {"reasons", complaints}});
+  } else if (removes) {
+    for (const std::string& complaint : complaints) err << "doline redirect: " << printable(complaint) << '\n';
+    if (complaints.empty())
+      out << (found.is_nothing() ? "No Doline runs, and there was nothing to remove.\n"
+                                 : "No Doline runs; what the last one left is removed.\n");
+  } else {
+    out << "No Doline runs: the redirect is not in place.\n";
+    for (const std::string& sentence : found.describe()) out << "Left behind: " << sentence << '\n';
+    if (!found.is_nothing()) out << "`doline redirect remove` clears that, and so does the next start.\n";
+  }
+  return removes && complaints.empty() ? exit_in_place : exit_not_in_place;
+}
+
+}  // namespace
+
+CLI::App* add_redirect_command(CLI::App& app, RedirectArguments& arguments) {
+  CLI::App* redirect = app.add_subcommand(
+      "redirect", "Bring home the DNS that devices send to resolvers of their own choice: plan, apply, look, remove");
+  redirect->require_subcommand(1);
+  for (const Word& word : words) {
+    CLI::App* verb = redirect->add_subcommand(word.name, word.help);
+    verb->add_option("--config", arguments.config, "the configuration (default: where `doline run` looks)")
+        ->type_name("FILE");
+    verb->add_flag("--json", arguments.json, "one JSON object");
+    verb->callback([&arguments, chosen = word.verb] { arguments.verb = chosen; });
+  }
+  return redirect;
+}
+
+int run_redirect(const RedirectArguments& arguments, const config::Fixed& settings, std::ostream& out,
+                 std::ostream& err) {
+  check(arguments.verb != Verb::none);
+  const redirect::Options options = settings.redirect.value_or(redirect::Options{});
+  if (arguments.verb == Verb::plan) return show_plan(arguments, options, out);
+
+  const auto answer =
+      control::ask(settings.control_socket, {{"ask", std::string("redirect.") + name_of(arguments.verb)}});
+  if (answer) return show_answer(arguments, *answer, out, err);
+
+  using Kind = control::AskFault::Kind;
+  const control::AskFault& fault = answer.error();
+  if (fault.kind == Kind::not_running && arguments.verb != Verb::apply)
+    return look_after_leftovers(arguments, options, out, err);
+  err << "doline redirect: " << printable(fault.text) << '\n';
+  switch (fault.kind) {
+    case Kind::not_running:
+      err << "Rules that lead to nobody would take the house's DNS away, so they are put in place only while Doline "
+             "runs: "
+             "start it, then ask again.\n";
+      return exit_unreachable;
+    case Kind::no_permission:
+      return exit_not_permitted;
+    case Kind::no_answer:
+      return exit_unreachable;
+    case Kind::refused:
+      return exit_not_in_place;
+  }
+  return exit_unreachable;
+}
+
+}  // namespace doline

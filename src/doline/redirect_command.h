@@ -1,0 +1,38 @@
+// `doline redirect plan|apply|status|verify|remove`: stray DNS brought home, as the operator touches it.
+//
+// `plan` looks at the configuration and the machine, needs nobody and changes nothing. The others ask the running
+// Doline. Where none runs, `status`, `verify` and `remove` look after what a killed one left; `apply` refuses, because
+// rules that lead to nobody would take the house's DNS away.
+#pragma once
+
+#include <filesystem>
+#include <iosfwd>
+
+#include "config/settings.h"
+
+namespace CLI {
+class App;
+}
+
+namespace doline {
+
+inline constexpr int exit_in_place = 0;
+inline constexpr int exit_not_in_place = 1;    ///< or verify failed, or what was asked did not succeed
+inline constexpr int exit_unreachable = 69;    // EX_UNAVAILABLE: a Doline has to run, and none answers
+inline constexpr int exit_not_permitted = 77;  // EX_NOPERM
+inline constexpr int exit_bad_config = 78;     // EX_CONFIG
+
+struct RedirectArguments {
+  enum class Verb : std::uint8_t { none, plan, apply, status, verify, remove };
+  Verb verb = Verb::none;
+  std::filesystem::path config;  ///< read by the front door
+  bool json = false;
+};
+
+/// As add_log_command. Without a verb is a usage error of CLI11.
+CLI::App* add_redirect_command(CLI::App& app, RedirectArguments& arguments);
+/// `settings`: of the configuration's file; the running Doline may still have older ones.
+int run_redirect(const RedirectArguments& arguments, const config::Fixed& settings, std::ostream& out,
+                 std::ostream& err);
+
+}  // namespace doline
