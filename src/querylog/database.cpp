@@ -33,6 +33,7 @@ DatabaseFault fault_of(int code, int system_error) {
   }
   // A page that ends early can only be read from a file that something else has cut.
   if (code == SQLITE_IOERR_SHORT_READ || code == SQLITE_IOERR_CORRUPTFS) return DatabaseFault::corrupt;
+  if (code == SQLITE_IOERR_SHMSIZE) return DatabaseFault::disk_full;
   switch (system_error) {
     case ENOSPC:
     case EDQUOT:
@@ -50,9 +51,22 @@ DatabaseFault fault_of(int code, int system_error) {
   }
 }
 
+/// Why a write to the database's file or to its WAL failed; sqlite3_system_errno() is not told of it.
+int write_error(sqlite3* connection) {
+  int error = 0;
+  sqlite3_file* wal = nullptr;
+  if (sqlite3_file_control(connection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) == SQLITE_OK && wal != nullptr &&
+      wal->pMethods != nullptr)
+    wal->pMethods->xFileControl(wal, SQLITE_FCNTL_LAST_ERRNO, &error);
+  if (error == 0) sqlite3_file_control(connection, "main", SQLITE_FCNTL_LAST_ERRNO, &error);
+  return error;
+}
+
 DatabaseFault fault_of(sqlite3* connection, int code) {
-  return fault_of(sqlite3_extended_errcode(connection) != SQLITE_OK ? sqlite3_extended_errcode(connection) : code,
-                  sqlite3_system_errno(connection));
+  const int extended = sqlite3_extended_errcode(connection) != SQLITE_OK ? sqlite3_extended_errcode(connection) : code;
+  int error = sqlite3_system_errno(connection);
+  if (extended == SQLITE_IOERR_WRITE && error == 0) error = write_error(connection);
+  return fault_of(extended, error);
 }
 
 int stop_when_late(void* deadline) {

@@ -26,7 +26,7 @@ namespace {
 
 constexpr milliseconds check_time{1000};  // for a look at a file's soundness when it is opened
 constexpr milliseconds retry_first{500};
-constexpr milliseconds retry_longest{30'000};
+constexpr milliseconds retry_longest{10'000};
 constexpr seconds damaged_again_within{60};
 constexpr milliseconds retire_every{1000};
 constexpr std::int64_t retire_rows = 2'000;  // a step
@@ -182,7 +182,7 @@ struct LogWriter::Impl {
           (must_flush || pending.size() >= batch_records || time - oldest_pending >= options.flush_every))
         write_pending(must_flush);
       // Under load it waits a while for a quiet moment, not for ever: the disk is bounded too.
-      if (store && !stops && time >= next_try && time >= next_retire + (is_busy ? retire_every : milliseconds::zero()))
+      if (store && !stops && now() >= next_try && time >= next_retire + (is_busy ? retire_every : milliseconds::zero()))
         retire();
       if (store && time >= next_look_at_file) look_at_file();
 

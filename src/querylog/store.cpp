@@ -18,6 +18,7 @@ constexpr std::size_t cached_endpoints_max = 50'000;
 constexpr std::size_t cached_texts_max = 10'000;
 constexpr int tries_max = 1'000;               // microseconds looked at for one that is free
 constexpr std::int64_t sweep_ids = 2'000;      // a step
+constexpr std::uint64_t row_octets = 256;      // seldom more, with all that only this row names
 constexpr std::int64_t free_pages_kept = 256;  // room for what comes next
 constexpr std::int64_t free_pages_step = 512;
 // 16 MiB: the same hot pages are then copied into the file rarely, which is what wears a memory card.
@@ -400,7 +401,11 @@ Result<std::int64_t, DatabaseFault> Store::retire_rows(std::int64_t cutoff, std:
                                                        std::int64_t rows_max) {
   const auto now = extent();
   if (!now) return fail(now.error());
-  if (now->used_octets > octets_max) cutoff = INT64_MAX;
+  // While entries of rows that have gone are still being looked for, nobody knows yet how much too large the file is.
+  if (now->used_octets > octets_max && sweep_ == Sweep::none) {
+    cutoff = INT64_MAX;
+    rows_max = std::min(rows_max, static_cast<std::int64_t>((now->used_octets - octets_max) / row_octets) + 1);
+  }
   // The row behind the last one to go, so that one step is one range at the old end of the table.
   auto boundary = database_.prepare("SELECT ts FROM query WHERE ts < ?1 ORDER BY ts LIMIT 1 OFFSET ?2");
   if (!boundary) return fail(boundary.error());
@@ -416,6 +421,7 @@ Result<std::int64_t, DatabaseFault> Store::retire_rows(std::int64_t cutoff, std:
 
 Result<bool, DatabaseFault> Store::retire(std::int64_t cutoff, std::uint64_t octets_max, std::int64_t rows_max) {
   DOLINE_TRY(begin());
+  const bool was_sweeping = sweep_ != Sweep::none;
   const auto rows = retire_rows(cutoff, octets_max, rows_max);
   if (!rows) return fail(rows.error());
   if (*rows > 0) {
@@ -434,17 +440,17 @@ Result<bool, DatabaseFault> Store::retire(std::int64_t cutoff, std::uint64_t oct
       sweep_at_ = 0;
     }
   }
-  const auto has_more_garbage = collect_garbage();
+  const auto has_more_garbage = collect_garbage(std::max(sweep_ids, rows_max));
   if (!has_more_garbage) return fail(has_more_garbage.error());
   DOLINE_TRY(commit_.run());
   const auto free = database_.integer("PRAGMA freelist_count");
   if (!free) return fail(free.error());
   if (*free > free_pages_kept)
     DOLINE_TRY(database_.execute("PRAGMA incremental_vacuum(" + std::to_string(free_pages_step) + ")"));
-  return *rows > 0 || *has_more_garbage || *free > free_pages_kept;
+  return *rows > 0 || was_sweeping || *has_more_garbage || *free > free_pages_kept;
 }
 
-Result<bool, DatabaseFault> Store::collect_garbage() {
+Result<bool, DatabaseFault> Store::collect_garbage(std::int64_t ids_max) {
   if (sweep_ == Sweep::none) return false;
   // Nothing of an entry's last hour is left in `query` once that hour has retired.
   const char* table = sweep_ == Sweep::names       ? "name"
@@ -453,7 +459,7 @@ Result<bool, DatabaseFault> Store::collect_garbage() {
                                                    : "device";
   const auto last = database_.integer(std::string("SELECT coalesce(max(id), 0) FROM ") + table);
   if (!last) return fail(last.error());
-  const std::int64_t from = sweep_at_, to = sweep_at_ + sweep_ids;
+  const std::int64_t from = sweep_at_, to = sweep_at_ + ids_max;
   std::vector<std::string> steps;
   switch (sweep_) {
     case Sweep::none:

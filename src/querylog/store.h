@@ -92,7 +92,7 @@ class Store {
   [[nodiscard]] Result<void, DatabaseFault> write_rollups();
   [[nodiscard]] Result<std::int64_t, DatabaseFault> retire_rows(std::int64_t cutoff, std::uint64_t octets_max,
                                                                 std::int64_t rows_max);
-  [[nodiscard]] Result<bool, DatabaseFault> collect_garbage();
+  [[nodiscard]] Result<bool, DatabaseFault> collect_garbage(std::int64_t ids_max);
   [[nodiscard]] Result<void, DatabaseFault> rebuild_dictionaries();
   void forget_caches();
 
