@@ -1,0 +1,211 @@
+#include "doline/redirect_command.h"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <thread>
+
+#include "control/command_socket.h"
+#include "control/loop.h"
+#include "own_network.h"
+
+using namespace doline;
+using nlohmann::json;
+using Verb = RedirectArguments::Verb;
+
+namespace {
+
+struct Folder {
+  Folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "doline-redirect-XXXXXX").string();
+    REQUIRE(mkdtemp(name.data()) != nullptr);
+    path = name;
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  ~Folder() { std::filesystem::remove_all(path); }
+  std::filesystem::path path;
+};
+
+struct Ran {
+  int status = -1;
+  std::string out, err;
+};
+
+config::Fixed settings_in(const Folder& folder) {
+  config::Fixed settings;
+  settings.control_socket = folder.path / "control";
+  settings.redirect.emplace();
+  settings.redirect->mode = redirect::Mode::tproxy;
+  settings.redirect->interfaces = {"home0"};
+  return settings;
+}
+
+Ran run(Verb verb, const config::Fixed& settings, bool json = false) {
+  std::ostringstream out, err;
+  Ran ran;
+  ran.status = run_redirect({.verb = verb, .config = {}, .json = json}, settings, out, err);
+  ran.out = out.str();
+  ran.err = err.str();
+  return ran;
+}
+
+/// The command against a running Doline that answers this.
+Ran run_against(Verb verb, const json& answer, json* asked = nullptr, bool as_json = false) {
+  const Folder folder;
+  const config::Fixed settings = settings_in(folder);
+  Ran ran;
+  {
+    control::Loop loop;
+    auto socket = control::CommandSocket::open(loop, settings.control_socket,
+                                               [&](const json& request, control::CommandSocket::Answer give) {
+                                                 if (asked != nullptr) *asked = request;
+                                                 give(answer);
+                                               });
+    REQUIRE(socket);
+    std::thread operator_of_it([&] {
+      ran = run(verb, settings, as_json);
+      loop.post([&] { loop.stop(); });
+    });
+    loop.run();
+    operator_of_it.join();
+  }
+  return ran;
+}
+
+}  // namespace
+
+TEST_CASE("A plan needs neither a running Doline nor privilege") {
+  const Folder folder;
+  config::Fixed settings = settings_in(folder);
+  const Ran planned = run(Verb::plan, settings);
+  // A machine without nft and iptables can do nothing, and says so.
+  CHECK(planned.status == (planned.out.find("Impossible") == std::string::npos ? exit_in_place : exit_not_in_place));
+  CHECK(planned.err.empty());
+  if (planned.status == exit_in_place)
+    CHECK(planned.out.find("Queries that devices on home0 send to foreign resolvers") == 0);
+
+  const auto object = json::parse(run(Verb::plan, settings, true).out);
+  CHECK(object["mode"] == "tproxy");
+  CHECK(object["possible"] == (planned.status == exit_in_place));
+
+  settings.redirect.reset();
+  CHECK(run(Verb::plan, settings).out.find("nothing would be changed") != std::string::npos);
+  settings.redirect.emplace().mode = redirect::Mode::tproxy;
+  CHECK(run(Verb::plan, settings).status == exit_bad_config);
+}
+
+TEST_CASE("The running Doline is asked, and what it says decides") {
+  json asked;
+  Ran ran = run_against(Verb::apply, {{"ok", true}, {"warnings", {"docker too"}}}, &asked);
+  CHECK(asked == json{{"ask", "redirect.apply"}});
+  CHECK(ran.status == exit_in_place);
+  CHECK(ran.out == "The redirect is in place: stray DNS of the LAN is answered here.\nNote: docker too\n");
+
+  ran = run_against(Verb::apply, {{"ok", false}, {"reasons", {"no nft", "\x1b[2J"}}});
+  CHECK(ran.status == exit_not_in_place);
+  CHECK(ran.out.empty());
+  CHECK(ran.err == "doline redirect: no nft\ndoline redirect: \\x1b[2J\n");
+
+  ran = run_against(Verb::status, {{"ok", true}, {"state", "applied"}, {"text", "redirect: applied\n"}}, &asked);
+  CHECK(asked == json{{"ask", "redirect.status"}});
+  CHECK(ran.status == exit_in_place);
+  CHECK(ran.out == "redirect: applied\n");
+  ran = run_against(Verb::status, {{"ok", true}, {"state", "suspended"}, {"text", "redirect: suspended\n"}});
+  CHECK(ran.status == exit_not_in_place);
+
+  ran = run_against(Verb::verify, {{"ok", false}, {"reasons", {"table inet doline is gone"}}}, &asked);
+  CHECK(asked == json{{"ask", "redirect.verify"}});
+  CHECK(ran.status == exit_not_in_place);
+  ran = run_against(Verb::remove, {{"ok", true}, {"warnings", json::array()}}, &asked);
+  CHECK(asked == json{{"ask", "redirect.remove"}});
+  CHECK(ran.status == exit_in_place);
+
+  const json status{{"ok", true}, {"state", "applied"}, {"text", ""}};
+  ran = run_against(Verb::status, status, nullptr, true);
+  CHECK(json::parse(ran.out) == status);
+}
+
+TEST_CASE("A Doline that cannot do it is not in place") {
+  const Ran ran = run_against(Verb::apply, {{"error", "The warden process is gone."}});
+  CHECK(ran.status == exit_not_in_place);
+  CHECK(ran.err.find("The warden process is gone.") != std::string::npos);
+}
+
+TEST_CASE("Nothing is applied where no Doline would answer") {
+  const Folder folder;
+  const Ran ran = run(Verb::apply, settings_in(folder));
+  CHECK(ran.status == exit_unreachable);
+  CHECK(ran.out.empty());
+  CHECK(ran.err.find("only while Doline runs") != std::string::npos);
+}
+
+TEST_CASE("What a killed Doline left is told and removed where none runs") {
+  if (!tests::own_network()) return;
+  const Folder folder;
+  const config::Fixed settings = settings_in(folder);
+  CHECK(run(Verb::status, settings).status == exit_not_in_place);
+  CHECK(run(Verb::status, settings).out == "No Doline runs: the redirect is not in place.\n");
+  CHECK(run(Verb::remove, settings).out == "No Doline runs, and there was nothing to remove.\n");
+
+  REQUIRE(
+      tests::shell("PATH=$PATH:/usr/sbin; nft add table inet doline && ip rule add fwmark 0x5353/0xffff lookup 5353 "
+                   "pref 5353")
+          .status == 0);
+  const Ran told = run(Verb::verify, settings);
+  CHECK(told.status == exit_not_in_place);
+  CHECK(told.out.find("Left behind: Table inet doline is there") != std::string::npos);
+  CHECK(told.out.find("Left behind: The policy rule to table 5353 is there (IPv4)") != std::string::npos);
+  const auto object = json::parse(run(Verb::status, settings, true).out);
+  CHECK(object["running"] == false);
+  CHECK(object["state"] == "left behind");
+
+  const Ran removed = run(Verb::remove, settings);
+  CHECK(removed.status == exit_in_place);
+  CHECK(removed.out == "No Doline runs; what the last one left is removed.\n");
+  CHECK(tests::shell("PATH=$PATH:/usr/sbin; nft list ruleset; ip rule | grep 5353").output.empty());
+}
+
+TEST_CASE("Who may not see the rules is told who may") {
+  if (geteuid() != 0) return;
+  const Folder folder;
+  std::filesystem::permissions(folder.path, std::filesystem::perms(0755));
+  const config::Fixed settings = settings_in(folder);
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    if (setuid(65'534) != 0) _exit(1);
+    const Ran ran = run(Verb::status, settings);
+    static_cast<void>(!write(ends[1], ran.err.data(), ran.err.size()));
+    _exit(ran.status);
+  }
+  close(ends[1]);
+  char room[1'000];
+  const ssize_t size = read(ends[0], room, sizeof room);
+  close(ends[0]);
+  int status = 0;
+  waitpid(child, &status, 0);
+  CHECK(WEXITSTATUS(status) == exit_not_permitted);
+  REQUIRE(size > 0);
+  CHECK(std::string(room, static_cast<std::size_t>(size)).find("sudo doline redirect status") != std::string::npos);
+}
+
+TEST_CASE("The command line names one verb") {
+  CLI::App app;
+  RedirectArguments arguments;
+  add_redirect_command(app, arguments);
+  app.parse("redirect verify --json --config /etc/doline/doline.yml");
+  CHECK(arguments.verb == Verb::verify);
+  CHECK(arguments.json);
+  CHECK(arguments.config == "/etc/doline/doline.yml");
+  CLI::App other;
+  add_redirect_command(other, arguments);
+  CHECK_THROWS_AS(other.parse("redirect"), CLI::ParseError);
+}
