@@ -1,0 +1,438 @@
+#include "querylog/log_reader.h"
+
+#include <algorithm>
+#include <fstream>
+
+#include "unit/querylog/samples.h"
+
+using namespace doline;
+using namespace doline::querylog;
+using samples::a;
+using samples::address;
+using samples::cname;
+using samples::morning;
+using samples::name;
+
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+
+/// A day of a household: the camera asks foreign resolvers, the phone asks us.
+struct Day {
+  Day() {
+    Options options;
+    options.path = folder / "x.db";
+    options.flush_every = milliseconds(20);
+    options.keep = hours(10'000);
+    writer = std::make_unique<LogWriter>(options, std::vector<Ring*>{&ring}, clock, events.taker());
+    writer->install(samples::legend(1, roster));
+    file = options.path;
+  }
+
+  void ask(WallTime time, std::string_view client, std::string_view qname, std::string_view answer = "",
+           std::string_view destination = "", VerdictKind verdict = VerdictKind::forward,
+           dns::RecordType qtype = dns::RecordType::a) {
+    Record record = samples::record(*roster, time, client, qname, qtype);
+    if (!destination.empty()) record = samples::intercepted(record, destination);
+    record.verdict = verdict;
+    std::vector<std::uint8_t> response;
+    if (!answer.empty()) response = samples::response(qname, qtype, {a(std::string(qname), answer)});
+    REQUIRE(ring.push(record, response));
+  }
+
+  void household_asks() {
+    ask(morning, camera, "api.wyze.com", "192.0.2.1", "114.114.114.114");
+    ask(morning + minutes(1), camera, "api.wyze.com", "192.0.2.2", "2400:3200::1");
+    ask(morning + minutes(2), "fd00::104", "log.aliyun.com", "192.0.2.3", "114.114.114.114", VerdictKind::nxdomain);
+    ask(morning + hours(1), phone, "www.example.com", "192.0.2.1");
+    ask(morning + hours(2), phone, "www.example.com", "2001:db8::1", "", VerdictKind::forward, dns::RecordType::aaaa);
+    ask(morning + hours(3), phone, "ads.example.com", "0.0.0.0", "", VerdictKind::block);
+    ask(morning + hours(4), "192.168.60.7", "www.wyze.com", "192.0.2.4");
+    ask(morning + hours(5), "192.168.50.30", "laptop.example.org", "192.0.2.5");
+    writer->flush();
+  }
+
+  std::vector<std::string> found(const LogFilter& filter, Order order = Order::oldest_first) const {
+    std::vector<std::string> texts;
+    for (const LogRow& row : samples::rows(file, filter, order))
+      texts.push_back(std::to_string(std::chrono::floor<minutes>(row.time - morning).count()) + " " +
+                      row.qname.to_string());
+    return texts;
+  }
+
+  static constexpr const char* camera = "192.168.50.104";
+  static constexpr const char* phone = "192.168.50.105";
+  samples::Folder folder;
+  samples::WallClock clock{morning + hours(6)};
+  std::shared_ptr<const device::Roster> roster = samples::household();
+  samples::Events events;
+  Ring ring;
+  std::unique_ptr<LogWriter> writer;
+  std::filesystem::path file;
+};
+
+using Texts = std::vector<std::string>;
+
+bool mentions(const std::vector<std::string>& steps, std::string_view text) {
+  return std::any_of(steps.begin(), steps.end(), [&](const std::string& step) { return step.find(text) != step.npos; });
+}
+
+std::vector<std::string> steps_of(const std::filesystem::path& file, const LogFilter& filter,
+                                  Order order = Order::newest_first) {
+  auto reader = LogReader::open(file);
+  REQUIRE(reader.has_value());
+  const auto steps = reader->explain(filter, order);
+  REQUIRE(steps.has_value());
+  REQUIRE_FALSE(steps->empty());
+  return *steps;
+}
+
+}  // namespace
+
+TEST_CASE("rows come in order of time, from either end, and no further than they are taken") {
+  Day day;
+  day.household_asks();
+  auto oldest_first = day.found({});
+  REQUIRE(oldest_first.size() == 8);
+  CHECK(oldest_first.front() == "0 api.wyze.com");
+  CHECK(oldest_first.back() == "300 laptop.example.org");
+  auto newest_first = day.found({}, Order::newest_first);
+  std::reverse(newest_first.begin(), newest_first.end());
+  CHECK(newest_first == oldest_first);
+  auto reader = LogReader::open(day.file);
+  REQUIRE(reader.has_value());
+  int taken = 0;
+  CHECK(reader->read({}, Order::newest_first, [&](const LogRow&) { return ++taken < 3; }) == std::uint64_t{3});
+  CHECK(taken == 3);
+}
+
+TEST_CASE("each filter finds what it names and nothing else") {
+  Day day;
+  day.household_asks();
+  LogFilter filter;
+  SUBCASE("device, by all its addresses") {
+    filter.devices = {"wyze-base"};
+    CHECK(day.found(filter) == Texts{"0 api.wyze.com", "1 api.wyze.com", "2 log.aliyun.com"});
+  }
+  SUBCASE("two devices") {
+    filter.devices = {"wyze-base", "phone"};
+    CHECK(day.found(filter).size() == 6);
+  }
+  SUBCASE("a device that nobody is") {
+    filter.devices = {"fridge"};
+    CHECK(day.found(filter).empty());
+  }
+  SUBCASE("group of a device") {
+    filter.groups = {"cameras"};
+    CHECK(day.found(filter).size() == 3);
+  }
+  SUBCASE("group of a network") {
+    filter.groups = {"guests"};
+    CHECK(day.found(filter) == Texts{"240 www.wyze.com"});
+  }
+  SUBCASE("device and group must both match") {
+    filter.devices = {"phone"};
+    filter.groups = {"cameras"};
+    CHECK(day.found(filter).empty());
+  }
+  SUBCASE("name, in any letters") {
+    filter.names = {{name("WWW.example.com"), false}};
+    CHECK(day.found(filter) == Texts{"60 www.example.com", "120 www.example.com"});
+  }
+  SUBCASE("all below a name, without the name and its neighbours") {
+    filter.names = {{name("wyze.com"), true}};
+    CHECK(day.found(filter) == Texts{"0 api.wyze.com", "1 api.wyze.com", "240 www.wyze.com"});
+    filter.names = {{name("api.wyze.com"), true}};
+    CHECK(day.found(filter).empty());
+    filter.names = {{name("ze.com"), true}};
+    CHECK(day.found(filter).empty());
+  }
+  SUBCASE("all below the root") {
+    filter.names = {{dns::Name(), true}};
+    CHECK(day.found(filter).size() == 8);
+  }
+  SUBCASE("type") {
+    filter.types = {dns::RecordType::aaaa};
+    CHECK(day.found(filter) == Texts{"120 www.example.com"});
+  }
+  SUBCASE("verdict") {
+    filter.verdicts = {VerdictKind::block, VerdictKind::nxdomain};
+    CHECK(day.found(filter) == Texts{"2 log.aliyun.com", "180 ads.example.com"});
+  }
+  SUBCASE("client") {
+    filter.clients = {address("fd00::104")};
+    CHECK(day.found(filter) == Texts{"2 log.aliyun.com"});
+  }
+  SUBCASE("original destination") {
+    filter.meant_for = {address("114.114.114.114")};
+    CHECK(day.found(filter) == Texts{"0 api.wyze.com", "2 log.aliyun.com"});
+    filter.meant_for = {address("114.114.114.114"), address("2400:3200::1")};
+    CHECK(day.found(filter).size() == 3);
+    CHECK(day.found(filter, Order::newest_first) == Texts{"2 log.aliyun.com", "1 api.wyze.com", "0 api.wyze.com"});
+  }
+  SUBCASE("whoever asked us is not meant for our upstream") {
+    filter.meant_for = {address("9.9.9.9")};
+    CHECK(day.found(filter).empty());
+  }
+  SUBCASE("intercepted") {
+    filter.only_intercepted = true;
+    CHECK(day.found(filter).size() == 3);
+  }
+  SUBCASE("answer address") {
+    filter.answers = {address("192.0.2.1")};
+    CHECK(day.found(filter) == Texts{"0 api.wyze.com", "60 www.example.com"});
+    filter.answers = {address("2001:db8::1")};
+    CHECK(day.found(filter) == Texts{"120 www.example.com"});
+    filter.answers = {address("198.51.100.1")};
+    CHECK(day.found(filter).empty());
+  }
+  SUBCASE("answer address of a name") {
+    filter.answers = {address("192.0.2.1")};
+    filter.names = {{name("www.example.com"), false}};
+    CHECK(day.found(filter) == Texts{"60 www.example.com"});
+  }
+  SUBCASE("since, inclusive, until, exclusive") {
+    filter.since = morning + hours(1);
+    filter.until = morning + hours(3);
+    CHECK(day.found(filter) == Texts{"60 www.example.com", "120 www.example.com"});
+    filter.names = {{name("example.com"), true}};
+    filter.since = morning + hours(2);
+    CHECK(day.found(filter) == Texts{"120 www.example.com"});
+  }
+  SUBCASE("all together") {
+    filter.devices = {"wyze-base"};
+    filter.names = {{name("wyze.com"), true}};
+    filter.answers = {address("192.0.2.2")};
+    filter.meant_for = {address("2400:3200::1")};
+    filter.clients = {address("192.168.50.104")};
+    filter.types = {dns::RecordType::a};
+    filter.verdicts = {VerdictKind::forward};
+    filter.only_intercepted = true;
+    CHECK(day.found(filter) == Texts{"1 api.wyze.com"});
+  }
+}
+
+TEST_CASE("an address behind a CNAME leads to the name that was asked") {
+  Day day;
+  Record record = samples::record(*day.roster, morning, Day::phone, "www.example.com");
+  REQUIRE(day.ring.push(
+      record, samples::response("www.example.com", dns::RecordType::a,
+                                {cname("www.example.com", "cdn.example.net"), a("cdn.example.net", "192.0.2.77")})));
+  day.writer->flush();
+  LogFilter filter;
+  filter.answers = {address("192.0.2.77")};
+  CHECK(day.found(filter) == Texts{"0 www.example.com"});
+}
+
+TEST_CASE("each question that is asked often is found through an index") {
+  Day day;
+  day.household_asks();
+  const auto never_scans_query = [](const std::vector<std::string>& steps) {
+    for (const std::string& step : steps) {
+      INFO(step);
+      CHECK(step.find("SCAN query") == std::string::npos);
+      CHECK(step.find("TEMP B-TREE FOR ORDER BY") == std::string::npos);
+    }
+  };
+  LogFilter filter;
+  filter.since = morning;
+  filter.until = morning + hours(1);
+  SUBCASE("this device, this period") {
+    filter.devices = {"wyze-base"};
+    const auto steps = steps_of(day.file, filter);
+    CHECK(mentions(steps, "SEARCH query USING INDEX query_by_device (device=? AND rowid>? AND rowid<?)"));
+    never_scans_query(steps);
+  }
+  SUBCASE("this original destination") {
+    filter.meant_for = {address("114.114.114.114")};
+    const auto steps = steps_of(day.file, filter);
+    CHECK(mentions(steps, "SEARCH query USING INDEX query_by_destination (destination=? AND rowid>? AND rowid<?)"));
+    CHECK(mentions(steps, "SEARCH endpoint USING COVERING INDEX sqlite_autoindex_endpoint_1 (address=?)"));
+    never_scans_query(steps);
+  }
+  SUBCASE("this name: the hours in which it was asked, and in them the rows") {
+    filter.names = {{name("www.example.com"), false}};
+    const auto steps = steps_of(day.file, filter);
+    CHECK(mentions(steps, "SEARCH name USING COVERING INDEX sqlite_autoindex_name_1 (key=?)"));
+    CHECK(mentions(steps, "SEARCH name_hour USING PRIMARY KEY (name=?)"));
+    CHECK(mentions(steps, "SEARCH query USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"));
+    CHECK_FALSE(mentions(steps, "SCAN"));
+  }
+  SUBCASE("all below this name") {
+    filter.names = {{name("example.com"), true}};
+    const auto steps = steps_of(day.file, filter);
+    CHECK(mentions(steps, "SEARCH name USING COVERING INDEX sqlite_autoindex_name_1 (key>? AND key<?)"));
+    CHECK(mentions(steps, "SEARCH query USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"));
+    CHECK_FALSE(mentions(steps, "SCAN"));
+  }
+  SUBCASE("this answer address") {
+    filter.answers = {address("192.0.2.1")};
+    const auto steps = steps_of(day.file, filter);
+    CHECK(mentions(steps, "SEARCH a USING PRIMARY KEY (address=?)"));
+    CHECK(mentions(steps, "SEARCH answer USING INTEGER PRIMARY KEY (rowid=?)"));
+    CHECK(mentions(steps, "SEARCH name_hour USING PRIMARY KEY (name=? AND hour>? AND hour<?)"));
+    CHECK(mentions(steps, "SEARCH query USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"));
+    CHECK_FALSE(mentions(steps, "SCAN"));
+  }
+}
+
+TEST_CASE("many rows come in pages, each once, and while they are taken no read is open") {
+  Day day;
+  for (int number = 0; number < 3'000; ++number) day.ask(morning + milliseconds(number), Day::phone, "www.example.com");
+  for (int number = 0; number < 100; ++number)
+    day.ask(morning + milliseconds(number * 30), Day::camera, "api.wyze.com", "192.0.2.1", "114.114.114.114");
+  day.writer->flush();
+  auto writer = Database::open(day.file, Database::Access::write, milliseconds(0));
+  REQUIRE(writer.has_value());
+  for (const Order order : {Order::oldest_first, Order::newest_first}) {
+    for (const bool by_device : {false, true}) {
+      LogFilter filter;
+      if (by_device) filter.devices = {"phone", "wyze-base"};
+      auto reader = LogReader::open(day.file);
+      REQUIRE(reader.has_value());
+      std::optional<WallTime> before;
+      int count = 0;
+      const auto done = reader->read(filter, order, [&](const LogRow& row) {
+        if (before) REQUIRE((order == Order::oldest_first ? *before < row.time : row.time < *before));
+        before = row.time;
+        // With a read open, this could not move all of the WAL into the file and start it anew.
+        if (++count % 700 == 1) REQUIRE(writer->integer("PRAGMA wal_checkpoint(TRUNCATE)") == 0);
+        return true;
+      });
+      CHECK(done == std::uint64_t{3'100});
+    }
+  }
+}
+
+TEST_CASE("following hands over what is new, each row once, late ones too") {
+  Day day;
+  day.household_asks();
+  auto reader = LogReader::open(day.file);
+  REQUIRE(reader.has_value());
+  Texts rows;
+  const auto follow = [&](const LogFilter& filter = {}) {
+    rows.clear();
+    const auto count = reader->follow(filter, [&](const LogRow& row) {
+      rows.push_back(row.qname.to_string());
+      return true;
+    });
+    REQUIRE(count.has_value());
+    CHECK(*count == rows.size());
+    return rows;
+  };
+  CHECK(follow().empty());
+  CHECK(follow().empty());
+  day.ask(morning + hours(6), Day::phone, "one.example");
+  day.ask(morning + hours(6) + milliseconds(5'000), Day::phone, "two.example");
+  day.writer->flush();
+  CHECK(follow() == Texts{"one.example", "two.example"});
+  CHECK(follow().empty());
+  day.ask(morning + hours(6) + milliseconds(1'000), Day::phone, "late.example");
+  day.ask(morning + hours(6) + milliseconds(9'000), Day::phone, "three.example");
+  day.writer->flush();
+  CHECK(follow() == Texts{"late.example", "three.example"});
+  CHECK(follow().empty());
+  LogFilter camera;
+  camera.devices = {"wyze-base"};
+  day.ask(morning + hours(6) + milliseconds(9'500), Day::phone, "four.example");
+  day.ask(morning + hours(6) + milliseconds(9'600), Day::camera, "five.example");
+  day.writer->flush();
+  CHECK(follow(camera) == Texts{"five.example"});
+}
+
+TEST_CASE("following goes on with the new file where the old one was set aside") {
+  Day day;
+  day.household_asks();
+  auto reader = LogReader::open(day.file);
+  REQUIRE(reader.has_value());
+  int count = 0;
+  const auto take = [&](const LogRow&) { return ++count > 0; };
+  REQUIRE(reader->follow({}, take) == std::uint64_t{0});
+  day.writer->stop();
+  for (const char* part : {"", "-wal", "-shm"}) {
+    std::error_code error;
+    std::filesystem::rename(day.file.string() + part, day.file.string() + ".aside" + part, error);
+  }
+  // Between two files: nothing, however often it is asked.
+  for (int turn = 0; turn < 3; ++turn) CHECK(reader->follow({}, take) == std::uint64_t{0});
+  Options options;
+  options.path = day.file;
+  LogWriter writer(options, {&day.ring}, day.clock, day.events.taker());
+  writer.install(samples::legend(1, day.roster));
+  day.ask(morning + hours(7), Day::phone, "new.example");
+  writer.flush();
+  CHECK(reader->follow({}, take) == std::uint64_t{1});
+  CHECK(reader->follow({}, take) == std::uint64_t{0});
+  CHECK(count == 1);
+}
+
+TEST_CASE("devices are listed with their addresses, their sums and whom they meant to ask") {
+  Day day;
+  day.household_asks();
+  auto reader = LogReader::open(day.file);
+  REQUIRE(reader.has_value());
+  const auto devices = reader->devices();
+  REQUIRE(devices.has_value());
+  REQUIRE(devices->size() == 4);
+  CHECK(devices->at(0).name.empty());  // the laptop asked last, and stays anonymous
+  CHECK(devices->at(0).addresses.empty());
+  CHECK(devices->at(1).name == "unknown");
+  CHECK(devices->at(2).name == "phone");
+  CHECK(devices->at(2).queries == 3);
+  CHECK(devices->at(2).not_forwarded == 1);
+  const DeviceSummary& camera = devices->at(3);
+  CHECK(camera.name == "wyze-base");
+  REQUIRE(camera.mac.has_value());
+  CHECK(camera.mac->to_string() == "94:51:3d:13:9a:35");
+  CHECK(camera.vendor == "Wyze Labs");
+  CHECK(camera.hostname == "WyzeBase-Sta");
+  CHECK(camera.groups == Texts{"cameras"});
+  CHECK(camera.addresses.size() == 2);
+  CHECK(camera.first_seen == morning);
+  CHECK(camera.last_seen == morning + minutes(2));
+  CHECK(camera.queries == 3);
+  CHECK(camera.intercepted == 3);
+  CHECK(camera.not_forwarded == 1);
+  REQUIRE(camera.meant_to_ask.size() == 2);
+  CHECK(camera.meant_to_ask[0].endpoint.to_string() == "114.114.114.114:53");
+  CHECK(camera.meant_to_ask[0].queries == 2);
+  CHECK(camera.meant_to_ask[1].queries == 1);
+}
+
+TEST_CASE("a device that was renamed is one device, by its MAC, under its new name") {
+  Day day;
+  day.household_asks();
+  device::RosterBuilder builder;
+  device::DeviceSettings camera;
+  camera.name = "camera base";
+  camera.macs = {*device::MacAddress::parse("94:51:3d:13:9a:35")};
+  builder.add_device(camera);
+  builder.add_sighting({address(Day::camera), camera.macs[0], "WyzeBase-Sta"}, "Wyze Labs");
+  const auto renamed = builder.build();
+  day.writer->install(samples::legend(2, renamed));
+  Record record = samples::record(*renamed, morning + hours(8), Day::camera, "api.wyze.com");
+  record.generation = 2;
+  REQUIRE(day.ring.push(record, {}));
+  day.writer->flush();
+  auto reader = LogReader::open(day.file);
+  REQUIRE(reader.has_value());
+  const auto devices = reader->devices();
+  REQUIRE(devices.has_value());
+  REQUIRE(devices->size() == 4);
+  CHECK(devices->front().name == "camera base");
+  CHECK(devices->front().queries == 4);
+  CHECK(devices->front().first_seen == morning);
+  LogFilter old_name;
+  old_name.devices = {"wyze-base"};
+  CHECK(day.found(old_name).size() == 3);
+}
+
+TEST_CASE("what cannot be read says why") {
+  const samples::Folder folder;
+  CHECK(LogReader::open(folder / "none.db").error() == DatabaseFault::missing);
+  std::ofstream(folder / "text.db") << std::string(5'000, 'x');
+  CHECK(LogReader::open(folder / "text.db").error() == DatabaseFault::corrupt);
+  std::ofstream(folder / "empty.db") << "";
+  CHECK(LogReader::open(folder / "empty.db").error() == DatabaseFault::older_schema);
+}
