@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -25,6 +26,10 @@ class Neighbours {
   static Result<std::unique_ptr<Neighbours>, std::string> follow(Loop& loop,
                                                                  std::function<void(const device::Sighting&)> seen);
   ~Neighbours();
+  Neighbours(const Neighbours&) = delete;
+  Neighbours& operator=(const Neighbours&) = delete;
+  /// Asks for the whole table once more: a notification may have come before the kernel had its answer.
+  void look_again() { ask_for_all(); }
 
  private:
   Neighbours(int descriptor, std::function<void(const device::Sighting&)> seen)

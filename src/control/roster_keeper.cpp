@@ -1,0 +1,322 @@
+#include "control/roster_keeper.h"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "control/neighbours.h"
+#include "control/sighting_book.h"
+#include "control/text_file.h"
+#include "device/vendor_table.h"
+
+namespace doline::control {
+
+namespace {
+
+constexpr milliseconds look_at_least{60'000};    // at lease files whose folder says nothing
+constexpr milliseconds forget_every{3'600'000};  // the rest happens at each start
+constexpr int times_saved_every = 15;            // saves: when devices were seen is not worth an SD card
+constexpr std::size_t asked_max = 4'096;         // clients that the neighbour table was looked at for
+constexpr seconds ask_again{60};                 // for the same client: it may be behind another router for ever
+constexpr std::array vendor_files{"oui.csv", "mam.csv", "oui36.csv", "iab.csv"};
+
+/// Which version of a file was read.
+struct Version {
+  std::int64_t inode = 0, octets = -1, seconds = 0, nanoseconds = 0;
+  bool operator==(const Version&) const = default;
+};
+
+Version version_of(const std::filesystem::path& file) {
+  struct stat status{};
+  if (stat(file.c_str(), &status) != 0) return {};
+  return {static_cast<std::int64_t>(status.st_ino), static_cast<std::int64_t>(status.st_size), status.st_mtim.tv_sec,
+          status.st_mtim.tv_nsec};
+}
+
+/// The sentence why not, or "".
+std::string replace_file(const std::filesystem::path& file, const std::string& text, const char* suffix) {
+  const std::string beside = file.string() + suffix;
+  const auto because = [&] { return file.string() + " cannot be written: " + std::strerror(errno); };
+  // Of the people of this house: nobody else's business.
+  const int descriptor = open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+  if (descriptor < 0) return because();
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const ssize_t wrote = write(descriptor, text.data() + at, text.size() - at);
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) break;
+    at += static_cast<std::size_t>(wrote);
+  }
+  const bool is_written = at == text.size() && fsync(descriptor) == 0;
+  std::string failure = is_written ? "" : because();
+  if (close(descriptor) != 0 && failure.empty()) failure = because();
+  if (failure.empty() && rename(beside.c_str(), file.c_str()) != 0) failure = because();
+  if (!failure.empty()) unlink(beside.c_str());
+  return failure;
+}
+
+}  // namespace
+
+struct RosterKeeper::Impl : std::enable_shared_from_this<RosterKeeper::Impl> {
+  struct Lease {
+    LeaseState state;
+    Version version;
+  };
+
+  Impl(Loop& control_loop, std::filesystem::path state_folder, const Clock& a_clock, spdlog::logger& logger,
+       OnRoster to_call, RosterPace a_pace);
+  void begin(std::filesystem::path vendors);
+
+  void take(const device::Sighting& sighting);
+  void read_vendors(const std::filesystem::path& folder);
+  bool read_leases();
+  void watch_leases();
+  void build();
+  void build_soon();
+  void save();
+  void ask();
+
+  [[nodiscard]] WallTime now() const { return clock.now().wall; }
+
+  Loop& loop;
+  const std::filesystem::path file;
+  const Clock& clock;
+  spdlog::logger& log;
+  const OnRoster on_roster;
+  const RosterPace pace;
+  SightingBook book;
+  std::vector<device::Group> groups;
+  std::vector<device::DeviceSettings> devices;
+  std::vector<Lease> leases;
+  std::shared_ptr<const device::Roster> current = std::make_shared<device::Roster>();
+  std::unique_ptr<Neighbours> neighbours;
+
+  std::optional<MonotonicTime> build_by;
+  Watch build_timer, lease_timer, ask_timer, save_timer, look_timer, forget_timer;
+  std::vector<Watch> folders;
+  std::map<IpAddress, MonotonicTime> asked;  // clients, and when they may be asked for again
+  bool is_saved = true;
+  bool is_urgent = false;     // not only times are unsaved
+  int saves_passed_over = 0;  // where only they were
+  bool is_saving = false;
+  bool has_said_unsaved = false;
+};
+
+RosterKeeper::Impl::Impl(Loop& control_loop, std::filesystem::path state_folder, const Clock& a_clock,
+                         spdlog::logger& logger, OnRoster to_call, RosterPace a_pace)
+    : loop(control_loop),
+      file(state_folder / "devices.json"),
+      clock(a_clock),
+      log(logger),
+      on_roster(std::move(to_call)),
+      pace(a_pace) {
+  std::error_code ignored;
+  std::filesystem::create_directories(state_folder, ignored);  // save() will say what is wrong
+  if (const auto text = read_text_file(file)) book.read_text(*text, now());
+}
+
+void RosterKeeper::Impl::begin(std::filesystem::path vendors) {
+  auto followed = Neighbours::follow(loop, [this](const device::Sighting& sighting) { take(sighting); });
+  if (followed)
+    neighbours = std::move(*followed);
+  else
+    log.warn("devices: {}; only configured and leased devices are known", followed.error());
+  read_vendors(vendors);
+  look_timer = loop.every(look_at_least, [this] {
+    if (read_leases()) build_soon();
+  });
+  save_timer = loop.every(pace.save_every, [this] { save(); });
+  forget_timer = loop.every(forget_every, [this] {
+    if (book.forget(now())) build_soon();
+  });
+}
+
+void RosterKeeper::Impl::take(const device::Sighting& sighting) {
+  is_saved = false;  // at least its time is new
+  if (!book.note(sighting, SightingBook::Source::neighbour, now())) return;
+  is_urgent = true;
+  build_soon();
+}
+
+void RosterKeeper::Impl::read_vendors(const std::filesystem::path& folder) {
+  const auto table = std::make_shared<device::VendorTable>();
+  loop.work(
+      [folder, table] {
+        std::vector<std::string> texts;
+        for (const char* name : vendor_files)
+          if (auto text = read_text_file(folder / name)) texts.push_back(std::move(*text));
+        const std::vector<std::string_view> views(texts.begin(), texts.end());
+        *table = device::VendorTable::read(views);
+      },
+      [weak = weak_from_this(), table] {
+        const auto self = weak.lock();
+        if (!self) return;
+        self->log.debug("devices: {} prefixes of vendors", table->size());
+        if (self->book.set_vendors(std::move(*table))) {
+          self->is_saved = false;
+          self->is_urgent = true;
+          self->build_soon();
+        }
+      });
+}
+
+/// True: a roster made before is out of date.
+bool RosterKeeper::Impl::read_leases() {
+  bool is_changed = false;
+  for (Lease& lease : leases) {
+    const Version version = version_of(lease.state.file);
+    if (version == lease.version) continue;
+    lease.version = version;
+    const std::string failed_before = std::exchange(lease.state.failure, {});
+    const auto text = read_text_file(lease.state.file);
+    if (!text) {
+      lease.state.failure = text.error();
+      if (lease.state.failure != failed_before) log.warn("leases: {}", text.error());
+      continue;
+    }
+    auto reading = device::read_leases(*text, now());
+    for (const device::Sighting& sighting : reading.sightings)
+      is_changed |= book.note(sighting, SightingBook::Source::lease, now());
+    is_saved = false;
+    is_urgent |= is_changed;
+    if (!reading.problems.empty() && reading.problems.size() != lease.state.problems.size())
+      log.warn("leases: {}:{}: {}", lease.state.file.string(), reading.problems[0].line, reading.problems[0].what);
+    lease.state.format = reading.format;
+    lease.state.leases = reading.sightings.size();
+    lease.state.problems = std::move(reading.problems);
+  }
+  return is_changed;
+}
+
+void RosterKeeper::Impl::watch_leases() {
+  std::map<std::filesystem::path, std::set<std::string>> names;
+  for (const Lease& lease : leases) {
+    const auto parent = lease.state.file.parent_path();
+    names[parent.empty() ? "." : parent].insert(lease.state.file.filename().string());
+  }
+  folders.clear();
+  for (auto& [folder, watched_names] : names) {
+    folders.push_back(loop.on_folder(folder, [this, watched = std::move(watched_names)](const std::string& name) {
+      if (!name.empty() && !watched.contains(name)) return;
+      // dnsmasq writes its file anew in place: half of it is there first.
+      lease_timer = loop.after(pace.settle, [this] {
+        if (read_leases()) build_soon();
+      });
+    }));
+  }
+}
+
+void RosterKeeper::Impl::build() {
+  build_timer = Watch();
+  build_by.reset();
+  device::RosterBuilder builder;
+  for (const device::Group& group : groups) builder.add_group(group);
+  for (const device::DeviceSettings& device : devices) builder.add_device(device);
+  book.fill(builder);
+  current = builder.build();
+}
+
+void RosterKeeper::Impl::build_soon() {
+  const MonotonicTime moment = clock.now().monotonic;
+  if (!build_by) build_by = moment + pace.settle_max;
+  const auto left = std::chrono::ceil<milliseconds>(*build_by - moment);
+  build_timer = loop.after(std::clamp(left, milliseconds(0), pace.settle), [this] {
+    build();
+    on_roster(current);
+  });
+}
+
+void RosterKeeper::Impl::save() {
+  if (is_saved || is_saving) return;
+  if (!is_urgent && ++saves_passed_over < times_saved_every) return;
+  is_saved = is_saving = true;
+  is_urgent = false;
+  saves_passed_over = 0;
+  const auto failure = std::make_shared<std::string>();
+  loop.work([to = file, text = book.to_text(), failure] { *failure = replace_file(to, text, ".new"); },
+            [weak = weak_from_this(), failure] {
+              const auto self = weak.lock();
+              if (!self) return;
+              self->is_saving = false;
+              if (!failure->empty()) self->is_saved = false;
+              if (!failure->empty() && !self->has_said_unsaved)
+                self->log.warn("devices: {}; they will not be remembered", *failure);
+              self->has_said_unsaved = !failure->empty();
+            });
+}
+
+void RosterKeeper::Impl::ask() {
+  ask_timer = Watch();
+  if (neighbours) neighbours->look_again();
+}
+
+// ── RosterKeeper ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+RosterKeeper::RosterKeeper(Loop& loop, std::filesystem::path state_folder, const Clock& clock, spdlog::logger& log,
+                           OnRoster on_roster, RosterPace pace, std::filesystem::path vendors)
+    : impl_(std::make_shared<Impl>(loop, std::move(state_folder), clock, log, std::move(on_roster), pace)) {
+  impl_->begin(std::move(vendors));
+}
+
+RosterKeeper::~RosterKeeper() {
+  if (impl_->is_saved) return;
+  // A save that is still on the pool has a file of its own; if it ends later it wins, and is a minute old.
+  if (const auto failure = replace_file(impl_->file, impl_->book.to_text(), ".end"); !failure.empty())
+    impl_->log.warn("devices: {}; they will not be remembered", failure);
+}
+
+void RosterKeeper::configure(std::vector<device::Group> groups, std::vector<device::DeviceSettings> devices,
+                             std::vector<std::filesystem::path> leases) {
+  Impl& it = *impl_;
+  it.groups = std::move(groups);
+  it.devices = std::move(devices);
+  std::vector<Impl::Lease> before = std::exchange(it.leases, {});
+  for (auto& file : leases) {
+    const auto same =
+        std::find_if(before.begin(), before.end(), [&](const Impl::Lease& lease) { return lease.state.file == file; });
+    it.leases.push_back(same == before.end() ? Impl::Lease{} : std::move(*same));
+    // No version at all, so that a file that is not there is told as well.
+    if (same == before.end()) it.leases.back().version.octets = -2;
+    it.leases.back().state.file = std::move(file);
+  }
+  it.watch_leases();
+  it.read_leases();
+  it.build();
+}
+
+std::shared_ptr<const device::Roster> RosterKeeper::current() const {
+  return impl_->current;
+}
+
+void RosterKeeper::saw_client(const IpAddress& client) {
+  Impl& it = *impl_;
+  if (client.is_loopback() || it.book.knows(client)) return;  // known: the roster with it is on its way
+  const MonotonicTime moment = it.clock.now().monotonic;
+  const auto [entry, is_new] = it.asked.try_emplace(client, moment);
+  if (!is_new && moment < entry->second) return;
+  entry->second = moment + ask_again;
+  if (it.asked.size() > asked_max) it.asked.clear();
+  if (!it.ask_timer) it.ask_timer = it.loop.after(it.pace.ask_after, [&it] { it.ask(); });
+}
+
+void RosterKeeper::check_leases() {
+  if (impl_->read_leases()) impl_->build_soon();
+}
+
+std::vector<RosterKeeper::LeaseState> RosterKeeper::lease_states() const {
+  std::vector<LeaseState> states;
+  for (const Impl::Lease& lease : impl_->leases) states.push_back(lease.state);
+  return states;
+}
+
+}  // namespace doline::control

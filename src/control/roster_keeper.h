@@ -1,0 +1,69 @@
+// RosterKeeper: who is on this LAN: the operator's devices and groups, put together with what the kernel's neighbour
+// table and the DHCP servers' lease files tell, and with what was known before the last restart.
+//
+// Control thread only. Makes a new Roster whenever one would differ, at most every `settle`; writes state/devices.json
+// now and then and when it ends.
+#pragma once
+
+#include <spdlog/fwd.h>
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "base/time.h"
+#include "control/loop.h"
+#include "device/lease_file.h"
+#include "device/roster.h"
+
+namespace doline::control {
+
+/// How long it waits, where tests must not.
+struct RosterPace {
+  milliseconds settle{300};        ///< after a device was seen, for others to follow
+  milliseconds settle_max{2'000};  ///< however many follow
+  milliseconds ask_after{300};     ///< a client that nobody knows: the kernel asks for its MAC when it is answered
+  milliseconds save_every{60'000};
+};
+
+class RosterKeeper {
+ public:
+  struct LeaseState {
+    std::filesystem::path file;
+    std::optional<device::LeaseFormat> format;
+    std::size_t leases = 0;  ///< that run
+    std::vector<device::LeaseProblem> problems;
+    std::string failure;  ///< why it cannot be read; empty: it can
+  };
+  using OnRoster = std::function<void(std::shared_ptr<const device::Roster>)>;
+
+  /// `on_roster`: whenever current() has changed, but for configure(). `vendors`: the folder of the IEEE's CSV files
+  /// (Debian: ieee-data), read on the pool; without it devices have no vendor.
+  RosterKeeper(Loop& loop, std::filesystem::path state_folder, const Clock& clock, spdlog::logger& log,
+               OnRoster on_roster, RosterPace pace = RosterPace{},
+               std::filesystem::path vendors = "/usr/share/ieee-data");
+  /// Writes what is not yet written.
+  ~RosterKeeper();
+  RosterKeeper(const RosterKeeper&) = delete;
+  RosterKeeper& operator=(const RosterKeeper&) = delete;
+
+  /// At start and at every reload; current() is of these settings when it returns.
+  void configure(std::vector<device::Group> groups, std::vector<device::DeviceSettings> devices,
+                 std::vector<std::filesystem::path> leases);
+  [[nodiscard]] std::shared_ptr<const device::Roster> current() const;
+  /// A client that is no known device has asked: looks at the neighbour table again, for all such clients at once.
+  void saw_client(const IpAddress& client);
+  /// Reads lease files that have changed; their folders are watched too.
+  void check_leases();
+  [[nodiscard]] std::vector<LeaseState> lease_states() const;
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;  // jobs on the pool may end after us: they hold it weakly
+};
+
+}  // namespace doline::control
