@@ -1,0 +1,208 @@
+#include "control/roster_keeper.h"
+
+#include <doctest/doctest.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "own_network.h"
+#include "run_until.h"
+#include "temporary_folder.h"
+
+using namespace doline;
+using namespace doline::control;
+using namespace doline::control::test;
+
+namespace {
+
+constexpr RosterPace quick{.settle = milliseconds(10),
+                           .settle_max = milliseconds(50),
+                           .ask_after = milliseconds(10),
+                           .save_every = milliseconds(20)};
+
+IpAddress at(const char* text) {
+  return *IpAddress::parse(text);
+}
+
+/// A line of dnsmasq's lease file that runs for ever.
+std::string lease(const std::string& mac, const std::string& address, const std::string& hostname) {
+  return "0 " + mac + " " + address + " " + hostname + " *\n";
+}
+
+struct Home {
+  TemporaryFolder folder;
+  SystemClock clock;
+  std::ostringstream said;
+  spdlog::logger log{"devices", std::make_shared<spdlog::sinks::ostream_sink_st>(said)};
+  Loop loop;
+  std::vector<std::shared_ptr<const device::Roster>> rosters;  // as on_roster brought them
+  std::unique_ptr<RosterKeeper> keeper;
+
+  Home() { start(); }
+  void start() {
+    keeper.reset();
+    rosters.clear();
+    keeper = std::make_unique<RosterKeeper>(
+        loop, folder / "state", clock, log, [this](auto roster) { rosters.push_back(std::move(roster)); }, quick,
+        folder / "vendors");
+  }
+  template <class Condition>
+  bool until(Condition holds) {
+    return run_until(loop, holds);
+  }
+  [[nodiscard]] std::string name_at(const char* address) const { return keeper->current()->identify(at(address)).name; }
+};
+
+}  // namespace
+
+TEST_CASE("the operator's devices and groups are known at once") {
+  Home home;
+  CHECK(home.name_at("192.168.1.20") == "unknown");
+  device::DeviceSettings laptop;
+  laptop.name = "laptop";
+  laptop.addresses = {*IpPrefix::parse("192.168.1.20")};
+  laptop.groups = {"grown-ups"};
+  home.keeper->configure({{"grown-ups", {}, std::nullopt}}, {laptop}, {});
+  CHECK(home.name_at("192.168.1.20") == "laptop");
+  CHECK(home.keeper->current()->groups().size() == 1);
+  home.keeper->configure({}, {}, {});
+  CHECK(home.name_at("192.168.1.20") == "unknown");
+}
+
+TEST_CASE("a lease names a device, a changed file is read again, written anew or in place") {
+  Home home;
+  const auto file = home.folder.write("leases", lease("94:51:3d:13:9a:35", "192.168.1.30", "camera"));
+  home.keeper->configure({}, {}, {file});
+  CHECK(home.name_at("192.168.1.30") == "camera");
+  const auto state = home.keeper->lease_states().at(0);
+  CHECK(state.format == device::LeaseFormat::dnsmasq);
+  CHECK(state.leases == 1);
+  CHECK(state.failure.empty());
+
+  home.folder.write("leases", lease("94:51:3d:13:9a:36", "192.168.1.31", "doorbell"));
+  REQUIRE(home.until([&] { return home.name_at("192.168.1.31") == "doorbell"; }));
+  CHECK(home.name_at("192.168.1.30") == "camera");  // remembered
+  CHECK(home.rosters.back() == home.keeper->current());
+
+  std::ofstream(file, std::ios::app) << lease("94:51:3d:13:9a:37", "192.168.1.32", "tv");
+  REQUIRE(home.until([&] { return home.name_at("192.168.1.32") == "tv"; }));
+}
+
+TEST_CASE("a lease file that cannot be read is told once, and read once it comes") {
+  Home home;
+  home.keeper->configure({}, {}, {home.folder / "leases"});
+  CHECK_FALSE(home.keeper->lease_states().at(0).failure.empty());
+  home.keeper->check_leases();
+  home.keeper->check_leases();
+  const std::string said = home.said.str();
+  const auto first = said.find("cannot be read");
+  REQUIRE(first != std::string::npos);
+  CHECK(said.find("cannot be read", first + 1) == std::string::npos);
+  home.folder.write("leases", lease("94:51:3d:13:9a:35", "192.168.1.30", "camera"));
+  REQUIRE(home.until([&] { return home.name_at("192.168.1.30") == "camera"; }));
+  CHECK(home.keeper->lease_states().at(0).failure.empty());
+}
+
+TEST_CASE("bad lines of a lease file are told, and the rest is used") {
+  Home home;
+  const auto file = home.folder.write(
+      "leases", lease("94:51:3d:13:9a:35", "192.168.1.30", "camera") + "0 94:51:3d:13:9a:36 no-address tv *\n");
+  home.keeper->configure({}, {}, {file});
+  CHECK(home.name_at("192.168.1.30") == "camera");
+  REQUIRE(home.keeper->lease_states().at(0).problems.size() == 1);
+  CHECK(home.keeper->lease_states().at(0).problems[0].line == 2);
+  CHECK(home.said.str().find("leases:2:") != std::string::npos);
+}
+
+TEST_CASE("devices are remembered over a restart, without lease files, on the disk soon and at the end") {
+  Home home;
+  const auto file = home.folder.write("leases", lease("94:51:3d:13:9a:35", "192.168.1.30", "camera"));
+  home.keeper->configure({}, {}, {file});
+  const auto state = home.folder / "state" / "devices.json";
+  REQUIRE(home.until([&] { return content_of(state).find("camera") != std::string::npos; }));
+  CHECK((std::filesystem::status(state).permissions() & std::filesystem::perms::others_all) ==
+        std::filesystem::perms::none);
+  home.start();
+  home.keeper->configure({}, {}, {});
+  CHECK(home.name_at("192.168.1.30") == "camera");
+
+  home.folder.write("leases", lease("94:51:3d:13:9a:36", "192.168.1.31", "tv"));
+  home.keeper->configure({}, {}, {file});
+  home.start();  // at once
+  home.keeper->configure({}, {}, {});
+  CHECK(home.name_at("192.168.1.31") == "tv");
+}
+
+TEST_CASE("a state file that is none, or cannot be written, is no obstacle") {
+  Home home;
+  home.keeper.reset();
+  std::filesystem::create_directories(home.folder / "state");
+  home.folder.write("state/devices.json", "\x01 no JSON");
+  home.start();
+  home.keeper->configure({}, {}, {});
+  CHECK(home.keeper->current()->devices().size() == 1);
+  home.keeper.reset();
+
+  std::filesystem::remove_all(home.folder / "state");
+  home.folder.write("state", "a file where the folder should be");
+  home.start();
+  const auto file = home.folder.write("leases", lease("94:51:3d:13:9a:35", "192.168.1.30", "camera"));
+  home.keeper->configure({}, {}, {file});
+  CHECK(home.name_at("192.168.1.30") == "camera");
+  REQUIRE(home.until([&] { return home.said.str().find("they will not be remembered") != std::string::npos; }));
+}
+
+TEST_CASE("a device without host name is called by its vendor once the table is read") {
+  Home home;
+  home.keeper.reset();
+  std::filesystem::create_directories(home.folder / "vendors");
+  home.folder.write("vendors/oui.csv",
+                    "Registry,Assignment,Organization Name,Organization Address\nMA-L,94513D,Wyze Labs,\n");
+  home.start();
+  const auto file = home.folder.write("leases", lease("94:51:3d:13:9a:35", "192.168.1.30", "*"));
+  home.keeper->configure({}, {}, {file});
+  CHECK(home.name_at("192.168.1.30") == "94:51:3d:13:9a:35");
+  REQUIRE(home.until([&] { return home.name_at("192.168.1.30") == "Wyze Labs 13:9a:35"; }));
+  CHECK(home.rosters.size() == 1);
+}
+
+TEST_CASE("a keeper may end while its jobs run") {
+  Home home;
+  home.keeper->configure({}, {}, {});
+  home.keeper.reset();
+  settle(home.loop);
+  CHECK(home.loop.jobs() == 0);
+}
+
+TEST_CASE("what the kernel sees becomes a device, both families one; an unknown client makes it look again") {
+  CHECK(in_own_network([]() -> std::string {
+          Home home;
+          device::DeviceSettings tv;
+          tv.name = "tv";
+          tv.macs = {*device::MacAddress::parse("94:51:3d:13:9a:35")};
+          home.keeper->configure({}, {tv}, {});
+          if (!run("ip neigh add 192.0.2.5 lladdr 94:51:3d:13:9a:35 dev lan0 nud stale") ||
+              !run("ip neigh add 2001:db8::5 lladdr 94:51:3d:13:9a:35 dev lan0 nud stale") ||
+              !run("ip neigh add 192.0.2.6 lladdr 02:00:00:00:00:06 dev lan0 nud stale"))
+            return "no neighbours";
+          if (!home.until([&] {
+                return home.name_at("192.0.2.5") == "tv" && home.name_at("2001:db8::5") == "tv" &&
+                       home.name_at("192.0.2.6") == "02:00:00:00:00:06";
+              }))
+            return "not all were seen: " + home.name_at("192.0.2.5") + ", " + home.name_at("2001:db8::5") + ", " +
+                   home.name_at("192.0.2.6");
+          const auto rosters = home.rosters.size();
+          home.keeper->saw_client(at("192.0.2.6"));     // known
+          home.keeper->saw_client(at("198.51.100.1"));  // behind another router
+          home.keeper->saw_client(at("127.0.0.1"));
+          settle(home.loop);
+          if (home.rosters.size() != rosters) return "a look that told nothing new made a roster";
+          return "";
+        }) == "");
+}
