@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <fstream>
 
-#include "unit/querylog/samples.h"
+#include "unit/querylog/day.h"
 
 using namespace doline;
 using namespace doline::querylog;
 using samples::a;
 using samples::address;
 using samples::cname;
+using samples::Day;
 using samples::morning;
 using samples::name;
 
@@ -17,60 +18,6 @@ namespace {
 
 using std::chrono::hours;
 using std::chrono::minutes;
-
-/// A day of a household: the camera asks foreign resolvers, the phone asks us.
-struct Day {
-  Day() {
-    Options options;
-    options.path = folder / "x.db";
-    options.flush_every = milliseconds(20);
-    options.keep = hours(10'000);
-    writer = std::make_unique<LogWriter>(options, std::vector<Ring*>{&ring}, clock, events.taker());
-    writer->install(samples::legend(1, roster));
-    file = options.path;
-  }
-
-  void ask(WallTime time, std::string_view client, std::string_view qname, std::string_view answer = "",
-           std::string_view destination = "", VerdictKind verdict = VerdictKind::forward,
-           dns::RecordType qtype = dns::RecordType::a) {
-    Record record = samples::record(*roster, time, client, qname, qtype);
-    if (!destination.empty()) record = samples::intercepted(record, destination);
-    record.verdict = verdict;
-    std::vector<std::uint8_t> response;
-    if (!answer.empty()) response = samples::response(qname, qtype, {a(std::string(qname), answer)});
-    REQUIRE(ring.push(record, response));
-  }
-
-  void household_asks() {
-    ask(morning, camera, "api.wyze.com", "192.0.2.1", "114.114.114.114");
-    ask(morning + minutes(1), camera, "api.wyze.com", "192.0.2.2", "2400:3200::1");
-    ask(morning + minutes(2), "fd00::104", "log.aliyun.com", "192.0.2.3", "114.114.114.114", VerdictKind::nxdomain);
-    ask(morning + hours(1), phone, "www.example.com", "192.0.2.1");
-    ask(morning + hours(2), phone, "www.example.com", "2001:db8::1", "", VerdictKind::forward, dns::RecordType::aaaa);
-    ask(morning + hours(3), phone, "ads.example.com", "0.0.0.0", "", VerdictKind::block);
-    ask(morning + hours(4), "192.168.60.7", "www.wyze.com", "192.0.2.4");
-    ask(morning + hours(5), "192.168.50.30", "laptop.example.org", "192.0.2.5");
-    writer->flush();
-  }
-
-  std::vector<std::string> found(const LogFilter& filter, Order order = Order::oldest_first) const {
-    std::vector<std::string> texts;
-    for (const LogRow& row : samples::rows(file, filter, order))
-      texts.push_back(std::to_string(std::chrono::floor<minutes>(row.time - morning).count()) + " " +
-                      row.qname.to_string());
-    return texts;
-  }
-
-  static constexpr const char* camera = "192.168.50.104";
-  static constexpr const char* phone = "192.168.50.105";
-  samples::Folder folder;
-  samples::WallClock clock{morning + hours(6)};
-  std::shared_ptr<const device::Roster> roster = samples::household();
-  samples::Events events;
-  Ring ring;
-  std::unique_ptr<LogWriter> writer;
-  std::filesystem::path file;
-};
 
 using Texts = std::vector<std::string>;
 
