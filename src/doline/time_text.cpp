@@ -104,8 +104,8 @@ std::optional<WallTime> parse_date(std::string_view text) {
       const bool is_west = text.starts_with('-');
       if (!take(text, "+") && !take(text, "-")) return std::nullopt;
       const int hours = take_number(text, 2, 2);
-      take(text, ":");
-      const int minutes = text.empty() ? 0 : take_number(text, 2, 2);
+      const bool has_minutes = take(text, ":") || !text.empty();
+      const int minutes = has_minutes ? take_number(text, 2, 2) : 0;
       if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59) return std::nullopt;
       since_1970 -= (is_west ? -1 : 1) * (hours * 3600 + minutes * 60);
     }
