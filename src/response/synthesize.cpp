@@ -161,6 +161,17 @@ struct Synthesis {
   std::size_t operator()(const policy::Drop&) const { return 0; }
 };
 
+/// The octets of a lone question that can be read, whatever is wrong behind it: a client may look for it in what comes
+/// back (RFC 5452 §9.1). Empty where there is none.
+dns::Octets readable_question(dns::Octets message) {
+  if (message[4] != 0 || message[5] != 1) return {};
+  std::size_t at = dns::header_octets;
+  while (at < message.size() && message[at] > 0 && message[at] <= dns::label_octets_max) at += message[at] + 1u;
+  if (at + 5 > message.size() || message[at] != 0) return {};
+  const std::size_t name_octets = at + 1 - dns::header_octets;
+  return name_octets <= dns::name_octets_max ? message.subspan(dns::header_octets, name_octets + 4) : dns::Octets();
+}
+
 }  // namespace
 
 std::size_t synthesize(const dns::QueryView& query, const policy::Action& action, const policy::RewriteTarget* rewrite,
@@ -177,13 +188,17 @@ std::size_t refuse(const dns::QueryView& query, dns::ResponseCode code, std::opt
 std::size_t reject(dns::Octets message, dns::MessageFault fault, std::span<std::uint8_t> out) {
   using dns::MessageFault;
   if (fault == MessageFault::too_short || fault == MessageFault::not_a_query) return 0;
-  // The header alone: what follows it is what could not be read (RFC 1035 §4.1.1, RFC 9619 §4).
   dns::MessageWriter writer(out);
-  writer.header(
-      static_cast<std::uint16_t>(message[0] << 8 | message[1]),
-      {.opcode = static_cast<dns::Opcode>(message[2] >> 3 & 0x0f), .recursion_desired = (message[2] & 0x01) != 0},
-      fault == MessageFault::opcode_unknown ? ResponseCode::notimp : ResponseCode::formerr);
-  return writer.size();
+  writer.header(static_cast<std::uint16_t>(message[0] << 8 | message[1]),
+                {.opcode = static_cast<dns::Opcode>(message[2] >> 3 & 0x0f),
+                 .recursion_desired = (message[2] & 0x01) != 0,
+                 .checking_disabled = (message[3] & 0x10) != 0},
+                fault == MessageFault::opcode_unknown ? ResponseCode::notimp : ResponseCode::formerr);
+  const dns::Octets question = readable_question(message);
+  if (question.empty() || out.size() < dns::header_octets + question.size()) return writer.size();
+  std::copy(question.begin(), question.end(), out.begin() + dns::header_octets);
+  out[5] = 1;
+  return dns::header_octets + question.size();
 }
 
 }  // namespace doline::response

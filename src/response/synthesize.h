@@ -45,8 +45,8 @@ inline constexpr std::size_t udp_octets_max = 1232;  ///< DNS flag day 2020; our
                                  std::optional<dns::ExtendedError> error, std::string_view error_text, const Fit& fit,
                                  std::span<std::uint8_t> out);
 
-/// For octets that did not parse: FORMERR, NOTIMP, BADVERS by the fault; 0 for what must not be answered (QR=1, too
-/// short).
+/// For octets that did not parse: FORMERR, or NOTIMP for another opcode, with the question where that can be read; 0
+/// for what must not be answered (QR=1, too short). No OPT (RFC 6891 §7). `out`: at least 12 octets.
 [[nodiscard]] std::size_t reject(dns::Octets message, dns::MessageFault fault, std::span<std::uint8_t> out);
 
 }  // namespace doline::response

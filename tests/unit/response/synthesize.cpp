@@ -154,20 +154,44 @@ TEST_CASE("refusals carry their code, its upper bits in OPT") {
   CHECK(error_of({octets.data(), failed}) == "23 nobody answers");
 }
 
-TEST_CASE("what could not be parsed is rejected by its header alone; what must not be answered is not") {
+TEST_CASE("what could not be parsed is rejected: NOTIMP for another opcode, else FORMERR") {
   std::array<std::uint8_t, 512> octets{};
-  std::array<std::uint8_t, 12> update{0xab, 0xcd, 0x29, 0, 0, 0, 0, 0, 0, 0, 0, 0};
-  std::size_t size = reject(update, dns::MessageFault::opcode_unknown, octets);
-  REQUIRE(size == 12);
+  std::array<std::uint8_t, 12> update{0xab, 0xcd, 0x29, 0x10, 0, 0, 0, 0, 0, 0, 0, 0};
+  REQUIRE(reject(update, dns::MessageFault::opcode_unknown, octets) == 12);
   CHECK(octets[0] == 0xab);
   CHECK(octets[2] == 0xa9);  // QR, UPDATE, RD
-  CHECK((octets[3] & 0x0f) == 4);
+  CHECK(octets[3] == 0x94);  // RA, CD, NOTIMP
   update[2] = 0x01;
-  size = reject(update, dns::MessageFault::question_count, octets);
-  REQUIRE(size == 12);
+  REQUIRE(reject(update, dns::MessageFault::question_count, octets) == 12);
   CHECK((octets[3] & 0x0f) == 1);
-  CHECK(reject(update, dns::MessageFault::not_a_query, octets) == 0);
-  CHECK(reject(dns::Octets(update).first(3), dns::MessageFault::too_short, octets) == 0);
+}
+
+TEST_CASE("what must not be answered is not") {
+  std::array<std::uint8_t, 512> octets{};
+  const Asked asked("a.example");
+  CHECK(reject({asked.octets.data(), asked.size}, dns::MessageFault::not_a_query, octets) == 0);
+  CHECK(reject({asked.octets.data(), 3}, dns::MessageFault::too_short, octets) == 0);
+}
+
+TEST_CASE("a rejection carries the question where that can be read, and fits") {
+  Asked asked("wWw.Example");
+  asked.octets[7] = 1;  // an answer in a query
+  std::array<std::uint8_t, 512> octets{};
+  const dns::Octets whole{asked.octets.data(), asked.size};
+  REQUIRE(reject(whole, dns::MessageFault::unexpected_records, octets) == asked.size);
+  const auto view = dns::ResponseView::parse({octets.data(), asked.size});
+  REQUIRE(view.has_value());
+  CHECK(view->id() == 0x1234);
+  CHECK(view->code() == ResponseCode::formerr);
+  CHECK(view->question().qname.to_string() == "wWw.Example");
+  CHECK_FALSE(view->edns().has_value());
+  // Cut short anywhere, or into too little space: the header alone.
+  for (std::size_t size = dns::header_octets; size < asked.size; ++size)
+    CHECK(reject(whole.first(size), dns::MessageFault::truncated, octets) == dns::header_octets);
+  CHECK(reject(whole, dns::MessageFault::unexpected_records, std::span(octets).first(20)) == dns::header_octets);
+  CHECK(octets[5] == 0);
+  asked.octets[12] = 0xc0;  // a pointer is no question's beginning
+  CHECK(reject(whole, dns::MessageFault::bad_name, octets) == dns::header_octets);
 }
 
 }  // namespace
