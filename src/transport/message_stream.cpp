@@ -7,6 +7,7 @@
 #include <asio/steady_timer.hpp>
 #include <asio/write.hpp>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "base/check.h"
@@ -60,6 +61,7 @@ struct MessageStream::Connection : std::enable_shared_from_this<Connection> {
   MonotonicTime armed_for = never;
   bool reading = false, writing = false;
   bool is_late = false, is_closed = false;
+  std::optional<StreamFault> end_of_reading;  // Asio's reactor reports it once, then waits for ever
 
   std::vector<std::uint8_t> buffer;
   std::size_t begin = 0, end = 0;  // what has arrived and is not handed out yet
@@ -156,6 +158,7 @@ asio::awaitable<Result<dns::Octets, StreamFault>> MessageStream::read(MonotonicT
       co_return dns::Octets(connection.buffer.data() + connection.begin + length_octets, wanted - length_octets);
     }
     if (connection.is_closed) co_return fail(StreamFault::closed);
+    if (connection.end_of_reading) co_return fail(*connection.end_of_reading);
 
     connection.compact();
     if (connection.end == connection.buffer.size()) {
@@ -171,7 +174,10 @@ asio::awaitable<Result<dns::Octets, StreamFault>> MessageStream::read(MonotonicT
     deadline = connection.read_deadline;  // set_read_deadline() may have moved it
     connection.reading = false;
     connection.read_deadline = never;
-    if (error) co_return fail(connection.fault_of(error, arrived != 0));
+    if (error) {
+      connection.end_of_reading = connection.fault_of(error, arrived != 0);
+      co_return fail(*connection.end_of_reading);
+    }
     connection.end += count;
   }
 }

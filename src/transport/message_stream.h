@@ -45,7 +45,8 @@ class MessageStream {
 
   [[nodiscard]] asio::awaitable<Result<void, StreamFault>> connect(asio::ip::tcp::endpoint peer,
                                                                    MonotonicTime deadline);
-  /// The next message, possibly empty; borrowed until the next read(). One system call may fetch several.
+  /// The next message, possibly empty; borrowed until the next read(). One system call may fetch several. After the
+  /// peer's end, the same fault again.
   [[nodiscard]] asio::awaitable<Result<dns::Octets, StreamFault>> read(MonotonicTime deadline);
   /// Writes one or more frames as append_frame() made them; they must stay where they are until this is done.
   [[nodiscard]] asio::awaitable<Result<void, StreamFault>> write(dns::Octets frames, MonotonicTime deadline);
