@@ -75,7 +75,7 @@ std::string rdata_to_string(RecordType type, Octets uncompressed_rdata) {
   // ldns prints octets that are not ASCII as they are in a few types; a log line may hold printable ASCII only.
   for (const char character : text)
     if (character < 0x20 || character > 0x7e) return generic_rdata(uncompressed_rdata);
-  if (text.empty() && !uncompressed_rdata.empty()) return generic_rdata(uncompressed_rdata);
+  if (text.empty()) return generic_rdata(uncompressed_rdata);
   return text;
 }
 
