@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ip_address.h"
@@ -29,6 +30,10 @@ inline constexpr std::size_t routes_max = 64;   ///< entries of `upstreams`
 inline constexpr std::size_t servers_max = 32;  ///< of one route
 inline constexpr std::size_t forward_zones_max = 1'024;
 inline constexpr int workers_max = 256;
+
+/// Within the state folder, where the file names no other place.
+inline constexpr std::string_view control_socket_name = "control.socket";
+inline constexpr std::string_view query_log_name = "doline.db";
 
 /// One entry of `lists`; its position is its ListId.
 struct ListSettings {
@@ -83,6 +88,9 @@ struct Settings {
   Fixed fixed;
   Live live;
 };
+
+/// As if the file had said `state: FOLDER`: for `--state`. What the file puts elsewhere by name stays there.
+void place_state(Fixed& fixed, const std::filesystem::path& folder);
 
 /// The keys whose values differ: what a reload has to leave until the next start. Empty: nothing.
 [[nodiscard]] std::vector<std::string> changed_keys(const Fixed& running, const Fixed& wanted);

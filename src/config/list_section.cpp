@@ -1,0 +1,92 @@
+#include <algorithm>
+
+#include "config/sections.h"
+
+namespace doline::config {
+
+namespace {
+
+using std::chrono::hours;
+
+constexpr std::size_t url_octets_max = 2'000;
+
+bool is_url(std::string_view text) {
+  const std::size_t scheme = text.starts_with("https://") ? 8 : text.starts_with("http://") ? 7 : 0;
+  return scheme != 0 && text.size() > scheme && text.size() <= url_octets_max && text[scheme] != '/' &&
+         std::all_of(text.begin(), text.end(), [](char letter) { return letter > ' ' && letter < 0x7f; });
+}
+
+/// Known to the configuration; recognised and read by a later build.
+bool is_later_format(std::string_view text) {
+  for (const std::string_view format : {"wildcard", "adblock", "rpz", "dnsmasq", "unbound", "regex", "addresses"})
+    if (text == format) return true;
+  return false;
+}
+
+void read_format(Reading& reading, const Node& node, ListSettings& list) {
+  const auto text = read_text(reading, node, "a list's format");
+  if (!text) return;
+  list.format = blocklist::parse_list_format(*text);
+  if (list.format) return;
+  if (is_later_format(*text))
+    reading.add_not_yet(node, "the list format " + quote(*text));
+  else
+    reading.add_unknown(node, "a list's format", *text,
+                        {"hosts", "domains", "wildcard", "adblock", "rpz", "dnsmasq", "unbound", "regex", "addresses"});
+}
+
+ListSettings read_one_list(Reading& reading, const Node& name, const Node& node) {
+  ListSettings list;
+  list.name = name.text;
+  list.line = name.place.line;
+  const Keys keys(reading, node, "lists.*");
+  const Node* file = keys.find("file");
+  const Node* url = keys.find("url");
+  if ((file == nullptr) == (url == nullptr))
+    reading.add(name,
+                "the list " + quote(name.text) + (file == nullptr ? " has neither" : " has both") + " 'file' and 'url'",
+                "one of them says where it is");
+  if (file != nullptr)
+    if (const auto path = read_input_path(reading, *file)) list.file = *path;
+  if (url != nullptr)
+    if (const auto text = read_text(reading, *url, "a URL")) {
+      if (!is_url(*text)) reading.add(*url, quote(*text) + " is not an http:// or https:// URL");
+      list.url = *text;
+    }
+  if (const Node* every = keys.find("every")) {
+    if (url == nullptr && file != nullptr)
+      reading.add(*every, "'every' is for lists with a URL", "a file is read again when it changes");
+    if (const auto duration = read_seconds(reading, *every, std::chrono::minutes(5), hours(24 * 365)))
+      list.every = *duration;
+  }
+  if (const Node* format = keys.find("format")) read_format(reading, *format, list);
+  if (const Node* subdomains = keys.find("subdomains"))
+    list.subdomains = read_bool(reading, *subdomains).value_or(false);
+  if (const Node* kind = keys.find("kind"))
+    if (const auto word = read_word<policy::ListKind>(
+            reading, *kind, "a kind of list", {{"block", policy::ListKind::block}, {"allow", policy::ListKind::allow}}))
+      list.kind = *word;
+  if (const Node* mode = keys.find("mode"))
+    if (const auto word = read_word<policy::Mode>(
+            reading, *mode, "a mode", {{"enforce", policy::Mode::enforce}, {"observe", policy::Mode::observe}}))
+      list.mode = *word;
+  return list;
+}
+
+}  // namespace
+
+void read_lists(Reading& reading, const Keys& top, Settings& settings) {
+  if (const Node* node = top.find("lists");
+      node != nullptr && expect_map(reading, *node, "names of lists") != nullptr) {
+    if (node->entries.size() > blocklist::lists_max)
+      reading.add(*node, "more than " + std::to_string(blocklist::lists_max) + " lists");
+    for (const auto& [key, value] : node->entries)
+      if (is_given_name(reading, key, "a list")) settings.live.lists.push_back(read_one_list(reading, key, value));
+  }
+  for (const ListSettings& list : settings.live.lists)
+    settings.live.policy.lists.push_back({list.name, list.kind, list.mode});
+  if (const Node* node = top.find("resolver_list"))
+    if (const auto path = read_input_path(reading, *node)) settings.live.resolver_list = *path;
+}
+
+}  // namespace doline::config

@@ -1,0 +1,157 @@
+#include "config/problem.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace doline::config {
+
+namespace {
+
+constexpr std::size_t quoted_octets_max = 60;
+/// A candidate longer than this is no key of ours; bounds the work.
+constexpr std::size_t near_octets_max = 64;
+
+/// Octets of the well-formed UTF-8 sequence (RFC 3629) that begins at text[0]; 0 where there is none.
+std::size_t utf8_length(std::string_view text) {
+  const auto octet = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
+  const unsigned char first = octet(0);
+  if (first < 0x80) return 1;
+  const std::size_t length = first >= 0xf0 && first <= 0xf4 ? 4 : first >= 0xe0 ? 3 : first >= 0xc2 ? 2 : 0;
+  if (length == 0 || first > 0xf4 || text.size() < length) return 0;
+  for (std::size_t at = 1; at < length; ++at)
+    if ((octet(at) & 0xc0) != 0x80) return 0;
+  const unsigned char second = octet(1);
+  if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f)) return 0;  // overlong, surrogates
+  if ((first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f)) return 0;
+  return length;
+}
+
+/// C1 controls, and what turns the direction of writing around or cannot be seen: U+0080-009F, U+200B-200F,
+/// U+202A-202E, U+2060-2069, U+FEFF.
+bool is_invisible(std::string_view sequence) {
+  if (sequence.size() == 2) return sequence[0] == '\xc2' && static_cast<unsigned char>(sequence[1]) < 0xa0;
+  if (sequence.size() != 3) return false;
+  const auto second = static_cast<unsigned char>(sequence[1]), third = static_cast<unsigned char>(sequence[2]);
+  if (sequence[0] == '\xef') return second == 0xbb && third == 0xbf;
+  if (sequence[0] != '\xe2') return false;
+  return (second == 0x80 && ((third >= 0x8b && third <= 0x8f) || (third >= 0xaa && third <= 0xae))) ||
+         (second == 0x81 && third >= 0xa0 && third <= 0xa9);
+}
+
+void append_printable(std::string& to, std::string_view sequence, bool well_formed) {
+  if (well_formed && static_cast<unsigned char>(sequence[0]) >= 0x20 && sequence[0] != 0x7f &&
+      !is_invisible(sequence)) {
+    to += sequence;
+    return;
+  }
+  static constexpr char digits[] = "0123456789abcdef";
+  for (const char letter : sequence) {
+    const auto octet = static_cast<unsigned char>(letter);
+    to += {'\\', 'x', digits[octet >> 4], digits[octet & 15]};
+  }
+}
+
+/// Columns that the first `octets` of a printable line take, one a character.
+std::size_t width(std::string_view line, std::size_t octets) {
+  return static_cast<std::size_t>(
+      std::count_if(line.begin(), line.begin() + static_cast<std::ptrdiff_t>(std::min(octets, line.size())),
+                    [](char letter) { return (static_cast<unsigned char>(letter) & 0xc0) != 0x80; }));
+}
+
+/// Optimal string alignment: letters put in, left out, changed, or two neighbours swapped.
+std::size_t distance(std::string_view left, std::string_view right) {
+  std::vector<std::size_t> before_last(right.size() + 1), last(right.size() + 1), row(right.size() + 1);
+  std::iota(last.begin(), last.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= left.size(); ++i) {
+    row[0] = i;
+    for (std::size_t j = 1; j <= right.size(); ++j) {
+      row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (left[i - 1] == right[j - 1] ? 0u : 1u)});
+      if (i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1])
+        row[j] = std::min(row[j], before_last[j - 2] + 1);
+    }
+    std::swap(before_last, last);
+    std::swap(last, row);
+  }
+  return last[right.size()];
+}
+
+/// Small letters, `-` and blanks as `_`: how people miswrite keys without noticing.
+std::string flattened(std::string_view text) {
+  std::string flat(text);
+  for (char& letter : flat) {
+    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+    if (letter == '-' || letter == ' ') letter = '_';
+  }
+  return flat;
+}
+
+}  // namespace
+
+std::string to_string(const Problem& problem) {
+  std::string text = problem.file;
+  if (problem.line > 0) text += ":" + std::to_string(problem.line) + ":" + std::to_string(problem.column);
+  text += ": " + problem.message;
+  if (!problem.hint.empty()) text += "; " + problem.hint;
+  return text;
+}
+
+std::string to_text(const Problem& problem) {
+  std::string text = to_string(problem) + "\n";
+  if (problem.line == 0 || problem.source_line.empty()) return text;
+  const std::string margin = std::to_string(problem.line);
+  const std::size_t before = width(problem.source_line, static_cast<std::size_t>(std::max(problem.column, 1)) - 1);
+  text += " " + margin + " | " + problem.source_line + "\n";
+  text += " " + std::string(margin.size(), ' ') + " | " + std::string(before, ' ') + "^\n";
+  return text;
+}
+
+std::string quote(std::string_view text) {
+  std::string quoted = "'";
+  while (!text.empty()) {
+    if (quoted.size() > quoted_octets_max) {
+      quoted += "...";
+      break;
+    }
+    const std::size_t length = utf8_length(text);
+    append_printable(quoted, text.substr(0, std::max<std::size_t>(length, 1)), length > 0);
+    text.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+  return quoted + "'";
+}
+
+std::string printable_line(std::string_view line) {
+  std::string shown;
+  while (!line.empty()) {
+    const std::size_t length = utf8_length(line);
+    // One character a sequence, so that the caret stays under its place.
+    std::string letter;
+    append_printable(letter, line.substr(0, std::max<std::size_t>(length, 1)), length > 0);
+    if (line[0] == '\t')
+      shown += ' ';
+    else if (letter[0] == '\\' && line[0] != '\\')
+      shown.append(std::max<std::size_t>(length, 1), '?');
+    else
+      shown += letter;
+    line.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+  return shown;
+}
+
+std::string_view find_nearest(std::string_view text, const std::vector<std::string_view>& candidates) {
+  if (text.empty() || text.size() > near_octets_max) return {};
+  const std::string wanted = flattened(text);
+  std::string_view nearest;
+  // A third of the letters may be wrong, but never all of a short word.
+  std::size_t least = std::max<std::size_t>(wanted.size() / 3, 1) + 1;
+  for (const std::string_view candidate : candidates) {
+    if (candidate.empty() || candidate.size() > near_octets_max) continue;
+    const std::size_t wrong = distance(wanted, flattened(candidate));
+    if (wrong < least && wrong < std::max(wanted.size(), candidate.size())) {
+      least = wrong;
+      nearest = candidate;
+    }
+  }
+  return nearest;
+}
+
+}  // namespace doline::config

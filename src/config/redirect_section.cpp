@@ -1,0 +1,106 @@
+#include <algorithm>
+
+#include "config/sections.h"
+
+namespace doline::config {
+
+namespace {
+
+using redirect::Encrypted;
+using redirect::Mode;
+using redirect::OnFailure;
+
+/// A device of `devices`, a MAC address, an address or a network.
+void read_exempt_from(Reading& reading, const Node& node, const std::vector<device::DeviceSettings>& devices,
+                      redirect::Exempt& exempt) {
+  const auto text = read_text(reading, node, "a device, MAC address, address or network");
+  if (!text) return;
+  if (const auto* found = find_named(devices, *text)) {
+    exempt.macs.insert(exempt.macs.end(), found->macs.begin(), found->macs.end());
+    exempt.clients.insert(exempt.clients.end(), found->addresses.begin(), found->addresses.end());
+    if (found->macs.empty() && found->addresses.empty())
+      reading.add(node, "the device " + quote(*text) + " has neither 'mac' nor 'address' to be let through by");
+  } else if (const auto mac = device::MacAddress::parse(*text)) {
+    exempt.macs.push_back(*mac);
+  } else if (text->find_first_of(".:/") != std::string::npos) {
+    if (const auto prefix = read_prefix(reading, node)) exempt.clients.push_back(*prefix);
+  } else {
+    reading.add_unknown(node, "an entry of 'devices', a MAC address, an address or a network", *text,
+                        names_of(devices));
+  }
+}
+
+void read_exempt(Reading& reading, const Node& node, const std::vector<device::DeviceSettings>& devices,
+                 redirect::Exempt& exempt) {
+  const Keys keys(reading, node, "redirect.exempt");
+  if (const Node* from = keys.find("from"))
+    for (const Node* value : to_list(*from)) read_exempt_from(reading, *value, devices, exempt);
+  if (const Node* to = keys.find("to"))
+    for (const Node* value : to_list(*to))
+      if (const auto prefix = read_prefix(reading, *value)) exempt.destinations.push_back(*prefix);
+}
+
+void read_kernel(Reading& reading, const Node& node, redirect::Kernel& kernel) {
+  const Keys keys(reading, node, "redirect.kernel");
+  if (const Node* mark = keys.find("mark"))
+    if (const auto number = read_number(reading, *mark, "a mark", 1, 0xffff))
+      kernel.mark = static_cast<std::uint16_t>(*number);
+  if (const Node* table = keys.find("table"))
+    if (const auto number = read_number(reading, *table, "a routing table", 1, 32'765))
+      kernel.table = static_cast<std::uint32_t>(*number);
+  if (const Node* group = keys.find("nflog_group"))
+    if (const auto number = read_number(reading, *group, "an NFLOG group", 0, 0xffff))
+      kernel.nflog_group = static_cast<std::uint16_t>(*number);
+}
+
+}  // namespace
+
+void read_redirect(Reading& reading, const Keys& top, Settings& settings) {
+  const Node* node = top.find("redirect");
+  if (node == nullptr) return;
+  redirect::Options& options = settings.fixed.redirect.emplace();
+  if (says_off(*node)) return;
+  const std::size_t problems_before = reading.problem_count();
+  const Keys keys(reading, *node, "redirect");
+  // As the shared words say: with the section there, the helper picks what it can unless told.
+  options.mode = Mode::tproxy;
+  if (const Node* mode = keys.find("mode"))
+    if (const auto word = read_word<Mode>(reading, *mode, "a mode of interception",
+                                          {{"tproxy", Mode::tproxy},
+                                           {"nat", Mode::nat},
+                                           {"remote", Mode::remote},
+                                           {"audit", Mode::audit},
+                                           {"off", Mode::off}})) {
+      options.mode = *word;
+      if (*word == Mode::remote || *word == Mode::audit)
+        reading.add_not_yet(*mode, "interception in the mode " + quote(mode->text));
+    }
+  if (const Node* interfaces = keys.find("interfaces"))
+    for (const Node* value : to_list(*interfaces))
+      if (const auto name = read_text(reading, *value, "an interface's name")) options.interfaces.push_back(*name);
+  if (const Node* ports = keys.find("ports")) {
+    options.ports.clear();
+    for (const Node* value : to_list(*ports))
+      if (const auto port = read_number(reading, *value, "a port", 1, 65'535))
+        options.ports.push_back(static_cast<std::uint16_t>(*port));
+  }
+  if (const Node* exempt = keys.find("exempt")) read_exempt(reading, *exempt, settings.live.devices, options.exempt);
+  if (const Node* encrypted = keys.find("encrypted"))
+    if (const auto word = read_word<Encrypted>(
+            reading, *encrypted, "what becomes of encrypted DNS",
+            {{"reject", Encrypted::reject}, {"log", Encrypted::log}, {"leave", Encrypted::leave}})) {
+      options.encrypted = *word;
+      if (*word == Encrypted::log) reading.add_not_yet(*encrypted, "logging encrypted DNS");
+    }
+  if (const Node* on_failure = keys.find("on_failure"))
+    if (const auto word = read_word<OnFailure>(reading, *on_failure, "what happens when Doline is gone",
+                                               {{"open", OnFailure::open}, {"closed", OnFailure::closed}}))
+      options.on_failure = *word;
+  if (const Node* kernel = keys.find("kernel")) read_kernel(reading, *kernel, options.kernel);
+
+  // Together they must make sense too; said once each value makes sense alone.
+  if (reading.problem_count() == problems_before)
+    for (const std::string& problem : redirect::find_problems(options)) reading.add(*node, "redirect: " + problem);
+}
+
+}  // namespace doline::config
