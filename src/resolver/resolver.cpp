@@ -107,7 +107,7 @@ struct Resolver::Impl {
 
     // Nobody's verdict until all these let it pass.
     record.verdict = VerdictKind::rejected;
-    if (!may_ask(arrival.client.address))
+    if (!may_ask(arrival))
       return say_error(arrival, query, record, fit, ResponseCode::refused, ExtendedError::prohibited,
                        "this client may not ask here", statistics.refused_client, out);
     if (query.edns() && query.edns()->version != 0)
@@ -358,9 +358,12 @@ struct Resolver::Impl {
   // ── small steps
   // ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  bool may_ask(const IpAddress& client) const {
-    return std::any_of(snapshot->allow_clients.begin(), snapshot->allow_clients.end(),
-                       [&](const IpPrefix& prefix) { return prefix.contains(client); });
+  /// Whom the redirect brought home is of this house, whatever its address (IPv6 at home is public): its rules take
+  /// from the LAN's interfaces only. Refused, it would be cut off from the resolver it meant, too.
+  bool may_ask(const listener::Arrival& arrival) const {
+    return arrival.destination.is_intercepted() ||
+           std::any_of(snapshot->allow_clients.begin(), snapshot->allow_clients.end(),
+                       [&](const IpPrefix& prefix) { return prefix.contains(arrival.client.address); });
   }
 
   response::Fit fit_for(const dns::QueryView& query, const listener::Arrival& arrival) const {

@@ -112,9 +112,11 @@ struct Worker::Impl {
     if (!lacks_origin) return direct(arrival, out);
     // Step 1, `nat` mode only: whom was it meant for? The warden can ask conntrack.
     auto parcel = std::make_shared<Parcel>(Parcel::query(arrival));
-    const bool asked = origins.ask(
-        arrival.client, {arrival.route.local, redirect_port}, [this, parcel](std::optional<Endpoint> origin) {
-          if (origin)
+    const Endpoint asked_here{arrival.route.local, redirect_port};
+    const bool asked =
+        origins.ask(arrival.client, asked_here, [this, parcel, asked_here](std::optional<Endpoint> origin) {
+          // Its own origin: nothing was redirected, somebody asks the private port.
+          if (origin && *origin != asked_here)
             parcel->arrival.destination.endpoint = *origin;
           else
             parcel->arrival.destination = {{parcel->arrival.route.local, 53}, device::DestinationSource::local};
@@ -257,9 +259,8 @@ void Worker::start() {
 }
 
 void Worker::stop(milliseconds patience) {
-  asio::post(impl_->loop, [impl = impl_.get(), patience] {
-    impl->wait_for_the_last(impl->clock.now().monotonic + patience);
-  });
+  asio::post(impl_->loop,
+             [impl = impl_.get(), patience] { impl->wait_for_the_last(impl->clock.now().monotonic + patience); });
   impl_->thread.join();
 }
 
