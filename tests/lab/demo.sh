@@ -81,7 +81,8 @@ redirect: {mode: tproxy, interfaces: [home0, iot0]}
 YAML
 on gateway "$doline" check "$config" >"$lab/check.log" 2>&1 || fail "doline check: $(<"$lab/check.log")"
 start doline gateway "$doline" run --config "$config"
-until_true 20 on gateway "$doline" status --config "$config" || fail "Doline did not start."
+is_up() { on gateway "$doline" status --config "$config" || (($? == 1)); } # 1: runs, but interception is not on yet
+until_true 20 is_up || fail "Doline did not start."
 kill -0 "$doline_id" 2>/dev/null || fail "Doline went away."
 on gateway "$doline" redirect apply --config "$config" >"$lab/apply.log" 2>&1 || fail "doline redirect apply: $(<"$lab/apply.log")"
 

@@ -68,7 +68,8 @@ YAML
   ruleset >"$lab/before"
   mapfile -d '' command < <(program "$tool" run --config "$config")
   start doline gateway "${command[@]}"
-  until_true 20 run_program "$tool" status --config "$config" || { cat "$lab/doline.log"; say_wrong "Doline did not start"; return; }
+  is_up() { run_program "$tool" status --config "$config" || (($? == 1)); } # 1: runs, but interception is not on yet
+  until_true 20 is_up || { cat "$lab/doline.log"; say_wrong "Doline did not start"; return; }
   run_program "$tool" redirect apply --config "$config" >"$lab/apply.log" 2>&1 || { cat "$lab/apply.log"; say_wrong "redirect apply"; }
   forget_packets internet
   for server in 114.114.114.114 2400:3200::1; do
