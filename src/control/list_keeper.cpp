@@ -45,7 +45,28 @@ std::uint64_t octets_of(const std::filesystem::path& file) {
   return error ? 0 : static_cast<std::uint64_t>(size);
 }
 
+std::filesystem::path text_folder(const std::filesystem::path& state_folder) {
+  return state_folder / "lists";
+}
+
+/// The operator's file, or the last good copy of what is fetched.
+std::filesystem::path text_of(const std::filesystem::path& folder, const config::ListSettings& list) {
+  return list.url.empty() ? list.file : folder / (to_file_name(list.name) + ".txt");
+}
+
 }  // namespace
+
+std::filesystem::path list_image(const std::filesystem::path& state_folder) {
+  return state_folder / "lists.image";
+}
+
+std::vector<blocklist::ListInput> list_inputs(const std::filesystem::path& state_folder,
+                                              const std::vector<config::ListSettings>& lists) {
+  std::vector<blocklist::ListInput> inputs;
+  for (const config::ListSettings& list : lists)
+    inputs.push_back({list.name, text_of(text_folder(state_folder), list), list.format, list.subdomains});
+  return inputs;
+}
 
 struct ListKeeper::Impl : std::enable_shared_from_this<ListKeeper::Impl> {
   /// One list of the configuration; survives a reload as long as name and URL stay.
@@ -110,6 +131,7 @@ struct ListKeeper::Impl : std::enable_shared_from_this<ListKeeper::Impl> {
   std::shared_ptr<const blocklist::ListSet> current = blocklist::ListSet::none();
   std::uint64_t configuration = 0;  // counts configure()
   bool is_current = true;           // current was compiled from what inputs() were when last looked at
+  bool stands_in = false;           // current is the set without lists, for one that is being compiled
   bool is_compiling = false;
   std::uint64_t compiling_print = 0;  // fingerprint of what is being compiled
   std::optional<MonotonicTime> compile_by;
@@ -120,8 +142,8 @@ struct ListKeeper::Impl : std::enable_shared_from_this<ListKeeper::Impl> {
 ListKeeper::Impl::Impl(Loop& control_loop, std::filesystem::path state_folder, const Clock& a_clock,
                        spdlog::logger& logger, OnSet to_call, ListPace a_pace)
     : loop(control_loop),
-      folder(state_folder / "lists"),
-      image(state_folder / "lists.image"),
+      folder(text_folder(state_folder)),
+      image(list_image(state_folder)),
       clock(a_clock),
       log(logger),
       on_set(std::move(to_call)),
@@ -146,12 +168,9 @@ milliseconds ListKeeper::Impl::jittered(milliseconds wait) {
 
 void ListKeeper::Impl::adopt(List& list) {
   list.number = ++last_number;
-  if (!list.is_fetched()) {
-    list.text = list.settings.file;
-    return;
-  }
+  list.text = text_of(folder, list.settings);
+  if (!list.is_fetched()) return;
   const std::string name = to_file_name(list.settings.name);
-  list.text = folder / (name + ".txt");
   list.part = folder / (name + ".part" + std::to_string(list.number));
   list.notes_file = folder / (name + ".json");
   list.notes = read_notes(list.notes_file);
@@ -365,7 +384,7 @@ void ListKeeper::Impl::take_compiled(std::uint64_t of_configuration,
   is_compiling = false;
   if (!report) {
     log.error("lists: {}; what was compiled before stays, next try in {}", report.error(), wait_text(compile_again));
-    is_current = false;
+    is_current = stands_in = false;
     compile_timer = loop.after(compile_again, [this] { compile(); });
     return;
   }
@@ -382,6 +401,7 @@ void ListKeeper::Impl::take_compiled(std::uint64_t of_configuration,
     log.info("lists: {} names in {} lists, compiled in {} ms", grouped(report->names), lists.size(), took.count());
     current = std::move(set);
     is_current = true;
+    stands_in = false;
     on_set(current);
   }
   // A text that changed, or a configuration that came, while this one was compiled.
@@ -440,6 +460,7 @@ void ListKeeper::configure(std::vector<config::ListSettings> lists) {
   it.look_timer = it.loop.every(look_at_least, [&it] { it.look(); });
   it.start_due();
 
+  it.stands_in = false;
   // What is compiled already serves at once, if it is of these very lists and texts.
   const std::uint64_t print = blocklist::fingerprint_of(it.inputs());
   if (it.lists.empty()) {
@@ -459,11 +480,16 @@ void ListKeeper::configure(std::vector<config::ListSettings> lists) {
     it.log.info("lists: {} names in {} lists, as compiled before", grouped(it.current->name_count()), it.lists.size());
     return;
   }
+  it.stands_in = true;
   it.compile();
 }
 
 std::shared_ptr<const blocklist::ListSet> ListKeeper::current() const {
   return impl_->current;
+}
+
+bool ListKeeper::stands_in() const {
+  return impl_->stands_in;
 }
 
 bool ListKeeper::is_settled() const {

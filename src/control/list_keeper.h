@@ -72,6 +72,9 @@ class ListKeeper {
   void configure(std::vector<config::ListSettings> lists);
   /// Always of the newest configuration: the set without lists until it has been compiled.
   [[nodiscard]] std::shared_ptr<const blocklist::ListSet> current() const;
+  /// current() is the set without lists only because that of the newest configuration is being compiled: who has
+  /// another in force keeps it a little longer. Ends with on_set, or when it cannot be compiled.
+  [[nodiscard]] bool stands_in() const;
   /// current() holds what the texts say: nothing is being compiled, or about to be. False for a while after configure()
   /// with new lists; on_set comes then, unless the disk is full: that is said, and tried again.
   [[nodiscard]] bool is_settled() const;
@@ -85,5 +88,11 @@ class ListKeeper {
   struct Impl;
   std::shared_ptr<Impl> impl_;  // jobs on the pool may end after us: they hold it weakly
 };
+
+/// What is compiled for these lists (position = ListId), and where the result lies: for other processes, which judge as
+/// the running Doline does.
+[[nodiscard]] std::vector<blocklist::ListInput> list_inputs(const std::filesystem::path& state_folder,
+                                                            const std::vector<config::ListSettings>& lists);
+[[nodiscard]] std::filesystem::path list_image(const std::filesystem::path& state_folder);
 
 }  // namespace doline::control

@@ -175,6 +175,27 @@ TEST_CASE("a damaged image is compiled anew") {
   CHECK(home.names("a.example"));
 }
 
+TEST_CASE("lists that cannot be compiled are told, and what was compiled before stays") {
+  Home home;
+  const auto file = home.folder.write("ads.txt", "a.example\n");
+  home.keeper->configure({list_of_file("ads", file)});
+  REQUIRE(home.until_settled());
+  const auto image = home.folder / "state" / "lists.image";
+  std::filesystem::remove(image);
+  std::filesystem::create_directories(image / "in the way");
+  home.folder.write("ads.txt", "b.example\n");
+  REQUIRE(home.until([&] { return home.said.str().find("what was compiled before stays") != std::string::npos; }));
+  CHECK(home.names("a.example"));
+  CHECK_FALSE(home.keeper->is_settled());
+  home.keeper->configure({list_of_file("ads", file), list_of_file("more", file)});
+  CHECK(home.keeper->stands_in());
+  REQUIRE(home.until([&] { return !home.keeper->stands_in(); }));
+  CHECK(home.keeper->current()->name_count() == 0);
+  std::filesystem::remove_all(image);
+  home.keeper->check_files();
+  REQUIRE(home.until([&] { return home.names("b.example", 1); }));
+}
+
 TEST_CASE("a set of another order is never current") {
   Home home;
   const auto one = list_of_file("one", home.folder.write("one.txt", "a.example\n"));
@@ -191,10 +212,12 @@ TEST_CASE("a set of another order is never current") {
   home.sets.clear();
   home.keeper->configure({two, one});
   CHECK(home.keeper->current()->name_count() == 0);
+  CHECK(home.keeper->stands_in());
   home.keeper->configure({one});  // while the former is compiled
   home.keeper->configure({two, one});
   home.keeper->configure({two});
   REQUIRE(home.until_settled());
+  CHECK_FALSE(home.keeper->stands_in());
   for (const auto& set : home.sets) CHECK(set->list_count() == 1);
   CHECK(home.names("b.example", 0));
   CHECK(home.keeper->states().size() == 1);
@@ -350,8 +373,7 @@ TEST_CASE("a keeper may end while it downloads and compiles") {
   REQUIRE(home.until([&] { return server.requests().size() == 1; }));
   home.keeper->configure({list_of_file("ads", home.folder.write("ads.txt", "b.example\n"))});
   home.keeper.reset();
-  settle(home.loop);
-  CHECK(home.loop.jobs() == 0);
+  CHECK(home.until([&] { return home.loop.jobs() == 0; }));
 }
 
 TEST_CASE("a real list comes through the whole way") {

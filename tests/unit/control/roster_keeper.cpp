@@ -176,8 +176,7 @@ TEST_CASE("a keeper may end while its jobs run") {
   Home home;
   home.keeper->configure({}, {}, {});
   home.keeper.reset();
-  settle(home.loop);
-  CHECK(home.loop.jobs() == 0);
+  CHECK(home.until([&] { return home.loop.jobs() == 0; }));
 }
 
 TEST_CASE("what the kernel sees becomes a device, both families one; an unknown client makes it look again") {
