@@ -73,13 +73,13 @@ class Sieve {
  public:
   Sieve(const ResponseView& view, const dns::Question& asked, std::span<std::uint8_t> out)
       : view_(view), asked_(asked), writer_(out) {
-    names_[0] = asked.qname;
+    // Small letters: whatever case was sent to confuse forgers, it is no news about the name.
+    names_[0] = asked.qname.lowered();
   }
 
   Result<Accepted, AcceptFault> run() {
     writer_.header(0, {.authentic_data = view_.authentic_data()}, view_.code());
-    // Small letters: whatever case was sent to confuse forgers, it is no news about the name.
-    fits_ = writer_.question({asked_.qname.lowered(), asked_.qtype, asked_.qclass});
+    fits_ = writer_.question({names_[0], asked_.qtype, asked_.qclass});
 
     const auto found = follow_chain();
     if (!found) return fail(found.error());
@@ -145,7 +145,8 @@ class Sieve {
     }
   }
 
-  /// The SOA that makes a negative answer, of a zone that may speak of the last name (RFC 2308 §3, §5).
+  /// The SOA that makes a negative answer, of a zone that may speak of the last name (RFC 2308 §3, §5). It goes on with
+  /// the TTL that counts: else whoever caches it from our cache, aged, would keep it longer than we.
   bool keep_soa() {
     for (const RecordView& record : view_) {
       if (record.section != Section::authority || record.type != RecordType::soa ||
@@ -153,8 +154,7 @@ class Sieve {
         continue;
       const Name owner = view_.owner(record);
       if (!names_[links_].is_within(owner)) continue;
-      ttl_ = std::min(ttl_, bounded(read32(record.rdata, record.rdata.size() - 4)));
-      keep_set(Section::authority, owner, RecordType::soa);
+      keep_set(Section::authority, owner, RecordType::soa, bounded(read32(record.rdata, record.rdata.size() - 4)));
       return true;
     }
     return false;
@@ -200,7 +200,7 @@ class Sieve {
   }
 
   /// An RRset and its signatures. Of singletons (RFC 1034 §3.6.2, RFC 6672 §2.4, RFC 2181 §7.2) the first.
-  void keep_set(Section section, const Name& owner, RecordType type) {
+  void keep_set(Section section, const Name& owner, RecordType type, std::uint32_t ttl_max = UINT32_MAX) {
     bool is_kept = false;
     const bool is_singleton = type == RecordType::cname || type == RecordType::dname || type == RecordType::soa;
     for (const RecordView& record : view_) {
@@ -210,12 +210,12 @@ class Sieve {
       if (is_of_set && is_singleton && is_kept) continue;
       if (view_.owner(record) != owner) continue;
       is_kept |= is_of_set;
-      keep(record);
+      keep(record, ttl_max);
     }
   }
 
-  void keep(const RecordView& record) {
-    const std::uint32_t ttl = bounded(record.ttl);
+  void keep(const RecordView& record, std::uint32_t ttl_max) {
+    const std::uint32_t ttl = std::min(bounded(record.ttl), ttl_max);
     ttl_ = std::min(ttl_, ttl);
     fits_ = fits_ && writer_.copy(record.section, view_, record, ttl);
   }

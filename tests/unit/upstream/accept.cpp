@@ -237,6 +237,7 @@ TEST_CASE("NXDOMAIN and NODATA live as long as their SOA says") {
   const auto nxdomain = judge(Server(asked_a, ResponseCode::nxdomain).soa("example", 900, 60));
   CHECK(nxdomain.records() == Lines{"authority example SOA"});
   CHECK(nxdomain.result->ttl == seconds(60));
+  CHECK(dns::ResponseView::parse(nxdomain.words)->begin()->ttl == 60);  // who caches behind us keeps it no longer
   CHECK(nxdomain.result->is_negative);
   CHECK(nxdomain.result->code == ResponseCode::nxdomain);
   const auto nodata = judge(Server().soa("example", 30, 60));
