@@ -115,7 +115,9 @@ int look_after_leftovers(const RedirectArguments& arguments, const redirect::Opt
   }
   const warden::Leftovers found = warden::find_leftovers(options);
   const bool removes = arguments.verb == Verb::remove;
-  const Sentences complaints = removes ? warden::remove_leftovers(options) : Sentences();
+  const Sentences complaints =
+      removes ? warden::remove_leftovers(options, arguments.after_crash ? warden::Memory::keep : warden::Memory::forget)
+              : Sentences();
   if (arguments.json) {
     print(out, {{"ok", removes && complaints.empty()},
                 {"running", false},
@@ -146,6 +148,10 @@ CLI::App* add_redirect_command(CLI::App& app, RedirectArguments& arguments) {
     verb->add_option("--config", arguments.config, "the configuration (default: where `doline run` looks)")
         ->type_name("FILE");
     verb->add_flag("--json", arguments.json, "one JSON object");
+    if (word.verb == Verb::remove)
+      verb->add_flag(
+          "--after-crash", arguments.after_crash,
+          "for service managers: ask nobody, clear what a killed Doline left, keep what the kernel has seen");
     verb->callback([&arguments, chosen = word.verb] { arguments.verb = chosen; });
   }
   return redirect;
@@ -157,6 +163,7 @@ int run_redirect(const RedirectArguments& arguments, const config::Fixed& settin
   const redirect::Options options = settings.redirect.value_or(redirect::Options{});
   if (arguments.verb == Verb::plan) return show_plan(arguments, options, out);
 
+  if (arguments.after_crash) return look_after_leftovers(arguments, options, out, err);
   const auto answer =
       control::ask(settings.control_socket, {{"ask", std::string("redirect.") + name_of(arguments.verb)}});
   if (answer) return show_answer(arguments, *answer, out, err);

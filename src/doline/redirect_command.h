@@ -27,6 +27,7 @@ struct RedirectArguments {
   Verb verb = Verb::none;
   std::filesystem::path config;  ///< read by the front door
   bool json = false;
+  bool after_crash = false;  ///< of remove: ask nobody, and keep the memory of who asked whom; for service managers
 };
 
 /// As add_log_command. Without a verb is a usage error of CLI11.

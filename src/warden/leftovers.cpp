@@ -107,14 +107,14 @@ Leftovers find_leftovers(const redirect::Options& options) {
   return found;
 }
 
-std::vector<std::string> remove_leftovers(const redirect::Options& options) {
+std::vector<std::string> remove_leftovers(const redirect::Options& options, Memory memory) {
   const Leftovers found = find_leftovers(options);
   if (found.rules == TableState::owned)
     return {"Table inet doline is held by a process that lives, and goes with it: see `ps -C doline-warden`."};
   const redirect::HostFacts facts = redirect::gather_host_facts();
   std::vector<std::string> complaints;
   std::string script = redirect::remove_table(redirect::rules_table, found.rules);
-  script += redirect::remove_table(redirect::seen_table, found.seen);
+  if (memory == Memory::forget) script += redirect::remove_table(redirect::seen_table, found.seen);
   if (!script.empty()) {
     const ProgramEnd end = facts.nft.empty()
                                ? ProgramEnd{.succeeded = false, .output = {}, .complaint = "there is no nft"}

@@ -3,6 +3,7 @@
 // the resolver, whose warden does the same by itself.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -29,8 +30,11 @@ struct Leftovers {
 [[nodiscard]] bool may_change_rules();
 /// `options`: as the configuration says; of them the kernel's numbers and the interfaces matter.
 [[nodiscard]] Leftovers find_leftovers(const redirect::Options& options);
+/// The memory of who asked whom is meant to outlive a crash.
+enum class Memory : std::uint8_t { forget, keep };
+
 /// All of them, and the flows that remember them; nothing where a living process holds the rules. What could not be
 /// removed and why, a sentence each.
-[[nodiscard]] std::vector<std::string> remove_leftovers(const redirect::Options& options);
+[[nodiscard]] std::vector<std::string> remove_leftovers(const redirect::Options& options, Memory memory);
 
 }  // namespace doline::warden

@@ -50,7 +50,7 @@ config::Fixed settings_in(const Folder& folder) {
 Ran run(Verb verb, const config::Fixed& settings, bool json = false) {
   std::ostringstream out, err;
   Ran ran;
-  ran.status = run_redirect({.verb = verb, .config = {}, .json = json}, settings, out, err);
+  ran.status = run_redirect({.verb = verb, .config = {}, .json = json, .after_crash = false}, settings, out, err);
   ran.out = out.str();
   ran.err = err.str();
   return ran;
@@ -170,6 +170,17 @@ TEST_CASE("What a killed Doline left is told and removed where none runs") {
   CHECK(removed.status == exit_in_place);
   CHECK(removed.out == "No Doline runs; what the last one left is removed.\n");
   CHECK(tests::shell("PATH=$PATH:/usr/sbin; nft list ruleset; ip rule | grep 5353").output.empty());
+}
+
+TEST_CASE("After a crash rules and routes go, and the memory of who asked whom stays") {
+  if (!tests::own_network()) return;
+  const Folder folder;
+  REQUIRE(tests::shell("PATH=$PATH:/usr/sbin; nft add table inet doline && nft add table inet doline_seen").status ==
+          0);
+  std::ostringstream out, err;
+  const RedirectArguments arguments{.verb = Verb::remove, .config = {}, .json = false, .after_crash = true};
+  CHECK(run_redirect(arguments, settings_in(folder), out, err) == exit_in_place);
+  CHECK(tests::shell("PATH=$PATH:/usr/sbin; nft list tables").output == "table inet doline_seen\n");
 }
 
 TEST_CASE("Who may not see the rules is told who may") {

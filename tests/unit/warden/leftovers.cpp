@@ -11,6 +11,7 @@ using namespace doline::tests;
 using redirect::Mode;
 using redirect::TableState;
 using warden::find_leftovers;
+using warden::Memory;
 using warden::remove_leftovers;
 
 TEST_CASE("A machine where nobody was killed has nothing left") {
@@ -18,7 +19,7 @@ TEST_CASE("A machine where nobody was killed has nothing left") {
   if (!home) return;
   CHECK(warden::may_change_rules());
   CHECK(find_leftovers(small_home_options(Mode::tproxy)).is_nothing());
-  CHECK(remove_leftovers(small_home_options(Mode::tproxy)).empty());
+  CHECK(remove_leftovers(small_home_options(Mode::tproxy), Memory::forget).empty());
 }
 
 TEST_CASE("What both killed processes left is found, is harmless, and is removed") {
@@ -29,7 +30,7 @@ TEST_CASE("What both killed processes left is found, is harmless, and is removed
     RunningWarden warden;
     REQUIRE(warden.is_done(redirect::Apply{options}));
     CHECK(find_leftovers(options).rules == TableState::owned);
-    CHECK(remove_leftovers(options).size() == 1);
+    CHECK(remove_leftovers(options, Memory::forget).size() == 1);
     CHECK(warden.is_done(redirect::Verify{}));
     kill(warden.process(), SIGKILL);
     warden.wait_for_end();
@@ -43,7 +44,10 @@ TEST_CASE("What both killed processes left is found, is harmless, and is removed
   CHECK_FALSE(left.intercept());
   CHECK(left.seen == TableState::plain);
   CHECK(left.rule_steps.size() == 2);
-  CHECK(remove_leftovers(options).empty());
+  CHECK(remove_leftovers(options, Memory::keep).empty());
+  CHECK(find_leftovers(options).rule_steps.empty());
+  CHECK(find_leftovers(options).seen == TableState::plain);
+  CHECK(remove_leftovers(options, Memory::forget).empty());
   CHECK(find_leftovers(options).is_nothing());
 }
 
@@ -68,6 +72,6 @@ TEST_CASE("A fail-closed table without its Doline is told and removed") {
   // Whatever the configuration says by now.
   redirect::Options off;
   CHECK(find_leftovers(off).intercept());
-  CHECK(remove_leftovers(options).empty());
+  CHECK(remove_leftovers(options, Memory::forget).empty());
   CHECK(find_leftovers(options).is_nothing());
 }
