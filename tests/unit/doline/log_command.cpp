@@ -1,0 +1,287 @@
+#include "doline/log_command.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <thread>
+
+#include "unit/querylog/day.h"
+
+using namespace doline;
+using nlohmann::json;
+using querylog::samples::Day;
+using querylog::samples::morning;
+using std::chrono::hours;
+using std::chrono::minutes;
+
+namespace {
+
+const geo::ResolverBook& resolvers() {
+  static const geo::ResolverBook book = geo::ResolverBook::read(
+                                            "address,operator,country,protocols,hostname,note\n"
+                                            "114.114.114.114,114DNS,CN,plain,,\n"
+                                            "2400:3200::1,AliDNS,CN,plain,,\n"
+                                            "8.8.8.8,Google,US,plain,,\n")
+                                            .book;
+  return book;
+}
+
+struct Said {
+  int status = -1;
+  std::string out, err;
+
+  std::vector<json> objects() const {
+    std::vector<json> found;
+    std::istringstream lines(out);
+    for (std::string line; std::getline(lines, line);) found.push_back(json::parse(line));
+    return found;
+  }
+  /// What was asked, in the order shown.
+  std::vector<std::string> names() const {
+    std::vector<std::string> found;
+    for (const json& object : objects()) found.push_back(object.at("qname"));
+    return found;
+  }
+};
+
+LogArguments parse(const std::vector<std::string>& words) {
+  CLI::App app;
+  LogArguments arguments;
+  const CLI::App* command = add_log_command(app, arguments);
+  std::vector<std::string> backwards(words.rbegin(), words.rend());
+  backwards.push_back("log");
+  app.parse(backwards);
+  REQUIRE(command->parsed());
+  return arguments;
+}
+
+/// `doline log WORDS`, on this day's log.
+Said log(const Day& day, const std::vector<std::string>& words) {
+  LogArguments arguments = parse(words);
+  arguments.database = day.file;
+  std::ostringstream out, err;
+  const int status = run_log(arguments, resolvers(), day.clock, out, err);
+  return {status, out.str(), err.str()};
+}
+
+using Names = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("each option of doline log finds what it names") {
+  ::setenv("TZ", "UTC0", 1);
+  Day day;
+  day.household_asks();
+  const auto shown = [&](std::vector<std::string> words) {
+    words.emplace_back("--json");
+    return log(day, words).names();
+  };
+  CHECK(shown({}).size() == 8);
+  CHECK(shown({"--device", "wyze-base", "--since", "24h"}) == Names{"api.wyze.com", "api.wyze.com", "log.aliyun.com"});
+  CHECK(shown({"--device", "wyze-base", "--device", "phone"}).size() == 6);
+  CHECK(shown({"--group", "guests"}) == Names{"www.wyze.com"});
+  CHECK(shown({"--name", "ADS.example.com."}) == Names{"ads.example.com"});
+  CHECK(shown({"--name", "*.wyze.com"}) == Names{"api.wyze.com", "api.wyze.com", "www.wyze.com"});
+  CHECK(shown({"--type", "aaaa"}) == Names{"www.example.com"});
+  CHECK(shown({"--type", "TYPE28"}) == Names{"www.example.com"});
+  CHECK(shown({"--verdict", "block", "--verdict", "NXDOMAIN"}) == Names{"log.aliyun.com", "ads.example.com"});
+  CHECK(shown({"--client", "fd00:0::104"}) == Names{"log.aliyun.com"});
+  CHECK(shown({"--meant-for", "2400:3200::1"}) == Names{"api.wyze.com"});
+  CHECK(shown({"--meant-for", "alidns"}) == Names{"api.wyze.com"});
+  CHECK(shown({"--meant-for", "operator:114DNS"}) == Names{"api.wyze.com", "log.aliyun.com"});
+  CHECK(shown({"--meant-for", "country:cn"}).size() == 3);
+  CHECK(shown({"--meant-for", "Google"}).empty());
+  CHECK(shown({"--answer", "192.0.2.1"}) == Names{"api.wyze.com", "www.example.com"});
+  CHECK(shown({"--intercepted"}).size() == 3);
+  CHECK(shown({"--since", "3h"}) == Names{"ads.example.com", "www.wyze.com", "laptop.example.org"});
+  CHECK(shown({"--since", "2026-11-25T08:00Z", "--until", "2026-11-25 10:00"}) ==
+        Names{"www.example.com", "www.example.com"});
+  CHECK(shown({"--limit", "2"}) == Names{"www.wyze.com", "laptop.example.org"});
+  CHECK(shown({"--limit", "0"}).size() == 8);
+}
+
+TEST_CASE("without a time, the newest hundred are shown; with one, all") {
+  Day day;
+  for (int number = 0; number < 150; ++number)
+    day.ask(morning + milliseconds(number), Day::phone, std::to_string(number) + ".example");
+  day.writer->flush();
+  const auto newest = log(day, {"--json"}).names();
+  REQUIRE(newest.size() == log_rows_default);
+  CHECK(newest.front() == "50.example");
+  CHECK(newest.back() == "149.example");
+  CHECK(log(day, {"--json", "--since", "24h"}).names().size() == 150);
+}
+
+TEST_CASE("each line of --json has the fields that are promised") {
+  Day day;
+  day.household_asks();
+  const auto objects = log(day, {"--json"}).objects();
+  REQUIRE(objects.size() == 8);
+  for (const json& object : objects)
+    for (const char* field :
+         {"time", "device", "mac", "client", "original_destination", "known_as", "transport", "qname", "qtype",
+          "verdict", "rule", "lists", "rcode", "answers", "upstream", "latency_us", "dnssec"}) {
+      INFO(std::string(field));
+      CHECK(object.contains(field));
+    }
+  const json& camera = objects[0];
+  CHECK(camera["time"] == "2026-11-25T07:00:00.000000Z");
+  CHECK(camera["device"] == "wyze-base");
+  CHECK(camera["mac"] == "94:51:3d:13:9a:35");
+  CHECK(camera["client"] == "192.168.50.104");
+  CHECK(camera["original_destination"] == "114.114.114.114");
+  CHECK(camera["original_port"] == 53);
+  CHECK(camera["known_as"] == json({{"operator", "114DNS"}, {"country", "CN"}}));
+  CHECK(camera["transport"] == "udp");
+  CHECK(camera["qname"] == "api.wyze.com");
+  CHECK(camera["qtype"] == "A");
+  CHECK(camera["verdict"] == "forward");
+  CHECK(camera["rule"] == "otherwise");
+  CHECK(camera["lists"] == json::array());
+  CHECK(camera["rcode"] == "NOERROR");
+  CHECK(camera["answers"] == json::array({{{"name", "api.wyze.com"}, {"type", "A"}, {"rdata", "192.0.2.1"}}}));
+  CHECK(camera["upstream"] == "9.9.9.9:53");
+  CHECK(camera["latency_us"] == 12'345);
+  CHECK(camera["dnssec"] == "unchecked");
+  const json& blocked = objects[5];
+  CHECK(blocked["rule"] == "lists");
+  CHECK(blocked["original_destination"].is_null());
+  CHECK(blocked["known_as"].is_null());
+  CHECK(blocked["upstream"].is_null());
+  const json& anonymous = objects[7];
+  CHECK(anonymous["device"].is_null());
+  CHECK(anonymous["mac"].is_null());
+  CHECK(anonymous["client"].is_null());
+}
+
+TEST_CASE("what an option cannot mean is said, with what it could") {
+  Day day;
+  day.household_asks();
+  const auto complains = [&](const std::vector<std::string>& words, std::string_view about) {
+    const Said said = log(day, words);
+    INFO(said.err);
+    CHECK(said.status == exit_usage);
+    CHECK(said.out.empty());
+    CHECK(said.err.find(about) != std::string::npos);
+  };
+  complains({"--since", "soon"}, "--since soon: a time like 24h");
+  complains({"--until", "2026-02-30"}, "--until 2026-02-30");
+  complains({"--client", "phone"}, "--client phone: no IP address");
+  complains({"--answer", "1.2.3"}, "--answer 1.2.3: no IP address");
+  complains({"--type", "QUUX"}, "--type QUUX: no record type");
+  complains({"--verdict", "maybe"}, "one of forward, block");
+  complains({"--name", "a..b"}, "--name a..b");
+  complains({"--meant-for", "nobody"}, "--meant-for nobody");
+  complains({"--limit", "1000001"}, "at most 1000000");
+  complains({"--follow", "--until", "now"}, "--follow has no end");
+  complains({"--client", "\x1b[2J"}, "\\x1b[2J");
+}
+
+TEST_CASE("nothing found, no log, and a file that is no log have statuses and words of their own") {
+  Day day;
+  day.household_asks();
+  const Said nothing = log(day, {"--device", "fridge"});
+  CHECK(nothing.status == exit_nothing_found);
+  CHECK(nothing.err == "Nothing found.\n");
+  CHECK(log(day, {"--device", "fridge", "--json"}).err.empty());
+  CHECK(log(day, {"--device", "phone"}).status == exit_found);
+
+  LogArguments arguments;
+  arguments.database = day.folder / "none.db";
+  std::ostringstream out, err;
+  CHECK(run_log(arguments, resolvers(), day.clock, out, err) == exit_no_database);
+  CHECK(err.str().find("none.db: no such file") != std::string::npos);
+  CHECK(err.str().find("--database FILE") != std::string::npos);
+}
+
+TEST_CASE("names and lists that were chosen to harm a terminal do not reach it") {
+  querylog::LogRow row;
+  row.time = morning;
+  row.device = "\x1b[31mcamera\n2026-11-25 forged";
+  row.vendor = "\xff\xfe";
+  row.qname = *dns::Name::parse("\\027[2J\\010.\\255.example");
+  row.rule = "lists";
+  row.lists = {"ads\x07"};
+  row.answers.push_back({row.qname, dns::RecordType::txt, dns::RecordClass::in, {6, 0x1b, '[', '2', 'J', '"', 0xff}});
+  const std::string line = to_json(row, resolvers());
+  for (const char letter : line) {
+    const auto octet = static_cast<unsigned char>(letter);
+    REQUIRE((octet >= 0x20 && octet < 0x7f));
+  }
+  const json object = json::parse(line);
+  CHECK(object["device"] == row.device);
+  CHECK(object["qname"] == "\\027[2J\\010.\\255.example");
+  CHECK(object["lists"] == json::array({"ads\x07"}));
+
+  Day day;
+  day.ask(morning, Day::phone, "\\027[2J\\010.\\255.example");
+  day.writer->flush();
+  const Said table = log(day, {});
+  CHECK(table.out.find("\\027[2j\\010.\\255.example") != std::string::npos);
+  for (const char letter : table.out) REQUIRE((letter == '\n' || static_cast<unsigned char>(letter) >= 0x20));
+}
+
+namespace {
+
+/// A stream whose text another thread may read.
+class SharedText : public std::streambuf {
+ public:
+  std::string text() const {
+    const std::lock_guard lock(mutex_);
+    return text_;
+  }
+
+ protected:
+  int_type overflow(int_type letter) override {
+    const std::lock_guard lock(mutex_);
+    text_ += static_cast<char>(letter);
+    return letter;
+  }
+  std::streamsize xsputn(const char* letters, std::streamsize count) override {
+    const std::lock_guard lock(mutex_);
+    text_.append(letters, static_cast<std::size_t>(count));
+    return count;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::string text_;
+};
+
+}  // namespace
+
+TEST_CASE("--follow shows the last rows, then what comes, each once, until it is stopped") {
+  Day day;
+  day.household_asks();
+  LogArguments arguments = parse({"--follow", "--json", "--limit", "2"});
+  arguments.database = day.file;
+  SharedText shared;
+  std::ostream out(&shared);
+  std::ostringstream err;
+  int status = -1;
+  std::jthread follower(
+      [&](std::stop_token stop) { status = run_log(arguments, resolvers(), day.clock, out, err, std::move(stop)); });
+  const auto wait_for_lines = [&](long wanted) {
+    for (int turn = 0; turn < 1'000; ++turn) {
+      const std::string text = shared.text();
+      if (std::count(text.begin(), text.end(), '\n') >= wanted) return true;
+      std::this_thread::sleep_for(milliseconds(10));
+    }
+    return false;
+  };
+  CHECK(wait_for_lines(2));
+  day.ask(morning + hours(6), Day::phone, "one.example");
+  day.writer->flush();
+  CHECK(wait_for_lines(3));
+  day.ask(morning + hours(6) + minutes(1), Day::phone, "two.example");
+  day.ask(morning + hours(6) + minutes(1), Day::phone, "three.example");
+  day.writer->flush();
+  CHECK(wait_for_lines(5));
+  follower.request_stop();
+  follower.join();
+  CHECK(status == exit_found);
+  const Said said{status, shared.text(), err.str()};
+  CHECK(said.names() == Names{"www.wyze.com", "laptop.example.org", "one.example", "two.example", "three.example"});
+}
