@@ -7,7 +7,8 @@
 here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
 # shellcheck source=/dev/null
 source "$here/home.sh"
-doline=${DOLINE:-$here/../../build/release/doline}
+project=$(cd "$here/../.." && pwd)
+doline=${DOLINE:-$project/build/release/doline}
 [[ -x $doline ]] || { echo "There is no program at $doline: ./run build makes it."; exit 69; }
 home_enter "$0" "$@"
 
@@ -71,8 +72,8 @@ devices:
   tv:        {mac: "$tv_mac"}
 
 lists:
-  telemetry: {file: $here/../../blocklists/device-telemetry.txt}
-resolver_list: $here/../../blocklists/resolvers.csv
+  telemetry: {file: $project/blocklists/device-telemetry.txt}
+resolver_list: $project/blocklists/resolvers.csv
 
 rules:
   - {when: {group: cameras, listed: telemetry}, then: block}

@@ -139,6 +139,12 @@ home_build() {
   device camera "$camera_mac" 50 home0 31
   device phone "$phone_mac" 50 home0 32
   device tv "$tv_mac" 60 iot0 31
+  # As after DHCP and router discovery, the gateway knows their MACs.
+  # shellcheck disable=SC2016  # for that shell
+  local datagram='for address; do echo >/dev/udp/$address/9; done'
+  on camera bash -c "$datagram" - "$gateway4" "$gateway6"
+  on phone bash -c "$datagram" - "$gateway4" "$gateway6"
+  on tv bash -c "$datagram" - "$tv_gateway4" "$tv_gateway6"
   # What every home router does
   on gateway nft -f - <<'NFT'
 table ip wan {

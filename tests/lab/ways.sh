@@ -84,6 +84,17 @@ YAML
   wait "$doline_id" || say_wrong "Doline ended with $?"
 }
 
+# What iptables makes for itself when it is first used and never takes away: no matter of ours, so there from the start
+empty_chains() {
+  local program table
+  for program in iptables ip6tables; do
+    for table in mangle nat; do
+      on gateway "$program" -t "$table" -A PREROUTING -j ACCEPT
+      on gateway "$program" -t "$table" -D PREROUTING -j ACCEPT
+    done
+  done
+}
+
 names=()
 for mode in tproxy nat; do
   for tool in nft iptables; do
@@ -93,9 +104,9 @@ done
 home_build
 home_internet "${names[@]}"
 for tool in nft iptables; do
-  if [[ $tool == iptables ]] && ! command -v iptables-restore >/dev/null; then
-    echo "iptables is not installed: not tried"
-    continue
+  if [[ $tool == iptables ]]; then
+    command -v iptables-restore >/dev/null || { echo "iptables is not installed: not tried"; break; }
+    empty_chains
   fi
   for mode in tproxy nat; do all_ways "$mode" "$tool"; done
 done
