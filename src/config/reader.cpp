@@ -48,6 +48,22 @@ Result<std::string, std::string> load(const std::filesystem::path& file) {
   return outcome;
 }
 
+/// Whatever stands there, the settings are usable as far as they go; what is wrong is in `reading`.
+Settings read_sections(Reading& reading, const Node& root, const std::filesystem::path& file) {
+  Settings settings;
+  settings.file = file;
+  const Keys top(reading, root, "");
+  read_server(reading, top, settings);
+  read_upstreams(reading, top, settings);
+  read_lists(reading, top, settings);
+  read_devices(reading, top, settings);
+  read_policy(reading, top, settings);
+  read_cache(reading, top, settings);
+  read_query_log(reading, top, settings);
+  read_redirect(reading, top, settings);
+  return settings;
+}
+
 }  // namespace
 
 Result<Settings, std::vector<Problem>> read_settings_text(std::string_view text, const std::filesystem::path& file) {
@@ -64,17 +80,7 @@ Result<Settings, std::vector<Problem>> read_settings_text(std::string_view text,
   }
   for (const DocumentFault& fault : document->faults) reading.add(fault.place, fault.message);
 
-  Settings settings;
-  settings.file = file;
-  const Keys top(reading, document->root, "");
-  read_server(reading, top, settings);
-  read_upstreams(reading, top, settings);
-  read_lists(reading, top, settings);
-  read_devices(reading, top, settings);
-  read_policy(reading, top, settings);
-  read_cache(reading, top, settings);
-  read_query_log(reading, top, settings);
-  read_redirect(reading, top, settings);
+  Settings settings = read_sections(reading, document->root, file);
   if (reading.problem_count() > 0) return fail(reading.take_problems());
   return settings;
 }
@@ -85,6 +91,14 @@ Result<Settings, std::vector<Problem>> read_settings(const std::filesystem::path
   Reading reading({}, file);
   reading.add_without_place(text.error());
   return fail(reading.take_problems());
+}
+
+Settings read_places(const std::filesystem::path& file) {
+  const auto text = load(file);
+  const std::string_view readable = text && text->size() <= file_octets_max ? std::string_view(*text) : "";
+  Reading reading(readable, file);
+  const auto document = read_document(readable);
+  return read_sections(reading, document ? document->root : Node{}, file);
 }
 
 }  // namespace doline::config

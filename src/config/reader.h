@@ -25,4 +25,9 @@ inline constexpr std::size_t file_octets_max = std::size_t{4} << 20;
 [[nodiscard]] Result<Settings, std::vector<Problem>> read_settings_text(std::string_view text,
                                                                         const std::filesystem::path& file);
 
+/// Where things lie (state, control socket, query log, list of resolvers), as far as a file with mistakes tells; the
+/// defaults where it does not. For commands that look after a Doline that runs with an older, better file; of no other
+/// use.
+[[nodiscard]] Settings read_places(const std::filesystem::path& file);
+
 }  // namespace doline::config

@@ -82,6 +82,9 @@ CLI::App* add_devices_command(CLI::App& app, DevicesArguments& arguments) {
   devices->add_flag("--json", arguments.json, "one JSON object a line");
   devices->add_option("--database", arguments.database, "the query log's file (default: as the configuration says)")
       ->type_name("FILE");
+  devices->footer(
+      "Examples:\n  doline devices\n  doline devices --json\n\n"
+      "Exit status: 0 there are devices, 1 none, 66 there is no query log.");
   return devices;
 }
 

@@ -299,6 +299,10 @@ CLI::App* add_log_command(CLI::App& app, LogArguments& arguments) {
   log->add_flag("--json", arguments.json, "one JSON object a line");
   log->add_option("--database", arguments.database, "the query log's file (default: as the configuration says)")
       ->type_name("FILE");
+  log->footer(
+      "Examples:\n  doline log --device wyze-base --since 24h\n  doline log --meant-for country:CN --json\n"
+      "  doline log --follow --verdict block\n\n"
+      "Exit status: 0 rows were found, 1 none, 64 the command line is wrong, 66 there is no query log.");
   return log;
 }
 

@@ -143,6 +143,10 @@ CLI::App* add_redirect_command(CLI::App& app, RedirectArguments& arguments) {
   CLI::App* redirect = app.add_subcommand(
       "redirect", "Bring home the DNS that devices send to resolvers of their own choice: plan, apply, look, remove");
   redirect->require_subcommand(1);
+  redirect->footer(
+      "Examples:\n  doline redirect plan\n  doline redirect apply && doline redirect verify\n\n"
+      "Exit status: 0 in place or done, 1 not, 69 no Doline runs there, 77 no permission, 78 the configuration is "
+      "wrong.");
   for (const Word& word : words) {
     CLI::App* verb = redirect->add_subcommand(word.name, word.help);
     verb->add_option("--config", arguments.config, "the configuration (default: where `doline run` looks)")

@@ -1,0 +1,444 @@
+#include "control/control.h"
+
+#include <spdlog/logger.h>
+
+#include <algorithm>
+#include <csignal>
+#include <deque>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "config/reader.h"
+#include "control/command_socket.h"
+#include "control/interception.h"
+#include "control/list_keeper.h"
+#include "control/roster_keeper.h"
+#include "control/service_manager.h"
+#include "control/status.h"
+#include "control/text_file.h"
+#include "geo/resolver_book.h"
+
+namespace doline::control {
+
+namespace {
+
+using nlohmann::json;
+
+/// A worker that has said nothing for so long is hung: then neither warden nor systemd hear that we live.
+constexpr seconds hung_after{2};
+constexpr milliseconds stop_patience{2'000};
+constexpr milliseconds install_again_after{50};
+
+std::shared_ptr<const geo::ResolverBook> read_resolvers(const std::filesystem::path& file, spdlog::logger& log) {
+  auto book = std::make_shared<geo::ResolverBook>();
+  if (file.empty()) return book;
+  const auto text = read_text_file(file);
+  if (!text) {
+    log.warn("{} Foreign resolvers are shown without their operators.", text.error());
+    return book;
+  }
+  auto reading = geo::ResolverBook::read(*text);
+  for (const auto& problem : reading.problems) log.warn("{}:{}: {}", file.native(), problem.line, problem.what);
+  *book = std::move(reading.book);
+  return book;
+}
+
+std::vector<std::string> rule_texts(const policy::RuleBook& rules) {
+  std::vector<std::string> texts;
+  for (const policy::Rule& rule : rules.rules())
+    texts.push_back(std::filesystem::path(rule.file).filename().native() + ':' + std::to_string(rule.line));
+  return texts;
+}
+
+/// `rules +2 -1`: a moved rule is no change, an edited one is one less and one more.
+std::string describe_change(const std::vector<policy::Rule>& before, const std::vector<policy::Rule>& after) {
+  const auto texts = [](const std::vector<policy::Rule>& rules) {
+    std::vector<std::string> all;
+    for (const policy::Rule& rule : rules) all.push_back(rule.text);
+    std::sort(all.begin(), all.end());
+    return all;
+  };
+  const auto old_texts = texts(before), new_texts = texts(after);
+  std::vector<std::string> added, removed;
+  std::set_difference(new_texts.begin(), new_texts.end(), old_texts.begin(), old_texts.end(),
+                      std::back_inserter(added));
+  std::set_difference(old_texts.begin(), old_texts.end(), new_texts.begin(), new_texts.end(),
+                      std::back_inserter(removed));
+  return "rules +" + std::to_string(added.size()) + " -" + std::to_string(removed.size());
+}
+
+}  // namespace
+
+struct Control::Impl {
+  Impl(Loop& loop_in, config::Settings settings_in, const Clock& clock_in, spdlog::logger& log_in)
+      : loop(loop_in),
+        settings(std::move(settings_in)),
+        clock(clock_in),
+        log(log_in),
+        lists(loop, settings.fixed.state, clock, log, [this](const auto&) { take_lists(); }),
+        rosters(loop, settings.fixed.state, clock, log, [this](const auto&) { publish_soon(); }) {
+    take_settings(std::move(settings.live));
+    lists.configure(settings.live.lists);
+    current = make_snapshot();
+  }
+
+  // ── snapshots ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /// What follows from the file alone; list set and roster come from their keepers.
+  void take_settings(config::Live live) {
+    if (!upstream || !(live.upstream == *upstream)) upstream = std::make_shared<const upstream::Options>(live.upstream);
+    rules = std::make_shared<const policy::RuleBook>(live.policy);
+    resolvers = read_resolvers(live.resolver_list, log);
+    rosters.configure(live.groups, live.devices, live.leases);
+    settings.live = std::move(live);
+  }
+
+  std::shared_ptr<const resolver::Snapshot> make_snapshot() {
+    auto made = std::make_shared<resolver::Snapshot>();
+    made->generation = ++generation;
+    made->roster = rosters.current();
+    made->lists = lists.current();
+    made->rules = rules;
+    made->resolvers = resolvers;
+    made->block = settings.live.block;
+    made->forward_zones = settings.live.forward_zones;
+    made->upstream = upstream;
+    made->allow_clients = settings.live.allow_clients;
+    kept.push_back(made);
+    return made;
+  }
+
+  void tell_log(const resolver::Snapshot& snapshot) {
+    if (!charge.log) return;
+    querylog::Legend legend;
+    legend.generation = snapshot.generation;
+    legend.roster = snapshot.roster;
+    legend.lists = snapshot.lists;
+    for (const policy::ListPolicy& list : snapshot.rules->lists()) legend.list_names.push_back(list.name);
+    legend.rule_texts = rule_texts(*snapshot.rules);
+    charge.log->install(std::move(legend));
+  }
+
+  /// Many changes at once make one snapshot.
+  void publish_soon() {
+    if (!publishing) publishing = loop.after(milliseconds(20), [this] { publish(); });
+  }
+
+  void publish() {
+    // One at a time; and new rules wait for their lists, rather than be in force without them.
+    if (unacknowledged > 0 || lists.stands_in()) {
+      publishing = loop.after(install_again_after, [this] { publish(); });
+      return;
+    }
+    publishing = Watch();
+    current = make_snapshot();
+    tell_log(*current);
+    unacknowledged = charge.workers.size();
+    for (std::size_t i = 0; i < charge.workers.size(); ++i) install(i, current);
+  }
+
+  void install(std::size_t worker, std::shared_ptr<const resolver::Snapshot> snapshot) {
+    const bool taken = charge.workers[worker]->install(snapshot, [this] { loop.post([this] { acknowledge(); }); });
+    if (!taken)  // its mailbox is full
+      installing.push_back(loop.after(install_again_after, [this, worker, snapshot] { install(worker, snapshot); }));
+  }
+
+  void acknowledge() {
+    if (--unacknowledged > 0) return;
+    installing.clear();
+    if (!announcement.empty())
+      log.info("Generation {}: {} names, {} devices{}.", current->generation, current->lists->name_count(),
+               current->roster->devices().size() - 1, std::exchange(announcement, {}));
+    release();
+  }
+
+  /// The last reference to a snapshot is dropped here, never on a worker.
+  void release() {
+    std::erase_if(kept, [this](const auto& snapshot) { return snapshot != current && snapshot.use_count() == 1; });
+  }
+
+  // ── what changes ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  void take_lists() {
+    announcement += ", lists";
+    if (!is_ready) look_ready();
+    publish_soon();
+  }
+
+  void watch_files() {
+    file_folder = loop.on_folder(settings.file.parent_path().empty() ? "." : settings.file.parent_path(),
+                                 [this](const std::string& name) {
+                                   if (name == settings.file.filename().native()) reload_soon();
+                                 });
+    if (!file_folder) log.warn("{} is not watched: send SIGHUP after an edit.", settings.file.native());
+  }
+
+  void reload_soon() {
+    settling = loop.after(settle_after, [this] { reload("it has changed"); });
+  }
+
+  /// Read and checked on the pool: a large file takes its time.
+  void reload(const std::string& why) {
+    settling = Watch();
+    if (is_reading) {
+      reload_soon();
+      return;
+    }
+    is_reading = true;
+    manager.reloading();
+    log.info("Reading {}: {}.", settings.file.native(), why);
+    auto reading = std::make_shared<std::optional<Result<config::Settings, std::vector<config::Problem>>>>();
+    loop.work([reading, file = settings.file] { reading->emplace(config::read_settings(file)); },
+              [this, reading] {
+                is_reading = false;
+                if (*reading && **reading)
+                  take_reload(std::move(***reading));
+                else
+                  reject_reload((*reading)->error());
+                manager.ready(status_line());
+              });
+  }
+
+  void take_reload(config::Settings wanted) {
+    problems.clear();
+    waiting_for_restart = config::changed_keys(settings.fixed, wanted.fixed);
+    for (const std::string& key : waiting_for_restart)
+      log.warn("{}: the new value of {} waits for a restart.", settings.file.native(), key);
+    announcement += ", " + describe_change(settings.live.policy.rules, wanted.live.policy.rules);
+    take_settings(std::move(wanted.live));
+    lists.configure(settings.live.lists);
+    if (charge.log) charge.log->keep(settings.live.log_keep, settings.live.log_max_size_octets);
+    publish_soon();
+  }
+
+  void reject_reload(const std::vector<config::Problem>& found) {
+    problems.clear();
+    for (const config::Problem& problem : found) {
+      problems.push_back(config::to_string(problem));
+      log.error("{}", problems.back());
+    }
+    log.error("{} has {} problem{}: what was in force stays in force.", settings.file.native(), found.size(),
+              found.size() == 1 ? "" : "s");
+  }
+
+  void take_log_event(const querylog::LogEvent& event) {
+    using Kind = querylog::LogEvent::Kind;
+    if (event.kind == Kind::recovered)
+      log.info("Query log: {}", event.text);
+    else
+      log.error("Query log: {}", event.text);
+    log_trouble = event.kind == Kind::degraded ? event.text : "";
+  }
+
+  // ── signs of life ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  void tick() {
+    collect([] {});
+    const MonotonicTime now = clock.now().monotonic;
+    const bool all_alive =
+        std::all_of(heard.begin(), heard.end(), [&](MonotonicTime at) { return now - at < hung_after; });
+    if (all_alive != were_alive) {
+      were_alive = all_alive;
+      if (all_alive)
+        log.info("All workers answer again.");
+      else
+        log.critical("A worker does not answer: interception will be suspended and the watchdog not be told.");
+    }
+    if (all_alive && interception) interception->beat();
+    if (!is_ready) look_ready();
+    release();
+  }
+
+  void say_alive() {
+    if (were_alive) manager.alive();
+  }
+
+  /// Fresh reports of all workers, then `done`; those that do not answer keep their last.
+  void collect(std::function<void()> done) {
+    auto left = std::make_shared<std::size_t>(charge.workers.size());
+    auto finish = std::make_shared<std::function<void()>>(std::move(done));
+    for (std::size_t i = 0; i < charge.workers.size(); ++i)
+      (void)charge.workers[i]->report([this, i, left, finish](resolver::WorkerReport report) {
+        loop.post([this, i, left, finish, report = std::move(report)]() mutable {
+          reports[i] = std::move(report);
+          heard[i] = clock.now().monotonic;
+          if (--*left == 0 && *finish) std::exchange(*finish, nullptr)();
+        });
+      });
+  }
+
+  /// Said once: the first lists are in force, or will not be soon.
+  void look_ready() {
+    const bool waits = !lists.is_settled() && clock.now().monotonic - began < ready_patience;
+    if (is_ready || waits) return;
+    is_ready = true;
+    manager.ready(status_line());
+    log.info("Ready: {}", status_line());
+    if (interception) interception->apply([](const json&) {});
+  }
+
+  std::string status_line() const {
+    std::string line = "serving";
+    for (const Endpoint& endpoint : charge.serving) line += ' ' + endpoint.to_string();
+    return line + "; generation " + std::to_string(current->generation) + ", " +
+           std::to_string(current->lists->name_count()) + " listed names";
+  }
+
+  // ── the command socket ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  void serve(const json& request, const CommandSocket::Answer& answer) {
+    const std::string wish = request.contains("ask") && request["ask"].is_string() ? request["ask"] : "";
+    if (wish == "status") return collect_and_answer(answer);
+    if (wish == "reload") {
+      reload("`doline reload` asks for it");
+      return answer({{"ok", true}});
+    }
+    if (wish == "lists.refresh") {
+      lists.refresh();
+      return answer({{"ok", true}});
+    }
+    if (wish.starts_with("redirect.")) {
+      if (!interception)
+        return answer({{"error", "Interception is not configured: write a `redirect:` section into " +
+                                     settings.file.native() + " and start Doline again."}});
+      if (wish == "redirect.apply") return interception->apply(answer);
+      if (wish == "redirect.remove") return interception->remove(answer);
+      if (wish == "redirect.verify") return interception->verify(answer);
+      if (wish == "redirect.status") return interception->status(answer);
+      if (wish == "redirect.seen") return interception->seen(answer);
+    }
+    answer({{"error", "This Doline does not know the request '" + wish.substr(0, 64) + "'."}});
+  }
+
+  void collect_and_answer(const CommandSocket::Answer& answer) {
+    auto once = std::make_shared<CommandSocket::Answer>(answer);
+    const auto tell = [this, once] {
+      if (*once) std::exchange(*once, nullptr)(to_json(status()));
+    };
+    status_timers.push_back(loop.after(milliseconds(1'000), [this, tell] {  // a hung worker does not hold up status
+      status_timers.pop_front();
+      tell();
+    }));
+    collect(tell);
+  }
+
+  Status status() const {
+    Status all;
+    all.version = charge.version;
+    all.settings_file = settings.file;
+    all.is_ready = is_ready;
+    all.up = std::chrono::duration_cast<seconds>(clock.now().monotonic - began);
+    all.generation = current->generation;
+    all.serving = charge.serving;
+    all.workers = reports;
+    all.list_names = current->lists->name_count();
+    all.lists = lists.states();
+    all.devices = current->roster->devices().size() - 1;
+    if (charge.log) all.log = charge.log->statistics();
+    if (interception) all.interception = {interception->state(), interception->reason()};
+    all.redirect_mode = settings.fixed.redirect ? settings.fixed.redirect->mode : redirect::Mode::off;
+    all.waiting_for_restart = waiting_for_restart;
+    all.shortcomings = charge.shortcomings;
+    if (!were_alive) all.shortcomings.push_back("A worker does not answer.");
+    if (!log_trouble.empty()) all.shortcomings.push_back("Query log: " + log_trouble);
+    for (const std::string& problem : problems) all.shortcomings.push_back(problem);
+    return all;
+  }
+
+  // ── the run ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  void run(Charge given) {
+    charge = std::move(given);
+    began = clock.now().monotonic;
+    reports.resize(charge.workers.size());
+    heard.assign(charge.workers.size(), began);
+    tell_log(*current);
+    if (charge.warden && settings.fixed.redirect)
+      interception.emplace(loop, std::move(charge.warden), *settings.fixed.redirect, log);
+    auto opened = CommandSocket::open(loop, settings.fixed.control_socket,
+                                      [this](const json& request, const auto& answer) { serve(request, answer); });
+    if (opened)
+      socket = std::move(*opened);
+    else
+      charge.shortcomings.push_back(opened.error());
+    for (const std::string& shortcoming : charge.shortcomings) log.warn("{}", shortcoming);
+
+    const Watch terminate = loop.on_signal(SIGTERM, [this] { end(); });
+    const Watch interrupt = loop.on_signal(SIGINT, [this] { end(); });
+    const Watch hang_up = loop.on_signal(SIGHUP, [this] {
+      lists.check_files();
+      reload("SIGHUP asks for it");
+    });
+    const Watch ticking = loop.every(redirect::heartbeat_period, [this] { tick(); });
+    Watch living;
+    if (manager.alive_every()) living = loop.every(*manager.alive_every(), [this] { say_alive(); });
+    watch_files();
+    publish_soon();  // what has changed since the workers' snapshot was made
+    look_ready();
+    loop.run();
+    if (interception) interception->end(stop_patience);
+    socket.reset();
+  }
+
+  void end() {
+    log.info("Stopping.");
+    manager.stopping();
+    loop.stop();
+  }
+
+  Loop& loop;
+  config::Settings settings;
+  const Clock& clock;
+  spdlog::logger& log;
+  ServiceManager manager = ServiceManager::from_environment();
+  Charge charge;
+
+  std::shared_ptr<const upstream::Options> upstream;
+  std::shared_ptr<const policy::RuleBook> rules;
+  std::shared_ptr<const geo::ResolverBook> resolvers;
+  ListKeeper lists;
+  RosterKeeper rosters;
+  std::uint64_t generation = 0;
+  std::shared_ptr<const resolver::Snapshot> current;
+  std::vector<std::shared_ptr<const resolver::Snapshot>> kept;  // current, and those that workers still use
+  std::size_t unacknowledged = 0;
+  std::string announcement;  // what the next snapshot brings; empty: nothing to speak of
+  Watch publishing;
+  std::vector<Watch> installing;
+
+  Watch file_folder, settling;
+  bool is_reading = false;
+  std::vector<std::string> problems;  // of the file that was not taken
+  std::vector<std::string> waiting_for_restart;
+  std::string log_trouble;
+
+  std::optional<Interception> interception;
+  std::unique_ptr<CommandSocket> socket;
+  MonotonicTime began{};
+  bool is_ready = false, were_alive = true;
+  std::vector<resolver::WorkerReport> reports;
+  std::vector<MonotonicTime> heard;
+  std::deque<Watch> status_timers;
+};
+
+Control::Control(Loop& loop, config::Settings settings, const Clock& clock, spdlog::logger& log)
+    : impl_(std::make_unique<Impl>(loop, std::move(settings), clock, log)) {}
+Control::~Control() = default;
+
+std::shared_ptr<const resolver::Snapshot> Control::snapshot() const {
+  return impl_->current;
+}
+
+void Control::run(Charge charge) {
+  impl_->run(std::move(charge));
+}
+
+void Control::saw_unknown_client(const IpAddress& client) {
+  impl_->loop.post([impl = impl_.get(), client] { impl->rosters.saw_client(client); });
+}
+
+void Control::take_log_event(const querylog::LogEvent& event) {
+  impl_->loop.post([impl = impl_.get(), event] { impl->take_log_event(event); });
+}
+
+}  // namespace doline::control

@@ -1,0 +1,216 @@
+#include "doline/explain_command.h"
+
+#include <stdlib.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "blocklist/compile.h"
+#include "control/list_keeper.h"
+#include "control/text_file.h"
+#include "doline/exit_status.h"
+#include "doline/terminal_text.h"
+#include "policy/explain.h"
+
+namespace doline {
+
+namespace {
+
+using nlohmann::ordered_json;
+using policy::Step;
+
+/// The running Doline's compiled lists where they are up to date; else compiled here, into a file that is gone again
+/// as soon as it is mapped.
+std::shared_ptr<const blocklist::ListSet> open_lists(const std::vector<blocklist::ListInput>& inputs,
+                                                     const std::filesystem::path& image, std::ostream& err) {
+  if (inputs.empty()) return blocklist::ListSet::none();
+  if (auto set = blocklist::ListSet::open(image); set && (*set)->fingerprint() == blocklist::fingerprint_of(inputs))
+    return *set;
+  std::error_code error;
+  std::string folder = (std::filesystem::temp_directory_path(error) / "doline-explain-XXXXXX").native();
+  if (!::mkdtemp(folder.data())) return blocklist::ListSet::none();
+  const std::filesystem::path own = std::filesystem::path(folder) / "lists.image";
+  err << "The compiled lists are not up to date: reading the lists.\n";
+  auto compiled = blocklist::compile(inputs, own);
+  auto set = blocklist::ListSet::open(own);
+  std::filesystem::remove_all(folder, error);
+  if (compiled && set) return *set;
+  err << "The lists could not be compiled" << (compiled ? "" : ": " + compiled.error()) << ".\n";
+  return blocklist::ListSet::none();
+}
+
+struct ListLine {
+  std::string list;
+  std::string file;
+  std::uint32_t line = 0;
+  std::string listed_name;
+};
+
+/// Where each list names it, by reading its text.
+std::vector<ListLine> find_lines(const blocklist::ListSet& set, const blocklist::Listing& listing,
+                                 const std::vector<blocklist::ListInput>& inputs, const dns::Name& name) {
+  std::vector<ListLine> lines;
+  for (const blocklist::Covering& covering : listing.all())
+    for (const blocklist::ListId id : set.lists_of(covering.set)) {
+      const blocklist::ListInput& input = inputs[id.value];
+      const auto is_there = [&](const ListLine& line) { return line.list == input.name; };
+      if (std::any_of(lines.begin(), lines.end(), is_there)) continue;
+      ListLine line{input.name, input.file.native(), 0, ""};
+      if (const auto text = control::read_text_file(input.file)) {
+        const auto format = input.format ? input.format : blocklist::recognise(*text);
+        const auto entry = format ? blocklist::find_line(*text, *format, input.subdomains, name) : std::nullopt;
+        if (entry) {
+          line.line = entry->line;
+          line.listed_name = (entry->covers_name ? "" : "*.") + entry->name.to_string();
+        }
+      }
+      lines.push_back(std::move(line));
+    }
+  return lines;
+}
+
+struct Asker {
+  const device::Device* device = nullptr;
+  IpAddress client;
+};
+
+Asker find_asker(const device::Roster& roster, const std::string& text) {
+  if (const auto address = IpAddress::parse(text)) return {&roster.identify(*address), *address};
+  const device::Device* found = roster.find(text);
+  if (const auto mac = device::MacAddress::parse(text); !found && mac) found = roster.find(*mac);
+  if (!found) return {&roster.devices().front(), IpAddress()};
+  return {found, found->addresses.empty() ? IpAddress() : found->addresses.front()};
+}
+
+std::string rule_place(const policy::RuleBook& rules, policy::RuleId id) {
+  if (id == policy::no_rule) return "otherwise";
+  if (id == policy::lists_rule) return "lists that no rule names";
+  const policy::Rule& rule = rules.rule(id);
+  return rule.file + ':' + std::to_string(rule.line);
+}
+
+std::string rule_text(const policy::RuleBook& rules, policy::RuleId id) {
+  return id == policy::no_rule || id == policy::lists_rule ? "" : rules.rule(id).text;
+}
+
+std::string_view to_string(Step::Outcome outcome) {
+  switch (outcome) {
+    case Step::Outcome::skipped:
+      return "skipped";
+    case Step::Outcome::observed:
+      return "observed";
+    case Step::Outcome::decided:
+      return "decided";
+  }
+  return "";
+}
+
+}  // namespace
+
+CLI::App* add_explain_command(CLI::App& app, ExplainArguments& arguments) {
+  CLI::App* command = app.add_subcommand("explain", "What would happen to a query, and the very line that decides");
+  command->add_option("DEVICE", arguments.device, "A name of the configuration, a MAC, or an IP address")
+      ->required()
+      ->type_name("");
+  command->add_option("NAME", arguments.name, "The name asked for")->required()->type_name("");
+  command->add_option("TYPE", arguments.type, "The record type; A if not given")->type_name("");
+  command->add_option("--meant-for", arguments.meant_for, "As if it had been sent to this resolver and caught")
+      ->type_name("ADDRESS");
+  add_settings_options(*command, arguments.settings);
+  command->add_flag("--json", arguments.json, "One JSON object");
+  command->footer(
+      "Examples:\n  doline explain tv ads.example\n  doline explain 192.168.1.20 www.example AAAA\n"
+      "  doline explain wyze-base api.example --meant-for 114.114.114.114");
+  return command;
+}
+
+int run_explain(const ExplainArguments& arguments, const Clock& clock, std::ostream& out, std::ostream& err) {
+  const auto complain = [&](const std::string& what) {
+    err << "doline explain: " << printable(what) << '\n';
+    return exit_wrong_usage;
+  };
+  const auto name = dns::Name::parse(arguments.name);
+  if (!name) return complain(arguments.name + ": " + std::string(dns::to_string(name.error())));
+  const auto type = dns::parse_record_type(arguments.type);
+  if (!type) return complain(arguments.type + ": no record type (A, AAAA, HTTPS, TYPE65, ...)");
+  std::optional<IpAddress> meant_for;
+  if (!arguments.meant_for.empty() && !(meant_for = IpAddress::parse(arguments.meant_for)))
+    return complain("--meant-for " + arguments.meant_for + ": no IP address");
+  const auto settings = choose_settings(arguments.settings, err);
+  if (!settings) return settings.error();
+
+  const config::Live& live = settings->live;
+  device::RosterBuilder builder;
+  for (const device::Group& group : live.groups) builder.add_group(group);
+  for (const device::DeviceSettings& device : live.devices) builder.add_device(device);
+  const auto roster = builder.build();
+  const Asker asker = find_asker(*roster, arguments.device);
+  const auto inputs = control::list_inputs(settings->fixed.state, live.lists);
+  const auto lists = open_lists(inputs, control::list_image(settings->fixed.state), err);
+  const policy::RuleBook rules(live.policy);
+
+  const dns::Question question{*name, *type, dns::RecordClass::in};
+  const dns::Name lowered = name->lowered();
+  device::Destination destination;
+  if (meant_for) destination = {{*meant_for, 53}, device::DestinationSource::tproxy};
+  const policy::Asking asking{.device = *asker.device,
+                              .groups = roster->groups_of(*asker.device, asker.client),
+                              .client = asker.client,
+                              .question = question,
+                              .lowered_qname = lowered,
+                              .destination = destination,
+                              .time = policy::to_local_time(clock.now().wall)};
+  const policy::Explanation explanation = policy::explain(rules, *lists, asking);
+  const policy::Verdict& verdict = explanation.verdict;
+  const std::vector<ListLine> lines = find_lines(*lists, verdict.reason.listing, inputs, lowered);
+
+  if (arguments.json) {
+    ordered_json object;
+    object["device"] = asker.device->name;
+    object["name"] = name->to_string();
+    object["type"] = dns::to_string(*type);
+    object["verdict"] = policy::to_string(verdict.action);
+    object["rule"] = rule_place(rules, verdict.reason.rule);
+    object["rule_text"] = rule_text(rules, verdict.reason.rule);
+    object["lists"] = ordered_json::array();
+    for (const ListLine& line : lines)
+      object["lists"].push_back(
+          {{"list", line.list}, {"file", line.file}, {"line", line.line}, {"listed_name", line.listed_name}});
+    object["steps"] = ordered_json::array();
+    for (const Step& step : explanation.steps) {
+      ordered_json one = {{"rule", rule_place(rules, step.rule)}, {"outcome", to_string(step.outcome)}};
+      if (step.mismatch != policy::Mismatch::none) one["because"] = policy::to_string(step.mismatch);
+      if (step.action) one["action"] = policy::to_string(*step.action);
+      if (step.list) one["list"] = inputs[step.list->value].name;
+      object["steps"].push_back(std::move(one));
+    }
+    out << object.dump(-1, ' ', false, ordered_json::error_handler_t::replace) << '\n';
+    return exit_ok;
+  }
+
+  out << printable(asker.device->name) << " asks for " << name->to_string() << ' ' << dns::to_string(*type);
+  if (meant_for) out << ", meant for " << meant_for->to_string();
+  out << ": " << policy::to_string(verdict.action) << '\n';
+  if (asker.device->id == device::DeviceId{0} && arguments.device != asker.device->name)
+    out << "  (no device of the configuration is '" << printable(arguments.device) << "': judged as an unknown one)\n";
+  out << "decided by " << printable(rule_place(rules, verdict.reason.rule)) << '\n';
+  if (const std::string text = rule_text(rules, verdict.reason.rule); !text.empty())
+    out << "    " << printable(text) << '\n';
+  for (const ListLine& line : lines) {
+    out << "listed in " << printable(line.list) << ": " << printable(line.file);
+    if (line.line > 0) out << ':' << line.line << ": " << printable(line.listed_name);
+    out << '\n';
+  }
+  for (const Step& step : explanation.steps) {
+    if (step.outcome == Step::Outcome::decided) continue;
+    out << "  " << printable(rule_place(rules, step.rule)) << ": ";
+    if (step.outcome == Step::Outcome::skipped)
+      out << policy::to_string(step.mismatch) << '\n';
+    else
+      out << "only observes; would be " << policy::to_string(*step.action) << '\n';
+  }
+  return exit_ok;
+}
+
+}  // namespace doline

@@ -1,0 +1,34 @@
+// `doline explain DEVICE NAME [TYPE]`: what would happen, and the very line that decides: of the configuration, or of a
+// list's text.
+//
+// Judges with the same rule book and the same lists as the running Doline, from their files; it works while Doline runs
+// and while it does not.
+#pragma once
+
+#include <iosfwd>
+#include <string>
+
+#include "base/time.h"
+#include "doline/settings_choice.h"
+
+namespace CLI {
+class App;
+}
+
+namespace doline {
+
+struct ExplainArguments {
+  SettingsChoice settings;
+  std::string device;  ///< a name of the configuration, a MAC, or an IP address
+  std::string name;
+  std::string type = "A";
+  std::string meant_for;  ///< as if it had been sent to this foreign resolver and caught; empty: it asks us
+  bool json = false;
+};
+
+/// As add_log_command.
+CLI::App* add_explain_command(CLI::App& app, ExplainArguments& arguments);
+/// 0, or 64 no such name or type, 78 the configuration has mistakes.
+int run_explain(const ExplainArguments& arguments, const Clock& clock, std::ostream& out, std::ostream& err);
+
+}  // namespace doline

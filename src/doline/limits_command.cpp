@@ -1,0 +1,127 @@
+#include "doline/limits_command.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iomanip>
+#include <nlohmann/json.hpp>
+#include <ostream>
+#include <string_view>
+
+#include "blocklist/line_reader.h"
+#include "blocklist/list_set.h"
+#include "config/reader.h"
+#include "config/settings.h"
+#include "control/command_socket.h"
+#include "control/download.h"
+#include "control/list_keeper.h"
+#include "device/lease_file.h"
+#include "device/roster.h"
+#include "dns/message.h"
+#include "dns/writer.h"
+#include "doline/exit_status.h"
+#include "listener/tcp_listener.h"
+#include "listener/udp_listener.h"
+#include "policy/rule.h"
+#include "querylog/answers.h"
+#include "querylog/log_writer.h"
+#include "redirect/options.h"
+#include "redirect/origin.h"
+#include "redirect/request.h"
+#include "resolver/origin_desk.h"
+#include "resolver/resolver.h"
+#include "response/synthesize.h"
+#include "upstream/exchange.h"
+
+namespace doline {
+
+namespace {
+
+struct Limit {
+  std::string_view room, name;
+  std::uint64_t value;
+  std::string_view unit, meaning;
+};
+
+template <class Duration>
+constexpr std::uint64_t in_milliseconds(Duration duration) {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<milliseconds>(duration).count());
+}
+
+constexpr Limit limits[] = {
+    {"dns", "message_octets_max", dns::message_octets_max, "octets", "a message"},
+    {"dns", "pointers_max", dns::pointers_max, "", "compression pointers followed in one name"},
+    {"dns", "edns_options_max", dns::edns_options_max, "", "EDNS options of a query"},
+    {"device", "devices_max", device::devices_max, "", "devices known"},
+    {"device", "groups_max", device::groups_max, "", "groups"},
+    {"device", "addresses_per_mac_max", device::addresses_per_mac_max, "", "addresses remembered of one MAC"},
+    {"device", "leases_max", device::leases_max, "", "leases read of one file"},
+    {"blocklist", "lists_max", blocklist::lists_max, "", "lists"},
+    {"blocklist", "names_max", blocklist::names_max, "", "listed names in all"},
+    {"blocklist", "line_octets_max", blocklist::line_octets_max, "octets", "a line of a list"},
+    {"blocklist", "coverings_max", blocklist::coverings_max, "", "listed ancestors of one name told apart"},
+    {"policy", "rules_max", policy::rules_max, "", "rules"},
+    {"response", "udp_octets_max", response::udp_octets_max, "octets", "a response over UDP"},
+    {"listener", "datagram_octets_max", listener::datagram_octets_max, "octets", "a query over UDP"},
+    {"listener", "stream_query_octets_max", listener::stream_query_octets_max, "octets", "a query over TCP"},
+    {"listener", "unsent_octets_max", listener::unsent_octets_max, "octets",
+     "responses that a TCP client does not read"},
+    {"upstream", "exchanges_max", upstream::exchanges_max, "", "questions to upstreams in flight, a worker"},
+    {"upstream", "attempts_max", upstream::attempts_max, "", "datagrams and streams for one question"},
+    {"upstream", "cname_max", upstream::cname_max, "", "links of a CNAME chain"},
+    {"redirect", "interfaces_max", redirect::interfaces_max, "", "interfaces of the LAN"},
+    {"redirect", "ports_max", redirect::ports_max, "", "ports intercepted"},
+    {"redirect", "exempt_max", redirect::exempt_max, "", "exemptions of each kind"},
+    {"redirect", "silence_max", in_milliseconds(redirect::silence_max), "ms",
+     "without a heartbeat until interception is suspended"},
+    {"redirect", "origins_in_flight_max", redirect::origins_in_flight_max, "",
+     "original destinations asked for at once, a worker (nat)"},
+    {"querylog", "pending_max", querylog::pending_max, "", "records that wait for a database that cannot be written"},
+    {"querylog", "answers_max", querylog::answers_max, "", "answer records kept of one response"},
+    {"querylog", "answer_octets_max", querylog::answer_octets_max, "octets", "kept of one response's answers"},
+    {"resolver", "waiting_max", resolver::waiting_max, "", "queries that wait for an upstream, a worker"},
+    {"resolver", "waiting_per_client_max", resolver::waiting_per_client_max, "", "of these, of one client"},
+    {"resolver", "failure_memory", in_milliseconds(resolver::failure_memory), "ms",
+     "until a failed question is asked again"},
+    {"resolver", "failures_max", resolver::failures_max, "", "failed questions remembered, a worker"},
+    {"resolver", "origin_patience", in_milliseconds(resolver::origin_patience), "ms",
+     "waited for an original destination (nat)"},
+    {"config", "file_octets_max", config::file_octets_max, "octets", "a configuration"},
+    {"config", "listen_max", config::listen_max, "", "addresses listened on"},
+    {"config", "routes_max", config::routes_max, "", "upstream routes"},
+    {"config", "servers_max", config::servers_max, "", "servers of one route"},
+    {"config", "forward_zones_max", config::forward_zones_max, "", "zones that go elsewhere"},
+    {"config", "workers_max", config::workers_max, "", "workers"},
+    {"control", "download_octets_max", control::download_octets_max, "octets", "a list that is fetched"},
+    {"control", "download_patience", in_milliseconds(control::download_patience), "ms", "a list may take to fetch"},
+    {"control", "list_downloads_max", control::list_downloads_max, "", "lists fetched at once"},
+    {"control", "command_octets_max", control::command_octets_max, "octets", "a request at the control socket"},
+    {"control", "command_connections_max", control::command_connections_max, "", "connections to the control socket"},
+};
+
+}  // namespace
+
+CLI::App* add_limits_command(CLI::App& app, LimitsArguments& arguments) {
+  CLI::App* command = app.add_subcommand("limits", "Every limit that is built in");
+  command->add_flag("--json", arguments.json, "One object a line");
+  command->footer("Example:\n  doline limits");
+  return command;
+}
+
+int run_limits(const LimitsArguments& arguments, std::ostream& out) {
+  for (const Limit& limit : limits) {
+    if (arguments.json) {
+      const nlohmann::ordered_json object = {{"room", limit.room},
+                                             {"name", limit.name},
+                                             {"value", limit.value},
+                                             {"unit", limit.unit},
+                                             {"meaning", limit.meaning}};
+      out << object.dump() << '\n';
+    } else {
+      out << std::left << std::setw(10) << limit.room << ' ' << std::right << std::setw(10) << limit.value << ' '
+          << std::left << std::setw(7) << limit.unit << limit.meaning << '\n';
+    }
+  }
+  return exit_ok;
+}
+
+}  // namespace doline

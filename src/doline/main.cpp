@@ -1,0 +1,141 @@
+// doline: the command line.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <iostream>
+#include <stop_token>
+#include <thread>
+
+#include "control/text_file.h"
+#include "doline/check_command.h"
+#include "doline/devices_command.h"
+#include "doline/exit_status.h"
+#include "doline/explain_command.h"
+#include "doline/limits_command.h"
+#include "doline/log_command.h"
+#include "doline/redirect_command.h"
+#include "doline/run_command.h"
+#include "doline/status_command.h"
+#include "doline/version.h"
+#include "warden/warden.h"
+
+namespace {
+
+using namespace doline;  // NOLINT(google-build-using-namespace): this file is the front door
+
+/// Which query log, and what turns resolvers' addresses into names: for the commands that only read.
+struct Evidence {
+  std::filesystem::path database;
+  geo::ResolverBook resolvers;
+};
+
+Result<Evidence, int> find_evidence(const SettingsChoice& choice, const std::filesystem::path& database) {
+  const auto settings = choose_places(choice, std::cerr);
+  if (!settings) return fail(settings.error());
+  Evidence evidence;
+  evidence.database = database;
+  if (database.empty() && !settings->fixed.query_log) {
+    std::cerr << "doline: " << settings->file.native() << " says `querylog: off`: there is nothing to show.\n";
+    return fail(exit_no_input);
+  }
+  if (database.empty()) evidence.database = settings->fixed.query_log->path;
+  if (const auto text = control::read_text_file(settings->live.resolver_list))
+    evidence.resolvers = std::move(geo::ResolverBook::read(*text).book);
+  return evidence;
+}
+
+/// Ctrl-C ends `log --follow` with its last line whole.
+class StopOnSignal {
+ public:
+  StopOnSignal() {
+    sigemptyset(&signals_);
+    sigaddset(&signals_, SIGINT);
+    sigaddset(&signals_, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+    std::thread([this] {
+      int signal = 0;
+      sigwait(&signals_, &signal);
+      source_.request_stop();
+    }).detach();  // it waits as long as the process lives
+  }
+  [[nodiscard]] std::stop_token token() const { return source_.get_token(); }
+
+ private:
+  sigset_t signals_{};
+  std::stop_source source_;
+};
+
+}  // namespace
+
+int main(int count, char** words) {
+  CLI::App app("Doline: a DNS-intercepting sinkhole resolver for homes and small networks.");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", version);
+  app.footer("`doline COMMAND --help` has examples and exit statuses.");
+  const SystemClock clock;
+
+  RunArguments run;
+  CheckArguments check;
+  ExplainArguments explain;
+  LogArguments log;
+  DevicesArguments devices;
+  SettingsChoice log_settings, devices_settings;
+  StatusArguments status;
+  LimitsArguments limits;
+  RedirectArguments redirect;
+  std::vector<int> channels;
+
+  const CLI::App* run_command = add_run_command(app, run);
+  const CLI::App* check_command = add_check_command(app, check);
+  const CLI::App* explain_command = add_explain_command(app, explain);
+  CLI::App* log_command = add_log_command(app, log);
+  add_settings_options(*log_command, log_settings);
+  CLI::App* devices_command = add_devices_command(app, devices);
+  add_settings_options(*devices_command, devices_settings);
+  const CLI::App* status_command = add_status_command(app, status);
+  const CLI::App* redirect_command = add_redirect_command(app, redirect);
+  const CLI::App* limits_command = add_limits_command(app, limits);
+  const CLI::App* version_command = app.add_subcommand("version", "The version of this program");
+  CLI::App* warden_command = app.add_subcommand("warden", "")->group("");  // started by `doline run` only
+  warden_command->add_option("--fd", channels)->required()->expected(1, -1);
+
+  try {
+    app.parse(count, words);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? exit_ok : exit_wrong_usage;
+  }
+
+  if (warden_command->parsed()) return warden::run(channels);
+  if (run_command->parsed()) return run_doline(run, std::cerr);
+  if (check_command->parsed()) return run_check(check, std::cout, std::cerr);
+  if (explain_command->parsed()) return run_explain(explain, clock, std::cout, std::cerr);
+  if (status_command->parsed()) return run_status(status, std::cout, std::cerr);
+  if (limits_command->parsed()) return run_limits(limits, std::cout);
+  if (redirect_command->parsed()) {
+    const SettingsChoice choice{.config = redirect.config, .state = {}, .port = {}};
+    const bool is_wish =
+        redirect.verb == RedirectArguments::Verb::plan || redirect.verb == RedirectArguments::Verb::apply;
+    const auto settings = is_wish ? choose_settings(choice, std::cerr) : choose_places(choice, std::cerr);
+    return settings ? run_redirect(redirect, settings->fixed, std::cout, std::cerr) : settings.error();
+  }
+  if (version_command->parsed()) {
+    std::cout << "doline " << version << '\n';
+    return exit_ok;
+  }
+  if (log_command->parsed()) {
+    const auto evidence = find_evidence(log_settings, log.database);
+    if (!evidence) return evidence.error();
+    log.database = evidence->database;
+    if (!log.follow) return run_log(log, evidence->resolvers, clock, std::cout, std::cerr);
+    const StopOnSignal stop;
+    return run_log(log, evidence->resolvers, clock, std::cout, std::cerr, stop.token());
+  }
+  if (devices_command->parsed()) {
+    const auto evidence = find_evidence(devices_settings, devices.database);
+    if (!evidence) return evidence.error();
+    devices.database = evidence->database;
+    return run_devices(devices, evidence->resolvers, clock, std::cout, std::cerr);
+  }
+  return exit_wrong_usage;
+}

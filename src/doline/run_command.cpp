@@ -1,0 +1,206 @@
+#include "doline/run_command.h"
+
+#include <spdlog/logger.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <ostream>
+#include <thread>
+
+#include "base/check.h"
+#include "control/control.h"
+#include "doline/exit_status.h"
+#include "doline/give_up_privileges.h"
+#include "doline/version.h"
+#include "listener/sockets.h"
+#include "querylog/log_writer.h"
+#include "querylog/ring.h"
+#include "resolver/worker.h"
+#include "warden/client.h"
+#include "warden/spawn.h"
+
+namespace doline {
+
+namespace {
+
+constexpr milliseconds drain_patience{1'000};  // for queries that wait when Doline is told to stop
+
+/// To standard error; without a time where the journal writes its own.
+std::shared_ptr<spdlog::logger> make_log() {
+  auto log = std::make_shared<spdlog::logger>("doline", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  log->set_pattern(std::getenv("JOURNAL_STREAM") ? "%l: %v" : "%Y-%m-%d %H:%M:%S.%e %l: %v");
+  return log;
+}
+
+template <class Value>
+Value random_value() {
+  Value value;
+  check(::getrandom(&value, sizeof value, 0) == sizeof value);
+  return value;
+}
+
+/// A connection is a descriptor: as many as the system lets us have.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+struct Doors {
+  std::vector<std::vector<listener::SocketPair>> of_worker;
+  std::vector<Endpoint> serving;  // ordinary ones
+  std::vector<std::string> faults;
+  bool catches = false;  // at least one socket for stray queries is open
+
+  void add(listener::Opened opened, listener::SocketKind kind) {
+    if (of_worker.size() < opened.of_worker.size()) of_worker.resize(opened.of_worker.size());
+    if (!opened.of_worker.empty())
+      for (const listener::SocketPair& pair : opened.of_worker.front()) {
+        if (kind == listener::SocketKind::ordinary) serving.push_back(pair.address);
+        catches = catches || kind != listener::SocketKind::ordinary;
+      }
+    for (std::size_t worker = 0; worker < opened.of_worker.size(); ++worker)
+      std::move(opened.of_worker[worker].begin(), opened.of_worker[worker].end(),
+                std::back_inserter(of_worker[worker]));
+    for (const listener::SocketFault& fault : opened.faults) faults.push_back(fault.what);
+  }
+};
+
+std::vector<Endpoint> stray_endpoints(const redirect::Options& options) {
+  if (options.mode == redirect::Mode::nat)
+    return {{IpAddress::v4(0, 0, 0, 0), options.nat_port}, {IpAddress(), options.nat_port}};
+  std::vector<Endpoint> endpoints;
+  for (const std::uint16_t port : options.ports) {
+    endpoints.push_back({redirect::transparent_v4, port});
+    endpoints.push_back({redirect::transparent_v6(), port});
+  }
+  return endpoints;
+}
+
+bool intercepts(const config::Fixed& fixed) {
+  return fixed.redirect &&
+         (fixed.redirect->mode == redirect::Mode::tproxy || fixed.redirect->mode == redirect::Mode::nat);
+}
+
+Doors open_doors(const config::Fixed& fixed, int workers) {
+  using listener::SocketKind;
+  Doors doors;
+  doors.add(listener::open_sockets(fixed.listen, SocketKind::ordinary, workers), SocketKind::ordinary);
+  if (!intercepts(fixed)) return doors;
+  const SocketKind kind =
+      fixed.redirect->mode == redirect::Mode::nat ? SocketKind::redirected : SocketKind::transparent;
+  doors.add(listener::open_sockets(stray_endpoints(*fixed.redirect), kind, workers), kind);
+  return doors;
+}
+
+querylog::Options log_options(const config::Settings& settings) {
+  querylog::Options options;
+  options.path = settings.fixed.query_log->path;
+  options.answers = settings.fixed.query_log->answers;
+  options.keep = settings.live.log_keep;
+  options.max_size_octets = settings.live.log_max_size_octets;
+  return options;
+}
+
+}  // namespace
+
+CLI::App* add_run_command(CLI::App& app, RunArguments& arguments) {
+  CLI::App* command = app.add_subcommand("run", "Serve DNS, in the foreground, until SIGTERM");
+  add_settings_options(*command, arguments.settings);
+  command
+      ->add_option("--port", arguments.settings.port,
+                   "Listen on this port instead of the configuration's; from 1024 on it needs no privilege")
+      ->type_name("PORT");
+  command->footer(
+      "Examples:\n  doline run --config /etc/doline/doline.yml\n  doline run --port 5300\n\n"
+      "SIGHUP reads the configuration and the lists again. Exit status: 0 stopped by signal, 69 no port could be\n"
+      "opened, 78 the configuration has mistakes.");
+  return command;
+}
+
+int run_doline(const RunArguments& arguments, std::ostream& err) {
+  auto chosen = choose_settings(arguments.settings, err);
+  if (!chosen) return chosen.error();
+  const config::Settings settings = std::move(*chosen);
+  const config::Fixed& fixed = settings.fixed;
+  const std::shared_ptr<spdlog::logger> log = make_log();
+  const int workers = fixed.workers.value_or(std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
+  std::signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit();
+
+  // What needs privilege comes first; then the privilege goes, and only then do threads begin.
+  Doors doors = open_doors(fixed, workers);
+  if (doors.serving.empty()) {
+    for (const std::string& fault : doors.faults) err << "doline: " << fault << '\n';
+    err << "doline: no address to serve on could be opened. Another port needs no privilege: doline run --port 5300\n";
+    return exit_unavailable;
+  }
+  warden::Spawned warden;
+  warden.origins.assign(static_cast<std::size_t>(workers), -1);
+  std::unique_ptr<warden::Client> warden_client;
+  if (intercepts(fixed) && doors.catches) {
+    if (auto spawned = warden::spawn(workers)) {
+      warden = std::move(*spawned);
+      warden_client = std::make_unique<warden::Client>(warden);
+    } else {
+      doors.faults.push_back("Interception is off: " + spawned.error() + '.');
+    }
+  }
+  std::vector<std::filesystem::path> folders{fixed.state, fixed.control_socket.parent_path()};
+  if (fixed.query_log) folders.push_back(fixed.query_log->path.parent_path());
+  if (const auto given_up = give_up_privileges(fixed.user, folders); !given_up) {
+    err << "doline: " << given_up.error() << '\n';
+    return exit_unavailable;
+  }
+
+  const SystemClock clock;
+  control::Loop loop;
+  control::Control control(loop, settings, clock, *log);
+
+  std::vector<std::unique_ptr<querylog::Ring>> rings;
+  std::vector<querylog::Ring*> ring_views;
+  for (int i = 0; i < workers; ++i) ring_views.push_back(rings.emplace_back(std::make_unique<querylog::Ring>()).get());
+  std::optional<querylog::LogWriter> log_writer;
+  if (fixed.query_log)
+    log_writer.emplace(log_options(settings), ring_views, clock,
+                       [&](const querylog::LogEvent& event) { control.take_log_event(event); });
+
+  resolver::WorkerOptions options{.resolver = {.cache = fixed.cache,
+                                               .seed = 0,
+                                               .cookies = {random_value<dns::SipKey>(), random_value<dns::SipKey>()}},
+                                  .tcp = fixed.tcp};
+  options.resolver.cache.size_octets /= static_cast<std::size_t>(workers);
+  if (intercepts(fixed)) options.redirect_port = fixed.redirect->nat_port;
+  std::vector<std::unique_ptr<resolver::Worker>> crew;
+  std::vector<resolver::Worker*> crew_views;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(workers); ++i) {
+    options.resolver.seed = random_value<std::uint64_t>();
+    options.origin_channel = warden.origins[i];
+    crew.push_back(std::make_unique<resolver::Worker>(
+        static_cast<int>(i), options, std::move(doors.of_worker[i]), control.snapshot(), *ring_views[i], clock,
+        [&](const IpAddress& client) { control.saw_unknown_client(client); }));
+    crew_views.push_back(crew.back().get());
+  }
+  for (resolver::Worker* worker : crew_views) worker->meet(crew_views);
+  for (resolver::Worker* worker : crew_views) worker->start();
+
+  control.run({.workers = crew_views,
+               .log = log_writer ? &*log_writer : nullptr,
+               .warden = std::move(warden_client),
+               .serving = doors.serving,
+               .shortcomings = doors.faults,
+               .version = version});
+
+  for (resolver::Worker* worker : crew_views) worker->stop(drain_patience);
+  if (log_writer) log_writer->stop();
+  log->info("Stopped.");
+  return exit_ok;
+}
+
+}  // namespace doline

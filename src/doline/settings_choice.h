@@ -1,0 +1,35 @@
+// SettingsChoice: which configuration a command works with, and the few of its values that the command line replaces.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <iosfwd>
+#include <optional>
+
+#include "base/result.h"
+#include "config/settings.h"
+
+namespace CLI {
+class App;
+}
+
+namespace doline {
+
+struct SettingsChoice {
+  std::filesystem::path config;       ///< empty: the first there is of $DOLINE_CONFIG, /etc/doline/doline.yml,
+                                      ///< config/doline.yml of the checkout
+  std::filesystem::path state;        ///< instead of the file's `state`
+  std::optional<std::uint16_t> port;  ///< instead of the ports of `listen`
+};
+
+/// Declares --config and --state.
+void add_settings_options(CLI::App& command, SettingsChoice& choice);
+/// The settings, or the exit status, with every mistake told on `err`. A state folder that this user may not write is
+/// replaced by $XDG_STATE_HOME/doline, so that Doline runs without root; what lies inside it moves with it.
+[[nodiscard]] Result<config::Settings, int> choose_settings(const SettingsChoice& choice, std::ostream& err);
+
+/// The same for commands that only look at what runs or was logged: a file with mistakes is good enough, since the
+/// running Doline does not take it either.
+[[nodiscard]] Result<config::Settings, int> choose_places(const SettingsChoice& choice, std::ostream& err);
+
+}  // namespace doline

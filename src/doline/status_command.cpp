@@ -1,0 +1,118 @@
+#include "doline/status_command.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "control/command_socket.h"
+#include "doline/exit_status.h"
+#include "doline/terminal_text.h"
+
+namespace doline {
+
+namespace {
+
+using nlohmann::json;
+
+std::string octets(std::uint64_t size) {
+  if (size < 10'000) return fmt::format("{} octets", size);
+  if (size < 10'000'000) return fmt::format("{:.1f} KiB", static_cast<double>(size) / 1'024);
+  return fmt::format("{:.1f} MiB", static_cast<double>(size) / 1'048'576);
+}
+
+std::string duration(std::uint64_t seconds) {
+  if (seconds < 120) return fmt::format("{} s", seconds);
+  if (seconds < 7'200) return fmt::format("{} min", seconds / 60);
+  if (seconds < 172'800) return fmt::format("{} h", seconds / 3'600);
+  return fmt::format("{} days", seconds / 86'400);
+}
+
+std::string text(const json& value) {
+  return value.is_string() ? printable(value.get<std::string>()) : value.dump();
+}
+
+std::uint64_t figure(const json& object, const char* key) {
+  return object.value(key, std::uint64_t{0});
+}
+
+std::string serving(const json& status) {
+  std::string line;
+  for (const json& endpoint : status.at("serving")) line += (line.empty() ? "" : ", ") + text(endpoint);
+  return line;
+}
+
+}  // namespace
+
+std::string describe_status(const json& status) {
+  const json& queries = status.at("queries");
+  const json& cache = status.at("cache");
+  std::string page = fmt::format("Doline {} (process {}) is {}, up {}, generation {}\n", text(status.at("version")),
+                                 figure(status, "pid"), text(status.at("state")),
+                                 duration(figure(status, "up_seconds")), figure(status, "generation"));
+  for (const json& shortcoming : status.at("shortcomings")) page += "  ! " + text(shortcoming) + '\n';
+  for (const json& key : status.at("waiting_for_restart")) page += "  ! waits for a restart: " + text(key) + '\n';
+  page += fmt::format("configuration  {}\nserving        {} (UDP and TCP), {} workers, {} of memory\n",
+                      text(status.at("settings")), serving(status), figure(status, "workers"),
+                      octets(figure(status, "resident_octets")));
+  page += fmt::format("queries        {} received, {} answered, {} waiting; {} dropped by a rule, {} malformed\n",
+                      figure(queries, "received"), figure(queries, "answered"), figure(queries, "waiting"),
+                      figure(queries, "dropped_by_verdict"), figure(queries, "dropped_malformed"));
+  page += fmt::format("answered       {} forwarded, {} from cache, {} by Doline itself, {} stale, {} failed\n",
+                      figure(queries, "forwarded"), figure(queries, "from_cache"), figure(queries, "synthesized"),
+                      figure(queries, "stale"), figure(queries, "failed"));
+  page += fmt::format("cache          {} answers, {}\n", figure(cache, "entries"), octets(figure(cache, "octets")));
+  const json& interception = status.at("interception");
+  page += fmt::format("interception   {} (mode {}), {} queries caught{}\n", text(interception.at("state")),
+                      text(interception.at("mode")), figure(queries, "intercepted"),
+                      text(interception.at("reason")).empty() ? "" : ": " + text(interception.at("reason")));
+  page += fmt::format("devices        {}\n", figure(status, "devices"));
+  const json& log = status.at("querylog");
+  if (log.is_object())
+    page +=
+        fmt::format("query log      {}, {} written, {} lost, {}\n", text(log.at("state")), figure(log, "written"),
+                    figure(log, "lost_at_ring") + figure(log, "lost_at_database"), octets(figure(log, "size_octets")));
+  else
+    page += "query log      off\n";
+  page += fmt::format("lists          {} names in all\n", figure(status, "list_names"));
+  for (const json& list : status.at("lists")) {
+    page +=
+        fmt::format("  {:<12} {:>9} names  {}\n", text(list.at("name")), figure(list, "names"), text(list.at("state")));
+    if (const std::string error = list.value("error", ""); !error.empty()) page += "    ! " + printable(error) + '\n';
+  }
+  page += "upstreams\n";
+  for (const json& server : status.at("upstreams"))
+    page += fmt::format("  {:<12} {:<24} {:<5} {:>7.1f} ms  {} asked, {} answered, {} failed\n",
+                        text(server.at("route")), text(server.at("server")), server.value("up", false) ? "up" : "DOWN",
+                        static_cast<double>(figure(server, "round_trip_us")) / 1'000, figure(server, "asked"),
+                        figure(server, "answered"), figure(server, "failed"));
+  return page;
+}
+
+CLI::App* add_status_command(CLI::App& app, StatusArguments& arguments) {
+  CLI::App* command = app.add_subcommand("status", "What the running Doline does, and what is degraded");
+  add_settings_options(*command, arguments.settings);
+  command->add_flag("--json", arguments.json, "One JSON object");
+  command->footer(
+      "Examples:\n  doline status\n  doline status --json | jq .queries\n\n"
+      "Exit status: 0 all is well, 1 degraded, 69 no Doline runs there, 77 not for this user.");
+  return command;
+}
+
+int run_status(const StatusArguments& arguments, std::ostream& out, std::ostream& err) {
+  const auto settings = choose_places(arguments.settings, err);
+  if (!settings) return settings.error();
+  const auto status = control::ask(settings->fixed.control_socket, {{"ask", "status"}});
+  if (!status) {
+    err << "doline status: " << printable(status.error().text) << '\n';
+    return status.error().kind == control::AskFault::Kind::no_permission ? exit_no_permission : exit_unavailable;
+  }
+  if (arguments.json)
+    out << status->dump(-1, ' ', false, json::error_handler_t::replace) << '\n';
+  else
+    out << describe_status(*status);
+  return status->value("state", "") == "well" ? exit_ok : exit_no;
+}
+
+}  // namespace doline

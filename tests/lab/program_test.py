@@ -1,0 +1,385 @@
+#!/usr/bin/env python3
+"""The real program on this machine's loopback, between dig and a real authoritative server: what a person does with it and what
+happens when things go wrong. Needs no privilege: high ports, no interception. `program_test.py DOLINE [TEST...]`
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+DOLINE = Path(sys.argv.pop(1) if len(sys.argv) > 1 else os.environ["DOLINE"]).resolve()
+PROJECT = Path(__file__).resolve().parents[2]
+SKIPPED = 77  # exit status that CTest counts as skipped
+PATIENCE = 20  # seconds; for what takes milliseconds on an idle machine
+
+ZONE = """\
+$ORIGIN example.
+$TTL 300
+@ SOA ns.example. root.example. 1 3600 600 86400 60
+@ NS ns
+ns A 127.0.0.1
+www A 192.0.2.80
+www AAAA 2001:db8::80
+short 1 A 192.0.2.1
+ads A 192.0.2.66
+telemetry A 192.0.2.67
+alias CNAME www
+big TXT "%s" "%s" "%s" "%s" "%s" "%s"
+""" % tuple(letter * 250 for letter in "abcdef")
+
+
+def free_port():
+    """A port that is free for UDP and TCP, both families."""
+    while True:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as tcp, socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as udp:
+            tcp.bind(("::", 0))
+            try:
+                udp.bind(("::", tcp.getsockname()[1]))
+            except OSError:
+                continue
+            return tcp.getsockname()[1]
+
+
+def wait_for(what, condition):
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"waited {PATIENCE} s for {what}")
+
+
+class Response:
+    """What dig says of one query."""
+
+    def __init__(self, text):
+        self.text = text
+        status = re.search(r"status: (\w+)", text)
+        self.status = status.group(1) if status else None
+        answer = re.search(r";; ANSWER SECTION:\n((?:.+\n)*)", text)
+        rows = [line.split(None, 4) for line in (answer.group(1).splitlines() if answer else [])]
+        self.answers = [row[4] for row in rows]
+        self.ttls = [int(row[1]) for row in rows]
+        flags = re.search(r";; flags: ([a-z ]+);", text)
+        self.flags = flags.group(1).split() if flags else []
+        self.errors = [int(code) for code in re.findall(r"; EDE: (\d+)", text)]
+
+
+class Home:
+    """One Doline, its configuration, and the server it asks."""
+
+    def __init__(self, more="", lists="ads.example\n"):
+        self.folder = Path(tempfile.mkdtemp(prefix="doline-lab-"))
+        self.port, self.upstream_port = free_port(), free_port()
+        self.process = self.knot = None
+        self.list = self.folder / "ads.txt"
+        self.list.write_text(lists)
+        self.config = self.folder / "doline.yml"
+        self.more = more
+        self.configure()
+        (self.folder / "example.zone").write_text(ZONE)
+        (self.folder / "knot.conf").write_text(f"""
+server:
+    listen: 127.0.0.1@{self.upstream_port}
+    rundir: {self.folder}
+database:
+    storage: {self.folder}
+zone:
+  - domain: example.
+    file: {self.folder}/example.zone
+    zonefile-load: whole
+    journal-content: none
+""")
+
+    def configure(self, rules="", more=None):
+        """Replaced by rename, as editors do."""
+        new = self.config.with_suffix(".new")
+        new.write_text(f"""\
+listen: [127.0.0.1:{self.port}, "[::1]:{self.port}"]
+workers: 2
+upstreams:
+  default: {{servers: [127.0.0.1:{self.upstream_port}], timeout: 1s}}
+state: {self.folder}/state
+devices:
+  camera: {{address: 127.0.0.2}}
+  phone: {{address: 127.0.0.3}}
+lists:
+  ads: {{file: {self.list}}}
+rules:
+  - {{when: {{device: camera, name: telemetry.example}}, then: nxdomain}}
+{rules}
+{self.more if more is None else more}
+""")
+        new.rename(self.config)
+
+    def start_upstream(self):
+        self.knot = subprocess.Popen(["knotd", "-c", self.folder / "knot.conf"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for("knotd", lambda: self.dig("ns.example", port=self.upstream_port).status == "NOERROR")
+
+    def stop_upstream(self):
+        self.knot.terminate()
+        self.knot.wait()
+
+    def start(self, *more):
+        self.log = open(self.folder / "doline.log", "ab")
+        self.process = subprocess.Popen([DOLINE, "run", "--config", self.config, *more], stderr=self.log)
+        wait_for("doline to be ready", lambda: self.process.poll() is not None or self.status().get("ready"))
+        if self.process.poll() is not None:
+            raise AssertionError("doline ended: " + self.told())
+        return self
+
+    def told(self):
+        return (self.folder / "doline.log").read_text()
+
+    def stop(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        status = self.process.wait(PATIENCE)
+        self.log.close()
+        return status
+
+    def close(self):
+        for process in (self.process, self.knot):
+            if process and process.poll() is None:
+                process.kill()
+                process.wait()
+        shutil.rmtree(self.folder)
+
+    def command(self, *words):
+        return subprocess.run([DOLINE, *words, "--config", self.config], capture_output=True, text=True, timeout=60)
+
+    def status(self):
+        done = self.command("status", "--json")
+        return json.loads(done.stdout) if done.stdout else {}
+
+    def rows(self, *filters, count=1):
+        """The query log's rows, once there are so many: they are in the file within a second or so."""
+        def read():
+            done = self.command("log", "--json", "--limit", "0", *filters)
+            rows = [json.loads(line) for line in done.stdout.splitlines()]
+            return rows if len(rows) >= count else None
+        return wait_for(f"{count} rows of {filters}", read)
+
+    def dig(self, name, kind="A", *more, server="127.0.0.1", port=None, source=None):
+        source = [f"-b{source}"] if source else []
+        done = subprocess.run(["dig", f"@{server}", "-p", str(port or self.port), *source, "+tries=1", "+time=3", name, kind, *more],
+                              capture_output=True, text=True, timeout=60)
+        return Response(done.stdout)
+
+
+class Program(unittest.TestCase):
+    def home(self, **options):
+        home = Home(**options)
+        self.addCleanup(home.close)
+        home.start_upstream()
+        return home
+
+    def test_queries_are_answered_over_udp_and_tcp_and_both_families_and_then_from_the_cache(self):
+        home = self.home().start()
+        for server in ("127.0.0.1", "::1"):
+            for transport in ("+notcp", "+tcp"):
+                response = home.dig("www.example", "A", transport, server=server)
+                self.assertEqual((response.status, response.answers), ("NOERROR", ["192.0.2.80"]), response.text)
+                self.assertIn("ra", response.flags)
+        self.assertEqual(home.dig("alias.example", "AAAA").answers, ["www.example.", "2001:db8::80"])
+        self.assertEqual(home.dig("nothing.example").status, "NXDOMAIN")
+        queries = home.status()["queries"]
+        self.assertEqual(queries["received"], 6)
+        self.assertEqual(queries["answered"], 6)
+        self.assertEqual((queries["forwarded"], queries["from_cache"]), (3, 3))
+
+    def test_a_large_answer_is_cut_for_udp_and_whole_over_tcp(self):
+        home = self.home().start()
+        self.assertIn("tc", home.dig("big.example", "TXT", "+ignore", "+notcp").flags)
+        self.assertEqual(len(home.dig("big.example", "TXT").answers), 1)
+
+    def test_lists_and_rules_decide_per_device_and_the_log_says_why(self):
+        home = self.home().start()
+        blocked = home.dig("ads.example")
+        self.assertEqual(blocked.answers, ["0.0.0.0"], blocked.text)
+        self.assertIn(15, blocked.errors)
+        self.assertEqual(home.dig("telemetry.example", source="127.0.0.2").status, "NXDOMAIN")
+        self.assertEqual(home.dig("telemetry.example", source="127.0.0.3").answers, ["192.0.2.67"])
+        rows = home.rows("--name", "telemetry.example", count=2)
+        by_device = {row["device"]: row for row in rows}
+        self.assertEqual(by_device["camera"]["verdict"], "nxdomain")
+        self.assertRegex(by_device["camera"]["rule"], r"^doline\.yml:\d+$")
+        self.assertEqual(by_device["phone"]["verdict"], "forward")
+        self.assertEqual(by_device["phone"]["upstream"], f"127.0.0.1:{home.upstream_port}")
+        self.assertEqual([row["lists"] for row in home.rows("--verdict", "block")], [["ads"]])
+        self.assertEqual(len(home.rows("--answer", "192.0.2.67")), 1)
+        devices = home.command("devices")
+        self.assertIn("camera", devices.stdout)
+
+    def test_explain_names_the_line_of_the_configuration_or_of_the_list(self):
+        home = self.home().start()
+        line = home.config.read_text().splitlines().index("  - {when: {device: camera, name: telemetry.example}, then: nxdomain}") + 1
+        told = home.command("explain", "camera", "telemetry.example").stdout
+        self.assertIn(f"{home.config}:{line}", told)
+        self.assertIn("nxdomain", told)
+        told = json.loads(home.command("explain", "phone", "ads.example", "--json").stdout)
+        self.assertEqual(told["verdict"], "block")
+        self.assertEqual([(one["list"], one["line"]) for one in told["lists"]], [("ads", 1)])
+
+    def test_an_edit_takes_effect_and_a_bad_one_does_not(self):
+        home = self.home().start()
+        generation = home.status()["generation"]
+        home.configure(rules="  - {when: {name: www.example}, then: refuse}")
+        wait_for("the new rule", lambda: home.dig("www.example").status == "REFUSED")
+        self.assertGreater(home.status()["generation"], generation)
+        self.assertIn("rules +1 -0", home.told())
+        home.configure(rules="  - {when: {nmae: www.example}, then: forward}")
+        shortcomings = wait_for("the mistake to be told", lambda: home.status()["shortcomings"])
+        self.assertIn("nmae", " ".join(shortcomings))
+        self.assertIn("name", " ".join(shortcomings))
+        self.assertEqual(home.dig("www.example").status, "REFUSED")
+        home.configure()
+        wait_for("the old rules", lambda: home.dig("www.example").status == "NOERROR")
+        self.assertEqual(home.status()["shortcomings"], [])
+
+    def test_what_needs_a_restart_is_said(self):
+        home = self.home().start()
+        home.configure(more="cache: {size: 8MiB}")
+        wait_for("it to be said", lambda: home.status()["waiting_for_restart"])
+
+    def test_a_list_that_changes_is_compiled_anew_and_its_bad_lines_are_named(self):
+        home = self.home().start()
+        self.assertEqual(home.dig("www.example").answers, ["192.0.2.80"])
+        home.list.write_text("ads.example\n-bad-..-line-\nwww.example\n")
+        wait_for("the new list", lambda: home.dig("www.example").answers == ["0.0.0.0"])
+        listed = home.status()["lists"][0]
+        self.assertEqual((listed["names"], listed["problems"], listed["first_problems"][0]["line"]), (2, 1, 2))
+
+    def test_sighup_reads_everything_again(self):
+        home = self.home().start()
+        home.process.send_signal(signal.SIGHUP)
+        wait_for("it to be told", lambda: "SIGHUP" in home.told())
+        self.assertEqual(home.dig("www.example").status, "NOERROR")
+
+    def test_compiled_lists_are_used_again_at_the_next_start(self):
+        home = self.home().start()
+        self.assertEqual(home.stop(), 0)
+        image = next((home.folder / "state").glob("lists.*"))
+        made = image.stat().st_mtime_ns
+        home.start()
+        self.assertEqual(home.dig("ads.example").answers, ["0.0.0.0"])
+        self.assertEqual(image.stat().st_mtime_ns, made)
+
+    def test_with_the_upstream_gone_old_answers_are_served_and_new_questions_fail_with_a_reason(self):
+        home = self.home().start()
+        self.assertEqual(home.dig("short.example").answers, ["192.0.2.1"])
+        home.stop_upstream()
+        time.sleep(1.1)  # its TTL
+        stale = home.dig("short.example")
+        self.assertEqual((stale.status, stale.answers, stale.ttls), ("NOERROR", ["192.0.2.1"], [30]), stale.text)
+        self.assertIn(3, stale.errors)
+        failed = home.dig("unheard.example")
+        self.assertEqual(failed.status, "SERVFAIL")
+        self.assertTrue(set(failed.errors) & {22, 23}, failed.text)
+        home.start_upstream()
+        wait_for("the upstream to be found again", lambda: home.dig("www.example").status == "NOERROR")
+
+    def test_a_port_that_is_taken_is_told_with_who_holds_it(self):
+        home = self.home().start()
+        second = subprocess.run([DOLINE, "run", "--config", home.config, "--state", home.folder / "second"], capture_output=True,
+                                text=True, timeout=60)
+        self.assertEqual(second.returncode, 69)
+        self.assertIn(str(home.port), second.stderr)
+        self.assertRegex(second.stderr, rf"doline.*{home.process.pid}|{home.process.pid}.*doline")
+
+    def test_an_address_that_cannot_be_had_leaves_the_others(self):
+        home = self.home()
+        text = home.config.read_text().replace("listen: [", "listen: [192.0.2.254:5300, ")
+        home.config.write_text(text)
+        home.start()
+        self.assertEqual(home.dig("www.example").status, "NOERROR")
+        self.assertEqual(home.status()["state"], "degraded")
+        self.assertIn("192.0.2.254", " ".join(home.status()["shortcomings"]))
+
+    def test_check_names_every_mistake_and_ends_with_78(self):
+        home = self.home()
+        self.assertEqual(subprocess.run([DOLINE, "check", home.config], capture_output=True).returncode, 0)
+        home.config.write_text(home.config.read_text().replace("upstreams:", "upstrems:") + "nonsense: 1\n")
+        done = subprocess.run([DOLINE, "check", home.config], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 78)
+        self.assertIn("'upstreams'", done.stderr)
+        self.assertRegex(done.stderr, r"doline\.yml:\d+:\d+")
+        self.assertEqual(subprocess.run([DOLINE, "run", "--config", home.config], capture_output=True).returncode, 78)
+
+    def test_a_damaged_query_log_is_set_aside_and_a_new_one_begun(self):
+        home = self.home()
+        home.start()
+        home.dig("www.example")
+        home.rows()
+        database = next((home.folder / "state").glob("*.db"))
+        home.stop()
+        for rest in (database.with_name(database.name + "-wal"), database.with_name(database.name + "-shm")):
+            rest.unlink(missing_ok=True)
+        octets = bytearray(database.read_bytes())
+        octets[100:8192] = b"\xaa" * (8192 - 100)
+        database.write_bytes(octets)
+        home.start()
+        home.dig("www.example")
+        home.rows()
+        self.assertTrue(list((home.folder / "state").glob("*.corrupt-*")))
+        self.assertIn("corrupt", home.told())
+
+    def test_signals_end_it_cleanly_and_nothing_is_lost(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            home = self.home().start()
+            for _ in range(50):
+                home.dig("www.example")
+            self.assertEqual(home.stop(number), 0)
+            self.assertEqual(len(home.rows(count=50)), 50)
+            self.assertEqual(home.command("status").returncode, 69)
+
+    def test_privileges_are_gone_once_it_serves(self):
+        home = self.home().start()
+        status = Path(f"/proc/{home.process.pid}/status").read_text()
+        for kind in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
+            self.assertRegex(status, rf"{kind}:\s0000000000000000")
+        self.assertRegex(status, r"NoNewPrivs:\s1")
+
+    def test_malformed_queries_are_answered_as_the_rfcs_say_and_harm_nothing(self):
+        home = self.home().start()
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        client.settimeout(PATIENCE)
+        client.connect(("127.0.0.1", home.port))
+        client.send(bytes.fromhex("0001 8000 0001 0000 0000 0000"))  # a response: no answer
+        client.send(b"\x00")  # no header: no answer
+        client.send(bytes.fromhex("0002 0100 0001 0000 0000 0000"))  # no question where one is announced
+        self.assertEqual(client.recv(512)[:4], bytes.fromhex("0002 8181"))
+        client.send(bytes.fromhex("0003 2900 0000 0000 0000 0000"))  # UPDATE
+        answer = client.recv(512)
+        self.assertEqual((answer[:2], answer[3] & 15), (bytes.fromhex("0003"), 4))
+        self.assertEqual(home.dig("www.example", "A", "+edns=1", "+noednsneg").status, "BADVERS")
+        self.assertEqual(home.dig("www.example").status, "NOERROR")
+        queries = home.status()["queries"]
+        self.assertEqual(queries["received"], queries["answered"] + queries["dropped_malformed"])
+
+    def test_the_commands_that_only_print(self):
+        self.assertRegex(subprocess.run([DOLINE, "version"], capture_output=True, text=True).stdout, r"^doline \d+\.\d+\.\d+\n$")
+        limits = subprocess.run([DOLINE, "limits", "--json"], capture_output=True, text=True).stdout.splitlines()
+        self.assertGreater(len([json.loads(line) for line in limits]), 30)
+        for command in ("run", "check", "explain", "log", "devices", "status", "limits", "redirect"):
+            done = subprocess.run([DOLINE, command, "--help"], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0)
+            self.assertIn("Example", done.stdout, command)
+        self.assertEqual(subprocess.run([DOLINE, "frobnicate"], capture_output=True).returncode, 64)
+
+
+if __name__ == "__main__":
+    for tool in ("dig", "knotd"):
+        if not shutil.which(tool):
+            print(f"skipped: {tool} is not installed")
+            sys.exit(SKIPPED)
+    unittest.main(verbosity=2)
