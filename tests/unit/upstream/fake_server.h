@@ -39,10 +39,9 @@ class FakeServer {
   /// What to send back, in order. `query` parses.
   using Respond = std::function<std::vector<Message>(const Heard&, dns::Octets query)>;
 
-  FakeServer(asio::io_context& loop, Respond respond)
-      : udp_(loop, {asio::ip::address_v4::loopback(), 0}),
-        acceptor_(loop, {asio::ip::address_v4::loopback(), udp_.local_endpoint().port()}),
-        respond_(std::move(respond)) {
+  FakeServer(asio::io_context& loop, Respond respond) : udp_(loop), acceptor_(loop), respond_(std::move(respond)) {
+    while (!open_both()) {
+    }
     receive();
     accept();
   }
@@ -73,6 +72,17 @@ class FakeServer {
     Message message;
   };
 
+  /// A port that is free for UDP may be taken for TCP.
+  bool open_both() {
+    const asio::ip::address_v4 here = asio::ip::address_v4::loopback();
+    udp_ = asio::ip::udp::socket(udp_.get_executor(), {here, 0});
+    acceptor_ = asio::ip::tcp::acceptor(acceptor_.get_executor(), asio::ip::tcp::v4());
+    acceptor_.set_option(asio::socket_base::reuse_address(true));
+    std::error_code taken;
+    acceptor_.bind({here, udp_.local_endpoint().port()}, taken);
+    if (!taken) acceptor_.listen();
+    return !taken;
+  }
   void receive() {
     udp_.async_receive_from(asio::buffer(datagram_), client_, [this](const std::error_code& error, std::size_t octets) {
       if (error == asio::error::operation_aborted) return;

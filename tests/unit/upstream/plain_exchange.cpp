@@ -9,6 +9,7 @@
 #include <string>
 
 #include "fake_server.h"
+#include "knot_server.h"
 
 namespace doline::upstream {
 namespace {
@@ -447,6 +448,67 @@ TEST_CASE("a completion may ask again, or destroy the exchange") {
   while (calls < 2) REQUIRE(bench.loop.run_one() == 1);
   bench.loop.run_for(milliseconds(20));
   CHECK(calls == 2);
+}
+
+TEST_CASE("a real server's answers of every kind are believed") {
+  std::string records =
+      "www 300 A 192.0.2.1\nalias 200 CNAME www\nold 100 DNAME new\nwww.new 300 A 192.0.2.2\n*.wild A 192.0.2.3\n";
+  for (int i = 0; i < 20; ++i) records += "large TXT \"" + std::string(200, static_cast<char>('a' + i)) + "\"\n";
+  if (!tests::KnotServer::is_installed()) {
+    MESSAGE("left out: knotd is not installed");
+    return;
+  }
+  std::optional<tests::KnotServer> knot(records);
+  Bench bench;
+  bench.options.routes[0].timeout = milliseconds(60'000);  // it may still be starting, and signing
+  bench.open({knot->endpoint()});
+  struct Words {
+    Accepted facts;
+    std::vector<std::string> records;
+  };
+  const auto ask = [&](const char* name, dns::RecordType type, bool dnssec_ok) {
+    std::optional<Words> words;
+    std::optional<ExchangeFault> fault;
+    while (!words) {
+      fault.reset();
+      bench.exchange->ask({{dns::Name::parse(name).value(), type}, dnssec_ok, false, 0},
+                          [&](const Result<Reply, ExchangeFault>& result) {
+                            if (!result) {
+                              fault = result.error();
+                              return;
+                            }
+                            words.emplace().facts = result->facts;
+                            const auto view = dns::ResponseView::parse(result->words);
+                            for (const auto& record : *view)
+                              words->records.push_back(view->owner(record).to_string() + " " + to_string(record.type));
+                          });
+      while (!words && !fault) REQUIRE(bench.loop.run_one() == 1);
+      if (words) break;
+      bench.loop.run_for(milliseconds(20));  // until it listens and has loaded its zone
+      if (knot->is_running()) continue;
+      knot.emplace(records);
+      bench.open({knot->endpoint()});
+    }
+    return *words;
+  };
+  using Lines = std::vector<std::string>;
+  using dns::RecordType;
+  CHECK(ask("www.example", RecordType::a, false).records == Lines{"www.example A"});
+  CHECK(ask("www.example", RecordType::a, true).records == Lines{"www.example A", "www.example RRSIG"});
+  CHECK(ask("alias.example", RecordType::a, false).records == Lines{"alias.example CNAME", "www.example A"});
+  CHECK(ask("www.old.example", RecordType::a, false).records ==
+        Lines{"old.example DNAME", "www.old.example CNAME", "www.new.example A"});
+  const Words nodata = ask("www.example", RecordType::aaaa, false);
+  CHECK(nodata.records == Lines{"example SOA"});
+  CHECK(nodata.facts.is_negative);
+  CHECK(nodata.facts.ttl == seconds(60));
+  const Words nxdomain = ask("gone.example", RecordType::a, true);
+  CHECK(nxdomain.facts.code == ResponseCode::nxdomain);
+  CHECK(std::count(nxdomain.records.begin(), nxdomain.records.end(), "example SOA") == 1);
+  CHECK(nxdomain.records.size() >= 4);  // the SOA, an NSEC or two, and their signatures
+  const Words wild = ask("a.wild.example", RecordType::a, true);
+  CHECK(wild.records.size() == 4);  // the address, the proof that nothing is nearer, and their signatures
+  CHECK(ask("large.example", RecordType::txt, false).records.size() == 20);
 }
 
 }  // namespace
