@@ -60,7 +60,6 @@ all_ways() {
   cat >"$config" <<YAML
 upstreams:
   default: {servers: ["$trusted4"]}
-allow_clients: [private, "2001:db8:50::/64"]
 state: $lab/state
 querylog: {path: $lab/doline.db}
 redirect: {mode: $mode, interfaces: [home0, iot0]}
