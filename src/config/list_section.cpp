@@ -44,7 +44,8 @@ ListSettings read_one_list(Reading& reading, const Node& name, const Node& node)
   const Node* url = keys.find("url");
   if ((file == nullptr) == (url == nullptr))
     reading.add(name,
-                "the list " + quote(name.text) + (file == nullptr ? " has neither" : " has both") + " 'file' and 'url'",
+                "the list " + quote(name.text) +
+                    (file == nullptr ? " has neither 'file' nor 'url'" : " has both 'file' and 'url'"),
                 "one of them says where it is");
   if (file != nullptr)
     if (const auto path = read_input_path(reading, *file)) list.file = *path;

@@ -109,7 +109,7 @@ bool is_given_name(Reading& reading, const Node& node, std::string_view what) {
   const std::string& name = node.text;
   const std::string problem = name.empty()                                ? "is empty"
                               : name.size() > 63                          ? "has more than 63 octets"
-                              : quote(name) != "'" + name + "'"           ? "has letters that cannot be shown"
+                              : printable_line(name) != name              ? "has letters that cannot be shown"
                               : name.front() == ' ' || name.back() == ' ' ? "begins or ends with a blank"
                                                                           : "";
   if (!problem.empty()) reading.add(node, std::string(what) + "'s name " + problem);

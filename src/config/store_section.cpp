@@ -52,10 +52,10 @@ void read_query_log(Reading& reading, const Keys& top, Settings& settings) {
   }
   if (says_off(*node)) return;
   const Keys keys(reading, *node, "querylog");
-  if (const Node* path = keys.find("path")) {
-    if (says_off(*path)) return;  // `path: off` too
+  const Node* path = keys.find("path");
+  const bool is_off = path != nullptr && says_off(*path);
+  if (path != nullptr && !is_off)
     if (const auto file = read_output_path(reading, *path)) log.path = *file;
-  }
   if (const Node* answers = keys.find("answers")) log.answers = read_bool(reading, *answers).value_or(true);
   if (const Node* keep = keys.find("keep"))
     if (const auto duration = read_seconds(reading, *keep, hours(1), hours(24 * 3'660)))
@@ -63,7 +63,7 @@ void read_query_log(Reading& reading, const Keys& top, Settings& settings) {
   if (const Node* size = keys.find("max_size"))
     if (const auto octets = read_size(reading, *size, log_octets_min, log_octets_max))
       settings.live.log_max_size_octets = *octets;
-  settings.fixed.query_log = std::move(log);
+  if (!is_off) settings.fixed.query_log = std::move(log);
 }
 
 }  // namespace doline::config

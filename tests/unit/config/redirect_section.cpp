@@ -1,0 +1,64 @@
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "unit/config/yaml.h"
+
+using namespace doline::config;
+using namespace doline::tests;
+using doline::redirect::Encrypted;
+using doline::redirect::Mode;
+using doline::redirect::OnFailure;
+
+TEST_CASE("Interception is what the section says") {
+  const Settings settings = settings_of(
+      "devices: {laptop: {mac: \"2c:aa:8e:12:34:56\", address: 192.168.1.20}}\n"
+      "redirect:\n"
+      "  mode: nat\n"
+      "  interfaces: [br-lan, br-iot]\n"
+      "  ports: [53, 5353]\n"
+      "  exempt: {from: [laptop, \"b8:27:eb:00:50:53\", 192.168.1.5, \"fd00::/64\"], to: [10.8.0.1, 1.1.1.1]}\n"
+      "  encrypted: reject\n"
+      "  on_failure: closed\n"
+      "  kernel: {mark: 0x2000, table: 6453, nflog_group: 5}\n");
+  REQUIRE(settings.fixed.redirect.has_value());
+  const auto& options = *settings.fixed.redirect;
+  CHECK(options.mode == Mode::nat);
+  CHECK(options.interfaces == std::vector<std::string>{"br-lan", "br-iot"});
+  CHECK(options.ports == std::vector<std::uint16_t>{53, 5353});
+  CHECK(options.exempt.macs.size() == 2);
+  CHECK(options.exempt.clients.size() == 3);
+  CHECK(options.exempt.destinations.size() == 2);
+  CHECK(options.encrypted == Encrypted::reject);
+  CHECK(options.on_failure == OnFailure::closed);
+  CHECK(options.kernel.mark == 0x2000);
+  CHECK(options.kernel.table == 6453);
+  CHECK(options.kernel.nflog_group == 5);
+}
+
+TEST_CASE("Absent is not off: then nothing is known of it") {
+  CHECK_FALSE(settings_of("").fixed.redirect.has_value());
+  CHECK(settings_of("redirect: off\n").fixed.redirect->mode == Mode::off);
+  CHECK(settings_of("redirect: {interfaces: br-lan}\n").fixed.redirect->mode == Mode::tproxy);
+}
+
+TEST_CASE("What cannot be carried out is told, where it stands") {
+  CHECK(problems_of("redirect: {mode: tproxy}\n") == "2:11: redirect: no interface of the LAN is named\n");
+  CHECK(problems_of("redirect: {mode: audit, interfaces: br-lan}\n")
+            .find("2:18: interception in the mode 'audit' is not "
+                  "in this build yet") != std::string::npos);
+  CHECK(problems_of("redirect: {mode: tporxy, interfaces: br-lan}\n").find("did you mean 'tproxy'?") !=
+        std::string::npos);
+  CHECK(problems_of("redirect: {interfaces: br-lan, ports: [53, 0]}\n") ==
+        "2:44: '0' is not a port; 1 to 65535 would be\n");
+  CHECK(problems_of("redirect: {interfaces: br-lan, kernel: {table: 254}}\n") ==
+        "2:11: redirect: routing table 254 is the kernel's own\n");
+  CHECK_FALSE(problems_of("redirect: {interfaces: \"br-lan\\\"; drop\"}\n").empty());
+}
+
+TEST_CASE("Whoever is let through can be recognised") {
+  CHECK(problems_of("devices: {phone: {client_id: anna}}\nredirect: {interfaces: br-lan, exempt: {from: phone}}\n")
+            .find("has neither 'mac' nor 'address'") != std::string::npos);
+  CHECK(problems_of("devices: {phone: {client_id: anna}}\nredirect: {interfaces: br-lan, exempt: {from: phonne}}\n")
+            .find("did you mean 'phone'?") != std::string::npos);
+}
