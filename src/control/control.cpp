@@ -13,7 +13,7 @@
 #include "control/interception.h"
 #include "control/list_keeper.h"
 #include "control/roster_keeper.h"
-#include "control/service_manager.h"
+#include "control/life_signs.h"
 #include "control/status.h"
 #include "control/text_file.h"
 #include "geo/resolver_book.h"
@@ -185,7 +185,7 @@ struct Control::Impl {
       return;
     }
     is_reading = true;
-    manager.reloading();
+    signs.reloading();
     log.info("Reading {}: {}.", settings.file.native(), why);
     auto reading = std::make_shared<std::optional<Result<config::Settings, std::vector<config::Problem>>>>();
     loop.work([reading, file = settings.file] { reading->emplace(config::read_settings(file)); },
@@ -195,7 +195,7 @@ struct Control::Impl {
                   take_reload(std::move(***reading));
                 else
                   reject_reload((*reading)->error());
-                manager.ready(status_line());
+                signs.ready(status_line());
               });
   }
 
@@ -250,7 +250,7 @@ struct Control::Impl {
   }
 
   void say_alive() {
-    if (were_alive) manager.alive();
+    if (were_alive) signs.alive();
   }
 
   /// Fresh reports of all workers, then `done`; those that do not answer keep their last.
@@ -272,7 +272,7 @@ struct Control::Impl {
     const bool waits = !lists.is_settled() && clock.now().monotonic - began < ready_patience;
     if (is_ready || waits) return;
     is_ready = true;
-    manager.ready(status_line());
+    signs.ready(status_line());
     log.info("Ready: {}", status_line());
     if (interception) interception->apply([](const json&) {});
   }
@@ -371,7 +371,7 @@ struct Control::Impl {
     });
     const Watch ticking = loop.every(redirect::heartbeat_period, [this] { tick(); });
     Watch living;
-    if (manager.alive_every()) living = loop.every(*manager.alive_every(), [this] { say_alive(); });
+    if (signs.alive_every()) living = loop.every(*signs.alive_every(), [this] { say_alive(); });
     watch_files();
     publish_soon();  // what has changed since the workers' snapshot was made
     look_ready();
@@ -382,7 +382,7 @@ struct Control::Impl {
 
   void end() {
     log.info("Stopping.");
-    manager.stopping();
+    signs.stopping();
     loop.stop();
   }
 
@@ -390,7 +390,7 @@ struct Control::Impl {
   config::Settings settings;
   const Clock& clock;
   spdlog::logger& log;
-  ServiceManager manager = ServiceManager::from_environment();
+  LifeSigns signs = LifeSigns::from_environment();
   Charge charge;
 
   std::shared_ptr<const upstream::Options> upstream;

@@ -9,10 +9,12 @@
 
 #include "base/check.h"
 #include "control/command_socket.h"
+#include "doline/exit_status.h"
 #include "doline/terminal_text.h"
 #include "redirect/host_facts.h"
 #include "redirect/options.h"
 #include "redirect/plan.h"
+#include "redirect/suggest.h"
 #include "warden/leftovers.h"
 
 namespace doline {
@@ -58,8 +60,24 @@ const char* name_of(redirect::Tool tool) {
   return "";
 }
 
-int show_plan(const RedirectArguments& arguments, const redirect::Options& options, std::ostream& out) {
-  const redirect::Plan plan = redirect::plan(options, redirect::gather_host_facts());
+/// As the operator would write it.
+std::string section_of(const redirect::Options& options) {
+  std::string names;
+  for (const std::string& name : options.interfaces) names += (names.empty() ? "" : ", ") + name;
+  return "redirect: {mode: " + std::string(redirect::to_string(options.mode)) + ", interfaces: [" + names + "]}";
+}
+
+int show_plan(const RedirectArguments& arguments, redirect::Options options, std::ostream& out) {
+  const redirect::HostFacts facts = redirect::gather_host_facts();
+  if (options.mode == redirect::Mode::off && !arguments.json)
+    if (const auto suggested = redirect::suggest(facts)) {
+      out << "The configuration asks for no redirect, and nothing is changed. On this machine, which routes for "
+             "others,\n"
+             "it could ask for this, which takes effect when Doline is started again:\n\n  "
+          << printable(section_of(*suggested)) << "\n\nThat would do the following.\n";
+      options = *suggested;
+    }
+  const redirect::Plan plan = redirect::plan(options, facts);
   if (arguments.json)
     print(out, {{"possible", plan.is_possible()},
                 {"mode", redirect::to_string(options.mode)},
@@ -71,8 +89,8 @@ int show_plan(const RedirectArguments& arguments, const redirect::Options& optio
                 {"text", redirect::describe(plan)}});
   else
     out << redirect::describe(plan);
-  if (plan.is_possible()) return exit_in_place;
-  return redirect::find_problems(options).empty() ? exit_not_in_place : exit_bad_config;
+  if (plan.is_possible()) return exit_ok;
+  return redirect::find_problems(options).empty() ? exit_no : exit_configuration;
 }
 
 /// An answer of the running Doline: {"ok": …} with "text", "state", "warnings" or "reasons".
@@ -83,7 +101,7 @@ int show_answer(const RedirectArguments& arguments, const nlohmann::json& answer
       is_ok && (arguments.verb != Verb::status || answer.value("state", std::string()) == "applied");
   if (arguments.json) {
     print(out, answer);
-    return is_in_place ? exit_in_place : exit_not_in_place;
+    return is_in_place ? exit_ok : exit_no;
   }
   const auto print_all = [&](const char* key, const char* prefix, std::ostream& where) {
     const auto found = answer.find(key);
@@ -101,7 +119,7 @@ int show_answer(const RedirectArguments& arguments, const nlohmann::json& answer
   } else {
     print_all("reasons", "doline redirect: ", err);
   }
-  return is_in_place ? exit_in_place : exit_not_in_place;
+  return is_in_place ? exit_ok : exit_no;
 }
 
 /// No Doline runs. What a killed one has left is this process's own business.
@@ -111,7 +129,7 @@ int look_after_leftovers(const RedirectArguments& arguments, const redirect::Opt
     err << "doline redirect: no Doline runs; whether a killed one has left anything behind is for root to see: sudo "
            "doline redirect "
         << name_of(arguments.verb) << '\n';
-    return exit_not_permitted;
+    return exit_no_permission;
   }
   const warden::Leftovers found = warden::find_leftovers(options);
   const bool removes = arguments.verb == Verb::remove;
@@ -134,7 +152,7 @@ int look_after_leftovers(const RedirectArguments& arguments, const redirect::Opt
     for (const std::string& sentence : found.describe()) out << "Left behind: " << sentence << '\n';
     if (!found.is_nothing()) out << "`doline redirect remove` clears that, and so does the next start.\n";
   }
-  return removes && complaints.empty() ? exit_in_place : exit_not_in_place;
+  return removes && complaints.empty() ? exit_ok : exit_no;
 }
 
 }  // namespace
@@ -182,15 +200,15 @@ int run_redirect(const RedirectArguments& arguments, const config::Fixed& settin
       err << "Rules that lead to nobody would take the house's DNS away, so they are put in place only while Doline "
              "runs: "
              "start it, then ask again.\n";
-      return exit_unreachable;
+      return exit_unavailable;
     case Kind::no_permission:
-      return exit_not_permitted;
+      return exit_no_permission;
     case Kind::no_answer:
-      return exit_unreachable;
+      return exit_unavailable;
     case Kind::refused:
-      return exit_not_in_place;
+      return exit_no;
   }
-  return exit_unreachable;
+  return exit_unavailable;
 }
 
 }  // namespace doline

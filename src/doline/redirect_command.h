@@ -16,12 +16,6 @@ class App;
 
 namespace doline {
 
-inline constexpr int exit_in_place = 0;
-inline constexpr int exit_not_in_place = 1;    ///< or verify failed, or what was asked did not succeed
-inline constexpr int exit_unreachable = 69;    // EX_UNAVAILABLE: a Doline has to run, and none answers
-inline constexpr int exit_not_permitted = 77;  // EX_NOPERM
-inline constexpr int exit_bad_config = 78;     // EX_CONFIG
-
 struct RedirectArguments {
   enum class Verb : std::uint8_t { none, plan, apply, status, verify, remove };
   Verb verb = Verb::none;
@@ -32,7 +26,9 @@ struct RedirectArguments {
 
 /// As add_log_command. Without a verb is a usage error of CLI11.
 CLI::App* add_redirect_command(CLI::App& app, RedirectArguments& arguments);
-/// `settings`: of the configuration's file; the running Doline may still have older ones.
+/// `settings`: of the configuration's file; the running Doline may still have older ones. exit_ok, or exit_no (not in
+/// place, or what was asked did not succeed), exit_unavailable (a Doline has to run, and none answers),
+/// exit_no_permission, exit_configuration.
 int run_redirect(const RedirectArguments& arguments, const config::Fixed& settings, std::ostream& out,
                  std::ostream& err);
 

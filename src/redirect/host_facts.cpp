@@ -9,6 +9,7 @@
 #include <bit>
 #include <charconv>
 #include <fstream>
+#include <sstream>
 
 namespace doline::redirect {
 
@@ -92,6 +93,19 @@ std::optional<IpPrefix> network_of(const ifaddrs& entry) {
   return IpPrefix(address, address.is_v4() ? std::min(length, 32) : length);
 }
 
+/// Of the main table: `Iface Destination Gateway Flags ... Mask`, addresses as hexadecimal digits.
+std::vector<std::string> interfaces_of_default_routes(const std::filesystem::path& routes) {
+  std::vector<std::string> names;
+  std::ifstream stream(routes);
+  for (std::string line; std::getline(stream, line);) {
+    std::istringstream fields(line);
+    std::string name, destination, rest, mask;
+    fields >> name >> destination >> rest >> rest >> rest >> rest >> rest >> mask;
+    if (destination == "00000000" && mask == "00000000") names.push_back(name);
+  }
+  return names;
+}
+
 }  // namespace
 
 const InterfaceFacts* HostFacts::find(const std::string& interface) const {
@@ -116,6 +130,7 @@ HostFacts gather_host_facts(const std::filesystem::path& proc) {
     for (std::string table; std::getline(tables, table);) facts.has_legacy_nat |= table == "nat";
   }
 
+  const std::vector<std::string> ways_out = interfaces_of_default_routes(proc / "net/route");
   const InterfaceList list;
   const int reverse_path_filter_of_all = number_in(net / "ipv4/conf/all/rp_filter");
   const bool source_valid_mark_of_all = number_in(net / "ipv4/conf/all/src_valid_mark") != 0;
@@ -126,7 +141,8 @@ HostFacts gather_host_facts(const std::filesystem::path& proc) {
           {.name = entry.ifa_name,
            .networks = {},
            .source_valid_mark = source_valid_mark_of_all || number_in(sysctls / "src_valid_mark") != 0,
-           .reverse_path_filter = std::max(reverse_path_filter_of_all, number_in(sysctls / "rp_filter"))});
+           .reverse_path_filter = std::max(reverse_path_filter_of_all, number_in(sysctls / "rp_filter")),
+           .leads_out = std::find(ways_out.begin(), ways_out.end(), entry.ifa_name) != ways_out.end()});
     }
     if (!has_address(entry)) return;
     const auto network = network_of(entry);

@@ -16,6 +16,7 @@ struct InterfaceFacts {
   std::vector<IpPrefix> networks;  ///< of its addresses, link-local ones left out
   bool source_valid_mark = false;  ///< net.ipv4.conf.NAME.src_valid_mark, or all's
   int reverse_path_filter = 0;     ///< the greater of NAME's and all's, as the kernel takes it
+  bool leads_out = false;          ///< a default route of IPv4 leaves by it
 };
 
 struct HostFacts {

@@ -155,7 +155,7 @@ class Play {
     check_law();
   }
 
-  void end() {
+  void check_end() {
     while (!exchange_.asked().empty()) {
       complete_one();
       check_law();
@@ -306,7 +306,7 @@ TEST_CASE("every query is answered once, dropped once or waits, and the counters
   for (int i = 0; i < 60; ++i) {
     Play play(random);
     for (int step = 0; step < 500; ++step) play.step();
-    play.end();
+    play.check_end();
   }
 }
 

@@ -13,6 +13,7 @@
 
 #include "control/command_socket.h"
 #include "control/loop.h"
+#include "doline/exit_status.h"
 #include "own_network.h"
 
 using namespace doline;
@@ -86,46 +87,46 @@ TEST_CASE("A plan needs neither a running Doline nor privilege") {
   config::Fixed settings = settings_in(folder);
   const Ran planned = run(Verb::plan, settings);
   // A machine without nft and iptables can do nothing, and says so.
-  CHECK(planned.status == (planned.out.find("Impossible") == std::string::npos ? exit_in_place : exit_not_in_place));
+  CHECK(planned.status == (planned.out.find("Impossible") == std::string::npos ? exit_ok : exit_no));
   CHECK(planned.err.empty());
-  if (planned.status == exit_in_place)
+  if (planned.status == exit_ok)
     CHECK(planned.out.find("Queries that devices on home0 send to foreign resolvers") == 0);
 
   const auto object = json::parse(run(Verb::plan, settings, true).out);
   CHECK(object["mode"] == "tproxy");
-  CHECK(object["possible"] == (planned.status == exit_in_place));
+  CHECK(object["possible"] == (planned.status == exit_ok));
 
   settings.redirect.reset();
   CHECK(run(Verb::plan, settings).out.find("nothing would be changed") != std::string::npos);
   settings.redirect.emplace().mode = redirect::Mode::tproxy;
-  CHECK(run(Verb::plan, settings).status == exit_bad_config);
+  CHECK(run(Verb::plan, settings).status == exit_configuration);
 }
 
 TEST_CASE("The running Doline is asked, and what it says decides") {
   json asked;
   Ran ran = run_against(Verb::apply, {{"ok", true}, {"warnings", {"docker too"}}}, &asked);
   CHECK(asked == json{{"ask", "redirect.apply"}});
-  CHECK(ran.status == exit_in_place);
+  CHECK(ran.status == exit_ok);
   CHECK(ran.out == "The redirect is in place: stray DNS of the LAN is answered here.\nNote: docker too\n");
 
   ran = run_against(Verb::apply, {{"ok", false}, {"reasons", {"no nft", "\x1b[2J"}}});
-  CHECK(ran.status == exit_not_in_place);
+  CHECK(ran.status == exit_no);
   CHECK(ran.out.empty());
   CHECK(ran.err == "doline redirect: no nft\ndoline redirect: \\x1b[2J\n");
 
   ran = run_against(Verb::status, {{"ok", true}, {"state", "applied"}, {"text", "redirect: applied\n"}}, &asked);
   CHECK(asked == json{{"ask", "redirect.status"}});
-  CHECK(ran.status == exit_in_place);
+  CHECK(ran.status == exit_ok);
   CHECK(ran.out == "redirect: applied\n");
   ran = run_against(Verb::status, {{"ok", true}, {"state", "suspended"}, {"text", "redirect: suspended\n"}});
-  CHECK(ran.status == exit_not_in_place);
+  CHECK(ran.status == exit_no);
 
   ran = run_against(Verb::verify, {{"ok", false}, {"reasons", {"table inet doline is gone"}}}, &asked);
   CHECK(asked == json{{"ask", "redirect.verify"}});
-  CHECK(ran.status == exit_not_in_place);
+  CHECK(ran.status == exit_no);
   ran = run_against(Verb::remove, {{"ok", true}, {"warnings", json::array()}}, &asked);
   CHECK(asked == json{{"ask", "redirect.remove"}});
-  CHECK(ran.status == exit_in_place);
+  CHECK(ran.status == exit_ok);
 
   const json status{{"ok", true}, {"state", "applied"}, {"text", ""}};
   ran = run_against(Verb::status, status, nullptr, true);
@@ -134,14 +135,14 @@ TEST_CASE("The running Doline is asked, and what it says decides") {
 
 TEST_CASE("A Doline that cannot do it is not in place") {
   const Ran ran = run_against(Verb::apply, {{"error", "The warden process is gone."}});
-  CHECK(ran.status == exit_not_in_place);
+  CHECK(ran.status == exit_no);
   CHECK(ran.err.find("The warden process is gone.") != std::string::npos);
 }
 
 TEST_CASE("Nothing is applied where no Doline would answer") {
   const Folder folder;
   const Ran ran = run(Verb::apply, settings_in(folder));
-  CHECK(ran.status == exit_unreachable);
+  CHECK(ran.status == exit_unavailable);
   CHECK(ran.out.empty());
   CHECK(ran.err.find("only while Doline runs") != std::string::npos);
 }
@@ -150,7 +151,7 @@ TEST_CASE("What a killed Doline left is told and removed where none runs") {
   if (!tests::own_network()) return;
   const Folder folder;
   const config::Fixed settings = settings_in(folder);
-  CHECK(run(Verb::status, settings).status == exit_not_in_place);
+  CHECK(run(Verb::status, settings).status == exit_no);
   CHECK(run(Verb::status, settings).out == "No Doline runs: the redirect is not in place.\n");
   CHECK(run(Verb::remove, settings).out == "No Doline runs, and there was nothing to remove.\n");
 
@@ -159,7 +160,7 @@ TEST_CASE("What a killed Doline left is told and removed where none runs") {
                    "pref 5353")
           .status == 0);
   const Ran told = run(Verb::verify, settings);
-  CHECK(told.status == exit_not_in_place);
+  CHECK(told.status == exit_no);
   CHECK(told.out.find("Left behind: Table inet doline is there") != std::string::npos);
   CHECK(told.out.find("Left behind: The policy rule to table 5353 is there (IPv4)") != std::string::npos);
   const auto object = json::parse(run(Verb::status, settings, true).out);
@@ -167,7 +168,7 @@ TEST_CASE("What a killed Doline left is told and removed where none runs") {
   CHECK(object["state"] == "left behind");
 
   const Ran removed = run(Verb::remove, settings);
-  CHECK(removed.status == exit_in_place);
+  CHECK(removed.status == exit_ok);
   CHECK(removed.out == "No Doline runs; what the last one left is removed.\n");
   CHECK(tests::shell("PATH=$PATH:/usr/sbin; nft list ruleset; ip rule | grep 5353").output.empty());
 }
@@ -179,7 +180,7 @@ TEST_CASE("After a crash rules and routes go, and the memory of who asked whom s
           0);
   std::ostringstream out, err;
   const RedirectArguments arguments{.verb = Verb::remove, .config = {}, .json = false, .after_crash = true};
-  CHECK(run_redirect(arguments, settings_in(folder), out, err) == exit_in_place);
+  CHECK(run_redirect(arguments, settings_in(folder), out, err) == exit_ok);
   CHECK(tests::shell("PATH=$PATH:/usr/sbin; nft list tables").output == "table inet doline_seen\n");
 }
 
@@ -203,7 +204,7 @@ TEST_CASE("Who may not see the rules is told who may") {
   close(ends[0]);
   int status = 0;
   waitpid(child, &status, 0);
-  CHECK(WEXITSTATUS(status) == exit_not_permitted);
+  CHECK(WEXITSTATUS(status) == exit_no_permission);
   REQUIRE(size > 0);
   CHECK(std::string(room, static_cast<std::size_t>(size)).find("sudo doline redirect status") != std::string::npos);
 }

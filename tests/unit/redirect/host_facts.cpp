@@ -45,6 +45,10 @@ TEST_CASE("A machine's facts are read from /proc") {
   proc.put("sys/net/bridge/bridge-nf-call-iptables", "1");
   proc.put("net/if_inet6", "");
   proc.put("net/ip_tables_names", "filter\nnat");
+  proc.put("net/route",
+           "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n"
+           "lo 00000000 0100007F 0003 0 0 0 00000000 0 0 0\n"
+           "eth9 0000A8C0 00000000 0001 0 0 0 00FFFFFF 0 0 0");
   proc.put("sys/net/ipv4/conf/all/rp_filter", "2");
   proc.put("sys/net/ipv4/conf/lo/rp_filter", "1");
   proc.put("sys/net/ipv4/conf/lo/src_valid_mark", "1");
@@ -58,6 +62,8 @@ TEST_CASE("A machine's facts are read from /proc") {
   CHECK(facts.forwards_v6);
   CHECK(facts.bridge_calls_iptables);
   CHECK(facts.has_legacy_nat);
+  REQUIRE(facts.find("lo"));
+  CHECK(facts.find("lo")->leads_out);
   const InterfaceFacts* loopback = facts.find("lo");
   REQUIRE(loopback != nullptr);
   CHECK(loopback->reverse_path_filter == 2);

@@ -1,4 +1,4 @@
-#include "control/service_manager.h"
+#include "control/life_signs.h"
 
 #include <doctest/doctest.h>
 #include <sys/socket.h>
@@ -45,17 +45,17 @@ struct Listener {
 TEST_CASE("systemd hears READY with one line of status, RELOADING with its time, STOPPING, and signs of life") {
   Listener listener;
   ::setenv("WATCHDOG_USEC", "10000000", 1);
-  const ServiceManager manager = ServiceManager::from_environment();
+  const LifeSigns signs = LifeSigns::from_environment();
   CHECK(std::getenv("NOTIFY_SOCKET") == nullptr);
-  REQUIRE(manager.alive_every().has_value());
-  CHECK(manager.alive_every()->count() == 5'000);
-  manager.ready("serving\nFDSTORE=1");
+  REQUIRE(signs.alive_every().has_value());
+  CHECK(signs.alive_every()->count() == 5'000);
+  signs.ready("serving\nFDSTORE=1");
   CHECK(listener.next() == "READY=1\nSTATUS=serving");
-  manager.reloading();
+  signs.reloading();
   CHECK(listener.next().starts_with("RELOADING=1\nMONOTONIC_USEC="));
-  manager.alive();
+  signs.alive();
   CHECK(listener.next() == "WATCHDOG=1");
-  manager.stopping();
+  signs.stopping();
   CHECK(listener.next() == "STOPPING=1");
 }
 
@@ -63,14 +63,14 @@ TEST_CASE("a watchdog that is another process's, or no number, is not ours") {
   Listener listener;
   ::setenv("WATCHDOG_USEC", "10000000", 1);
   ::setenv("WATCHDOG_PID", "1", 1);
-  CHECK_FALSE(ServiceManager::from_environment().alive_every().has_value());
+  CHECK_FALSE(LifeSigns::from_environment().alive_every().has_value());
   ::setenv("WATCHDOG_USEC", "soon", 1);
-  CHECK_FALSE(ServiceManager::from_environment().alive_every().has_value());
+  CHECK_FALSE(LifeSigns::from_environment().alive_every().has_value());
 }
 
 TEST_CASE("without systemd nothing is said, and nothing breaks") {
   ::unsetenv("NOTIFY_SOCKET");
-  const ServiceManager manager = ServiceManager::from_environment();
-  manager.ready("serving");
-  CHECK_FALSE(manager.alive_every().has_value());
+  const LifeSigns signs = LifeSigns::from_environment();
+  signs.ready("serving");
+  CHECK_FALSE(signs.alive_every().has_value());
 }

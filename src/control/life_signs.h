@@ -1,4 +1,4 @@
-// ServiceManager: what systemd wants to hear (sd_notify(3)): READY, RELOADING, STOPPING, a status line, and signs of
+// LifeSigns: what systemd wants to hear (sd_notify(3)): READY, RELOADING, STOPPING, a status line, and signs of
 // life for its watchdog. Silent where nobody listens. No library: it is one datagram. Control thread only.
 #pragma once
 
@@ -10,10 +10,10 @@
 
 namespace doline::control {
 
-class ServiceManager {
+class LifeSigns {
  public:
   /// From NOTIFY_SOCKET and WATCHDOG_USEC, which are taken out of the environment: children need not know.
-  static ServiceManager from_environment();
+  static LifeSigns from_environment();
 
   void ready(std::string_view status) const;
   void reloading() const;

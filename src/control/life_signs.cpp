@@ -1,4 +1,4 @@
-#include "control/service_manager.h"
+#include "control/life_signs.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -35,35 +35,35 @@ std::string one_line(std::string_view text) {
 
 }  // namespace
 
-ServiceManager ServiceManager::from_environment() {
-  ServiceManager manager;
-  manager.socket_ = take_from_environment("NOTIFY_SOCKET");
+LifeSigns LifeSigns::from_environment() {
+  LifeSigns signs;
+  signs.socket_ = take_from_environment("NOTIFY_SOCKET");
   const auto usec = to_number(take_from_environment("WATCHDOG_USEC"));
   const auto process = to_number(take_from_environment("WATCHDOG_PID"));
-  if (usec && (!process || *process == ::getpid())) manager.alive_every_ = milliseconds(*usec / 2'000);
-  return manager;
+  if (usec && (!process || *process == ::getpid())) signs.alive_every_ = milliseconds(*usec / 2'000);
+  return signs;
 }
 
-void ServiceManager::ready(std::string_view status) const {
+void LifeSigns::ready(std::string_view status) const {
   say("READY=1\nSTATUS=" + one_line(status));
 }
-void ServiceManager::reloading() const {
+void LifeSigns::reloading() const {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   const std::int64_t usec = static_cast<std::int64_t>(now.tv_sec) * 1'000'000 + now.tv_nsec / 1'000;
   say("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(usec));
 }
-void ServiceManager::stopping() const {
+void LifeSigns::stopping() const {
   say("STOPPING=1");
 }
-void ServiceManager::status(std::string_view status) const {
+void LifeSigns::status(std::string_view status) const {
   say("STATUS=" + one_line(status));
 }
-void ServiceManager::alive() const {
+void LifeSigns::alive() const {
   say("WATCHDOG=1");
 }
 
-void ServiceManager::say(const std::string& words) const {
+void LifeSigns::say(const std::string& words) const {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (socket_.size() < 2 || socket_.size() >= sizeof address.sun_path) return;

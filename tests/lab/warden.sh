@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# Whoever dies, however it dies: the devices of the house have DNS. In both modes Doline, its warden, nft, or all of them are killed,
+# stopped or flushed away; each time the camera must get an answer, from Doline while Doline is to answer, else from the foreign
+# resolver it asks, and also from the one source port that it keeps, whose flow is older than every change. Prints what happened and
+# how long the camera waited; exit code 1 where it is wrong.
+# shellcheck disable=SC2154,SC2317  # what home.sh and start set; what until_true calls
+here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
+# shellcheck source=/dev/null
+source "$here/home.sh"
+doline=${DOLINE:-$here/../../build/release/doline}
+[[ -x $doline ]] || { echo "There is no program at $doline: ./run build makes it."; exit 69; }
+home_enter "$0" "$@"
+
+wrong=0
+config=$lab/doline.yml
+say_wrong() { printf '   WRONG: %s\n' "$*"; wrong=1; }
+now_ms() { local now=${EPOCHREALTIME/[.,]/}; printf '%s' "${now%???}"; }
+
+# camera_gets SERVER OPTION...: the answer, from the port that it keeps
+port=5555
+camera_gets() {
+  local server=$1 from=192.168.50.31 type=A
+  [[ $server != *:* ]] || { from=2001:db8:50::31; type=AAAA; }
+  on camera dig +short +tries=1 +time=1 -b "$from#$port" "${@:2}" "@$server" api.wyzecam.com "$type" 2>/dev/null
+}
+# gets SERVER ANSWER OPTION...
+gets() { [[ $(camera_gets "$1" "${@:3}") == "$2" ]]; }
+
+# camera_is WHOSE WHAT: `ours` or `foreign` answers come to the camera, after a while and then always
+camera_is() {
+  local whose=$1 what=$2 begin late4 late6 answer4=$truth4 answer6=$truth6
+  [[ $whose == ours ]] || { answer4=$lie4; answer6=$lie6; }
+  begin=$(now_ms)
+  until_true 2 gets 114.114.114.114 "$answer4" || say_wrong "IPv4, $what: not answered by $whose: $(camera_gets 114.114.114.114)"
+  late4=$(($(now_ms) - begin))
+  until_true 2 gets 2400:3200::1 "$answer6" || say_wrong "IPv6, $what: not answered by $whose: $(camera_gets 2400:3200::1)"
+  late6=$(($(now_ms) - begin))
+  gets 114.114.114.114 "$answer4" +tcp || say_wrong "IPv4 over TCP, $what: not answered by $whose"
+  gets 2400:3200::1 "$answer6" +tcp || say_wrong "IPv6 over TCP, $what: not answered by $whose"
+  printf '%-7s %-46s %-8s after %5d ms (IPv4) %5d ms (both)\n' "$mode" "$what" "$whose" "$late4" "$late6"
+}
+
+# The shell says nothing of one that it has been told to expect.
+kill_doline() { kill -KILL "$doline_id" "$@"; wait "$doline_id" 2>/dev/null || true; }
+child_of() { local children; read -r -a children <"/proc/$1/task/$1/children"; printf '%s' "${children[0]:-}"; }
+is_over() { ! kill -0 "$1" 2>/dev/null; }
+
+after_crash() {
+  on gateway "$doline" redirect remove --after-crash --config "$config" >"$lab/remove.log" 2>&1 || { cat "$lab/remove.log"; say_wrong "remove"; }
+}
+
+begin() {
+  start doline gateway "$doline" run --config "$config"
+  until_true 20 on gateway "$doline" status --config "$config" || { cat "$lab/doline.log"; say_wrong "Doline did not start"; exit 1; }
+  on gateway "$doline" redirect apply --config "$config" >"$lab/apply.log" 2>&1 || { cat "$lab/apply.log"; say_wrong "apply"; }
+  warden_id=$(child_of "$doline_id")
+  [[ -n $warden_id ]] || say_wrong "there is no warden"
+}
+finish() {
+  kill -KILL "$doline_id" "$warden_id" 2>/dev/null || true
+  wait "$doline_id" 2>/dev/null || true
+  until_true 10 is_over "$warden_id" || say_wrong "the warden lives on"
+}
+
+every_death() {
+  mode=$1
+  rm -rf "$lab/state" "$lab"/doline.db*
+  cat >"$config" <<YAML
+upstreams:
+  default: {servers: ["$trusted4"]}
+allow_clients: [private, "2001:db8:50::/64"]
+state: $lab/state
+querylog: {path: $lab/doline.db}
+redirect: {mode: $mode, interfaces: [home0, iot0]}
+YAML
+  camera_is foreign "before Doline"
+  begin
+  camera_is ours "Doline runs"
+  on gateway nft flush ruleset # the router's own rules too
+  home_masquerade
+  camera_is ours "another tool has flushed every rule"
+  until_true 60 on gateway nft list table inet doline_seen || say_wrong "the memory is not made anew"
+  kill -KILL "$(child_of "$warden_id")"
+  camera_is ours "the nft that holds the rules is killed"
+  kill -STOP "$doline_id"
+  camera_is foreign "Doline hangs"
+  kill -CONT "$doline_id"
+  camera_is ours "Doline is heard again"
+  kill_doline
+  camera_is foreign "Doline is killed"
+  until_true 10 is_over "$warden_id" || say_wrong "the warden outlives Doline"
+  finish
+
+  begin
+  camera_is ours "Doline runs anew"
+  kill -KILL "$warden_id"
+  # An IPv4 flow that nat has redirected stays so while it lives, and Doline answers it; in tproxy nothing stays.
+  [[ $mode != nat ]] || port=5556
+  camera_is foreign "the warden is killed"
+  port=5555
+  on gateway dig +short +tries=1 +time=2 "@$gateway4" api.wyzecam.com A | grep -qx "$truth4" || say_wrong "Doline does not serve on"
+  on gateway "$doline" redirect status --config "$config" >"$lab/status.log" 2>&1 && say_wrong "status says that all is well"
+  finish
+
+  begin
+  camera_is ours "Doline runs anew"
+  kill_doline "$warden_id" "$(child_of "$warden_id")"
+  # A flow that nat has redirected leads to nobody now, until it expires or the service manager's stop action forgets it.
+  [[ $mode != nat ]] || after_crash
+  camera_is foreign "everything is killed at once"
+  finish
+  after_crash
+  [[ -z $(on gateway ip rule list table 5353; on gateway ip route show table 5353 2>/dev/null) ]] || say_wrong "routes are left"
+
+  begin
+  camera_is ours "Doline runs anew"
+  kill -TERM "$doline_id"
+  wait "$doline_id" || say_wrong "Doline ended with $?"
+  camera_is foreign "Doline is told to stop"
+  [[ $(on gateway nft list tables) == "table ip wan" ]] || say_wrong "left: $(on gateway nft list tables)"
+  finish
+}
+
+home_masquerade() {
+  on gateway nft 'table ip wan { chain post { type nat hook postrouting priority srcnat ; oifname "wan0" masquerade ; } ; }'
+}
+
+home_build
+home_internet api.wyzecam.com
+for mode in tproxy nat; do every_death "$mode"; done
+exit "$wrong"
