@@ -84,8 +84,9 @@ std::string match(const Way& way) {
   return "    meta nfproto " + std::string(way.nfproto) + " meta l4proto " + std::string(way.l4proto);
 }
 
-/// Conntrack entries of stray UDP end after a second without a packet, so that a device which retries from one port is
-/// not stuck to its old flow when the rules go. Answers slower than that still arrive.
+/// Conntrack entries of the UDP that is brought home end after a second without a packet, so that a device which
+/// retries from one port is not stuck to its old flow when the rules go. Answers slower than that still arrive. They
+/// stand in the table that outlives the rules: with a timeout's end its flows would fall back to half a minute.
 constexpr std::string_view short_timeouts = R"(  ct timeout dns4 {
     protocol udp
     l3proto ip
@@ -100,11 +101,8 @@ constexpr std::string_view short_timeouts = R"(  ct timeout dns4 {
 
 std::string tproxy_chains(const Options& options) {
   const std::string mark = hexadecimal(options.kernel.mark);
-  std::string rules(short_timeouts);
-  rules += "  chain intercept {\n    type filter hook prerouting priority mangle\n    policy accept\n";
+  std::string rules = "  chain intercept {\n    type filter hook prerouting priority mangle\n    policy accept\n";
   rules += pass_over(options);
-  rules += "    meta nfproto ipv4 meta l4proto udp ct state new ct timeout set \"dns4\"\n";
-  rules += "    meta nfproto ipv6 meta l4proto udp ct state new ct timeout set \"dns6\"\n";
   for (const Way& way : ways)
     rules += match(way) + " tproxy " + std::string(way.tproxy) + " meta mark set meta mark & 0xffff0000 | " + mark +
              " counter name \"" + std::string(way.counter) + "\" accept\n";
@@ -184,12 +182,22 @@ std::string nft_seen(const Options& options) {
   for (const std::string_view family : {"4", "6"})
     script += "  set seen" + std::string(family) + " {\n    type ether_addr . ipv" + std::string(family) +
               "_addr . inet_service\n    size 65536\n    flags dynamic,timeout\n    timeout 7d\n  }\n";
-  script += "  chain watch {\n    type filter hook prerouting priority mangle - 1\n    policy accept\n  }\n}\n";
-  script += "flush chain inet doline_seen watch\n";
+  script += short_timeouts;
+  script += "  chain watch {\n    type filter hook prerouting priority mangle - 1\n    policy accept\n  }\n";
+  script += "  chain shorten {\n    type filter hook prerouting priority mangle + 1\n    policy accept\n  }\n}\n";
+  script += "flush chain inet doline_seen watch\nflush chain inet doline_seen shorten\n";
   script += "table inet doline_seen {\n  chain watch {\n" + pass_over(options);
   script += "    meta nfproto ipv4 update @seen4 { ether saddr . ip daddr . th dport counter }\n";
-  script += "    meta nfproto ipv6 update @seen6 { ether saddr . ip6 daddr . th dport counter }\n  }\n}\n";
-  return script;
+  script += "    meta nfproto ipv6 update @seen6 { ether saddr . ip6 daddr . th dport counter }\n  }\n";
+  if (options.mode == Mode::tproxy) {
+    script += "  chain shorten {\n";
+    for (const std::string_view family : {"4", "6"})
+      script += "    meta mark & 0x0000ffff == " + hexadecimal(options.kernel.mark) + " meta nfproto ipv" +
+                std::string(family) + " meta l4proto udp ct state new ct timeout set \"dns" + std::string(family) +
+                "\"\n";
+    script += "  }\n";
+  }
+  return script + "}\n";
 }
 
 std::string on_one_line(const std::string& script) {

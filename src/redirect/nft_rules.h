@@ -13,7 +13,8 @@ enum class TableLife : std::uint8_t { as_long_as_its_maker, until_removed };
 
 /// `table inet doline {...}`. `options` have no problems.
 [[nodiscard]] std::string nft_rules(const Options& options, TableLife life);
-/// `doline_seen`: makes what is missing, renews the rules, keeps the elements.
+/// `doline_seen`, which outlives the rules: who asked whom, and the short life of flows that were brought home. Makes
+/// what is missing, renews the rules, keeps the elements.
 [[nodiscard]] std::string nft_seen(const Options& options);
 /// The same script with `;` for line ends and without comments.
 [[nodiscard]] std::string on_one_line(const std::string& script);

@@ -171,7 +171,8 @@ std::string describe(const Plan& plan) {
   if (plan.tool == Tool::nft) {
     text += "\n# nft -f, in one transaction";
     text += plan.owns_table ? "; held by Doline's second process and gone with it\n" : "\n";
-    text += plan.rules + "\n# who asked whom, while Doline is away too\n" + plan.seen;
+    text += plan.rules + "\n# what outlives Doline: who asked whom, and that flows it answered are soon forgotten\n" +
+            plan.seen;
   }
   for (const ProgramStep& step : plan.programs) {
     if (step.when == ProgramStep::When::if_the_one_before_failed) text += "  || ";
