@@ -1,0 +1,147 @@
+// What stories (tests/scenario) cannot tell of a Resolver: what it costs.
+#include "resolver/resolver.h"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <cstdlib>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "querylog/ring.h"
+#include "scenario/fakes.h"
+#include "unit/policy/compiled_lists.h"
+
+namespace {
+thread_local std::size_t allocations = 0;
+}
+void* operator new(std::size_t octets) {
+  ++allocations;
+  if (void* block = std::malloc(octets)) return block;
+  throw std::bad_alloc();
+}
+void operator delete(void* block) noexcept {
+  std::free(block);
+}
+void operator delete(void* block, std::size_t) noexcept {
+  std::free(block);
+}
+
+namespace doline::resolver {
+namespace {
+
+const dns::SipKey secret{3};
+const Endpoint server{IpAddress::v4(192, 0, 2, 53), 53};
+
+/// As the worker's: into a ring, which takes no memory.
+class RingOutbox final : public Outbox {
+ public:
+  bool record(const querylog::Record& record, dns::Octets response) override { return ring_.push(record, response); }
+
+ private:
+  querylog::Ring ring_;
+};
+
+struct House {
+  tests::OwnClock clock;
+  tests::ToldExchange exchange;
+  RingOutbox outbox;
+  std::size_t late_responses = 0;
+  std::vector<std::uint8_t> out = std::vector<std::uint8_t>(response_octets_max);
+  Resolver resolver{{.cache = {}, .seed = 1, .cookies = dns::CookieSecrets(secret, secret)},
+                    {.exchange = exchange,
+                     .outbox = outbox,
+                     .send = [this](const auto&, const Endpoint&, dns::Octets) { ++late_responses; },
+                     .forget = [](const auto&) {},
+                     .report_unknown_client = [](const IpAddress&) {},
+                     .clock = clock},
+                    snapshot()};
+
+  static std::shared_ptr<const Snapshot> snapshot() {
+    auto snapshot = std::make_shared<Snapshot>();
+    snapshot->roster = std::make_shared<const device::Roster>();
+    snapshot->lists = compile_lists({"listed.example\n"});
+    policy::RuleBookSettings settings;
+    settings.lists = {{"ads", policy::ListKind::block, policy::Mode::enforce}};
+    settings.rewrites = {{.addresses = {IpAddress::v4(10, 0, 0, 1)}, .cname = {}},
+                         {.addresses = {}, .cname = *dns::Name::parse("target.example")}};
+    const std::pair<const char*, policy::Action> rules[] = {
+        {"refused.example", policy::Refuse{}},     {"nxdomain.example", policy::NxDomain{}},
+        {"nodata.example", policy::NoData{}},      {"dropped.example", policy::Drop{}},
+        {"rewritten.example", policy::Rewrite{0}}, {"led.example", policy::Rewrite{1}}};
+    for (const auto& [name, then] : rules) {
+      policy::Rule rule;
+      rule.when.names = {{policy::NamePattern::Kind::subtree, *dns::Name::parse(name)}};
+      rule.then = then;
+      settings.rules.push_back(rule);
+    }
+    snapshot->rules = std::make_shared<const policy::RuleBook>(std::move(settings));
+    snapshot->resolvers = std::make_shared<const geo::ResolverBook>();
+    snapshot->upstream = std::make_shared<const upstream::Options>();
+    snapshot->allow_clients = {*IpPrefix::parse("192.168.0.0/16")};
+    return snapshot;
+  }
+
+  /// A query with EDNS and a cookie; how much memory it asked for.
+  std::size_t cost_of(const std::string& name, dns::ResponseCode* code = nullptr) {
+    std::array<std::uint8_t, 512> octets{};
+    dns::MessageWriter writer(octets);
+    writer.header(7, {.response = false, .recursion_desired = true, .recursion_available = false},
+                  dns::ResponseCode::noerror);
+    REQUIRE(writer.question({*dns::Name::parse(name)}));
+    const std::array<std::uint8_t, 8> cookie{1};
+    REQUIRE(writer.opt({.dnssec_ok = true, .cookie = cookie}));
+    listener::Arrival arrival;
+    arrival.message = std::span(octets).first(writer.size());
+    arrival.client = {IpAddress::v4(192, 168, 1, 20), 40'000};
+    arrival.destination = {{IpAddress::v4(8, 8, 8, 8), 53}, device::DestinationSource::tproxy};
+    arrival.at = clock.now();
+    const std::size_t before = allocations;
+    resolver.begin_batch(arrival.at);
+    const std::size_t size = resolver.serve(arrival, out);
+    const std::size_t cost = allocations - before;
+    if (size > 0 && code) *code = static_cast<dns::ResponseCode>(out[3] & 0x0f);
+    return cost;
+  }
+
+  void answer_all(const std::vector<tests::Said>& records = {}) {
+    while (!exchange.asked().empty())
+      REQUIRE_FALSE(exchange.answer(
+          0, tests::server_octets(exchange.asked()[0].request.question, dns::ResponseCode::noerror, false, records),
+          server));
+  }
+};
+
+tests::Said address_record(const std::string& owner) {
+  return {dns::Section::answer, dns::parse_record(owner + " 300 A 192.0.2.1", 0).value()};
+}
+
+TEST_CASE("answers of ours, of the cache and errors cost no allocation, once the client is known") {
+  House house;
+  (void)house.cost_of("refused.example");  // the first time this client is reported as unknown
+  for (const char* name : {"listed.example", "www.listed.example", "refused.example", "nxdomain.example",
+                           "nodata.example", "dropped.example", "rewritten.example"}) {
+    CAPTURE(name);
+    CHECK(house.cost_of(name) == 0);
+  }
+  CHECK(house.resolver.statistics().waiting == 0);
+
+  CHECK(house.cost_of("www.example") > 0);  // a query that waits is kept: so this counts what it claims to
+  house.answer_all({address_record("www.example")});
+  (void)house.cost_of("led.example");
+  house.answer_all({address_record("target.example")});
+  CHECK(house.late_responses == 2);
+  CHECK(house.cost_of("www.example") == 0);
+  CHECK(house.cost_of("led.example") == 0);
+  CHECK(house.resolver.statistics().from_cache == 2);
+
+  (void)house.cost_of("failing.example");
+  house.exchange.fail(0, upstream::ExchangeFault::timeout);
+  dns::ResponseCode code{};
+  CHECK(house.cost_of("failing.example", &code) == 0);
+  CHECK(code == dns::ResponseCode::servfail);
+}
+
+}  // namespace
+}  // namespace doline::resolver
