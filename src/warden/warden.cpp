@@ -226,7 +226,7 @@ void Warden::read_request(std::span<const std::uint8_t> octets) {
     enqueue([this, options = wanted->options, answer](Finish finish) { apply(options, answer(std::move(finish))); });
   } else if (std::holds_alternative<redirect::Remove>(request->body)) {
     enqueue([this, answer](Finish finish) {
-      remove(Memory::forget, [this, done = answer(std::move(finish))](std::vector<std::string> complaints) {
+      remove(Memory::forget, [done = answer(std::move(finish))](std::vector<std::string> complaints) {
         if (complaints.empty())
           done(redirect::Done{});
         else
