@@ -151,7 +151,7 @@ class TreeBuilder final : public YAML::EventHandler {
     } else if (!map.keys.insert(map.key.text).second) {
       document.faults.push_back({map.key.place, "the key " + quote(map.key.text) + " stands here for the second time"});
     } else {
-      map.node.entries.emplace_back(std::move(map.key), std::move(value));
+      map.node.entries.push_back({std::move(map.key), std::move(value)});
     }
   }
 

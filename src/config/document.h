@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -27,9 +26,13 @@ struct Node {
   enum class Kind : unsigned char { null, scalar, list, map };
   Kind kind = Kind::null;
   Place place;
-  std::string text;                            ///< of a scalar
-  std::vector<Node> items;                     ///< of a list
-  std::vector<std::pair<Node, Node>> entries;  ///< of a map, in the order of the file; keys are scalars, each once
+  std::string text;         ///< of a scalar
+  std::vector<Node> items;  ///< of a list
+  struct Entry;
+  std::vector<Entry> entries;  ///< of a map, in the order of the file; keys are scalars, each once
+};
+struct Node::Entry {
+  Node key, value;
 };
 
 struct DocumentFault {

@@ -175,8 +175,8 @@ bool is_done_anyway(const KnownKey& known, const Node& value) {
       return is_among(value.text, known.does);
     case Node::Kind::map:
       return std::all_of(value.entries.begin(), value.entries.end(), [&](const auto& entry) {
-        const KnownKey* below = find_known(join(known.path, entry.first.text));
-        return below != nullptr && is_done_anyway(*below, entry.second);
+        const KnownKey* below = find_known(join(known.path, entry.key.text));
+        return below != nullptr && is_done_anyway(*below, entry.value);
       });
   }
   return false;

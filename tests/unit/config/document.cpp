@@ -35,22 +35,22 @@ TEST_CASE("A document is a tree whose nodes know their places") {
   const Node root = root_of("a: 1\nb:\n  - x\n  - {c: \"2\"}\n");
   REQUIRE(root.kind == NodeKind::map);
   REQUIRE(root.entries.size() == 2);
-  CHECK(root.entries[0].second.text == "1");
-  const Node& list = root.entries[1].second;
+  CHECK(root.entries[0].value.text == "1");
+  const Node& list = root.entries[1].value;
   REQUIRE(list.kind == NodeKind::list);
   CHECK(list.items[0].place.line == 3);
   CHECK(list.items[0].place.column == 5);
-  CHECK(list.items[1].entries[0].second.text == "2");
-  CHECK(list.items[1].entries[0].first.place.column == 6);
+  CHECK(list.items[1].entries[0].value.text == "2");
+  CHECK(list.items[1].entries[0].key.place.column == 6);
 }
 
 TEST_CASE("Nothing, null and ~ say nothing; in quotes they are texts") {
   const Node root = root_of("a:\nb: ~\nc: null\nd: \"null\"\ne: ''\n");
-  CHECK(root.entries[0].second.kind == NodeKind::null);
-  CHECK(root.entries[1].second.kind == NodeKind::null);
-  CHECK(root.entries[2].second.kind == NodeKind::null);
-  CHECK(root.entries[3].second.text == "null");
-  CHECK(root.entries[4].second.kind == NodeKind::scalar);
+  CHECK(root.entries[0].value.kind == NodeKind::null);
+  CHECK(root.entries[1].value.kind == NodeKind::null);
+  CHECK(root.entries[2].value.kind == NodeKind::null);
+  CHECK(root.entries[3].value.text == "null");
+  CHECK(root.entries[4].value.kind == NodeKind::scalar);
   CHECK(root_of("").kind == NodeKind::null);
   CHECK(root_of("# only a comment\n").kind == NodeKind::null);
 }
@@ -63,9 +63,9 @@ TEST_CASE("A byte order mark and line ends of other systems do no harm") {
 
 TEST_CASE("An alias is copied in, at its own place") {
   const Node root = root_of("a: &x {b: 1}\nc: *x\n");
-  const Node& copy = root.entries[1].second;
+  const Node& copy = root.entries[1].value;
   REQUIRE(copy.kind == NodeKind::map);
-  CHECK(copy.entries[0].second.text == "1");
+  CHECK(copy.entries[0].value.text == "1");
   CHECK(copy.place.line == 2);
 }
 
@@ -80,7 +80,7 @@ TEST_CASE("A key that stands twice in one map is told, and the first is kept") {
   CHECK(document->faults[0].place.line == 3);
   CHECK(document->faults[0].message == "the key 'a' stands here for the second time");
   CHECK(document->root.entries.size() == 2);
-  CHECK(document->root.entries[0].second.text == "1");
+  CHECK(document->root.entries[0].value.text == "1");
 }
 
 TEST_CASE("Keys are words") {
@@ -98,7 +98,7 @@ TEST_CASE("Tags and second documents are told") {
   REQUIRE(second.has_value());
   REQUIRE(second->faults.size() == 1);
   CHECK(second->faults[0].place.line == 3);
-  CHECK(second->root.entries[0].first.text == "a");
+  CHECK(second->root.entries[0].key.text == "a");
 }
 
 TEST_CASE("What is no YAML is told with its place") {
