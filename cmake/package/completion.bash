@@ -13,7 +13,7 @@ _doline() {
       *)
         case $command in
           run) words='--config --port --state --help' ;;
-          log) words='--config --device --group --name --type --verdict --client --original --answer --since --until --follow --json' ;;
+          log) words='--config --device --group --name --type --verdict --client --meant-for --intercepted --answer --since --until --limit --follow --json' ;;
           devices | status | explain) words='--config --json' ;;
           redirect) ((COMP_CWORD == 2)) && words='plan apply status verify remove' || words='--config' ;;
         esac

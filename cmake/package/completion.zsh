@@ -17,7 +17,7 @@ filters=(
   '--device[who asked]:device:' '--group[who asked]:group:'
   '--name[what was asked, with the names below it]:name:' '--type[what was asked]:type:(A AAAA ANY CAA CNAME DS HTTPS MX NS PTR SOA SRV SVCB TXT)'
   '--verdict[what happened]:verdict:(forward block nxdomain nodata refuse drop rewrite)'
-  '--client[the address it was asked from]:address:' '--original[the resolver it meant to ask]:address:'
+  '--client[the address it was asked from]:address:' '--meant-for[the resolver it meant to ask]:address:'
   '--answer[answered with this address]:address:'
   '--since[a duration or a time]:time:(10m 1h 24h 7d 30d)' '--until[a duration or a time]:time:'
   '--follow[go on with new queries]' '--json[one object a line]'
