@@ -238,7 +238,7 @@ void ResponseView::Iterator::read() {
   RecordHead head;
   do {
     std::size_t section = 0;
-    while (counts_[section] == 0) ++section;
+    while (counts_[section] == 0) check(++section < counts_.size());  // left_ > 0: there is one
     --counts_[section];
     MessageReader reader(message_, next_);
     check(!read_record(reader, head));  // parse() has read it before
