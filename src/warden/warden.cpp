@@ -113,7 +113,7 @@ class Warden {
   // watching over it
   void beat();
   void check_silence();
-  void look_for_table();
+  void look_for_tables();
   void nft_died();
   void put_back(const redirect::Options& options, Finish finish);
   void lose(const std::string& reason);
@@ -178,7 +178,7 @@ Warden::Warden(uv_loop_t* loop, const std::vector<int>& channels, const redirect
       &interference_timer_,
       [](uv_timer_t* timer) {
         auto& warden = *static_cast<Warden*>(timer->data);
-        warden.look_for_table();
+        warden.look_for_tables();
         if (warden.state_ == State::applied)
           warden.look_for_interference(
               [&warden](std::vector<std::string> found) { warden.interference_ = std::move(found); });
@@ -236,7 +236,7 @@ void Warden::read_request(std::span<const std::uint8_t> octets) {
   } else if (std::holds_alternative<redirect::Verify>(request->body)) {
     enqueue([this, answer](Finish finish) { verify(answer(std::move(finish))); });
   } else if (std::holds_alternative<redirect::Status>(request->body)) {
-    look_for_table();
+    look_for_tables();
     reply(number, status());
   } else if (std::holds_alternative<redirect::Seen>(request->body)) {
     reply(number, tables_.seen());
@@ -282,7 +282,9 @@ void Warden::begin_next() {
 
 void Warden::apply(const redirect::Options& options, std::function<void(redirect::Reply)> done) {
   // Never take the other side's word: the plan is made, and its options are checked, here.
-  auto plan = std::make_shared<Plan>(redirect::plan(options, redirect::gather_host_facts()));
+  redirect::HostFacts facts = redirect::gather_host_facts();
+  facts.nft = nft_path_;  // which capabilities were kept depends on it: one installed since waits for the next start
+  auto plan = std::make_shared<Plan>(redirect::plan(options, facts));
   if (!has_privilege_) plan->problems.emplace_back("CAP_NET_ADMIN is missing");
   if (!plan->is_possible()) return done(redirect::Failed{plan->problems});
   if (options.mode == redirect::Mode::off) {
@@ -397,6 +399,8 @@ void Warden::verify(std::function<void(redirect::Reply)> done) {
       reasons.emplace_back("table inet doline is gone");
     else if (listed != listed_)
       reasons.emplace_back("table inet doline is not as it was applied: `nft list table inet doline` shows it");
+    if (plan_->tool == redirect::Tool::nft && tables_.state_of(redirect::seen_table) == TableState::absent)
+      reasons.emplace_back("table inet doline_seen is gone");
     for (const auto& step : plan_->rule_steps)
       if (!routing_.has(step)) reasons.push_back("the policy rule to table " + std::to_string(step.table) + " is gone");
     for (const auto& step : plan_->route_steps)
@@ -494,10 +498,18 @@ void Warden::suspend() {
   });
 }
 
-/// A table that is not its maker's (on_failure: closed, or an old kernel) goes without a sound.
-void Warden::look_for_table() {
+/// A table that is not its maker's goes without a sound: doline_seen always, doline with on_failure: closed or on an
+/// old kernel.
+void Warden::look_for_tables() {
   if (is_busy_ || is_leaving_ || state_ != State::applied || plan_->tool != redirect::Tool::nft) return;
-  if (tables_.state_of(redirect::rules_table) == TableState::absent) lose("somebody removed table inet doline");
+  if (tables_.state_of(redirect::rules_table) == TableState::absent) return lose("somebody removed table inet doline");
+  if (tables_.state_of(redirect::seen_table) != TableState::absent) return;
+  enqueue([this](Finish finish) {
+    nft_->run(redirect::on_one_line(plan_->seen), [finish = std::move(finish)](const std::string& complaint) {
+      if (complaint.empty()) say("somebody removed table inet doline_seen; it is put back, and has forgotten");
+      finish();
+    });
+  });
 }
 
 void Warden::nft_died() {

@@ -199,9 +199,10 @@ TEST_CASE("What somebody else changed is noticed: rules, policy rules and routes
   if (!home) return;
   redirect::Options options = small_home_options(Mode::tproxy);
   options.on_failure = redirect::OnFailure::closed;  // a table that others can touch
-  for (const char* change : {"nft flush chain inet doline intercept", "nft delete table inet doline",
-                             "ip rule del pref 5353", "ip -6 rule del pref 5353", "ip route flush table 5353",
-                             "ip -6 route flush table 5353", "ip route del throw 192.168.50.0/24 table 5353"}) {
+  for (const char* change :
+       {"nft flush chain inet doline intercept", "nft delete table inet doline", "nft delete table inet doline_seen",
+        "ip rule del pref 5353", "ip -6 rule del pref 5353", "ip route flush table 5353",
+        "ip -6 route flush table 5353", "ip route del throw 192.168.50.0/24 table 5353"}) {
     CAPTURE(change);
     RunningWarden warden;
     REQUIRE(warden.is_done(Apply{options}));
@@ -222,6 +223,11 @@ TEST_CASE("Others cannot take the rules of a fail-open redirect away") {
   CHECK(shell("PATH=$PATH:/usr/sbin nft delete table inet doline").status != 0);
   shell("PATH=$PATH:/usr/sbin nft flush ruleset");
   CHECK(has_table("doline"));
+  // The memory is everybody's: it is made anew.
+  CHECK_FALSE(has_table("doline_seen"));
+  CHECK(is_refused(warden, Verify{}));
+  CHECK(becomes_true([&] { return warden.status().state == State::applied && has_table("doline_seen"); }));
+  CHECK(warden.is_done(Verify{}));
 }
 
 TEST_CASE("As much as can be asked for is applied") {
