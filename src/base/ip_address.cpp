@@ -93,7 +93,11 @@ std::optional<IpPrefix> IpPrefix::parse(std::string_view text) {
 
 bool IpPrefix::contains(const IpAddress& address) const {
   if (address.is_v4() != address_.is_v4()) return false;
-  return IpPrefix(address, length_).address_ == address_;
+  const auto &ours = address_.mapped(), &theirs = address.mapped();
+  const auto bits = static_cast<std::size_t>(address_.is_v4() ? 96 + length_ : length_);
+  const std::size_t whole = bits / 8;
+  if (std::memcmp(ours.data(), theirs.data(), whole) != 0) return false;
+  return bits % 8 == 0 || (ours[whole] ^ theirs[whole]) >> (8 - bits % 8) == 0;
 }
 
 std::string IpPrefix::to_string() const {

@@ -51,6 +51,22 @@ TEST_CASE("a prefix clears host bits and contains its own family only") {
     CHECK_MESSAGE(!IpPrefix::parse(text), text);
 }
 
+TEST_CASE("a prefix contains an address where their first bits are the same, whatever its length") {
+  for (const char* text : {"203.0.113.170", "2001:db8:aaaa:5555::ffff"}) {
+    const IpAddress address = *IpAddress::parse(text);
+    const int longest = address.is_v4() ? 32 : 128;
+    for (int length = 0; length <= longest; ++length) {
+      for (int flipped = 0; flipped < longest; ++flipped) {
+        auto octets = address.mapped();
+        const int bit = address.is_v4() ? 96 + flipped : flipped;
+        octets[static_cast<std::size_t>(bit / 8)] ^= static_cast<std::uint8_t>(0x80 >> (bit % 8));
+        CHECK(IpPrefix(address, length).contains(IpAddress::from_octets(octets)) == (flipped >= length));
+      }
+      CHECK(IpPrefix(address, length).contains(address));
+    }
+  }
+}
+
 TEST_CASE("an endpoint reads the port where one is named") {
   CHECK(Endpoint::parse("192.0.2.1", 53)->to_string() == "192.0.2.1:53");
   CHECK(Endpoint::parse("192.0.2.1:5300", 53)->port == 5300);
