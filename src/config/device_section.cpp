@@ -46,7 +46,7 @@ class DeviceSection {
       group.name = key.text;
       const Keys keys(reading_, value, "groups.*");
       if (const Node* networks = keys.find("network"))
-        for (const Node* network : bounded(*networks, "networks"))
+        for (const Node* network : to_list(reading_, *networks, values_max, "networks"))
           if (const auto prefix = read_prefix(reading_, *network)) group.networks.push_back(*prefix);
       if (const Node* log = keys.find("log")) group.log = read_log_choice(reading_, *log);
       add_group(std::move(group), key);
@@ -66,19 +66,11 @@ class DeviceSection {
   }
 
   void read_leases(const Node& node) {
-    const auto values = to_list(node);
-    if (values.size() > leases_max) reading_.add(node, "more than " + std::to_string(leases_max) + " lease files");
-    for (const Node* value : values)
+    for (const Node* value : to_list(reading_, node, leases_max, "lease files"))
       if (const auto path = read_input_path(reading_, *value)) live_.leases.push_back(*path);
   }
 
  private:
-  std::vector<const Node*> bounded(const Node& node, const std::string& what) {
-    auto values = to_list(node);
-    if (values.size() > values_max) reading_.add(node, "more than " + std::to_string(values_max) + " " + what);
-    return values;
-  }
-
   void add_group(device::Group group, const Node& node) {
     if (live_.groups.size() == device::groups_max)
       reading_.add(node, "more than " + std::to_string(device::groups_max) + " groups");
@@ -90,15 +82,15 @@ class DeviceSection {
     settings.name = name.text;
     const Keys keys(reading_, node, "devices.*");
     if (const Node* macs = keys.find("mac"))
-      for (const Node* value : bounded(*macs, "MAC addresses")) read_mac(*value, settings);
+      for (const Node* value : to_list(reading_, *macs, values_max, "MAC addresses")) read_mac(*value, settings);
     if (const Node* addresses = keys.find("address"))
-      for (const Node* value : bounded(*addresses, "addresses"))
+      for (const Node* value : to_list(reading_, *addresses, values_max, "addresses"))
         if (const auto prefix = read_prefix(reading_, *value)) {
           addresses_.add(reading_, *value, *prefix, settings.name);
           settings.addresses.push_back(*prefix);
         }
     if (const Node* ids = keys.find("client_id"))
-      for (const Node* value : bounded(*ids, "client ids"))
+      for (const Node* value : to_list(reading_, *ids, values_max, "client ids"))
         if (const auto text = read_text(reading_, *value, "a client id")) {
           client_ids_.add(reading_, *value, *text, settings.name);
           settings.client_ids.push_back(*text);
@@ -106,7 +98,8 @@ class DeviceSection {
     if (const Node* hostname = keys.find("hostname"))
       if (const auto host = read_name(reading_, *hostname)) settings.hostname = host->to_string();
     if (const Node* groups = keys.find("groups"))
-      for (const Node* value : to_list(*groups)) read_membership(*value, settings);
+      for (const Node* value : to_list(reading_, *groups, device::groups_max, "groups"))
+        read_membership(*value, settings);
     if (const Node* log = keys.find("log")) settings.log = read_log_choice(reading_, *log);
     return settings;
   }

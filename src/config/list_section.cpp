@@ -79,8 +79,10 @@ ListSettings read_one_list(Reading& reading, const Node& name, const Node& node)
 void read_lists(Reading& reading, const Keys& top, Settings& settings) {
   if (const Node* node = top.find("lists");
       node != nullptr && expect_map(reading, *node, "names of lists") != nullptr) {
-    if (node->entries.size() > blocklist::lists_max)
+    if (node->entries.size() > blocklist::lists_max) {
       reading.add(*node, "more than " + std::to_string(blocklist::lists_max) + " lists");
+      return;
+    }
     for (const auto& [key, value] : node->entries)
       if (is_given_name(reading, key, "a list")) settings.live.lists.push_back(read_one_list(reading, key, value));
   }

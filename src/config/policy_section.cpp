@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <array>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "config/sections.h"
 #include "dns/code.h"
@@ -34,7 +36,10 @@ std::optional<int> minutes_of(std::string_view text, bool is_end) {
 
 class PolicySection {
  public:
-  PolicySection(Reading& reading, Live& live) : reading_(reading), live_(live), book_(live.policy) {}
+  PolicySection(Reading& reading, Live& live) : reading_(reading), live_(live), book_(live.policy) {
+    for (const device::DeviceSettings& device : live.devices) devices_.insert(device.name);
+    for (const ListSettings& list : live.lists) lists_.emplace(list.name, static_cast<std::uint16_t>(lists_.size()));
+  }
 
   void read_records(const Node& node) {
     if (expect_map(reading_, node, "names") == nullptr) return;
@@ -155,10 +160,8 @@ class PolicySection {
   /// Addresses, or (where names are allowed) one name.
   std::optional<policy::RewriteTarget> read_target(const Node& node, Names names) {
     policy::RewriteTarget target;
-    const auto values = to_list(node);
+    const auto values = to_list(reading_, node, rewrite_addresses_max, "addresses");
     if (values.empty()) reading_.add(node, "no address");
-    if (values.size() > rewrite_addresses_max)
-      reading_.add(node, "more than " + std::to_string(rewrite_addresses_max) + " addresses");
     for (const Node* value : values) {
       if (names == Names::allowed && values.size() == 1 && value->kind == Node::Kind::scalar &&
           !IpAddress::parse(value->text)) {
@@ -195,13 +198,9 @@ class PolicySection {
 
   // ── when ───────────────────────────────────────────────────────────────────────────────────────────────────────────
   std::vector<const Node*> values_of(const Node& node, std::string_view key) {
-    auto values = to_list(node);
+    auto values = to_list(reading_, node, values_max, "values");
     // An empty list would match everything, and surely that was not meant.
     if (values.empty()) reading_.add(node, quote(key) + " names nothing", "leave it out to match everything");
-    if (values.size() > values_max) {
-      reading_.add(node, "more than " + std::to_string(values_max) + " values");
-      values.resize(values_max);
-    }
     return values;
   }
 
@@ -231,7 +230,7 @@ class PolicySection {
     const auto text = read_text(reading_, node, "a device's name");
     if (!text) return;
     // Devices that were only seen have names too, but such a name is theirs to change: rules are for the operator's.
-    if (*text != device::unknown_device_name && find_named(live_.devices, *text) == nullptr)
+    if (*text != device::unknown_device_name && !devices_.contains(*text))
       reading_.add_unknown(node, "an entry of 'devices'", *text, names_of(live_.devices));
     when.device_names.push_back(*text);
   }
@@ -286,11 +285,11 @@ class PolicySection {
   void read_listed(const Node& node, policy::Condition& when) {
     const auto text = read_text(reading_, node, "a list's name");
     if (!text) return;
-    const ListSettings* list = find_named(live_.lists, *text);
-    if (list == nullptr)
+    const auto list = lists_.find(*text);
+    if (list == lists_.end())
       reading_.add_unknown(node, "an entry of 'lists'", *text, names_of(live_.lists));
     else
-      when.lists.push_back(blocklist::ListId{static_cast<std::uint16_t>(list - live_.lists.data())});
+      when.lists.push_back(blocklist::ListId{list->second});
   }
 
   void read_period(const Node& node, policy::Condition& when) {
@@ -322,6 +321,8 @@ class PolicySection {
   Reading& reading_;
   Live& live_;
   policy::RuleBookSettings& book_;
+  std::unordered_set<std::string_view> devices_;               // names
+  std::unordered_map<std::string_view, std::uint16_t> lists_;  // and positions
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <span>
 
 namespace doline::config {
 
@@ -10,6 +11,8 @@ namespace {
 constexpr std::size_t quoted_octets_max = 60;
 /// A candidate longer than this is no key of ours; bounds the work.
 constexpr std::size_t near_octets_max = 64;
+/// Of thousands of devices the first are enough to look among.
+constexpr std::size_t candidates_max = 4'096;
 
 /// Octets of the well-formed UTF-8 sequence (RFC 3629) that begins at text[0]; 0 where there is none.
 std::size_t utf8_length(std::string_view text) {
@@ -143,7 +146,7 @@ std::string_view find_nearest(std::string_view text, const std::vector<std::stri
   std::string_view nearest;
   // A third of the letters may be wrong, but never all of a short word.
   std::size_t least = std::max<std::size_t>(wanted.size() / 3, 1) + 1;
-  for (const std::string_view candidate : candidates) {
+  for (const std::string_view candidate : std::span(candidates).first(std::min(candidates.size(), candidates_max))) {
     if (candidate.empty() || candidate.size() > near_octets_max) continue;
     const std::size_t wrong = distance(wanted, flattened(candidate));
     if (wrong < least && wrong < std::max(wanted.size(), candidate.size())) {

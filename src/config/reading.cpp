@@ -142,11 +142,13 @@ void Reading::add_without_place(std::string message, std::string hint) {
 
 void Reading::add_unknown(const Node& node, std::string_view what, std::string_view text,
                           const std::vector<std::string_view>& candidates) {
+  if (is_full()) return;  // the hint is what takes time
   add(node, quote(text) + " is not " + std::string(what), hint_for(text, candidates));
 }
 
 void Reading::add_unknown_key(const Node& key, std::string_view where,
                               const std::vector<std::string_view>& candidates) {
+  if (is_full()) return;
   add(key, "unknown key " + quote(key.text) + " in " + std::string(where), hint_for(key.text, candidates));
 }
 
@@ -186,6 +188,15 @@ std::vector<const Node*> to_list(const Node& node) {
   else if (node.kind != Node::Kind::null)
     values.push_back(&node);
   return values;
+}
+
+std::vector<const Node*> to_list(Reading& reading, const Node& node, std::size_t max, std::string_view values) {
+  auto list = to_list(node);
+  if (list.size() > max) {
+    reading.add(node, "more than " + std::to_string(max) + " " + std::string(values));
+    list.resize(max);
+  }
+  return list;
 }
 
 std::optional<std::string> read_text(Reading& reading, const Node& node, std::string_view what) {

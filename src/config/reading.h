@@ -63,6 +63,9 @@ class Reading {
 
 /// The entries of a list, or the lone value itself: a single value is accepted wherever a list is. A null has none.
 [[nodiscard]] std::vector<const Node*> to_list(const Node& node);
+/// The same, and at most `max` of them; that there are more `values` is told. So that no list makes a section slow.
+[[nodiscard]] std::vector<const Node*> to_list(Reading& reading, const Node& node, std::size_t max,
+                                               std::string_view values);
 
 /// `what` is how the value is called in a sentence: "a port".
 [[nodiscard]] std::optional<std::string> read_text(Reading& reading, const Node& node, std::string_view what);

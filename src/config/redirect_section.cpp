@@ -34,9 +34,10 @@ void read_exempt(Reading& reading, const Node& node, const std::vector<device::D
                  redirect::Exempt& exempt) {
   const Keys keys(reading, node, "redirect.exempt");
   if (const Node* from = keys.find("from"))
-    for (const Node* value : to_list(*from)) read_exempt_from(reading, *value, devices, exempt);
+    for (const Node* value : to_list(reading, *from, redirect::exempt_max, "values"))
+      read_exempt_from(reading, *value, devices, exempt);
   if (const Node* to = keys.find("to"))
-    for (const Node* value : to_list(*to))
+    for (const Node* value : to_list(reading, *to, redirect::exempt_max, "values"))
       if (const auto prefix = read_prefix(reading, *value)) exempt.destinations.push_back(*prefix);
 }
 
@@ -76,11 +77,11 @@ void read_redirect(Reading& reading, const Keys& top, Settings& settings) {
         reading.add_not_yet(*mode, "interception in the mode " + quote(mode->text));
     }
   if (const Node* interfaces = keys.find("interfaces"))
-    for (const Node* value : to_list(*interfaces))
+    for (const Node* value : to_list(reading, *interfaces, redirect::interfaces_max, "interfaces"))
       if (const auto name = read_text(reading, *value, "an interface's name")) options.interfaces.push_back(*name);
   if (const Node* ports = keys.find("ports")) {
     options.ports.clear();
-    for (const Node* value : to_list(*ports))
+    for (const Node* value : to_list(reading, *ports, redirect::ports_max, "ports"))
       if (const auto port = read_number(reading, *value, "a port", 1, 65'535))
         options.ports.push_back(static_cast<std::uint16_t>(*port));
   }

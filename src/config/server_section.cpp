@@ -25,10 +25,8 @@ void read_listen(Reading& reading, const Node* node, std::vector<Endpoint>& list
     listen = {{IpAddress::v4(0, 0, 0, 0), 53}, {IpAddress(), 53}};
     return;
   }
-  const auto values = to_list(*node);
+  const auto values = to_list(reading, *node, listen_max, "addresses to listen on");
   if (values.empty()) reading.add(*node, "no address to listen on");
-  if (values.size() > listen_max)
-    reading.add(*node, "more than " + std::to_string(listen_max) + " addresses to listen on");
   for (const Node* value : values) {
     if (value->text.starts_with("tls://") || value->text.starts_with("https://")) {
       reading.add_not_yet(
@@ -67,10 +65,7 @@ void read_allow_clients(Reading& reading, const Node* node, std::vector<IpPrefix
     allowed = private_networks();
     return;
   }
-  const auto values = to_list(*node);
-  if (values.size() > allow_clients_max)
-    reading.add(*node, "more than " + std::to_string(allow_clients_max) + " networks");
-  for (const Node* value : values) {
+  for (const Node* value : to_list(reading, *node, allow_clients_max, "networks")) {
     if (value->text == "private") {
       for (const IpPrefix& network : private_networks()) allowed.push_back(network);
     } else if (value->text == "any") {

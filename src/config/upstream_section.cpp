@@ -29,10 +29,7 @@ bool is_ourselves(const Endpoint& server, const std::vector<Endpoint>& listen) {
 
 void read_servers(Reading& reading, const Node& node, const std::vector<Endpoint>& listen,
                   std::vector<Endpoint>& servers) {
-  const auto values = to_list(node);
-  if (values.size() > servers_max)
-    reading.add(node, "more than " + std::to_string(servers_max) + " servers of one route");
-  for (const Node* value : values) {
+  for (const Node* value : to_list(reading, node, servers_max, "servers of one route")) {
     const std::string& text = value->text;
     if (const auto transport = encrypted_transport(text); !transport.empty()) {
       if (text.size() == text.find("://") + 3) reading.add(*value, quote(text) + " names no server");
@@ -83,8 +80,10 @@ void read_forward(Reading& reading, const Node& node, Settings& settings) {
   if (expect_map(reading, node, "domain names") == nullptr) return;
   const auto& routes = settings.live.upstream.routes;
   auto& zones = settings.live.forward_zones;
-  if (node.entries.size() > forward_zones_max)
+  if (node.entries.size() > forward_zones_max) {
     reading.add(node, "more than " + std::to_string(forward_zones_max) + " names that go elsewhere");
+    return;
+  }
   for (const auto& [key, value] : node.entries) {
     const auto suffix = read_name(reading, key);
     const auto text = read_text(reading, value, "the name of an entry of 'upstreams'");
@@ -112,7 +111,10 @@ void read_upstreams(Reading& reading, const Keys& top, Settings& settings) {
     reading.add_without_place("'upstreams' is missing: whom to ask",
                               "upstreams: {default: {servers: [9.9.9.9, 149.112.112.112]}} would do");
   } else if (expect_map(reading, *node, "names of routes") != nullptr) {
-    if (node->entries.size() > routes_max) reading.add(*node, "more than " + std::to_string(routes_max) + " routes");
+    if (node->entries.size() > routes_max) {
+      reading.add(*node, "more than " + std::to_string(routes_max) + " routes");
+      return;
+    }
     for (const auto& [key, value] : node->entries)
       if (is_given_name(reading, key, "a route"))
         routes.push_back(read_route(reading, key, value, settings.fixed.listen));

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "doline/exit_status.h"
 #include "doline/log_command.h"
 #include "doline/terminal_text.h"
 #include "doline/time_text.h"
@@ -104,9 +105,9 @@ int run_devices(const DevicesArguments& arguments, const geo::ResolverBook& reso
     table.print(out);
   }
   out.flush();
-  if (!devices->empty()) return exit_found;
+  if (!devices->empty()) return exit_ok;
   if (!arguments.json) err << "No device has asked anything yet.\n";
-  return exit_nothing_found;
+  return exit_no;
 }
 
 }  // namespace doline

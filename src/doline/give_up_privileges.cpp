@@ -2,6 +2,7 @@
 
 #include <cap-ng.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -29,6 +30,13 @@ bool hand_over(const fs::path& folder, const passwd& account) {
 
 }  // namespace
 
+void take_up_privileges() {
+  for (const unsigned int capability : {CAP_NET_BIND_SERVICE, CAP_NET_ADMIN, CAP_NET_RAW})
+    if (capng_have_capability(CAPNG_PERMITTED, capability) == 1) capng_update(CAPNG_ADD, CAPNG_EFFECTIVE, capability);
+  // Where it fails, the port or the rules that need it say so.
+  [[maybe_unused]] const int applied = capng_apply(CAPNG_SELECT_CAPS);
+}
+
 Result<void, std::string> give_up_privileges(const std::string& user, const std::vector<fs::path>& folders) {
   for (const fs::path& folder : folders) {
     std::error_code error;
@@ -49,7 +57,8 @@ Result<void, std::string> give_up_privileges(const std::string& user, const std:
     if (changed != 0) return fail("Could not become the user '" + user + "': " + std::strerror(errno) + '.');
     if (::chdir("/") != 0) return fail(std::string("Could not leave the folder of start: ") + std::strerror(errno));
   } else {
-    (void)capng_apply(CAPNG_SELECT_BOUNDS);  // needs CAP_SETPCAP; without it nothing is lost
+    // Needs CAP_SETPCAP; without it nothing is lost.
+    [[maybe_unused]] const int bounded = capng_apply(CAPNG_SELECT_BOUNDS);
     if (capng_apply(CAPNG_SELECT_CAPS) != 0)
       return fail(std::string("Could not give up capabilities: ") + std::strerror(errno) + '.');
   }

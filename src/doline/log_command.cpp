@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "dns/presentation.h"
+#include "doline/exit_status.h"
 #include "doline/terminal_text.h"
 #include "doline/time_text.h"
 
@@ -274,7 +275,7 @@ int complain(std::string_view command, const std::filesystem::path& database, qu
       err << "Try again; if it stays, look at the disk and at who has the file open.\n";
       break;
   }
-  return exit_no_database;
+  return exit_no_input;
 }
 
 CLI::App* add_log_command(CLI::App& app, LogArguments& arguments) {
@@ -312,7 +313,7 @@ int run_log(const LogArguments& arguments, const geo::ResolverBook& resolvers, c
   querylog::LogFilter filter;
   if (const auto problem = fill_filter(arguments, resolvers, now, filter)) {
     err << "doline log: " << printable(*problem) << "\n";
-    return exit_usage;
+    return exit_wrong_usage;
   }
   auto reader = querylog::LogReader::open(arguments.database);
   if (!reader) return complain("log", arguments.database, reader.error(), err);
@@ -361,9 +362,9 @@ int run_log(const LogArguments& arguments, const geo::ResolverBook& resolvers, c
     has_taker = printer.flush();
     std::this_thread::sleep_for(follow_every);
   }
-  if (count > 0 || arguments.follow) return exit_found;
+  if (count > 0 || arguments.follow) return exit_ok;
   if (!arguments.json) err << "Nothing found.\n";
-  return exit_nothing_found;
+  return exit_no;
 }
 
 }  // namespace doline

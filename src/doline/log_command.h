@@ -23,11 +23,6 @@ class App;
 
 namespace doline {
 
-inline constexpr int exit_found = 0;
-inline constexpr int exit_nothing_found = 1;
-inline constexpr int exit_usage = 64;        // EX_USAGE
-inline constexpr int exit_no_database = 66;  // EX_NOINPUT
-
 inline constexpr std::uint64_t log_rows_default = 100;    ///< without --since, --until and --limit
 inline constexpr std::uint64_t log_rows_max = 1'000'000;  ///< of --limit: they are held in memory to be turned round
 
@@ -52,7 +47,7 @@ int run_log(const LogArguments& arguments, const geo::ResolverBook& resolvers, c
 [[nodiscard]] std::string to_json(const querylog::LogRow& row, const geo::ResolverBook& resolvers);
 /// `114.114.114.114 (114DNS, CN)`; the port only where it is not 53.
 [[nodiscard]] std::string describe_resolver(const Endpoint& endpoint, const geo::ResolverBook& resolvers);
-/// What is wrong with the database and what to do, on `err`; exit_no_database.
+/// What is wrong with the database and what to do, on `err`; exit_no_input.
 int complain(std::string_view command, const std::filesystem::path& database, querylog::DatabaseFault fault,
              std::ostream& err);
 

@@ -12,6 +12,7 @@
 #include "doline/devices_command.h"
 #include "doline/exit_status.h"
 #include "doline/explain_command.h"
+#include "doline/forget_command.h"
 #include "doline/limits_command.h"
 #include "doline/log_command.h"
 #include "doline/redirect_command.h"
@@ -79,6 +80,7 @@ int main(int count, char** words) {
   CheckArguments check;
   ExplainArguments explain;
   LogArguments log;
+  ForgetArguments forget;
   DevicesArguments devices;
   SettingsChoice log_settings, devices_settings;
   StatusArguments status;
@@ -91,6 +93,8 @@ int main(int count, char** words) {
   const CLI::App* explain_command = add_explain_command(app, explain);
   CLI::App* log_command = add_log_command(app, log);
   add_settings_options(*log_command, log_settings);
+  CLI::App* forget_command = add_forget_command(*log_command, forget);
+  add_settings_options(*forget_command, log_settings);
   CLI::App* devices_command = add_devices_command(app, devices);
   add_settings_options(*devices_command, devices_settings);
   const CLI::App* status_command = add_status_command(app, status);
@@ -122,6 +126,12 @@ int main(int count, char** words) {
   if (version_command->parsed()) {
     std::cout << "doline " << version << '\n';
     return exit_ok;
+  }
+  if (forget_command->parsed()) {
+    const auto evidence = find_evidence(log_settings, forget.database);
+    if (!evidence) return evidence.error();
+    forget.database = evidence->database;
+    return run_forget(forget, clock, std::cout, std::cerr);
   }
   if (log_command->parsed()) {
     const auto evidence = find_evidence(log_settings, log.database);

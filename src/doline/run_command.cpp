@@ -135,6 +135,7 @@ int run_doline(const RunArguments& arguments, std::ostream& err) {
   raise_descriptor_limit();
 
   // What needs privilege comes first; then the privilege goes, and only then do threads begin.
+  take_up_privileges();
   Doors doors = open_doors(fixed, workers);
   if (doors.serving.empty()) {
     for (const std::string& fault : doors.faults) err << "doline: " << fault << '\n';

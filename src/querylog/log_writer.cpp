@@ -7,7 +7,6 @@
 #include <condition_variable>
 #include <ctime>
 #include <deque>
-#include <future>
 #include <map>
 #include <mutex>
 #include <numeric>
@@ -130,7 +129,6 @@ struct LogWriter::Impl {
   std::mutex mutex;  // of the members up to the next line
   std::condition_variable wake, flushed;
   std::deque<Legend> installed;
-  std::deque<std::packaged_task<Result<std::uint64_t, DatabaseFault>(Store*)>> commands;
   std::uint64_t flushes_asked = 0, flushes_done = 0;
   bool is_stopping = false;
   bool has_ended = false;
@@ -171,7 +169,7 @@ struct LogWriter::Impl {
     for (;;) {
       const bool stops = is_stopping;
       const std::uint64_t flush_target = flushes_asked;
-      const bool must_flush = stops || flush_target != flushes_done || !commands.empty();
+      const bool must_flush = stops || flush_target != flushes_done;
       take_installed();
       lock.unlock();
 
@@ -187,19 +185,12 @@ struct LogWriter::Impl {
       if (store && time >= next_look_at_file) look_at_file();
 
       lock.lock();
-      while (!commands.empty()) {
-        auto command = std::move(commands.front());
-        commands.pop_front();
-        lock.unlock();
-        command(store.get());
-        lock.lock();
-      }
       if (flushes_done != flush_target) {
         flushes_done = flush_target;
         flushed.notify_all();
       }
       if (stops) break;
-      if (!is_stopping && flushes_asked == flushes_done && commands.empty() && installed.empty())
+      if (!is_stopping && flushes_asked == flushes_done && installed.empty())
         wake.wait_for(lock, is_busy ? drain_every_busy : drain_every);
     }
     lock.unlock();
@@ -517,17 +508,6 @@ struct LogWriter::Impl {
     next_retire = *more ? now() : now() + retire_every;
     measure();
   }
-
-  Result<std::uint64_t, DatabaseFault> order(std::packaged_task<Result<std::uint64_t, DatabaseFault>(Store*)> command) {
-    auto answer = command.get_future();
-    {
-      const std::lock_guard lock(mutex);
-      if (has_ended || is_stopping) return fail(DatabaseFault::io_error);
-      commands.push_back(std::move(command));
-    }
-    wake.notify_one();
-    return answer.get();
-  }
 };
 
 LogWriter::LogWriter(Options options, std::vector<Ring*> rings, const Clock& clock,
@@ -562,26 +542,6 @@ void LogWriter::flush() {
   const std::uint64_t mine = ++impl_->flushes_asked;
   impl_->wake.notify_one();
   impl_->flushed.wait(lock, [&] { return impl_->flushes_done >= mine || impl_->has_ended; });
-}
-
-Result<std::uint64_t, DatabaseFault> LogWriter::forget_device(std::string name) {
-  using Command = std::packaged_task<Result<std::uint64_t, DatabaseFault>(Store*)>;
-  return impl_->order(Command([name = std::move(name)](Store* store) -> Result<std::uint64_t, DatabaseFault> {
-    if (store == nullptr) return fail(DatabaseFault::io_error);
-    auto done = store->forget_device(name);
-    if (!done) store->roll_back();
-    return done;
-  }));
-}
-
-Result<std::uint64_t, DatabaseFault> LogWriter::forget_all() {
-  using Command = std::packaged_task<Result<std::uint64_t, DatabaseFault>(Store*)>;
-  return impl_->order(Command([](Store* store) -> Result<std::uint64_t, DatabaseFault> {
-    if (store == nullptr) return fail(DatabaseFault::io_error);
-    auto done = store->forget_all();
-    if (!done) store->roll_back();
-    return done;
-  }));
 }
 
 void LogWriter::stop() {

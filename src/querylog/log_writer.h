@@ -92,11 +92,6 @@ class LogWriter {
   /// Any thread. Waits until every record pushed before the call is in the file, or the file was tried and could not be
   /// written.
   void flush();
-  /// Any thread. Takes away and overwrites all records of the devices of this name. Waits; how many records, or the
-  /// fault.
-  [[nodiscard]] Result<std::uint64_t, DatabaseFault> forget_device(std::string name);
-  /// Any thread. Takes away and overwrites everything.
-  [[nodiscard]] Result<std::uint64_t, DatabaseFault> forget_all();
   /// After the workers have ended: writes what is left and ends the thread. Tries a bad disk once more, not longer.
   void stop();
   [[nodiscard]] LogStatistics statistics() const;

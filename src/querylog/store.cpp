@@ -510,57 +510,6 @@ Result<bool, DatabaseFault> Store::collect_garbage(std::int64_t ids_max) {
   return sweep_ != Sweep::none;
 }
 
-Result<void, DatabaseFault> Store::rebuild_dictionaries() {
-  return database_.execute(
-      "DELETE FROM name_hour;"
-      "INSERT INTO name_hour SELECT DISTINCT name, ts / 3600000000 FROM query;"
-      "DELETE FROM name WHERE id NOT IN (SELECT name FROM name_hour);"
-      "DELETE FROM answer WHERE id NOT IN (SELECT answer FROM query WHERE answer IS NOT NULL);"
-      "DELETE FROM answer_address WHERE answer NOT IN (SELECT id FROM answer);"
-      "DELETE FROM endpoint WHERE id NOT IN (SELECT client FROM query WHERE client IS NOT NULL) AND "
-      "id NOT IN (SELECT destination FROM query WHERE destination IS NOT NULL) AND "
-      "id NOT IN (SELECT upstream FROM query WHERE upstream IS NOT NULL);");
-}
-
-Result<std::uint64_t, DatabaseFault> Store::forget_device(std::string_view name) {
-  DOLINE_TRY(database_.execute("PRAGMA secure_delete = ON"));
-  DOLINE_TRY(begin());
-  std::uint64_t rows = 0;
-  for (const char* sql : {"DELETE FROM query WHERE device IN (SELECT id FROM device WHERE name = ?1)",
-                          "DELETE FROM device_hour WHERE device IN (SELECT id FROM device WHERE name = ?1)",
-                          "DELETE FROM destination_hour WHERE device IN (SELECT id FROM device WHERE name = ?1)",
-                          "DELETE FROM client_hour WHERE device IN (SELECT id FROM device WHERE name = ?1)",
-                          "DELETE FROM device WHERE name = ?1"}) {
-    auto take = database_.prepare(sql);
-    if (!take) return fail(take.error());
-    DOLINE_TRY(take->bind(1, name).run());
-    if (std::string_view(sql).starts_with("DELETE FROM query ")) rows = static_cast<std::uint64_t>(database_.changes());
-  }
-  if (rows > 0) DOLINE_TRY(rebuild_dictionaries());
-  DOLINE_TRY(commit_.run());
-  forget_caches();
-  DOLINE_TRY(database_.execute("PRAGMA secure_delete = OFF"));
-  shrink_wal();
-  return rows;
-}
-
-Result<std::uint64_t, DatabaseFault> Store::forget_all() {
-  DOLINE_TRY(database_.execute("PRAGMA secure_delete = ON"));
-  DOLINE_TRY(begin());
-  const auto rows = database_.integer("SELECT count(*) FROM query");
-  if (!rows) return fail(rows.error());
-  DOLINE_TRY(
-      database_.execute("DELETE FROM query; DELETE FROM device; DELETE FROM endpoint; DELETE FROM name; DELETE FROM "
-                        "name_hour; DELETE FROM text;"
-                        "DELETE FROM answer; DELETE FROM answer_address; DELETE FROM device_hour; DELETE FROM "
-                        "destination_hour; DELETE FROM client_hour;"));
-  DOLINE_TRY(commit_.run());
-  forget_caches();
-  DOLINE_TRY(database_.execute("PRAGMA secure_delete = OFF; PRAGMA incremental_vacuum"));
-  shrink_wal();
-  return static_cast<std::uint64_t>(*rows);
-}
-
 void Store::shrink_wal() {
   (void)database_.execute("PRAGMA wal_checkpoint(TRUNCATE)");
 }

@@ -79,9 +79,6 @@ class Store {
   /// do.
   [[nodiscard]] Result<bool, DatabaseFault> retire(std::int64_t cutoff, std::uint64_t octets_max,
                                                    std::int64_t rows_max);
-  /// Takes away, and overwrites, all of the device of this name, or everything. How many rows it was.
-  [[nodiscard]] Result<std::uint64_t, DatabaseFault> forget_device(std::string_view name);
-  [[nodiscard]] Result<std::uint64_t, DatabaseFault> forget_all();
   [[nodiscard]] Result<Extent, DatabaseFault> extent();
   /// Gives the WAL's disk space back where it can.
   void shrink_wal();
@@ -93,7 +90,6 @@ class Store {
   [[nodiscard]] Result<std::int64_t, DatabaseFault> retire_rows(std::int64_t cutoff, std::uint64_t octets_max,
                                                                 std::int64_t rows_max);
   [[nodiscard]] Result<bool, DatabaseFault> collect_garbage(std::int64_t ids_max);
-  [[nodiscard]] Result<void, DatabaseFault> rebuild_dictionaries();
   void forget_caches();
 
   struct Dated {

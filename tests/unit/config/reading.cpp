@@ -140,6 +140,17 @@ TEST_CASE("A single value is a list of one, and nothing is an empty list") {
   CHECK(to_list(Node{}).empty());
 }
 
+TEST_CASE("Of a list that is too long the beginning is read, and it is told") {
+  Node list;
+  list.kind = Node::Kind::list;
+  list.items.assign(5, scalar("a"));
+  Reading reading("", "f");
+  CHECK(to_list(reading, list, 5, "ports").size() == 5);
+  CHECK(reading.problem_count() == 0);
+  CHECK(to_list(reading, list, 4, "ports").size() == 4);
+  CHECK(reading.take_problems()[0].message == "more than 4 ports");
+}
+
 TEST_CASE("What is of the wrong shape is named by its shape") {
   Reading reading("", "f");
   Node list;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "doline/exit_status.h"
 #include "doline/log_command.h"
 #include "unit/querylog/day.h"
 
@@ -55,7 +56,7 @@ TEST_CASE("doline devices tells every device seen, and whom it meant to ask") {
   Day day;
   day.household_asks();
   const Said table = devices(day, {});
-  CHECK(table.status == exit_found);
+  CHECK(table.status == exit_ok);
   for (const char* part : {"DEVICE", "MAC", "VENDOR", "ADDRESSES", "FIRST SEEN (UTC)", "LAST SEEN", "QUERIES",
                            "INTERCEPTED", "MEANT TO ASK", "wyze-base", "94:51:3d:13:9a:35", "Wyze Labs",
                            "192.168.50.104", "fd00::104", "2026-11-25 07:00:00", "2026-11-25 07:02:00",
@@ -105,12 +106,12 @@ TEST_CASE("no device, and no database, have words of their own") {
   Day day;
   day.writer->flush();
   const Said none = devices(day, {});
-  CHECK(none.status == exit_nothing_found);
+  CHECK(none.status == exit_no);
   CHECK(none.err == "No device has asked anything yet.\n");
   DevicesArguments arguments;
   arguments.database = day.folder / "none.db";
   std::ostringstream out, err;
-  CHECK(run_devices(arguments, resolvers(), day.clock, out, err) == exit_no_database);
+  CHECK(run_devices(arguments, resolvers(), day.clock, out, err) == exit_no_input);
   CHECK(err.str().find("doline devices: ") == 0);
 }
 

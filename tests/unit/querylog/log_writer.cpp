@@ -564,23 +564,3 @@ TEST_CASE("a lock of another process is waited for while records wait, and none 
   desk.stop_and_count();
   CHECK(desk.writer->statistics().written == 110);
 }
-
-TEST_CASE("forgetting waits for what is on its way, and takes it too") {
-  const samples::Folder folder;
-  Desk desk(folder / "x.db");
-  desk.push_many(100);
-  desk.push(samples::record(*desk.roster, morning, "192.168.50.104", "camera.example"));
-  CHECK(desk.writer->forget_device("phone") == std::uint64_t{100});
-  const auto rows = samples::rows(desk.path);
-  REQUIRE(rows.size() == 1);
-  CHECK(rows[0].device == "wyze-base");
-  desk.push_many(3);
-  CHECK(desk.writer->forget_all() == std::uint64_t{4});
-  CHECK(samples::rows(desk.path).empty());
-  desk.push_many(2);
-  desk.writer->flush();
-  CHECK(samples::rows(desk.path).size() == 2);
-  CHECK(samples::rows(desk.path)[0].device == "phone");
-  desk.stop_and_count();
-  CHECK(desk.writer->forget_all().error() == DatabaseFault::io_error);
-}

@@ -2,6 +2,7 @@
 
 #include <fstream>
 
+#include "querylog/forget.h"
 #include "querylog/schema.h"
 #include "unit/querylog/samples.h"
 
@@ -286,10 +287,9 @@ TEST_CASE("what another process takes away is not named again") {
   const auto file = folder / "x.db";
   const auto store = open(file);
   write(*store, {{.ts = start}, {.ts = start + 1, .qname = "other.example", .device = "phone"}});
-  {
-    const auto other = open(file);
-    CHECK(other->forget_all() == std::uint64_t{2});
-  }
+  const auto forgotten = forget(file, {});
+  REQUIRE(forgotten.has_value());
+  CHECK(forgotten->rows == 2);
   write(*store, {{.ts = start + 2}, {.ts = start + 3, .device = "phone"}});
   CHECK(number(file, "SELECT count(*) FROM query") == 2);
   check_dictionaries(file);
@@ -324,24 +324,6 @@ TEST_CASE("a reader that stays in the middle of a read holds up neither writing 
   CHECK(reader->integer("SELECT min(ts) FROM query") == start);
   REQUIRE(reader->execute("COMMIT").has_value());
   CHECK(reader->integer("SELECT min(ts) FROM query") == start + 1);
-}
-
-TEST_CASE("forgetting a device leaves the others as they were") {
-  const samples::Folder folder;
-  const auto file = folder / "x.db";
-  const auto store = open(file);
-  write(*store, {{.ts = start, .qname = "shared.example", .device = "phone"},
-                 {.ts = start + 1, .qname = "private.example", .answer = "192.0.2.7", .device = "phone"},
-                 {.ts = start + 2, .qname = "shared.example", .device = "wyze-base"}});
-  CHECK(store->forget_device("phone") == std::uint64_t{2});
-  CHECK(store->forget_device("phone") == std::uint64_t{0});
-  CHECK(store->forget_device("nobody") == std::uint64_t{0});
-  CHECK(number(file, "SELECT count(*) FROM query") == 1);
-  CHECK(number(file, "SELECT count(*) FROM name") == 1);
-  check_dictionaries(file);
-  write(*store, {{.ts = start + 3, .qname = "private.example", .device = "phone"}});
-  CHECK(number(file, "SELECT count(*) FROM query") == 2);
-  check_dictionaries(file);
 }
 
 TEST_CASE("a file of garbage, a cut one and a foreign one are told apart") {

@@ -1,0 +1,171 @@
+#include "querylog/forget.h"
+
+#include <atomic>
+#include <fstream>
+#include <iterator>
+#include <thread>
+
+#include "unit/querylog/day.h"
+
+using namespace doline;
+using namespace doline::querylog;
+using samples::Day;
+using samples::morning;
+using std::chrono::hours;
+
+namespace {
+
+std::int64_t number(const std::filesystem::path& file, const std::string& sql) {
+  auto database = Database::open(file, Database::Access::read, milliseconds(1'000));
+  REQUIRE(database.has_value());
+  const auto value = database->integer(sql);
+  REQUIRE(value.has_value());
+  return *value;
+}
+
+std::uint64_t rows_forgotten(const std::filesystem::path& file, const Forgetting& what) {
+  const auto forgotten = forget(file, what);
+  REQUIRE(forgotten.has_value());
+  CHECK_FALSE(forgotten->leaves_remains);
+  return forgotten->rows;
+}
+
+/// Anywhere in the file or in what SQLite keeps beside it.
+bool is_in_octets(const std::filesystem::path& file, std::string_view text) {
+  for (const char* part : {"", "-wal"}) {
+    std::ifstream stream(file.string() + part, std::ios::binary);
+    const std::string octets{std::istreambuf_iterator<char>(stream), {}};
+    if (octets.find(text) != std::string::npos) return true;
+  }
+  return false;
+}
+
+/// No sum counts a row that is gone, and no entry is kept that no row names.
+void check_derived(const std::filesystem::path& file) {
+  for (const char* sql :
+       {"SELECT abs(count(*) - (SELECT coalesce(sum(queries), 0) FROM device_hour)) FROM query",
+        "SELECT abs(count(destination) - (SELECT coalesce(sum(queries), 0) FROM destination_hour)) FROM query",
+        "SELECT count(*) FROM client_hour WHERE NOT EXISTS(SELECT 1 FROM query WHERE query.device = client_hour.device "
+        "AND query.client = client_hour.client)",
+        "SELECT count(*) FROM name WHERE id NOT IN (SELECT name FROM query)",
+        "SELECT count(*) FROM query WHERE name NOT IN (SELECT id FROM name)",
+        "SELECT count(*) FROM answer WHERE id NOT IN (SELECT answer FROM query WHERE answer NOT NULL)",
+        "SELECT count(*) FROM answer_address WHERE answer NOT IN (SELECT id FROM answer)",
+        "SELECT count(*) FROM device WHERE id NOT IN (SELECT device FROM query)",
+        "SELECT count(*) FROM query WHERE device NOT IN (SELECT id FROM device)",
+        "SELECT count(*) FROM query WHERE rule NOT IN (SELECT id FROM text)"}) {
+    INFO(std::string(sql));
+    CHECK(number(file, sql) == 0);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a device is forgotten, and the others are as they were") {
+  Day day;
+  day.household_asks();
+  CHECK(rows_forgotten(day.file, {{"wyze-base"}, {}}) == 3);
+  CHECK(day.found({}).size() == 5);
+  check_derived(day.file);
+  auto reader = LogReader::open(day.file);
+  REQUIRE(reader.has_value());
+  const auto devices = reader->devices();
+  REQUIRE(devices.has_value());
+  CHECK(devices->size() == 3);
+  for (const DeviceSummary& device : *devices) CHECK(device.name != "wyze-base");
+  CHECK(rows_forgotten(day.file, {{"wyze-base"}, {}}) == 0);
+  CHECK(rows_forgotten(day.file, {{"nobody"}, {}}) == 0);
+  CHECK(day.found({}).size() == 5);
+}
+
+TEST_CASE("what was before a time is forgotten; with a device, only its own") {
+  Day day;
+  day.household_asks();
+  CHECK(rows_forgotten(day.file, {{"phone"}, morning + hours(2)}) == 1);
+  check_derived(day.file);
+  CHECK(rows_forgotten(day.file, {{}, morning + hours(3)}) == 4);
+  check_derived(day.file);
+  CHECK(day.found({}) == std::vector<std::string>{"180 ads.example.com", "240 www.wyze.com", "300 laptop.example.org"});
+}
+
+TEST_CASE("all is forgotten, and the log goes on") {
+  Day day;
+  day.household_asks();
+  CHECK(rows_forgotten(day.file, {}) == 8);
+  CHECK(day.found({}).empty());
+  check_derived(day.file);
+  day.household_asks();
+  CHECK(day.found({}).size() == 8);
+  check_derived(day.file);
+}
+
+TEST_CASE("of what was forgotten no octet is left, not even where pages were rearranged") {
+  Day day;
+  for (int number = 0; number < 8'000; ++number)
+    day.ask(morning + milliseconds(number * 5), number % 2 == 0 ? Day::phone : Day::camera,
+            (number % 2 == 0 ? "secretive" : "harmless") + std::to_string(number * 7'919 % 8'000) + ".example",
+            "192.0.2.1");
+  day.writer->flush();
+  REQUIRE(is_in_octets(day.file, "secretive"));
+  CHECK(rows_forgotten(day.file, {{"phone"}, {}}) == 4'000);
+  CHECK_FALSE(is_in_octets(day.file, "secretive"));
+  CHECK_FALSE(is_in_octets(day.file, "phone"));
+  CHECK(is_in_octets(day.file, "harmless"));
+  day.ask(morning + hours(1), Day::camera, "harmless.example");
+  day.writer->flush();
+  CHECK_FALSE(is_in_octets(day.file, "secretive"));
+  check_derived(day.file);
+}
+
+TEST_CASE("while it is forgotten, the writer goes on, and no record of its own is lost or without its name") {
+  Day day;
+  for (int number = 0; number < 20'000; ++number)
+    day.ask(morning + milliseconds(number), Day::phone, "old" + std::to_string(number) + ".example", "192.0.2.1");
+  day.writer->flush();
+  std::atomic<bool> is_done = false;
+  std::atomic<int> asked = 0;
+  std::thread worker([&] {
+    for (int number = 0; !is_done || number < 500; ++number) {
+      const Record record = samples::record(*day.roster, morning + hours(1) + milliseconds(number), Day::camera,
+                                            "new" + std::to_string(number % 50) + ".example");
+      if (day.ring.push(record, {})) ++asked;
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+  });
+  CHECK(rows_forgotten(day.file, {{"phone"}, {}}) == 20'000);
+  CHECK(rows_forgotten(day.file, {{"phone"}, {}}) == 0);
+  is_done = true;
+  worker.join();
+  day.writer->stop();
+  CHECK(day.writer->statistics().lost() == 0);
+  CHECK(number(day.file, "SELECT count(*) FROM query") == asked.load());
+  check_derived(day.file);
+  for (const LogRow& row : samples::rows(day.file)) {
+    REQUIRE(row.device == "wyze-base");
+    REQUIRE(row.qname.to_string().starts_with("new"));
+  }
+}
+
+TEST_CASE("a log that is not there is not made, and one of somebody else is not touched") {
+  const samples::Folder folder;
+  CHECK(forget(folder / "none.db", {}).error() == DatabaseFault::missing);
+  CHECK_FALSE(std::filesystem::exists(folder / "none.db"));
+  {
+    auto database = Database::open(folder / "photos.db", Database::Access::write, milliseconds(0));
+    REQUIRE(database.has_value());
+    REQUIRE(database->execute("CREATE TABLE query(ts)").has_value());
+    REQUIRE(database->execute("INSERT INTO query VALUES(1)").has_value());
+  }
+  CHECK(forget(folder / "photos.db", {}).error() == DatabaseFault::foreign);
+  CHECK(number(folder / "photos.db", "SELECT count(*) FROM query") == 1);
+}
+
+TEST_CASE("logs that were set aside are named, since what was forgotten may be in them too") {
+  const samples::Folder folder;
+  CHECK(set_aside_logs(folder / "x.db").empty());
+  std::ofstream(folder / "x.db.corrupt-20261125T070000Z") << "x";
+  std::ofstream(folder / "x.db") << "x";
+  std::ofstream(folder / "other.db.corrupt-20261125T070000Z") << "x";
+  CHECK(set_aside_logs(folder / "x.db") ==
+        std::vector<std::filesystem::path>{folder / "x.db.corrupt-20261125T070000Z"});
+}
