@@ -44,7 +44,7 @@ TEST_CASE("A document is a tree whose nodes know their places") {
   CHECK(list.items[1].entries[0].key.place.column == 6);
 }
 
-TEST_CASE("Nothing, null and ~ say nothing; in quotes they are texts") {
+TEST_CASE("Nothing, null and ~ say nothing, and in quotes they are texts") {
   const Node root = root_of("a:\nb: ~\nc: null\nd: \"null\"\ne: ''\n");
   CHECK(root.entries[0].value.kind == NodeKind::null);
   CHECK(root.entries[1].value.kind == NodeKind::null);

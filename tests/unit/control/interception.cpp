@@ -117,7 +117,7 @@ TEST_CASE("status and seen come as JSON") {
   CHECK(seen["sightings"][0]["resolver"] == "114.114.114.114:53");
 }
 
-TEST_CASE("a warden that dies is a lost interception, told once; whoever asks then learns it") {
+TEST_CASE("a warden that dies is a lost interception, told once, and whoever asks then learns it") {
   Stage stage;
   (void)stage.wait([&](auto take) { stage.interception->apply(take); });
   stage.hearing = Watch();

@@ -179,7 +179,7 @@ TEST_CASE("a keeper may end while its jobs run") {
   CHECK(home.until([&] { return home.loop.jobs() == 0; }));
 }
 
-TEST_CASE("what the kernel sees becomes a device, both families one; an unknown client makes it look again") {
+TEST_CASE("what the kernel sees becomes a device, both families one, and an unknown client makes it look again") {
   CHECK(in_own_network([]() -> std::string {
           Home home;
           device::DeviceSettings tv;

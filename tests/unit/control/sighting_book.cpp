@@ -76,7 +76,7 @@ TEST_CASE("the addresses of both families of one MAC are one device") {
   CHECK(roster->identify(v4(1)).id == roster->identify(*IpAddress::parse("fd00::1")).id);
 }
 
-TEST_CASE("an address is the MAC's that was seen there last; a lease does not take it from one seen lately") {
+TEST_CASE("an address is the MAC's that was seen there last, and a lease does not take it from one seen lately") {
   SightingBook book;
   book.note(seen(1, 1, "one"), Source::lease, noon);
   book.note(seen(2, 1, "two"), Source::lease, noon);

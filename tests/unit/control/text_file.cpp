@@ -8,7 +8,7 @@
 
 using namespace doline::control;
 
-TEST_CASE("a file is read whole; what is no regular file, or is not there, is told with its name") {
+TEST_CASE("a file is read whole, and what is no regular file, or is not there, is told with its name") {
   char name[] = "/tmp/doline-test-XXXXXX";
   const std::filesystem::path folder = ::mkdtemp(name);
   const std::string text = std::string(200'000, 'x') + '\n';

@@ -103,7 +103,7 @@ TEST_CASE("each option of doline log finds what it names") {
   CHECK(shown({"--limit", "0"}).size() == 8);
 }
 
-TEST_CASE("without a time, the newest hundred are shown; with one, all") {
+TEST_CASE("without a time, the newest hundred are shown, and with one, all") {
   Day day;
   for (int number = 0; number < 150; ++number)
     day.ask(morning + milliseconds(number), Day::phone, std::to_string(number) + ".example");

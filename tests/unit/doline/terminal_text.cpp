@@ -67,7 +67,7 @@ TEST_CASE("columns are as wide as their widest cell, by characters and not by oc
   CHECK(out.str() == "NAME   N\nKüche  1\ntv     2\n");
 }
 
-TEST_CASE("a cell that is too long is not cut; it pushes the rest of its row only") {
+TEST_CASE("a cell that is too long is not cut, and it pushes the rest of its row only") {
   TextTable table({"NAME", "N"});
   const std::string longest(TextTable::column_width_max + 10, 'x');
   table.add({longest, "1"});

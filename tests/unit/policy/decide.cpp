@@ -179,7 +179,7 @@ TEST_CASE("a period that ends when it begins is a whole day from then, and days 
   CHECK_FALSE(matches(days, Query("a.example").at(3, 0)));
 }
 
-TEST_CASE("an observing rule never stops the walk; the first is kept") {
+TEST_CASE("an observing rule never stops the walk, and the first is kept") {
   const auto book = book_of({rule(NxDomain{}, when_name("other.example"), Mode::observe),
                              rule(NoData{}, when_name("example"), Mode::observe), rule(Drop{}, {}, Mode::observe),
                              rule(Refuse{}), rule(Sinkhole{}, {}, Mode::observe)});

@@ -78,7 +78,7 @@ TEST_CASE("a device is forgotten, and the others are as they were") {
   CHECK(day.found({}).size() == 5);
 }
 
-TEST_CASE("what was before a time is forgotten; with a device, only its own") {
+TEST_CASE("what was before a time is forgotten, and with a device, only its own") {
   Day day;
   day.household_asks();
   CHECK(rows_forgotten(day.file, {{"phone"}, morning + hours(2)}) == 1);

@@ -201,7 +201,7 @@ TEST_CASE("lists, rules of no line, refused queries and absent parts are told ap
   CHECK(rows[2].rule == "otherwise");
 }
 
-TEST_CASE("of whom nothing is to be kept, nothing is; of whom no name is, none") {
+TEST_CASE("of whom nothing is to be kept, nothing is, and of whom no name is, none") {
   const samples::Folder folder;
   Desk desk(folder / "x.db");
   desk.push(samples::record(*desk.roster, morning, "192.168.50.20", "tablet.example"));
@@ -381,7 +381,7 @@ TEST_CASE("records go by size, the oldest first") {
   CHECK(left.back().qname == samples::name("999.19.example"));
 }
 
-TEST_CASE("where the file may not grow, the log stops and says so once; where it may again, it goes on") {
+TEST_CASE("where the file may not grow, the log stops and says so once, and where it may again, it goes on") {
   const samples::Folder folder;
   Desk desk(folder / "x.db");
   desk.push_many(100);
@@ -466,7 +466,7 @@ TEST_CASE("a full file system stops the log, not its process, and room on it let
     CHECK(WEXITSTATUS(status) == 0);
 }
 
-TEST_CASE("a damaged file is set aside, loudly, and a new one begun; no record is lost by it") {
+TEST_CASE("a damaged file is set aside, loudly, and a new one begun, and no record is lost by it") {
   const samples::Folder folder;
   {
     Desk desk(folder / "x.db");

@@ -205,7 +205,7 @@ TEST_CASE("after a roll-back nothing is there, and the same rows may be written 
   check_dictionaries(file);
 }
 
-TEST_CASE("what is too old goes, with all that only it had named; what is still named stays") {
+TEST_CASE("what is too old goes, with all that only it had named, and what is still named stays") {
   const samples::Folder folder;
   const auto file = folder / "x.db";
   const auto store = open(file);

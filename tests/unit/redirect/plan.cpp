@@ -65,7 +65,7 @@ TEST_CASE("Rules die with their maker where they are to and the kernel can") {
   CHECK_FALSE(is_warned(plan(options, home_facts()), "the rules stay"));
 }
 
-TEST_CASE("tproxy routes marked packets to this machine, but for the sources of the LAN; nat routes nothing") {
+TEST_CASE("tproxy routes marked packets to this machine, but for the sources of the LAN, and nat routes nothing") {
   const Plan made = plan(home_options(Mode::tproxy), home_facts());
   using Kind = RouteStep::Kind;
   CHECK(made.rule_steps == std::vector<RuleStep>{{Family::v4, 0x5353, 5353}, {Family::v6, 0x5353, 5353}});

@@ -62,7 +62,7 @@ TEST_CASE("whatever makes another answer makes another flight: name, type, DO, C
   for (const cache::Key& key : keys) CHECK_FALSE(room.admit(key, tv).is_new_flight);
 }
 
-TEST_CASE("one client fills its own share and no more; the others still get in") {
+TEST_CASE("one client fills its own share and no more, and the others still get in") {
   WaitingRoom room;
   std::vector<FlightId> flights;
   for (std::size_t i = 0; i < waiting_per_client_max; ++i) {

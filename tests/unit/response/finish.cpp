@@ -122,7 +122,7 @@ TEST_CASE("what does not fit is a question with TC, and its code") {
   CHECK(whole.answer().size() == 10);
 }
 
-TEST_CASE("OPT comes with EDNS only; a stale answer says that it is one, as far as there is room") {
+TEST_CASE("OPT comes with EDNS only, and a stale answer says that it is one, as far as there is room") {
   const Words words = Words("www.example").add("www.example. 300 IN A 192.0.2.1");
   CHECK_FALSE(Finished(Asked("www.example"), words).view->edns().has_value());
   const Touches stale{

@@ -57,7 +57,7 @@ TEST_CASE("a blocked name has the null address of the family asked for, and no o
   }
 }
 
-TEST_CASE("the header is the client's: ID, RD, CD and question with its case; never AD or AA") {
+TEST_CASE("the header is the client's: ID, RD, CD and question with its case, and never AD or AA") {
   const Said said(Asked("aDs.eXample"), policy::Sinkhole{});
   CHECK(said.view->id() == 0x1234);
   CHECK(said.view->question().qname.to_string() == "aDs.eXample");
@@ -111,7 +111,7 @@ TEST_CASE("a rewrite answers with the addresses of the family asked for, or with
         Lines{"nas.home 10 CNAME other.example."});
 }
 
-TEST_CASE("with EDNS the response says why, echoes DO and carries the cookie; without it there is no OPT") {
+TEST_CASE("with EDNS the response says why, echoes DO and carries the cookie, and without it there is no OPT") {
   Fit fit;
   fit.octets_max = 1'232;
   fit.has_edns = true;

@@ -253,7 +253,7 @@ TEST_CASE("when no server answers the exchange ends at its timeout") {
   CHECK(silent.heard().size() <= static_cast<std::size_t>(attempts_max));
 }
 
-TEST_CASE("a server that fails is passed over at once; when all fail that is said") {
+TEST_CASE("a server that fails is passed over at once, and when all fail that is said") {
   Bench bench;
   FakeServer failing(bench.loop, says(ResponseCode::servfail)), refusing(bench.loop, says(ResponseCode::refused)),
       good(bench.loop, always(3));

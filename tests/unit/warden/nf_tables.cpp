@@ -40,7 +40,7 @@ TEST_CASE("A table is absent, plain, or its maker's") {
   CHECK(tables.state_of("doline") == TableState::absent);
 }
 
-TEST_CASE("Counters are read by their names; there are none without a table") {
+TEST_CASE("Counters are read by their names, and there are none without a table") {
   if (!own_network()) return;
   warden::NfTables tables;
   CHECK(tables.counters() == redirect::Counters{});
