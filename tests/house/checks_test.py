@@ -95,6 +95,8 @@ class ChecksTest(unittest.TestCase):
             ("fuzzers", {"tests/fuzz/corpus/message/one": None}, ("tests/fuzz/CMakeLists.txt", 1)),
             ("emptiness", {"tests/unit/dns/name.cpp": '\nTEST_CASE("a name") {\n  parse("CHECK(x)");\n}\n'},
              ("tests/unit/dns/name.cpp", 2)),
+            ("emptiness", {"tests/unit/dns/name.cpp": '\nTEST_CASE("a name; another") { CHECK(true); }\n'},
+             ("tests/unit/dns/name.cpp", 2)),
             ("layout", {"src/dns/name.h": GOOD["src/dns/name.h"] + "int  x;\n"}, ("src/dns/name.h", 9)),
             ("shell", {"run": "#!/bin/sh\nrm $1\n"}, ("run", 2)),
         ]
