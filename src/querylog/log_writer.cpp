@@ -248,7 +248,13 @@ struct LogWriter::Impl {
     if (pending.empty()) oldest_pending = now();
     Entry& entry = pending.emplace_back();
     entry.record = record;
-    if (const Known* known = known_of(record.generation)) entry.legend = entry.roster_legend = known->legend;
+    const Known* known = known_of(record.generation);
+    if (known == nullptr) {  // installed, and the record pushed, since this turn of the loop began
+      const std::lock_guard lock(mutex);
+      take_installed();
+      known = known_of(record.generation);
+    }
+    if (known != nullptr) entry.legend = entry.roster_legend = known->legend;
     if (!look_again(entry)) {
       pending.pop_back();
       not_recorded.fetch_add(1, std::memory_order_relaxed);

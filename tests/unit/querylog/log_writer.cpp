@@ -261,6 +261,16 @@ TEST_CASE("a record is read by the legend of its own generation") {
   CHECK(rows[2].device == "unknown");
 }
 
+TEST_CASE("a record that comes right behind its legend is read by it") {
+  for (int turn = 0; turn < 20; ++turn) {
+    const samples::Folder folder;
+    Desk desk(folder / "x.db");
+    desk.push_many(1);
+    desk.stop_and_count();
+    REQUIRE(samples::rows(desk.path).at(0).device == "phone");
+  }
+}
+
 TEST_CASE("two workers' records stand in the order of their time") {
   const samples::Folder folder;
   samples::WallClock clock{morning};
