@@ -4,6 +4,8 @@
 #include <numeric>
 #include <span>
 
+#include "config/printable.h"
+
 namespace doline::config {
 
 namespace {
@@ -13,46 +15,6 @@ constexpr std::size_t quoted_octets_max = 60;
 constexpr std::size_t near_octets_max = 64;
 /// Of thousands of devices the first are enough to look among.
 constexpr std::size_t candidates_max = 4'096;
-
-/// Octets of the well-formed UTF-8 sequence (RFC 3629) that begins at text[0]; 0 where there is none.
-std::size_t utf8_length(std::string_view text) {
-  const auto octet = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
-  const unsigned char first = octet(0);
-  if (first < 0x80) return 1;
-  const std::size_t length = first >= 0xf0 && first <= 0xf4 ? 4 : first >= 0xe0 ? 3 : first >= 0xc2 ? 2 : 0;
-  if (length == 0 || first > 0xf4 || text.size() < length) return 0;
-  for (std::size_t at = 1; at < length; ++at)
-    if ((octet(at) & 0xc0) != 0x80) return 0;
-  const unsigned char second = octet(1);
-  if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f)) return 0;  // overlong, surrogates
-  if ((first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f)) return 0;
-  return length;
-}
-
-/// C1 controls, and what turns the direction of writing around or cannot be seen: U+0080-009F, U+200B-200F,
-/// U+202A-202E, U+2060-2069, U+FEFF.
-bool is_invisible(std::string_view sequence) {
-  if (sequence.size() == 2) return sequence[0] == '\xc2' && static_cast<unsigned char>(sequence[1]) < 0xa0;
-  if (sequence.size() != 3) return false;
-  const auto second = static_cast<unsigned char>(sequence[1]), third = static_cast<unsigned char>(sequence[2]);
-  if (sequence[0] == '\xef') return second == 0xbb && third == 0xbf;
-  if (sequence[0] != '\xe2') return false;
-  return (second == 0x80 && ((third >= 0x8b && third <= 0x8f) || (third >= 0xaa && third <= 0xae))) ||
-         (second == 0x81 && third >= 0xa0 && third <= 0xa9);
-}
-
-void append_printable(std::string& to, std::string_view sequence, bool well_formed) {
-  if (well_formed && static_cast<unsigned char>(sequence[0]) >= 0x20 && sequence[0] != 0x7f &&
-      !is_invisible(sequence)) {
-    to += sequence;
-    return;
-  }
-  static constexpr char digits[] = "0123456789abcdef";
-  for (const char letter : sequence) {
-    const auto octet = static_cast<unsigned char>(letter);
-    to += {'\\', 'x', digits[octet >> 4], digits[octet & 15]};
-  }
-}
 
 /// Columns that the first `octets` of a printable line take, one a character.
 std::size_t width(std::string_view line, std::size_t octets) {
@@ -115,9 +77,9 @@ std::string quote(std::string_view text) {
       quoted += "...";
       break;
     }
-    const std::size_t length = utf8_length(text);
-    append_printable(quoted, text.substr(0, std::max<std::size_t>(length, 1)), length > 0);
-    text.remove_prefix(std::max<std::size_t>(length, 1));
+    const std::size_t octets = front_of(text).octets;
+    quoted += printable(text.substr(0, octets));
+    text.remove_prefix(octets);
   }
   return quoted + "'";
 }
@@ -125,17 +87,13 @@ std::string quote(std::string_view text) {
 std::string printable_line(std::string_view line) {
   std::string shown;
   while (!line.empty()) {
-    const std::size_t length = utf8_length(line);
-    // One character a sequence, so that the caret stays under its place.
-    std::string letter;
-    append_printable(letter, line.substr(0, std::max<std::size_t>(length, 1)), length > 0);
-    if (line[0] == '\t')
-      shown += ' ';
-    else if (letter[0] == '\\' && line[0] != '\\')
-      shown.append(std::max<std::size_t>(length, 1), '?');
+    // As many octets as there were, so that the caret stays under its place.
+    const Front front = front_of(line);
+    if (front.is_harmless)
+      shown += line.substr(0, front.octets);
     else
-      shown += letter;
-    line.remove_prefix(std::max<std::size_t>(length, 1));
+      shown.append(front.octets, line[0] == '\t' ? ' ' : '?');
+    line.remove_prefix(front.octets);
   }
   return shown;
 }

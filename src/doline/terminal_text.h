@@ -5,14 +5,13 @@
 #include <cstddef>
 #include <iosfwd>
 #include <string>
-#include <string_view>
 #include <vector>
+
+#include "config/printable.h"
 
 namespace doline {
 
-/// Control characters, what is not UTF-8, and characters that reorder or hide text come out as \xNN, octet by octet;
-/// all else stays. So no name can move the cursor, colour the screen or forge a line.
-[[nodiscard]] std::string printable(std::string_view text);
+using config::printable;
 
 /// Rows of cells, each column as wide as its widest cell but at most column_width_max; a longer cell is never cut, it
 /// pushes the rest of its row. Widths are settled when print() is first called, so that rows can be streamed after it.
