@@ -4,24 +4,21 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "dns/read_octets.h"
 #include "dns/writer.h"
+#include "response/opt.h"
 
 namespace doline::response {
 
 namespace {
 
+using dns::read16;
+using dns::read32;
 using dns::RecordType;
-
-constexpr std::size_t opt_octets = 11;    // without options
-constexpr std::size_t option_octets = 4;  // before an option's own
 
 /// RFC 4035 §3.2.1: without DO these come only to those who ask for them.
 bool is_dnssec(RecordType type) {
   return type == RecordType::rrsig || type == RecordType::nsec || type == RecordType::nsec3;
-}
-
-std::uint16_t read16(std::span<const std::uint8_t> octets, std::size_t at) {
-  return static_cast<std::uint16_t>(octets[at] << 8 | octets[at + 1]);
 }
 
 /// Walks the records behind the question: `take(type, where the TTL stands)` for each, until it says false. False where
@@ -68,8 +65,7 @@ std::size_t finish(const dns::QueryView& query, dns::Octets words, const Touches
   const std::span<std::uint8_t> space = out.first(std::min(out.size(), fit.octets_max));
   const std::size_t behind_question = dns::header_octets + question.qname.size() + 4;
   check(words.size() >= behind_question && space.size() >= dns::header_octets);
-  std::size_t kept = 0;
-  if (fit.has_edns) kept = opt_octets + (fit.cookie_octets > 0 ? option_octets + fit.cookie_octets : 0);
+  const std::size_t kept = opt_octets(fit);
   const std::size_t room = space.size() > kept ? space.size() - kept : 0;
 
   // 1. The words, without what this client did not ask for.
@@ -108,21 +104,15 @@ std::size_t finish(const dns::QueryView& query, dns::Octets words, const Touches
   // 4. The TTLs.
   if (touches.age_seconds > 0 || touches.ttl_seconds)
     (void)walk(space.first(size), behind_question, [&](RecordType, std::size_t at) {
-      const std::uint32_t ttl = aged(std::uint32_t{read16(space, at)} << 16 | read16(space, at + 2), touches);
+      const std::uint32_t ttl = aged(read32(space, at), touches);
       for (int i = 0; i < 4; ++i)
         space[at + static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(ttl >> (24 - 8 * i));
       return true;
     });
 
   // 5. OPT.
-  if (!fit.has_edns) return size;
-  return dns::append_opt(space, size,
-                         {.udp_payload_size = udp_octets_max,
-                          .dnssec_ok = fit.dnssec_ok,
-                          .error = touches.error,
-                          .error_text = touches.error_text,
-                          .cookie = {fit.cookie.data(), fit.cookie_octets}},
-                         static_cast<dns::ResponseCode>(words[3] & 0x0f));
+  return end_with_opt(space, size, fit, static_cast<dns::ResponseCode>(words[3] & 0x0f), touches.error,
+                      touches.error_text);
 }
 
 }  // namespace doline::response

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/check.h"
+#include "response/opt.h"
 
 namespace doline::response {
 
@@ -16,8 +17,6 @@ using dns::RecordType;
 using dns::ResponseCode;
 using dns::Section;
 
-constexpr std::size_t opt_octets = 11;    // without options
-constexpr std::size_t option_octets = 4;  // before an option's own
 constexpr std::uint32_t soa_serial = 1, soa_refresh = 3'600, soa_retry = 600, soa_expire = 86'400;
 
 /// One response in the making: header and question, then records, then OPT, for whose options room is kept.
@@ -28,7 +27,7 @@ class Draft {
         code_(code),
         fit_(fit),
         space_(out.first(std::min(out.size(), fit.octets_max))),
-        writer_(space_.first(space_.size() - kept_for_opt())) {
+        writer_(space_.first(space_.size() - opt_octets(fit))) {
     writer_.header(query.id(),
                    {.recursion_desired = query.recursion_desired(), .checking_disabled = query.checking_disabled()},
                    code);
@@ -63,21 +62,10 @@ class Draft {
   }
 
   std::size_t end(std::optional<ExtendedError> error, std::string_view text) {
-    if (!fit_.has_edns) return writer_.size();
-    return dns::append_opt(space_, writer_.size(),
-                           {.udp_payload_size = udp_octets_max,
-                            .dnssec_ok = fit_.dnssec_ok,
-                            .error = error,
-                            .error_text = text,
-                            .cookie = {fit_.cookie.data(), fit_.cookie_octets}},
-                           code_);
+    return end_with_opt(space_, writer_.size(), fit_, code_, error, text);
   }
 
  private:
-  [[nodiscard]] std::size_t kept_for_opt() const {
-    if (!fit_.has_edns) return 0;
-    return opt_octets + (fit_.cookie_octets > 0 ? option_octets + fit_.cookie_octets : 0);
-  }
   void keep(bool fits) {
     if (!fits) writer_.set_truncated();
   }

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <optional>
 
+#include "dns/read_octets.h"
 #include "dns/writer.h"
 
 namespace doline::upstream {
@@ -12,6 +13,8 @@ namespace doline::upstream {
 namespace {
 
 using dns::Name;
+using dns::read16;
+using dns::read32;
 using dns::RecordType;
 using dns::RecordView;
 using dns::ResponseCode;
@@ -23,13 +26,6 @@ constexpr std::size_t signer_offset = 18;
 /// Denials of existence that are relayed: three for a name that does not exist (RFC 5155 §7.2.2), and for each zone of
 /// a chain.
 constexpr std::size_t proofs_max = 16;
-
-std::uint16_t read16(dns::Octets octets, std::size_t at) {
-  return static_cast<std::uint16_t>(octets[at] << 8 | octets[at + 1]);
-}
-std::uint32_t read32(dns::Octets octets, std::size_t at) {
-  return std::uint32_t{read16(octets, at)} << 16 | read16(octets, at + 2);
-}
 
 /// RFC 2181 §8: with its top bit set a TTL is 0.
 std::uint32_t bounded(std::uint32_t ttl) {
