@@ -146,6 +146,7 @@ struct Control::Impl {
   void acknowledge() {
     if (--unacknowledged > 0) return;
     installing.clear();
+    look_ready();
     if (!announcement.empty())
       log.info("Generation {}: {} names, {} devices{}.", current->generation, current->lists->name_count(),
                current->roster->devices().size() - 1, std::exchange(announcement, {}));
@@ -161,7 +162,6 @@ struct Control::Impl {
 
   void take_lists() {
     announcement += ", lists";
-    if (!is_ready) look_ready();
     publish_soon();
   }
 
@@ -245,7 +245,7 @@ struct Control::Impl {
         log.critical("A worker does not answer: interception will be suspended and the watchdog not be told.");
     }
     if (all_alive && interception) interception->beat();
-    if (!is_ready) look_ready();
+    look_ready();
     release();
   }
 
@@ -269,7 +269,8 @@ struct Control::Impl {
 
   /// Said once: the first lists are in force, or will not be soon.
   void look_ready() {
-    const bool waits = !lists.is_settled() && clock.now().monotonic - began < ready_patience;
+    const bool is_coming = !lists.is_settled() || publishing || unacknowledged > 0;
+    const bool waits = is_coming && clock.now().monotonic - began < ready_patience;
     if (is_ready || waits) return;
     is_ready = true;
     signs.ready(status_line());
@@ -289,10 +290,6 @@ struct Control::Impl {
   void serve(const json& request, const CommandSocket::Answer& answer) {
     const std::string wish = request.contains("ask") && request["ask"].is_string() ? request["ask"] : "";
     if (wish == "status") return collect_and_answer(answer);
-    if (wish == "reload") {
-      reload("`doline reload` asks for it");
-      return answer({{"ok", true}});
-    }
     if (wish == "lists.refresh") {
       lists.refresh();
       return answer({{"ok", true}});
@@ -354,7 +351,7 @@ struct Control::Impl {
     heard.assign(charge.workers.size(), began);
     tell_log(*current);
     if (charge.warden && settings.fixed.redirect)
-      interception.emplace(loop, std::move(charge.warden), *settings.fixed.redirect, log);
+      interception.emplace(loop, std::move(charge.warden), with_doh_servers(*settings.fixed.redirect, *resolvers), log);
     auto opened = CommandSocket::open(loop, settings.fixed.control_socket,
                                       [this](const json& request, const auto& answer) { serve(request, answer); });
     if (opened)
@@ -374,7 +371,6 @@ struct Control::Impl {
     if (signs.alive_every()) living = loop.every(*signs.alive_every(), [this] { say_alive(); });
     watch_files();
     publish_soon();  // what has changed since the workers' snapshot was made
-    look_ready();
     loop.run();
     if (interception) interception->end(stop_patience);
     socket.reset();

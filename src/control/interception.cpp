@@ -2,6 +2,7 @@
 
 #include <spdlog/logger.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -45,6 +46,16 @@ json to_json(const redirect::SeenReply& seen) {
 }
 
 }  // namespace
+
+redirect::Options with_doh_servers(redirect::Options options, const geo::ResolverBook& resolvers) {
+  if (options.encrypted != redirect::Encrypted::reject) return options;
+  std::vector<IpAddress>& addresses = options.doh_addresses;
+  for (const auto& [address, resolver] : resolvers.all())
+    if (resolver.doh) addresses.push_back(address);
+  std::sort(addresses.begin(), addresses.end());  // the book has no order, and equal options must make equal rules
+  if (addresses.size() > redirect::doh_addresses_max) addresses.resize(redirect::doh_addresses_max);
+  return options;
+}
 
 Interception::Interception(Loop& loop, std::unique_ptr<warden::Client> warden, redirect::Options options,
                            spdlog::logger& log)

@@ -13,12 +13,16 @@
 #include <string>
 
 #include "control/loop.h"
+#include "geo/resolver_book.h"
 #include "redirect/request.h"
 #include "warden/client.h"
 
 namespace doline::control {
 
 inline constexpr seconds interception_look_every{15};  ///< are the rules still there?
+
+/// `encrypted: reject` is for the DoH servers among the known resolvers too, as many as the rules may hold.
+[[nodiscard]] redirect::Options with_doh_servers(redirect::Options options, const geo::ResolverBook& resolvers);
 
 class Interception {
  public:

@@ -7,6 +7,7 @@
 #include <stop_token>
 #include <thread>
 
+#include "control/interception.h"
 #include "control/text_file.h"
 #include "doline/check_command.h"
 #include "doline/devices_command.h"
@@ -25,6 +26,11 @@ namespace {
 
 using namespace doline;  // NOLINT(google-build-using-namespace): this file is the front door
 
+geo::ResolverBook read_resolvers(const config::Settings& settings) {
+  const auto text = control::read_text_file(settings.live.resolver_list);
+  return text ? std::move(geo::ResolverBook::read(*text).book) : geo::ResolverBook();
+}
+
 /// Which query log, and what turns resolvers' addresses into names: for the commands that only read.
 struct Evidence {
   std::filesystem::path database;
@@ -41,8 +47,7 @@ Result<Evidence, int> find_evidence(const SettingsChoice& choice, const std::fil
     return fail(exit_no_input);
   }
   if (database.empty()) evidence.database = settings->fixed.query_log->path;
-  if (const auto text = control::read_text_file(settings->live.resolver_list))
-    evidence.resolvers = std::move(geo::ResolverBook::read(*text).book);
+  evidence.resolvers = read_resolvers(*settings);
   return evidence;
 }
 
@@ -120,8 +125,11 @@ int main(int count, char** words) {
     const SettingsChoice choice{.config = redirect.config, .state = {}, .port = {}};
     const bool is_wish =
         redirect.verb == RedirectArguments::Verb::plan || redirect.verb == RedirectArguments::Verb::apply;
-    const auto settings = is_wish ? choose_settings(choice, std::cerr) : choose_places(choice, std::cerr);
-    return settings ? run_redirect(redirect, settings->fixed, std::cout, std::cerr) : settings.error();
+    auto settings = is_wish ? choose_settings(choice, std::cerr) : choose_places(choice, std::cerr);
+    if (!settings) return settings.error();
+    if (settings->fixed.redirect)
+      settings->fixed.redirect = control::with_doh_servers(*settings->fixed.redirect, read_resolvers(*settings));
+    return run_redirect(redirect, settings->fixed, std::cout, std::cerr);
   }
   if (version_command->parsed()) {
     std::cout << "doline " << version << '\n';

@@ -169,10 +169,9 @@ struct Worker::Impl {
 
   void forget(const listener::ReplyRoute& route) {
     if (route.carrier != listener::Carrier::tcp) return;
-    if (route.worker == index)
-      tcp.forget(route);
-    else if (Impl& other = *all[route.worker]->impl_; true)
-      other.mailbox.post([&other, route] { other.tcp.forget(route); });
+    if (route.worker == index) return tcp.forget(route);
+    Impl& other = *all[route.worker]->impl_;
+    other.mailbox.post([&other, route] { other.tcp.forget(route); });
   }
 
   void install(std::shared_ptr<const Snapshot> snapshot) {

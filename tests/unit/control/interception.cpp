@@ -73,6 +73,20 @@ struct Stage {
 
 }  // namespace
 
+TEST_CASE("rejecting what is encrypted means the known DoH servers too") {
+  const auto resolvers = geo::ResolverBook::read(
+      "address,operator,country,protocols,hostname,note\n"
+      "9.9.9.9,Quad9,CH,plain+dot+doh,dns.quad9.net,\n"
+      "1.1.1.1,Cloudflare,US,plain+dot+doh,cloudflare-dns.com,\n"
+      "114.114.114.114,114DNS,CN,plain,,\n");
+  REQUIRE(resolvers.problems.empty());
+  redirect::Options options;
+  CHECK(with_doh_servers(options, resolvers.book).doh_addresses.empty());
+  options.encrypted = redirect::Encrypted::reject;
+  CHECK(with_doh_servers(options, resolvers.book).doh_addresses ==
+        std::vector{IpAddress::v4(1, 1, 1, 1), IpAddress::v4(9, 9, 9, 9)});
+}
+
 TEST_CASE("apply sends the operator's options, and what the warden warns of is told") {
   Stage stage;
   stage.reply = redirect::Done{{"Docker bridges traffic past the firewall."}};
