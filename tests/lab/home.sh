@@ -23,6 +23,7 @@ set -euo pipefail
   lie4=203.0.113.66 lie6=2001:db8:bad::66   # what a foreign resolver says to every question
   truth4=198.51.100.80 truth6=2001:db8:80::80  # what the trusted one says of the names it is given
 }
+doline=${DOLINE:-$(dirname "${BASH_SOURCE[0]}")/../../build/release/doline}
 lab=/run/lab  # logs, files, the home's state; in memory, and gone with the home
 
 home_skip() { printf 'skipped: %s\n' "$*"; exit 77; }
@@ -43,6 +44,7 @@ home_enter() {
     trap 'exit 143' TERM INT HUP
     return
   fi
+  [[ -x $doline ]] || { echo "There is no program at $doline: ./run build makes it."; exit 69; }
   local tool
   for tool in unshare nsenter setpriv ip nft sysctl dig dnsmasq; do
     command -v "$tool" >/dev/null || home_skip "$tool is not installed"

@@ -6,8 +6,6 @@
 here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
 # shellcheck source=/dev/null
 source "$here/home.sh"
-doline=${DOLINE:-$here/../../build/release/doline}
-[[ -x $doline ]] || { echo "There is no program at $doline: ./run build makes it."; exit 69; }
 home_enter "$0" "$@"
 
 wrong=0

@@ -17,10 +17,12 @@
 
 #include "blocklist/compile.h"
 #include "blocklist/file_format.h"
-#include "unit/blocklist/temporary_folder.h"
+#include "temporary_folder.h"
 
 using namespace doline;
 using namespace doline::blocklist;
+using doline::tests::content_of;
+using doline::tests::TemporaryFolder;
 
 namespace {
 

@@ -1,16 +1,14 @@
 #include "scenario/stage.h"
 
-#include <stdlib.h>
-
 #include <algorithm>
 #include <deque>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <set>
 
 #include "dns/cookie.h"
 #include "scenario/snapshot_of.h"
+#include "temporary_folder.h"
 
 namespace doline::tests {
 
@@ -28,30 +26,6 @@ struct Otherwise {
 [[noreturn]] void otherwise(std::string what) {
   throw Otherwise{std::move(what)};
 }
-
-/// Where the story's files lie; vanishes with the stage.
-class Folder {
- public:
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "doline-scenario-XXXXXX").string();
-    check(::mkdtemp(pattern.data()) != nullptr);
-    path_ = pattern;
-  }
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
-  void write(const std::string& name, const std::string& text) const {
-    std::ofstream(path_ / name, std::ios::binary) << text;
-  }
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 std::string text_of(const Said& said) {
   static constexpr std::string_view sections[] = {"answer: ", "authority: ", "additional: "};
@@ -478,7 +452,7 @@ class Stage {
   }
 
   const Story& story_;
-  Folder folder_;
+  tests::TemporaryFolder folder_;  // where the story's files lie
   std::uint64_t generation_ = 0;
   OwnClock clock_;
   ToldExchange exchange_;

@@ -11,6 +11,8 @@
 
 using namespace doline;
 using namespace doline::blocklist;
+using doline::tests::content_of;
+using doline::tests::TemporaryFolder;
 
 namespace {
 

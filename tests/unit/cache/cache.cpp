@@ -2,25 +2,10 @@
 
 #include <doctest/doctest.h>
 
-#include <cstdlib>
-#include <new>
 #include <string>
 #include <vector>
 
-namespace {
-std::size_t allocations = 0;
-}
-void* operator new(std::size_t octets) {
-  ++allocations;
-  if (void* block = std::malloc(octets)) return block;
-  throw std::bad_alloc();
-}
-void operator delete(void* block) noexcept {
-  std::free(block);
-}
-void operator delete(void* block, std::size_t) noexcept {
-  std::free(block);
-}
+#include "allocations.h"
 
 namespace doline::cache {
 namespace {
@@ -212,11 +197,11 @@ TEST_CASE("a hit allocates nothing") {
   Cache cache({}, 14);
   const Key key = key_of("www.example"), mixed = key_of("wWw.example"), other = key_of("other.example");
   cache.insert(key, words_of("one"), seconds(60), false, start);
-  const std::size_t before = allocations;
+  const std::size_t before = tests::allocations;
   std::size_t found = 0;
   for (int i = 0; i < 100; ++i)
     found += cache.find(key, start) && cache.find(mixed, start) && !cache.find(other, start);
-  CHECK(allocations == before);
+  CHECK(tests::allocations == before);
   CHECK(found == 100);
 }
 

@@ -10,23 +10,16 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "temporary_folder.h"
+
 using namespace doline;
 using namespace doline::control;
+using doline::tests::TemporaryFolder;
 using nlohmann::json;
 
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Folder {
-  Folder() { path = ::mkdtemp(name); }
-  ~Folder() {
-    std::error_code ignored;
-    fs::remove_all(path, ignored);
-  }
-  char name[32] = "/tmp/doline-test-XXXXXX";
-  fs::path path;
-};
 
 /// A served socket: the loop runs on this thread while `ask` runs on another.
 template <class Ask>
@@ -53,30 +46,30 @@ int connect_to(const fs::path& path) {
 }  // namespace
 
 TEST_CASE("a request is answered, now or later") {
-  Folder folder;
+  const TemporaryFolder folder;
   Loop loop;
   std::vector<Watch> later;
   const auto serve = [&](const json& request, const CommandSocket::Answer& answer) {
     if (request["ask"] == "now") return answer({{"number", 1}});
     later.push_back(loop.after(milliseconds(20), [answer] { answer({{"number", 2}}); }));
   };
-  serve_while(serve, loop, folder.path / "below" / "socket", [&] {
-    const auto now = ask(folder.path / "below" / "socket", {{"ask", "now"}});
+  serve_while(serve, loop, folder / "below" / "socket", [&] {
+    const auto now = ask(folder / "below" / "socket", {{"ask", "now"}});
     REQUIRE(now.has_value());
     CHECK((*now)["number"] == 1);
-    const auto after = ask(folder.path / "below" / "socket", {{"ask", "later"}});
+    const auto after = ask(folder / "below" / "socket", {{"ask", "later"}});
     REQUIRE(after.has_value());
     CHECK((*after)["number"] == 2);
   });
-  CHECK_FALSE(fs::exists(folder.path / "below" / "socket"));
+  CHECK_FALSE(fs::exists(folder / "below" / "socket"));
 }
 
 TEST_CASE("an answer with an error is a refusal with its sentence") {
-  Folder folder;
+  const TemporaryFolder folder;
   Loop loop;
   const auto serve = [](const json&, const CommandSocket::Answer& answer) { answer({{"error", "Not today."}}); };
-  serve_while(serve, loop, folder.path / "socket", [&] {
-    const auto answer = ask(folder.path / "socket", {{"ask", "anything"}});
+  serve_while(serve, loop, folder / "socket", [&] {
+    const auto answer = ask(folder / "socket", {{"ask", "anything"}});
     REQUIRE_FALSE(answer.has_value());
     CHECK(answer.error().kind == AskFault::Kind::refused);
     CHECK(answer.error().text == "Not today.");
@@ -84,11 +77,11 @@ TEST_CASE("an answer with an error is a refusal with its sentence") {
 }
 
 TEST_CASE("what is no request is answered with an error, and one without end ends its connection") {
-  Folder folder;
+  const TemporaryFolder folder;
   Loop loop;
   const auto serve = [](const json&, const CommandSocket::Answer& answer) { answer(json::object()); };
-  serve_while(serve, loop, folder.path / "socket", [&] {
-    const int nonsense = connect_to(folder.path / "socket");
+  serve_while(serve, loop, folder / "socket", [&] {
+    const int nonsense = connect_to(folder / "socket");
     for (const char* line : {"}{\n", "[1]\n", "\xff\xfe\n"}) {
       REQUIRE(::write(nonsense, line, std::strlen(line)) > 0);
       char answer[256] = {};
@@ -96,7 +89,7 @@ TEST_CASE("what is no request is answered with an error, and one without end end
       CHECK(json::parse(answer).contains("error"));
     }
     ::close(nonsense);
-    const int endless = connect_to(folder.path / "socket");
+    const int endless = connect_to(folder / "socket");
     const std::string much(command_octets_max, 'x');
     std::size_t written = 0;
     for (int i = 0; i < 3; ++i) {
@@ -108,16 +101,16 @@ TEST_CASE("what is no request is answered with an error, and one without end end
     CHECK(::read(endless, &octet, 1) <= 0);
     CHECK(written > 0);
     ::close(endless);
-    CHECK(ask(folder.path / "socket", {{"ask", "still there?"}}).has_value());
+    CHECK(ask(folder / "socket", {{"ask", "still there?"}}).has_value());
   });
 }
 
 TEST_CASE("requests written together are answered in order") {
-  Folder folder;
+  const TemporaryFolder folder;
   Loop loop;
   const auto serve = [](const json& request, const CommandSocket::Answer& answer) { answer(request); };
-  serve_while(serve, loop, folder.path / "socket", [&] {
-    const int descriptor = connect_to(folder.path / "socket");
+  serve_while(serve, loop, folder / "socket", [&] {
+    const int descriptor = connect_to(folder / "socket");
     const std::string both = "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n";
     REQUIRE(::write(descriptor, both.data(), both.size()) == static_cast<ssize_t>(both.size()));
     std::string received;
@@ -133,13 +126,13 @@ TEST_CASE("requests written together are answered in order") {
 }
 
 TEST_CASE("with too many connections the one idle longest goes") {
-  Folder folder;
+  const TemporaryFolder folder;
   Loop loop;
   const auto serve = [](const json&, const CommandSocket::Answer& answer) { answer(json::object()); };
-  serve_while(serve, loop, folder.path / "socket", [&] {
+  serve_while(serve, loop, folder / "socket", [&] {
     std::vector<int> idle;
-    for (int i = 0; i < command_connections_max; ++i) idle.push_back(connect_to(folder.path / "socket"));
-    CHECK(ask(folder.path / "socket", {{"ask", "room?"}}).has_value());
+    for (int i = 0; i < command_connections_max; ++i) idle.push_back(connect_to(folder / "socket"));
+    CHECK(ask(folder / "socket", {{"ask", "room?"}}).has_value());
     char octet = 0;
     CHECK(::read(idle.front(), &octet, 1) == 0);
     for (const int descriptor : idle) ::close(descriptor);
@@ -147,8 +140,8 @@ TEST_CASE("with too many connections the one idle longest goes") {
 }
 
 TEST_CASE("a dead Doline's socket is replaced, a living one's is not") {
-  Folder folder;
-  const fs::path path = folder.path / "socket";
+  const TemporaryFolder folder;
+  const fs::path path = folder / "socket";
   {
     const int dead = ::socket(AF_UNIX, SOCK_STREAM, 0);
     sockaddr_un address{};
@@ -170,20 +163,20 @@ TEST_CASE("a dead Doline's socket is replaced, a living one's is not") {
 }
 
 TEST_CASE("where no Doline runs, asking says so") {
-  Folder folder;
-  const auto answer = ask(folder.path / "socket", {{"ask", "status"}});
+  const TemporaryFolder folder;
+  const auto answer = ask(folder / "socket", {{"ask", "status"}});
   REQUIRE_FALSE(answer.has_value());
   CHECK(answer.error().kind == AskFault::Kind::not_running);
-  const auto too_long = ask(folder.path / std::string(200, 'x'), {{"ask", "status"}});
+  const auto too_long = ask(folder / std::string(200, 'x'), {{"ask", "status"}});
   REQUIRE_FALSE(too_long.has_value());
 }
 
 TEST_CASE("a Doline that does not answer is not waited for longer than patience says") {
-  Folder folder;
+  const TemporaryFolder folder;
   Loop loop;
   const auto serve = [](const json&, const CommandSocket::Answer&) {};
-  serve_while(serve, loop, folder.path / "socket", [&] {
-    const auto answer = ask(folder.path / "socket", {{"ask", "status"}}, milliseconds(50));
+  serve_while(serve, loop, folder / "socket", [&] {
+    const auto answer = ask(folder / "socket", {{"ask", "status"}}, milliseconds(50));
     REQUIRE_FALSE(answer.has_value());
     CHECK(answer.error().kind == AskFault::Kind::no_answer);
   });

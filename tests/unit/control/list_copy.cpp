@@ -8,7 +8,8 @@
 
 using namespace doline;
 using namespace doline::control;
-using namespace doline::control::test;
+using doline::tests::content_of;
+using doline::tests::TemporaryFolder;
 
 namespace {
 

@@ -15,6 +15,7 @@
 using namespace doline;
 using namespace doline::control;
 using namespace doline::control::test;
+using doline::tests::TemporaryFolder;
 
 TEST_CASE("timers run once or again and again, until their watch ends") {
   Loop loop;

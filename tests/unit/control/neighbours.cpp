@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "own_network.h"
 #include "run_until.h"
+#include "small_network.h"
 
 using namespace doline;
 using namespace doline::control;

@@ -11,13 +11,15 @@
 #include <string>
 #include <vector>
 
-#include "own_network.h"
 #include "run_until.h"
+#include "small_network.h"
 #include "temporary_folder.h"
 
 using namespace doline;
 using namespace doline::control;
 using namespace doline::control::test;
+using doline::tests::content_of;
+using doline::tests::TemporaryFolder;
 
 namespace {
 

@@ -15,33 +15,23 @@
 #include "control/loop.h"
 #include "doline/exit_status.h"
 #include "own_network.h"
+#include "temporary_folder.h"
 
 using namespace doline;
+using doline::tests::TemporaryFolder;
 using nlohmann::json;
 using Verb = RedirectArguments::Verb;
 
 namespace {
-
-struct Folder {
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "doline-redirect-XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    path = name;
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::filesystem::path path;
-};
 
 struct Ran {
   int status = -1;
   std::string out, err;
 };
 
-config::Fixed settings_in(const Folder& folder) {
+config::Fixed settings_in(const TemporaryFolder& folder) {
   config::Fixed settings;
-  settings.control_socket = folder.path / "control";
+  settings.control_socket = folder / "control";
   settings.redirect.emplace();
   settings.redirect->mode = redirect::Mode::tproxy;
   settings.redirect->interfaces = {"home0"};
@@ -59,7 +49,7 @@ Ran run(Verb verb, const config::Fixed& settings, bool json = false) {
 
 /// The command against a running Doline that answers this.
 Ran run_against(Verb verb, const json& answer, json* asked = nullptr, bool as_json = false) {
-  const Folder folder;
+  const TemporaryFolder folder;
   const config::Fixed settings = settings_in(folder);
   Ran ran;
   {
@@ -83,7 +73,7 @@ Ran run_against(Verb verb, const json& answer, json* asked = nullptr, bool as_js
 }  // namespace
 
 TEST_CASE("A plan needs neither a running Doline nor privilege") {
-  const Folder folder;
+  const TemporaryFolder folder;
   config::Fixed settings = settings_in(folder);
   const Ran planned = run(Verb::plan, settings);
   // A machine without nft and iptables can do nothing, and says so.
@@ -140,7 +130,7 @@ TEST_CASE("A Doline that cannot do it is not in place") {
 }
 
 TEST_CASE("Nothing is applied where no Doline would answer") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const Ran ran = run(Verb::apply, settings_in(folder));
   CHECK(ran.status == exit_unavailable);
   CHECK(ran.out.empty());
@@ -149,7 +139,7 @@ TEST_CASE("Nothing is applied where no Doline would answer") {
 
 TEST_CASE("What a killed Doline left is told and removed where none runs") {
   if (!tests::own_network()) return;
-  const Folder folder;
+  const TemporaryFolder folder;
   const config::Fixed settings = settings_in(folder);
   CHECK(run(Verb::status, settings).status == exit_no);
   CHECK(run(Verb::status, settings).out == "No Doline runs: the redirect is not in place.\n");
@@ -175,7 +165,7 @@ TEST_CASE("What a killed Doline left is told and removed where none runs") {
 
 TEST_CASE("After a crash rules and routes go, and the memory of who asked whom stays") {
   if (!tests::own_network()) return;
-  const Folder folder;
+  const TemporaryFolder folder;
   REQUIRE(tests::shell("PATH=$PATH:/usr/sbin; nft add table inet doline && nft add table inet doline_seen").status ==
           0);
   std::ostringstream out, err;
@@ -186,8 +176,8 @@ TEST_CASE("After a crash rules and routes go, and the memory of who asked whom s
 
 TEST_CASE("Who may not see the rules is told who may") {
   if (geteuid() != 0) return;
-  const Folder folder;
-  std::filesystem::permissions(folder.path, std::filesystem::perms(0755));
+  const TemporaryFolder folder;
+  std::filesystem::permissions(folder.path(), std::filesystem::perms(0755));
   const config::Fixed settings = settings_in(folder);
   int ends[2];
   REQUIRE(pipe(ends) == 0);

@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,10 +26,13 @@
 #include "base/ip_address.h"
 #include "base/time.h"
 #include "listener/sockets.h"
+#include "own_network.h"
+#include "own_process.h"
 
 namespace doline::listener::test {
 
 using Octets = std::vector<std::uint8_t>;
+using tests::in_process;
 
 inline const IpAddress loopback = IpAddress::v4(127, 0, 0, 1);
 
@@ -166,50 +168,11 @@ class TcpClient {
   bool has_ended_ = false;
 };
 
-/// What `claim` says from a process of its own ("" is: all is well); `claim` returns what is wrong.
-inline std::string in_process(const std::function<std::string()>& claim) {
-  int ends[2];
-  REQUIRE(pipe(ends) == 0);
-  const pid_t child = fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    close(ends[0]);
-    const std::string said = claim();
-    const ssize_t written = write(ends[1], said.data(), said.size());
-    _exit(written == static_cast<ssize_t>(said.size()) ? 0 : 1);
-  }
-  close(ends[1]);
-  std::string said;
-  char piece[4096];
-  ssize_t size;
-  while ((size = read(ends[0], piece, sizeof piece)) > 0) said.append(piece, static_cast<std::size_t>(size));
-  close(ends[0]);
-  int status = 0;
-  waitpid(child, &status, 0);
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-    said += " (the process ended with " + std::to_string(status) + ")";
-  return said;
-}
-
 /// This process, as the kernel calls it.
 inline std::string own_name() {
   std::string name;
   std::getline(std::ifstream("/proc/self/comm"), name);
   return name;
-}
-
-inline bool write_file(const char* path, const std::string& text) {
-  std::ofstream file(path);
-  file << text << std::flush;
-  return file.good();
-}
-
-/// Moves this process into a network namespace of its own; without root, as the root of a user namespace.
-inline bool leave_network() {
-  if (unshare(CLONE_NEWNET) == 0) return true;
-  const std::string user = std::to_string(getuid()), group = std::to_string(getgid());
-  return unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0 && write_file("/proc/self/setgroups", "deny") &&
-         write_file("/proc/self/uid_map", "0 " + user + " 1") && write_file("/proc/self/gid_map", "0 " + group + " 1");
 }
 
 /// Runs a program; true where it ended with 0.
@@ -230,7 +193,7 @@ inline bool run(const std::vector<std::string>& words) {
 /// interface. Nothing where this machine does not let us make one: then it says so.
 inline std::optional<std::string> in_own_network(const std::function<std::string()>& claim) {
   const std::string said = in_process([&claim]() -> std::string {
-    if (!leave_network()) return "no network";
+    if (!tests::own_network()) return "no network";
     if (!run({"ip", "link", "set", "lo", "up"}) ||
         !run({"ip", "link", "add", "out0", "type", "veth", "peer", "name", "out1"}) ||
         !run({"ip", "link", "set", "out0", "up"}) || !run({"ip", "link", "set", "out1", "up"}) ||

@@ -9,11 +9,11 @@
 
 #include "blocklist/compile.h"
 #include "blocklist/list_set.h"
-#include "unit/blocklist/temporary_folder.h"
+#include "temporary_folder.h"
 
 /// One text of plain domains for each list; names cover what is below them.
 inline std::shared_ptr<const doline::blocklist::ListSet> compile_lists(const std::vector<std::string>& texts) {
-  const TemporaryFolder folder;
+  const doline::tests::TemporaryFolder folder;
   std::vector<doline::blocklist::ListInput> inputs;
   for (const std::string& text : texts) {
     const std::string name = "list-" + std::to_string(inputs.size());

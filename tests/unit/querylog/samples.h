@@ -21,29 +21,11 @@
 #include "querylog/log_reader.h"
 #include "querylog/log_writer.h"
 #include "querylog/ring.h"
+#include "temporary_folder.h"
 
 namespace doline::querylog::samples {
 
-/// A folder that is gone at the end.
-class Folder {
- public:
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "doline-querylog-XXXXXX").string();
-    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-    path_ = pattern;
-  }
-  ~Folder() {
-    std::error_code error;
-    std::filesystem::remove_all(path_, error);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  std::filesystem::path operator/(std::string_view name) const { return path_ / name; }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
+using Folder = tests::TemporaryFolder;
 
 /// Monotonic time runs by itself (the writer's thread waits by it); the wall's is the test's.
 class WallClock final : public Clock {

@@ -8,6 +8,8 @@
 #include <fstream>
 #include <string>
 
+#include "temporary_folder.h"
+
 using namespace doline;
 using namespace doline::redirect;
 
@@ -16,23 +18,14 @@ namespace {
 /// A /proc of our own; removed with it.
 class Proc {
  public:
-  Proc() {
-    std::string name = (std::filesystem::temp_directory_path() / "doline-proc-XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  Proc(const Proc&) = delete;
-  Proc& operator=(const Proc&) = delete;
-  ~Proc() { std::filesystem::remove_all(path_); }
-
   void put(const std::string& file, const std::string& text) const {
-    std::filesystem::create_directories((path_ / file).parent_path());
-    std::ofstream(path_ / file) << text << '\n';
+    std::filesystem::create_directories((folder_ / file).parent_path());
+    std::ofstream(folder_ / file) << text << '\n';
   }
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  [[nodiscard]] const std::filesystem::path& path() const { return folder_.path(); }
 
  private:
-  std::filesystem::path path_;
+  doline::tests::TemporaryFolder folder_;
 };
 
 }  // namespace

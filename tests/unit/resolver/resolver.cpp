@@ -4,29 +4,13 @@
 #include <doctest/doctest.h>
 
 #include <array>
-#include <cstdlib>
-#include <new>
 #include <string>
 #include <vector>
 
+#include "allocations.h"
 #include "querylog/ring.h"
 #include "scenario/fakes.h"
 #include "unit/policy/compiled_lists.h"
-
-namespace {
-thread_local std::size_t allocations = 0;
-}
-void* operator new(std::size_t octets) {
-  ++allocations;
-  if (void* block = std::malloc(octets)) return block;
-  throw std::bad_alloc();
-}
-void operator delete(void* block) noexcept {
-  std::free(block);
-}
-void operator delete(void* block, std::size_t) noexcept {
-  std::free(block);
-}
 
 namespace doline::resolver {
 namespace {
@@ -97,10 +81,10 @@ struct House {
     arrival.client = {IpAddress::v4(192, 168, 1, 20), 40'000};
     arrival.destination = {{IpAddress::v4(8, 8, 8, 8), 53}, device::DestinationSource::tproxy};
     arrival.at = clock.now();
-    const std::size_t before = allocations;
+    const std::size_t before = tests::allocations;
     resolver.begin_batch(arrival.at);
     const std::size_t size = resolver.serve(arrival, out);
-    const std::size_t cost = allocations - before;
+    const std::size_t cost = tests::allocations - before;
     if (size > 0 && code) *code = static_cast<dns::ResponseCode>(out[3] & 0x0f);
     return cost;
   }

@@ -1,7 +1,6 @@
-// A folder of the test's own that vanishes with it.
+// A folder of the test's own that vanishes with it, and files in it.
 #pragma once
 
-#include <doctest/doctest.h>
 #include <stdlib.h>
 
 #include <filesystem>
@@ -10,13 +9,15 @@
 #include <string>
 #include <string_view>
 
-namespace doline::control::test {
+#include "base/check.h"
+
+namespace doline::tests {
 
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "doline-control-XXXXXX").string();
-    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+    std::string pattern = (std::filesystem::temp_directory_path() / "doline-test-XXXXXX").string();
+    check(::mkdtemp(pattern.data()) != nullptr);
     path_ = pattern;
   }
   ~TemporaryFolder() {
@@ -33,8 +34,8 @@ class TemporaryFolder {
     std::filesystem::rename(beside, file);
     return file;
   }
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path operator/(std::string_view name) const { return path_ / name; }
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
  private:
   std::filesystem::path path_;
@@ -45,4 +46,4 @@ inline std::string content_of(const std::filesystem::path& file) {
   return {std::istreambuf_iterator<char>(stream), {}};
 }
 
-}  // namespace doline::control::test
+}  // namespace doline::tests
