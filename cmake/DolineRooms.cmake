@@ -1,8 +1,10 @@
-# doline_room(NAME USES room... LIBRARIES library...)
+# doline_room(NAME USES room... LIBRARIES library... [PRECOMPILED header...])
 #   src/NAME becomes the static library room_NAME, and its main.cpp the program NAME (of the room `doline`, so that its commands
-#   are tested like any room's). Rooms that have no source yet are header-only targets. USES are the rooms it may include; LIBRARIES the third-party libraries it may include.
+#   are tested like any room's). Rooms that have no source yet are header-only targets. USES are the rooms it may include;
+#   LIBRARIES the third-party libraries it may include; PRECOMPILED those of their headers that take the compiler longer than
+#   the room's own code.
 function(doline_room name)
-  cmake_parse_arguments(ROOM "" "" "USES;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ROOM "" "" "USES;LIBRARIES;PRECOMPILED" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp)
   set(main ${CMAKE_SOURCE_DIR}/src/${name}/main.cpp)
   list(REMOVE_ITEM sources ${main})
@@ -20,4 +22,7 @@ function(doline_room name)
   list(TRANSFORM ROOM_USES PREPEND room_ OUTPUT_VARIABLE uses)
   list(TRANSFORM ROOM_LIBRARIES PREPEND doline_lib_ OUTPUT_VARIABLE libraries)
   target_link_libraries(room_${name} ${kind} doline_flags ${uses} ${libraries})
+  if(ROOM_PRECOMPILED)
+    target_precompile_headers(room_${name} PRIVATE ${ROOM_PRECOMPILED})
+  endif()
 endfunction()

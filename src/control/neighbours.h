@@ -2,23 +2,15 @@
 // address of this LAN belongs to. The notification comes with a device's first packet. Control thread only.
 #pragma once
 
-#include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
-#include <span>
 #include <string>
-#include <vector>
 
 #include "base/result.h"
 #include "control/loop.h"
 #include "device/roster.h"
 
 namespace doline::control {
-
-/// The sightings in one datagram of RTM_NEWNEIGH messages; what is malformed, multicast, NOARP or without MAC is passed
-/// over.
-[[nodiscard]] std::vector<device::Sighting> parse_neighbours(std::span<const std::uint8_t> datagram);
 
 class Neighbours {
  public:

@@ -67,6 +67,14 @@ RecordType first_answer_type(dns::Octets words, std::size_t qname_octets) {
   return static_cast<RecordType>(words[at] << 8 | words[at + 1]);
 }
 
+/// A client that no device of the snapshot's roster has as an address.
+struct Stranger {
+  std::optional<device::MacAddress> mac;
+  MonotonicTime look_again{};
+};
+
+constexpr std::chrono::minutes stranger_memory{1};
+
 ResponseCode code_of(dns::Octets response) {
   return static_cast<ResponseCode>(response[3] & 0x0f);
 }
@@ -100,9 +108,8 @@ struct Resolver::Impl {
     const response::Fit fit = fit_for(query, arrival);
 
     // 3. identify
-    const device::Device& device = snapshot->roster->identify(arrival.client.address);
+    const device::Device& device = identify(arrival);
     const device::GroupMask groups = snapshot->roster->groups_of(device, arrival.client.address);
-    if (device.id.value == 0) report_unknown(arrival.client.address);
     querylog::Record record = begin_record(arrival, question, device, groups);
 
     // Nobody's verdict until all these let it pass.
@@ -254,7 +261,7 @@ struct Resolver::Impl {
       return std::nullopt;  // the operator said forward
     const auto view = dns::ResponseView::parse(words);
     check(view.has_value());
-    const device::Device& device = under.roster->identify(record.client);
+    const device::Device& device = under.roster->devices()[record.device.value];
     dns::Question question = query.question();
     for (const dns::RecordView& answer : *view) {
       if (answer.section != dns::Section::answer || answer.type != RecordType::cname) continue;
@@ -325,7 +332,7 @@ struct Resolver::Impl {
 
   std::size_t answer_malformed(const listener::Arrival& arrival, dns::MessageFault fault, std::span<std::uint8_t> out) {
     const std::size_t size = response::reject(arrival.message, fault, out);
-    const device::Device& device = snapshot->roster->identify(arrival.client.address);
+    const device::Device& device = identify(arrival);
     querylog::Record record =
         begin_record(arrival, {}, device, snapshot->roster->groups_of(device, arrival.client.address));
     record.verdict = VerdictKind::rejected;
@@ -364,6 +371,33 @@ struct Resolver::Impl {
     return arrival.destination.is_intercepted() ||
            std::any_of(snapshot->allow_clients.begin(), snapshot->allow_clients.end(),
                        [&](const IpPrefix& prefix) { return prefix.contains(arrival.client.address); });
+  }
+
+  /// A known device at an address that the roster has not heard of is known by its MAC: the first question after a
+  /// device has come home is judged like every other.
+  const device::Device& identify(const listener::Arrival& arrival) {
+    const IpAddress& client = arrival.client.address;
+    const device::Device& device = snapshot->roster->identify(client);
+    if (device.id.value != 0 || !may_ask(arrival)) return device;
+    const Stranger& stranger = look_at(client);
+    const device::Device* known = stranger.mac ? snapshot->roster->find(*stranger.mac) : nullptr;
+    return known != nullptr ? *known : device;
+  }
+
+  const Stranger& look_at(const IpAddress& client) {
+    if (strangers.size() >= strangers_max) strangers.clear();
+    const auto [entry, is_new] = strangers.try_emplace(client);
+    Stranger& stranger = entry->second;
+    if (!is_new && now.monotonic < stranger.look_again) return stranger;
+    if (now.monotonic >= looks_end) {
+      looks_left = strangers_looked_for_max;
+      looks_end = now.monotonic + seconds(1);
+    }
+    if (looks_left == 0) return stranger;
+    --looks_left;
+    stranger = {doors.find_mac(client), now.monotonic + stranger_memory};
+    doors.report_unknown_client(client);
+    return stranger;
   }
 
   response::Fit fit_for(const dns::QueryView& query, const listener::Arrival& arrival) const {
@@ -488,14 +522,6 @@ struct Resolver::Impl {
                              (std::uint64_t{key.route} << 32 | std::uint64_t{key.checking_disabled} << 48));
   }
 
-  void report_unknown(const IpAddress& client) {
-    if (reported.size() >= 1024) reported.clear();
-    auto [place, is_new] = reported.try_emplace(client, now.monotonic);
-    if (!is_new && now.monotonic - place->second < std::chrono::minutes(1)) return;
-    place->second = now.monotonic;
-    doors.report_unknown_client(client);
-  }
-
   void write(const querylog::Record& record, dns::Octets response) {
     if (record.log == device::LogChoice::none)
       ++statistics.not_recorded;
@@ -514,7 +540,7 @@ struct Resolver::Impl {
     rule_texts.clear();
     for (const policy::Rule& rule : snapshot->rules->rules())
       rule_texts.push_back("by rule at line " + std::to_string(rule.line));
-    reported.clear();
+    strangers.clear();
     return next;
   }
 
@@ -534,7 +560,9 @@ struct Resolver::Impl {
   std::vector<std::uint8_t> late, scratch;
   std::vector<std::string> list_texts, rule_texts;
   std::unordered_map<std::uint64_t, MonotonicTime> failures;
-  std::unordered_map<IpAddress, MonotonicTime> reported;
+  std::unordered_map<IpAddress, Stranger> strangers;
+  int looks_left = 0;  // before looks_end
+  MonotonicTime looks_end{};
   Statistics statistics;
 };
 

@@ -8,10 +8,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "base/time.h"
 #include "cache/cache.h"
+#include "device/mac_address.h"
 #include "dns/cookie.h"
 #include "listener/arrival.h"
 #include "querylog/record.h"
@@ -22,6 +24,8 @@ namespace doline::resolver {
 
 inline constexpr std::size_t waiting_max = 8'192;           ///< queries of one worker that wait for an exchange
 inline constexpr std::size_t waiting_per_client_max = 512;  ///< of these, of one client address
+inline constexpr std::size_t strangers_max = 1'024;         ///< clients remembered that are no known devices
+inline constexpr int strangers_looked_for_max = 256;        ///< a second; anyone can make up addresses
 inline constexpr seconds failure_memory{2};             ///< how long a failed question is not asked again (RFC 9520)
 inline constexpr std::size_t failures_max = 4'096;      ///< failed questions remembered
 inline constexpr std::uint32_t stale_ttl_seconds = 30;  ///< RFC 8767 §4
@@ -43,8 +47,10 @@ struct Doors {
   std::function<void(const listener::ReplyRoute&, const Endpoint& client, dns::Octets response)> send;
   /// The query behind the route gets no response.
   std::function<void(const listener::ReplyRoute&)> forget;
-  /// A client that is no known device; at most one call a client and minute.
+  /// A client that may ask and is no known device; at most one call a client and minute.
   std::function<void(const IpAddress&)> report_unknown_client;
+  /// The MAC address that the kernel knows for such a client by now; called as seldom.
+  std::function<std::optional<device::MacAddress>(const IpAddress&)> find_mac;
   const Clock& clock;
 };
 

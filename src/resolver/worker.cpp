@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/check.h"
+#include "listener/neighbour_table.h"
 #include "listener/sockets.h"
 #include "resolver/origin_desk.h"
 #include "resolver/renewable_exchange.h"
@@ -89,6 +90,7 @@ struct Worker::Impl {
                                  dns::Octets response) { deliver(route, client, response); },
                   .forget = [this](const auto& route) { forget(route); },
                   .report_unknown_client = std::move(report_unknown_client),
+                  .find_mac = [this](const IpAddress& client) { return neighbours.find(client); },
                   .clock = clock_in},
                  snapshot),
         origins(loop, options.origin_channel),
@@ -222,6 +224,7 @@ struct Worker::Impl {
   RingOutbox outbox;
   std::shared_ptr<const upstream::Options> upstream;
   RenewableExchange exchange;
+  listener::NeighbourTable neighbours;
   Resolver resolver;
   OriginDesk origins;
   listener::UdpListener udp;

@@ -126,6 +126,7 @@ class Play {
                                   dns::Octets response) { answered(route.connection, response); },
                    .forget = [this](const auto& route) { leave(route.connection); },
                    .report_unknown_client = [](const IpAddress&) {},
+                   .find_mac = [](const IpAddress&) { return std::nullopt; },
                    .clock = clock_},
                   snapshot_) {}
 

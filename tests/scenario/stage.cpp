@@ -90,6 +90,11 @@ class Stage {
                                        dns::Octets response) { arrived(route, client, response); },
                         .forget = [this](const listener::ReplyRoute& route) { leave(route, Query::State::dropped); },
                         .report_unknown_client = [this](const IpAddress& client) { unknown_.push_back(client); },
+                        .find_mac = [this](const IpAddress& client) -> std::optional<device::MacAddress> {
+                          const auto found = neighbours_.find(client);
+                          if (found == neighbours_.end()) return std::nullopt;
+                          return found->second;
+                        },
                         .clock = clock_},
         first.snapshot);
     snapshot_ = first.snapshot;
@@ -159,6 +164,8 @@ class Stage {
 
   void operator()(const Passes& passes) { clock_.pass(passes.time); }
   void operator()(const ClockIsSet& set) { clock_.set(set.wall); }
+  void operator()(const KernelSees& seen) { neighbours_[seen.address] = seen.mac; }
+
   void operator()(const LogIs& log) { outbox_.is_full = log.full; }
 
   void operator()(const Reloads& reloads) {
@@ -463,6 +470,7 @@ class Stage {
   std::vector<Query> queries_;
   std::map<std::string, std::deque<std::pair<std::uint64_t, std::vector<std::uint8_t>>>> responses_;
   std::deque<IpAddress> unknown_;
+  std::map<IpAddress, device::MacAddress> neighbours_;
   std::size_t noted_ = 0;  ///< questions of upstream's queue that the story has told
   std::vector<std::uint8_t> out_;
   std::unique_ptr<resolver::Resolver> resolver_;  // last: ends first

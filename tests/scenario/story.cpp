@@ -175,6 +175,8 @@ class Reader {
       step.what = Passes{duration(sentence[1])};
     } else if (is(0, "the clock is set to") && sentence.size() == 7) {
       step.what = ClockIsSet{wall_time(sentence[5], sentence[6])};
+    } else if (is(0, "the kernel sees") && is(4, "at") && sentence.size() == 6) {
+      step.what = KernelSees{mac(sentence[3]), address(sentence[5])};
     } else if (is(0, "recorded:")) {
       step.what = recorded(clauses);
     } else if (is(1, "is reported as unknown") && sentence.size() == 5) {
@@ -487,6 +489,11 @@ class Reader {
     const auto address = IpAddress::parse(text);
     if (!address) wrong("'" + text + "' is no address");
     return *address;
+  }
+  device::MacAddress mac(const std::string& text) const {
+    const auto mac = device::MacAddress::parse(text);
+    if (!mac) wrong("'" + text + "' is no MAC address");
+    return *mac;
   }
   Endpoint endpoint(const std::string& text) const {
     const auto endpoint = Endpoint::parse(text, 53);

@@ -13,6 +13,7 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "device/mac_address.h"
 #include "dns/code.h"
 #include "dns/presentation.h"
 #include "dns/question.h"
@@ -66,6 +67,11 @@ struct ClockIsSet {
 struct Reloads {
   std::string configuration;
   int line = 0;  ///< of its first line
+};
+/// `the kernel sees 94:51:3d:13:9a:35 at 192.168.1.77`
+struct KernelSees {
+  device::MacAddress mac;
+  IpAddress address;
 };
 /// `the log is full`, `the log has room`
 struct LogIs {
@@ -124,8 +130,8 @@ struct IsReported {
 
 struct Step {
   int line = 0;
-  std::variant<Asks, Sends, Answers, Fails, Passes, ClockIsSet, Reloads, LogIs, IsAsked, IsNotAsked, Gets, Waits,
-               GetsNothing, Recorded, IsNotRecorded, IsReported>
+  std::variant<Asks, Sends, Answers, Fails, Passes, ClockIsSet, KernelSees, Reloads, LogIs, IsAsked, IsNotAsked, Gets,
+               Waits, GetsNothing, Recorded, IsNotRecorded, IsReported>
       what;
 };
 

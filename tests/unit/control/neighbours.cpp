@@ -1,14 +1,9 @@
 #include "control/neighbours.h"
 
 #include <doctest/doctest.h>
-#include <linux/neighbour.h>
-#include <linux/rtnetlink.h>
 
-#include <cstring>
 #include <map>
-#include <random>
 #include <string>
-#include <vector>
 
 #include "run_until.h"
 #include "small_network.h"
@@ -17,90 +12,10 @@ using namespace doline;
 using namespace doline::control;
 using namespace doline::control::test;
 
-namespace {
-
-using Octets = std::vector<std::uint8_t>;
-
-const device::MacAddress camera{{0x94, 0x51, 0x3d, 0x13, 0x9a, 0x35}};
-
-void append(Octets& octets, const void* value, std::size_t size) {
-  const auto* begin = static_cast<const std::uint8_t*>(value);
-  octets.insert(octets.end(), begin, begin + size);
-  while (octets.size() % 4 != 0) octets.push_back(0);
-}
-
-void append_attribute(Octets& octets, std::uint16_t type, std::span<const std::uint8_t> value) {
-  const rtattr header{static_cast<std::uint16_t>(sizeof(rtattr) + value.size()), type};
-  append(octets, &header, sizeof header);
-  append(octets, value.data(), value.size());
-}
-
-/// One message as the kernel sends it.
-Octets message(const IpAddress& address, std::span<const std::uint8_t> mac, std::uint16_t state = NUD_REACHABLE,
-               std::uint16_t type = RTM_NEWNEIGH) {
-  Octets octets(sizeof(nlmsghdr));
-  ndmsg neighbour{};
-  neighbour.ndm_family = address.is_v4() ? AF_INET : AF_INET6;
-  neighbour.ndm_state = state;
-  append(octets, &neighbour, sizeof neighbour);
-  append_attribute(octets, NDA_DST, address.octets());
-  append_attribute(octets, NDA_LLADDR, mac);
-  nlmsghdr header{};
-  header.nlmsg_len = static_cast<std::uint32_t>(octets.size());
-  header.nlmsg_type = type;
-  std::memcpy(octets.data(), &header, sizeof header);
-  return octets;
-}
-
-Octets operator+(Octets left, const Octets& right) {
-  left.insert(left.end(), right.begin(), right.end());
-  return left;
-}
-
-}  // namespace
-
-TEST_CASE("sightings are read of both families, several in one datagram") {
-  const IpAddress four = IpAddress::v4(192, 0, 2, 5), six = *IpAddress::parse("2001:db8::5");
-  const auto sightings = parse_neighbours(message(four, camera.octets) + message(six, camera.octets, NUD_STALE));
-  REQUIRE(sightings.size() == 2);
-  CHECK(sightings[0].address == four);
-  CHECK(sightings[0].mac == camera);
-  CHECK(sightings[1].address == six);
-}
-
-TEST_CASE("rows that name no device are passed over") {
-  const IpAddress address = IpAddress::v4(192, 0, 2, 5);
-  const auto count = [](const Octets& datagram) { return parse_neighbours(datagram).size(); };
-  CHECK(count(message(address, camera.octets)) == 1);
-  CHECK(count(message(address, camera.octets, NUD_FAILED)) == 0);
-  CHECK(count(message(address, camera.octets, NUD_INCOMPLETE)) == 0);
-  CHECK(count(message(address, camera.octets, NUD_NOARP)) == 0);
-  CHECK(count(message(address, camera.octets, NUD_REACHABLE, RTM_DELNEIGH)) == 0);
-  CHECK(count(message(address, device::MacAddress{}.octets)) == 0);
-  CHECK(count(message(address, Octets{0x01, 0, 0x5e, 0, 0, 1})) == 0);
-  CHECK(count(message(address, Octets{1, 2, 3, 4})) == 0);  // a tunnel's
-  CHECK(count(message(*IpAddress::parse("ff02::1"), camera.octets)) == 0);
-}
-
-TEST_CASE("a datagram that is cut off or garbled yields what stands before, and no more") {
-  const Octets whole = message(IpAddress::v4(192, 0, 2, 5), camera.octets);
-  for (std::size_t size = 0; size < whole.size(); ++size) CHECK(parse_neighbours(std::span(whole).first(size)).empty());
-  const Octets two = whole + whole;
-  for (std::size_t size = whole.size(); size < two.size(); ++size)
-    CHECK(parse_neighbours(std::span(two).first(size)).size() == 1);
-  const unsigned seed = std::random_device{}();
-  CAPTURE(seed);
-  std::mt19937 random(seed);
-  for (int i = 0; i < 20'000; ++i) {
-    Octets garbled = two;
-    for (int flips = 0; flips < 4; ++flips) garbled[random() % garbled.size()] = static_cast<std::uint8_t>(random());
-    CHECK(parse_neighbours(garbled).size() <= 2);
-  }
-}
-
 TEST_CASE("the kernel's table is read and then followed") {
-  CHECK(in_own_network([]() -> std::string {
-          if (!run("ip neigh add 192.0.2.5 lladdr 94:51:3d:13:9a:35 dev lan0 nud stale")) return "no first neighbour";
+  CHECK(tests::in_small_network([]() -> std::string {
+          if (!tests::run("ip neigh add 192.0.2.5 lladdr 94:51:3d:13:9a:35 dev lan0 nud stale"))
+            return "no first neighbour";
           Loop loop;
           std::map<std::string, std::string> seen;
           const auto neighbours = Neighbours::follow(loop, [&](const device::Sighting& sighting) {
@@ -110,10 +25,10 @@ TEST_CASE("the kernel's table is read and then followed") {
           if (!run_until(loop, [&] { return seen.contains("192.0.2.5"); })) return "the table was not read";
           if (seen["192.0.2.5"] != "94:51:3d:13:9a:35") return "it was misread: " + seen["192.0.2.5"];
 
-          if (!run("ip neigh add 2001:db8::7 lladdr 02:00:00:00:00:07 dev lan0 nud reachable"))
+          if (!tests::run("ip neigh add 2001:db8::7 lladdr 02:00:00:00:00:07 dev lan0 nud reachable"))
             return "no second neighbour";
           if (!run_until(loop, [&] { return seen.contains("2001:db8::7"); })) return "the table was not followed";
-          if (!run("ip neigh replace 192.0.2.5 lladdr 02:00:00:00:00:05 dev lan0 nud stale")) return "no change";
+          if (!tests::run("ip neigh replace 192.0.2.5 lladdr 02:00:00:00:00:05 dev lan0 nud stale")) return "no change";
           if (!run_until(loop, [&] { return seen["192.0.2.5"] == "02:00:00:00:00:05"; }))
             return "a change was not seen";
 

@@ -182,15 +182,15 @@ TEST_CASE("a keeper may end while its jobs run") {
 }
 
 TEST_CASE("what the kernel sees becomes a device, both families one, and an unknown client makes it look again") {
-  CHECK(in_own_network([]() -> std::string {
+  CHECK(tests::in_small_network([]() -> std::string {
           Home home;
           device::DeviceSettings tv;
           tv.name = "tv";
           tv.macs = {*device::MacAddress::parse("94:51:3d:13:9a:35")};
           home.keeper->configure({}, {tv}, {});
-          if (!run("ip neigh add 192.0.2.5 lladdr 94:51:3d:13:9a:35 dev lan0 nud stale") ||
-              !run("ip neigh add 2001:db8::5 lladdr 94:51:3d:13:9a:35 dev lan0 nud stale") ||
-              !run("ip neigh add 192.0.2.6 lladdr 02:00:00:00:00:06 dev lan0 nud stale"))
+          if (!tests::run("ip neigh add 192.0.2.5 lladdr 94:51:3d:13:9a:35 dev lan0 nud stale") ||
+              !tests::run("ip neigh add 2001:db8::5 lladdr 94:51:3d:13:9a:35 dev lan0 nud stale") ||
+              !tests::run("ip neigh add 192.0.2.6 lladdr 02:00:00:00:00:06 dev lan0 nud stale"))
             return "no neighbours";
           if (!home.until([&] {
                 return home.name_at("192.0.2.5") == "tv" && home.name_at("2001:db8::5") == "tv" &&

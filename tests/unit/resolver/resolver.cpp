@@ -39,6 +39,7 @@ struct House {
                      .send = [this](const auto&, const Endpoint&, dns::Octets) { ++late_responses; },
                      .forget = [](const auto&) {},
                      .report_unknown_client = [](const IpAddress&) {},
+                     .find_mac = [](const IpAddress&) { return std::nullopt; },
                      .clock = clock},
                     snapshot()};
 

@@ -7,17 +7,17 @@
 #include "own_network.h"
 #include "own_process.h"
 
-namespace doline::control::test {
+namespace doline::tests {
 
 inline bool run(const std::string& command) {
-  return tests::shell(command).status == 0;
+  return shell(command).status == 0;
 }
 
 /// What is wrong, as `claim` says it ("" is: all is well), in a network namespace with an interface `lan0` that has
 /// 192.0.2.1/24 and 2001:db8::1/64. Where this machine does not let us make one it says so, and all is well.
-inline std::string in_own_network(const std::function<std::string()>& claim) {
-  const std::string said = tests::in_process([&claim]() -> std::string {
-    const bool has_network = tests::own_network() && run("ip link set lo up") &&
+inline std::string in_small_network(const std::function<std::string()>& claim) {
+  const std::string said = in_process([&claim]() -> std::string {
+    const bool has_network = own_network() && run("ip link set lo up") &&
                              run("ip link add lan0 type veth peer name lan1") && run("ip link set lan0 up") &&
                              run("ip link set lan1 up") && run("ip address add 192.0.2.1/24 dev lan0") &&
                              run("ip address add 2001:db8::1/64 dev lan0 nodad");
@@ -28,4 +28,4 @@ inline std::string in_own_network(const std::function<std::string()>& claim) {
   return "";
 }
 
-}  // namespace doline::control::test
+}  // namespace doline::tests

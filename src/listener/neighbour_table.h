@@ -1,0 +1,40 @@
+// NeighbourTable: the kernel's neighbour table (ARP and IPv6 neighbour discovery; rtnetlink, no capability needed):
+// which MAC address a client of this LAN has.
+//
+// The kernel enters a client there while it resolves our address, so before its first query. One owner, one thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "device/mac_address.h"
+#include "device/roster.h"
+
+namespace doline::listener {
+
+/// Asks the kernel for the rows of a family (AF_UNSPEC: all), which come as datagrams on `netlink`; false: see errno.
+bool request_neighbours(int netlink, unsigned char family);
+
+/// The sightings in one datagram of RTM_NEWNEIGH messages; what is malformed, multicast, NOARP or without MAC is passed
+/// over.
+[[nodiscard]] std::vector<device::Sighting> parse_neighbours(std::span<const std::uint8_t> datagram);
+
+class NeighbourTable {
+ public:
+  NeighbourTable();
+  ~NeighbourTable();
+  NeighbourTable(const NeighbourTable&) = delete;
+  NeighbourTable& operator=(const NeighbourTable&) = delete;
+
+  /// Reads the rows of the client's family: some ten microseconds in a home. None where the kernel knows none, or no
+  /// netlink socket could be had.
+  [[nodiscard]] std::optional<device::MacAddress> find(const IpAddress& client);
+
+ private:
+  int netlink_;  // -1: none could be had
+};
+
+}  // namespace doline::listener
