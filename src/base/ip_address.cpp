@@ -46,10 +46,6 @@ std::string IpAddress::to_string() const {
   return buffer;
 }
 
-bool IpAddress::is_unspecified() const {
-  return *this == IpAddress{} || *this == v4(0, 0, 0, 0);
-}
-
 bool IpAddress::is_loopback() const {
   if (is_v4()) return octets_[12] == 127;
   for (int i = 0; i < 15; ++i)
@@ -74,10 +70,14 @@ bool IpAddress::is_private() const {
 
 IpPrefix::IpPrefix(const IpAddress& address, int length) : length_(length) {
   check(length >= 0 && length <= (address.is_v4() ? 32 : 128));
-  auto octets = address.mapped();
+  auto octets = address.mapped(), mask = all_ones;
   const int kept = address.is_v4() ? 96 + length : length;
-  for (int bit = kept; bit < 128; ++bit) octets[bit / 8] &= static_cast<std::uint8_t>(~(0x80 >> (bit % 8)));
+  for (int bit = kept; bit < 128; ++bit) {
+    octets[bit / 8] &= static_cast<std::uint8_t>(~(0x80 >> (bit % 8)));
+    mask[bit / 8] &= static_cast<std::uint8_t>(~(0x80 >> (bit % 8)));
+  }
   address_ = IpAddress::from_octets(octets);
+  mask_ = IpAddress::from_octets(mask);
 }
 
 std::optional<IpPrefix> IpPrefix::parse(std::string_view text) {
@@ -89,15 +89,6 @@ std::optional<IpPrefix> IpPrefix::parse(std::string_view text) {
   const auto length = parse_number(text.substr(slash + 1), longest);
   if (!length) return std::nullopt;
   return IpPrefix(*address, *length);
-}
-
-bool IpPrefix::contains(const IpAddress& address) const {
-  if (address.is_v4() != address_.is_v4()) return false;
-  const auto &ours = address_.mapped(), &theirs = address.mapped();
-  const auto bits = static_cast<std::size_t>(address_.is_v4() ? 96 + length_ : length_);
-  const std::size_t whole = bits / 8;
-  if (std::memcmp(ours.data(), theirs.data(), whole) != 0) return false;
-  return bits % 8 == 0 || (ours[whole] ^ theirs[whole]) >> (8 - bits % 8) == 0;
 }
 
 std::string IpPrefix::to_string() const {

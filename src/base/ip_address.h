@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstdint>
 #include <cstring>
@@ -33,7 +34,7 @@ class IpAddress {
   /// Dotted quad or RFC 4291 text; no zone id, no brackets, no spaces.
   static std::optional<IpAddress> parse(std::string_view text);
 
-  [[nodiscard]] bool is_v4() const { return std::memcmp(octets_.data(), v4_mapped_prefix.data(), 12) == 0; }
+  [[nodiscard]] constexpr bool is_v4() const { return has_v4_head(words()); }
   [[nodiscard]] bool is_v6() const { return !is_v4(); }
   /// 4 or 16 octets, network order; borrowed from this value.
   [[nodiscard]] std::span<const std::uint8_t> octets() const {
@@ -41,20 +42,34 @@ class IpAddress {
   }
   /// Always 16 octets.
   [[nodiscard]] const std::array<std::uint8_t, 16>& mapped() const { return octets_; }
+  /// The same in two words of this machine's octet order, for comparing.
+  [[nodiscard]] constexpr std::array<std::uint64_t, 2> words() const {
+    return std::bit_cast<std::array<std::uint64_t, 2>>(octets_);
+  }
   /// RFC 5952 for IPv6, dotted quad for IPv4.
   [[nodiscard]] std::string to_string() const;
 
-  [[nodiscard]] bool is_unspecified() const;  ///< 0.0.0.0 or ::
-  [[nodiscard]] bool is_loopback() const;     ///< 127.0.0.0/8 or ::1
-  [[nodiscard]] bool is_link_local() const;   ///< 169.254.0.0/16 or fe80::/10
-  [[nodiscard]] bool is_multicast() const;    ///< 224.0.0.0/4 or ff00::/8
+  /// 0.0.0.0 or ::
+  [[nodiscard]] bool is_unspecified() const { return *this == IpAddress{} || *this == v4(0, 0, 0, 0); }
+  [[nodiscard]] bool is_loopback() const;    ///< 127.0.0.0/8 or ::1
+  [[nodiscard]] bool is_link_local() const;  ///< 169.254.0.0/16 or fe80::/10
+  [[nodiscard]] bool is_multicast() const;   ///< 224.0.0.0/4 or ff00::/8
   /// RFC 1918, ULA (fc00::/7), link-local or loopback: what `private` means in the configuration.
   [[nodiscard]] bool is_private() const;
 
+  friend constexpr bool operator==(const IpAddress& left, const IpAddress& right) {
+    return left.words() == right.words();
+  }
   constexpr auto operator<=>(const IpAddress&) const = default;
 
  private:
-  static constexpr std::array<std::uint8_t, 12> v4_mapped_prefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  static constexpr bool has_v4_head(const std::array<std::uint64_t, 2>& words) {
+    constexpr auto head = std::bit_cast<std::array<std::uint64_t, 2>>(
+        std::array<std::uint8_t, 16>{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff});
+    constexpr auto mask = std::bit_cast<std::array<std::uint64_t, 2>>(
+        std::array<std::uint8_t, 16>{0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff});
+    return words[0] == 0 && (words[1] & mask[1]) == head[1];
+  }
   std::array<std::uint8_t, 16> octets_{};
 };
 
@@ -67,14 +82,24 @@ class IpPrefix {
   IpPrefix(const IpAddress& address, int length);
   /// `192.168.0.0/16`, `2001:db8::/32`, or a lone address (then /32 or /128).
   static std::optional<IpPrefix> parse(std::string_view text);
-  [[nodiscard]] bool contains(const IpAddress& address) const;
+  [[nodiscard]] bool contains(const IpAddress& address) const {
+    const auto ours = address_.words(), theirs = address.words(), counts = mask_.words();
+    return ((ours[0] ^ theirs[0]) & counts[0]) == 0 && ((ours[1] ^ theirs[1]) & counts[1]) == 0 &&
+           address.is_v4() == address_.is_v4();  // ::/0 has no IPv4 address in it
+  }
   [[nodiscard]] const IpAddress& address() const { return address_; }
   [[nodiscard]] int length() const { return length_; }
   [[nodiscard]] std::string to_string() const;
   auto operator<=>(const IpPrefix&) const = default;
 
  private:
+  static constexpr std::array<std::uint8_t, 16> all_ones = [] {
+    std::array<std::uint8_t, 16> octets{};
+    octets.fill(0xff);
+    return octets;
+  }();
   IpAddress address_;
+  IpAddress mask_ = IpAddress::from_octets(all_ones);  // the bits that count
   int length_ = 128;
 };
 

@@ -10,8 +10,8 @@ namespace {
 
 using device::LogChoice;
 
-constexpr std::size_t leases_max = 64;     // files
-constexpr std::size_t values_max = 1'024;  // MACs, addresses or networks of one device or group
+constexpr std::size_t leases_max = 64;            // files
+constexpr std::size_t device_values_max = 1'024;  // MACs, addresses or networks of one device or group
 
 std::optional<LogChoice> read_log_choice(Reading& reading, const Node& node) {
   return read_word<LogChoice>(
@@ -46,7 +46,7 @@ class DeviceSection {
       group.name = key.text;
       const Keys keys(reading_, value, "groups.*");
       if (const Node* networks = keys.find("network"))
-        for (const Node* network : to_list(reading_, *networks, values_max, "networks"))
+        for (const Node* network : to_list(reading_, *networks, device_values_max, "networks"))
           if (const auto prefix = read_prefix(reading_, *network)) group.networks.push_back(*prefix);
       if (const Node* log = keys.find("log")) group.log = read_log_choice(reading_, *log);
       add_group(std::move(group), key);
@@ -82,15 +82,15 @@ class DeviceSection {
     settings.name = name.text;
     const Keys keys(reading_, node, "devices.*");
     if (const Node* macs = keys.find("mac"))
-      for (const Node* value : to_list(reading_, *macs, values_max, "MAC addresses")) read_mac(*value, settings);
+      for (const Node* value : to_list(reading_, *macs, device_values_max, "MAC addresses")) read_mac(*value, settings);
     if (const Node* addresses = keys.find("address"))
-      for (const Node* value : to_list(reading_, *addresses, values_max, "addresses"))
+      for (const Node* value : to_list(reading_, *addresses, device_values_max, "addresses"))
         if (const auto prefix = read_prefix(reading_, *value)) {
           addresses_.add(reading_, *value, *prefix, settings.name);
           settings.addresses.push_back(*prefix);
         }
     if (const Node* ids = keys.find("client_id"))
-      for (const Node* value : to_list(reading_, *ids, values_max, "client ids"))
+      for (const Node* value : to_list(reading_, *ids, device_values_max, "client ids"))
         if (const auto text = read_text(reading_, *value, "a client id")) {
           client_ids_.add(reading_, *value, *text, settings.name);
           settings.client_ids.push_back(*text);

@@ -14,9 +14,9 @@ using policy::Action;
 using policy::NamePattern;
 using std::chrono::hours;
 
-constexpr std::size_t values_max = 4'096;          // of one condition
-constexpr std::size_t rewrites_max = 0xffff;       // Rewrite::target
-constexpr std::size_t rewrite_addresses_max = 32;  // of one name; they fit a response without truncation
+constexpr std::size_t condition_values_max = 4'096;  // of one condition
+constexpr std::size_t rewrites_max = 0xffff;         // Rewrite::target
+constexpr std::size_t rewrite_addresses_max = 32;    // of one name; they fit a response without truncation
 
 constexpr std::array<std::string_view, 7> day_names{"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
 constexpr std::array<std::string_view, 7> long_day_names{"monday", "tuesday",  "wednesday", "thursday",
@@ -198,7 +198,7 @@ class PolicySection {
 
   // ── when ───────────────────────────────────────────────────────────────────────────────────────────────────────────
   std::vector<const Node*> values_of(const Node& node, std::string_view key) {
-    auto values = to_list(reading_, node, values_max, "values");
+    auto values = to_list(reading_, node, condition_values_max, "values");
     // An empty list would match everything, and surely that was not meant.
     if (values.empty()) reading_.add(node, quote(key) + " names nothing", "leave it out to match everything");
     return values;

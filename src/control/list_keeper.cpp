@@ -14,10 +14,10 @@ namespace doline::control {
 
 namespace {
 
-constexpr milliseconds look_at_least{60'000};  // at files whose folder says nothing: links, network file systems
-constexpr milliseconds compile_again{60'000};  // after a compile that could not be written
-constexpr milliseconds nap_longest{3600'000};  // timers do not count sleep, nor does a clock that is set
-constexpr seconds retry_after_max{86'400};     // a server may ask for this much patience
+constexpr milliseconds look_at_files_every{60'000};  // at files whose folder says nothing: links, network file systems
+constexpr milliseconds compile_again{60'000};        // after a compile that could not be written
+constexpr milliseconds nap_longest{3600'000};        // timers do not count sleep, nor does a clock that is set
+constexpr seconds retry_after_max{86'400};           // a server may ask for this much patience
 constexpr std::size_t problems_logged = 3;
 
 /// `1,204,331`.
@@ -457,7 +457,7 @@ void ListKeeper::configure(std::vector<config::ListSettings> lists) {
     if (old && old->step == Impl::List::Step::fetching) it.downloads.cancel(old->download);
   it.sweep();
   it.watch_folders();
-  it.look_timer = it.loop.every(look_at_least, [&it] { it.look(); });
+  it.look_timer = it.loop.every(look_at_files_every, [&it] { it.look(); });
   it.start_due();
 
   it.stands_in = false;

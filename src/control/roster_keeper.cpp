@@ -23,11 +23,11 @@ namespace doline::control {
 
 namespace {
 
-constexpr milliseconds look_at_least{60'000};    // at lease files whose folder says nothing
-constexpr milliseconds forget_every{3'600'000};  // the rest happens at each start
-constexpr int times_saved_every = 15;            // saves: when devices were seen is not worth an SD card
-constexpr std::size_t asked_max = 4'096;         // clients that the neighbour table was looked at for
-constexpr seconds ask_again{60};                 // for the same client: it may be behind another router for ever
+constexpr milliseconds look_at_leases_every{60'000};  // at lease files whose folder says nothing
+constexpr milliseconds forget_every{3'600'000};       // the rest happens at each start
+constexpr int times_saved_every = 15;                 // saves: when devices were seen is not worth an SD card
+constexpr std::size_t asked_max = 4'096;              // clients that the neighbour table was looked at for
+constexpr seconds ask_again{60};                      // for the same client: it may be behind another router for ever
 constexpr std::array vendor_files{"oui.csv", "mam.csv", "oui36.csv", "iab.csv"};
 
 /// Which version of a file was read.
@@ -132,7 +132,7 @@ void RosterKeeper::Impl::begin(std::filesystem::path vendors) {
   else
     log.warn("devices: {}; only configured and leased devices are known", followed.error());
   read_vendors(vendors);
-  look_timer = loop.every(look_at_least, [this] {
+  look_timer = loop.every(look_at_leases_every, [this] {
     if (read_leases()) build_soon();
   });
   save_timer = loop.every(pace.save_every, [this] { save(); });

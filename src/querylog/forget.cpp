@@ -8,7 +8,7 @@ namespace doline::querylog {
 
 namespace {
 
-constexpr milliseconds busy_timeout{10'000};
+constexpr milliseconds forgetting_patience{10'000};
 constexpr std::int64_t slice_rows = 20'000;  // of one transaction
 
 // What the remaining rows name, and their sums. The rows are read in their order and added up as the writer does it, so
@@ -76,7 +76,7 @@ Result<std::string, DatabaseFault> condition_of(Database& database, const Forget
 Result<Forgotten, DatabaseFault> forget(const std::filesystem::path& file, const Forgetting& what) {
   std::error_code error;
   if (!std::filesystem::exists(file, error)) return fail(DatabaseFault::missing);
-  auto opened = Database::open(file, Database::Access::write, busy_timeout);
+  auto opened = Database::open(file, Database::Access::write, forgetting_patience);
   if (!opened) return fail(opened.error());
   Database& database = *opened;
   if (const auto checked = check_schema(database); !checked) return fail(checked.error());

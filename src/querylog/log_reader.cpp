@@ -13,7 +13,7 @@ namespace doline::querylog {
 
 namespace {
 
-constexpr milliseconds busy_timeout{2000};
+constexpr milliseconds reading_patience{2000};
 constexpr std::int64_t page_rows = 512;
 constexpr std::size_t cursors_max = 64;            // of one read; beyond, a scan is cheaper
 constexpr std::int64_t late_at_most = 15'000'000;  // microseconds that a record may come behind its time
@@ -142,7 +142,7 @@ struct LogReader::Impl {
   std::unordered_set<std::int64_t> handed_over;  // of the last late_at_most
 
   Result<void, DatabaseFault> open() {
-    auto opened = Database::open(file, Database::Access::read, busy_timeout);
+    auto opened = Database::open(file, Database::Access::read, reading_patience);
     if (!opened) return fail(opened.error());
     database = std::move(*opened);
     inode = inode_of_file();

@@ -11,7 +11,7 @@ namespace doline::querylog {
 
 namespace {
 
-constexpr milliseconds busy_timeout{500};
+constexpr milliseconds writing_patience{500};
 constexpr std::size_t cached_names_max = 200'000;
 constexpr std::size_t cached_answers_max = 200'000;
 constexpr std::size_t cached_endpoints_max = 50'000;
@@ -53,7 +53,7 @@ void bind_id(Statement& statement, int position, std::int64_t id) {
 
 Result<std::unique_ptr<Store>, DatabaseFault> Store::open(const std::filesystem::path& file, milliseconds check_time) {
   auto store = std::unique_ptr<Store>(new Store);
-  auto database = Database::open(file, Database::Access::write, busy_timeout);
+  auto database = Database::open(file, Database::Access::write, writing_patience);
   if (!database) return fail(database.error());
   store->database_ = std::move(*database);
   DOLINE_TRY(create_or_check_schema(store->database_));

@@ -28,7 +28,7 @@ std::string mark_of(const Options& options) {
   return std::to_string(options.kernel.mark) + "/65535";
 }
 
-std::string ports_of(const Options& options) {
+std::string port_list_of(const Options& options) {
   std::string text;
   for (const std::uint16_t port : options.ports) text += (text.empty() ? "" : ",") + std::to_string(port);
   return text;
@@ -57,7 +57,7 @@ std::string chains(const Options& options, const HostFacts& facts, Family family
                                                              (family == Family::v4 ? "127.0.0.153" : "::1") +
                                                              " --tproxy-mark " + mark_of(options);
   for (const char* protocol : {"udp", "tcp"})
-    text += rule + "-p " + protocol + " -m multiport --dports " + ports_of(options) + target + "\n";
+    text += rule + "-p " + protocol + " -m multiport --dports " + port_list_of(options) + target + "\n";
   return text;
 }
 

@@ -20,7 +20,7 @@ std::string interfaces_of(const Options& options) {
   return braces(options.interfaces, [](const std::string& name) { return '"' + name + '"'; });
 }
 
-std::string ports_of(const Options& options) {
+std::string port_set_of(const Options& options) {
   return braces(options.ports, [](std::uint16_t port) { return std::to_string(port); });
 }
 
@@ -61,7 +61,7 @@ std::string pass_over(const Options& options) {
   std::string rules = "    iifname != " + interfaces_of(options) + " return\n";
   rules += "    meta pkttype != host return\n";
   rules += "    meta l4proto != { tcp, udp } return\n";
-  rules += "    th dport != " + ports_of(options) + " return\n";
+  rules += "    th dport != " + port_set_of(options) + " return\n";
   if (!options.exempt.macs.empty())
     rules += "    ether saddr " +
              braces(options.exempt.macs, [](const device::MacAddress& mac) { return mac.to_string(); }) + " return\n";

@@ -108,13 +108,14 @@ struct Resolver::Impl {
     const response::Fit fit = fit_for(query, arrival);
 
     // 3. identify
-    const device::Device& device = identify(arrival);
+    const bool is_ours = may_ask(arrival);
+    const device::Device& device = identify(arrival, is_ours);
     const device::GroupMask groups = snapshot->roster->groups_of(device, arrival.client.address);
     querylog::Record record = begin_record(arrival, question, device, groups);
 
     // Nobody's verdict until all these let it pass.
     record.verdict = VerdictKind::rejected;
-    if (!may_ask(arrival))
+    if (!is_ours)
       return say_error(arrival, query, record, fit, ResponseCode::refused, ExtendedError::prohibited,
                        "this client may not ask here", statistics.refused_client, out);
     if (query.edns() && query.edns()->version != 0)
@@ -332,7 +333,7 @@ struct Resolver::Impl {
 
   std::size_t answer_malformed(const listener::Arrival& arrival, dns::MessageFault fault, std::span<std::uint8_t> out) {
     const std::size_t size = response::reject(arrival.message, fault, out);
-    const device::Device& device = identify(arrival);
+    const device::Device& device = identify(arrival, may_ask(arrival));
     querylog::Record record =
         begin_record(arrival, {}, device, snapshot->roster->groups_of(device, arrival.client.address));
     record.verdict = VerdictKind::rejected;
@@ -375,10 +376,10 @@ struct Resolver::Impl {
 
   /// A known device at an address that the roster has not heard of is known by its MAC: the first question after a
   /// device has come home is judged like every other.
-  const device::Device& identify(const listener::Arrival& arrival) {
+  const device::Device& identify(const listener::Arrival& arrival, bool is_ours) {
     const IpAddress& client = arrival.client.address;
     const device::Device& device = snapshot->roster->identify(client);
-    if (device.id.value != 0 || !may_ask(arrival)) return device;
+    if (device.id.value != 0 || !is_ours) return device;
     const Stranger& stranger = look_at(client);
     const device::Device* known = stranger.mac ? snapshot->roster->find(*stranger.mac) : nullptr;
     return known != nullptr ? *known : device;

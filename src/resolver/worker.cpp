@@ -33,7 +33,7 @@ class RingOutbox final : public Outbox {
   querylog::Ring& ring_;
 };
 
-/// Bounded messages into one loop from other threads. Full means refused and counted, never waited for.
+/// Messages into one loop from other threads, bounded. Full means refused and counted, never waited for.
 class Mailbox {
  public:
   explicit Mailbox(asio::io_context& loop) : loop_(loop) {}
@@ -51,6 +51,12 @@ class Mailbox {
       message();
     });
     return true;
+  }
+  /// Any thread. What becomes of a query that was posted to another worker: never refused, because there are no more of
+  /// these than queries that were taken.
+  template <class Message>
+  void reply(Message message) {
+    asio::post(loop_, std::move(message));
   }
   [[nodiscard]] std::uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }
 
@@ -78,7 +84,7 @@ struct Worker::Impl {
        std::function<void(const IpAddress&)> report_unknown_client)
       : index(index_in),
         clock(clock_in),
-        loop(1),
+        loop(ASIO_CONCURRENCY_HINT_UNSAFE_IO),  // others only post() to it
         mailbox(loop),
         outbox(ring),
         upstream(snapshot->upstream),
@@ -160,7 +166,7 @@ struct Worker::Impl {
     if (route.worker != index) {
       auto octets = std::make_shared<std::vector<std::uint8_t>>(response.begin(), response.end());
       Impl& other = *all[route.worker]->impl_;
-      other.mailbox.post([&other, octets, route, client] { other.deliver(route, client, *octets); });
+      other.mailbox.reply([&other, octets, route, client] { other.deliver(route, client, *octets); });
       return;
     }
     if (route.carrier == listener::Carrier::tcp)
@@ -173,7 +179,7 @@ struct Worker::Impl {
     if (route.carrier != listener::Carrier::tcp) return;
     if (route.worker == index) return tcp.forget(route);
     Impl& other = *all[route.worker]->impl_;
-    other.mailbox.post([&other, route] { other.tcp.forget(route); });
+    other.mailbox.reply([&other, route] { other.tcp.forget(route); });
   }
 
   void install(std::shared_ptr<const Snapshot> snapshot) {

@@ -14,7 +14,7 @@ namespace doline::warden {
 
 namespace {
 
-constexpr std::uint16_t type_of(int message) {
+constexpr std::uint16_t conntrack_type(int message) {
   return static_cast<std::uint16_t>(NFNL_SUBSYS_CTNETLINK << 8 | message);
 }
 
@@ -92,7 +92,7 @@ struct Flow {
 
 std::optional<Endpoint> Conntrack::origin_of(const redirect::OriginQuestion& question) {
   if (question.client.address.is_v4() != question.local.address.is_v4()) return std::nullopt;
-  NetlinkMessage message(type_of(IPCTNL_MSG_CT_GET), 0);
+  NetlinkMessage message(conntrack_type(IPCTNL_MSG_CT_GET), 0);
   message.header<nfgenmsg>().nfgen_family = family_of(question.client.address);
   const std::uint8_t protocol = question.protocol == redirect::Protocol::udp ? IPPROTO_UDP : IPPROTO_TCP;
   write_tuple(message, CTA_TUPLE_REPLY,
@@ -112,7 +112,7 @@ Result<std::size_t, NetlinkFault> Conntrack::forget(std::span<const std::uint16_
   std::size_t forgotten = 0;
   for (const std::uint8_t family : {AF_INET, AF_INET6}) {
     std::vector<Flow> flows;
-    NetlinkMessage dump(type_of(IPCTNL_MSG_CT_GET), NLM_F_DUMP);
+    NetlinkMessage dump(conntrack_type(IPCTNL_MSG_CT_GET), NLM_F_DUMP);
     dump.header<nfgenmsg>().nfgen_family = family;
     const auto dumped = netlink_.ask(dump, [&](const nlmsghdr& reply) {
       Flow flow;
@@ -140,7 +140,7 @@ Result<std::size_t, NetlinkFault> Conntrack::forget(std::span<const std::uint16_
     });
     if (!dumped) return fail(dumped.error());
     for (const Flow& flow : flows) {
-      NetlinkMessage removal(type_of(IPCTNL_MSG_CT_DELETE), NLM_F_ACK);
+      NetlinkMessage removal(conntrack_type(IPCTNL_MSG_CT_DELETE), NLM_F_ACK);
       removal.header<nfgenmsg>().nfgen_family = family;
       write_tuple(removal, CTA_TUPLE_ORIG, flow.original);
       removal.integer(CTA_ID, flow.id);

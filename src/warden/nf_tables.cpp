@@ -18,12 +18,12 @@ namespace {
 constexpr std::uint32_t table_flag_owner = 2;      // NFT_TABLE_F_OWNER
 constexpr std::uint16_t element_expressions = 11;  // NFTA_SET_ELEM_EXPRESSIONS
 
-constexpr std::uint16_t type_of(int message) {
+constexpr std::uint16_t nf_tables_type(int message) {
   return static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message);
 }
 
 NetlinkMessage message_for(int message, std::uint16_t flags) {
-  NetlinkMessage result(type_of(message), flags);
+  NetlinkMessage result(nf_tables_type(message), flags);
   result.header<nfgenmsg>().nfgen_family = NFPROTO_INET;
   return result;
 }

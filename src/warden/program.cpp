@@ -1,4 +1,5 @@
 #include "warden/program.h"
+#include "warden/uv_handle.h"
 
 #include <signal.h>
 #include <span>
@@ -58,11 +59,6 @@ template <class Owner>
 void allocate(uv_handle_t* handle, std::size_t, uv_buf_t* buffer) {
   auto& room = static_cast<Owner*>(handle->data)->room;
   *buffer = uv_buf_init(room.data(), static_cast<unsigned>(room.size()));
-}
-
-template <class Handle>
-uv_handle_t* as_handle(Handle& handle) {
-  return reinterpret_cast<uv_handle_t*>(&handle);
 }
 
 // ── a program that ends ──────────────────────────────────────────────────────────────────────────────────────────────

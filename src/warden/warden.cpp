@@ -29,6 +29,7 @@
 #include "warden/privileges.h"
 #include "warden/program.h"
 #include "warden/routing.h"
+#include "warden/uv_handle.h"
 
 namespace doline::warden {
 
@@ -52,11 +53,6 @@ constexpr std::size_t jobs_max = 64;
 
 void say(const std::string& sentence) {
   std::fprintf(stderr, "doline warden: %s\n", sentence.c_str());
-}
-
-template <class Handle>
-uv_handle_t* as_handle(Handle& handle) {
-  return reinterpret_cast<uv_handle_t*>(&handle);
 }
 
 std::vector<std::string> lines_of(const std::string& text) {
