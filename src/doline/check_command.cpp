@@ -1,6 +1,5 @@
 #include "doline/check_command.h"
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
@@ -8,14 +7,6 @@
 #include "doline/exit_status.h"
 
 namespace doline {
-
-CLI::App* add_check_command(CLI::App& app, CheckArguments& arguments) {
-  CLI::App* command = app.add_subcommand("check", "Every mistake in a configuration, with file, line and column");
-  command->add_option("FILE", arguments.file, "The configuration")->required()->type_name("");
-  command->add_flag("--json", arguments.json, "One object a line");
-  command->footer("Example:\n  doline check /etc/doline/doline.yml\n\nExit status: 0 no mistake, 78 mistakes.");
-  return command;
-}
 
 int run_check(const CheckArguments& arguments, std::ostream& out, std::ostream& err) {
   const auto settings = config::read_settings(arguments.file);

@@ -4,10 +4,6 @@
 #include <filesystem>
 #include <iosfwd>
 
-namespace CLI {
-class App;
-}
-
 namespace doline {
 
 struct CheckArguments {
@@ -15,8 +11,6 @@ struct CheckArguments {
   bool json = false;
 };
 
-/// As add_log_command.
-CLI::App* add_check_command(CLI::App& app, CheckArguments& arguments);
 /// 0, or 78 mistakes.
 int run_check(const CheckArguments& arguments, std::ostream& out, std::ostream& err);
 

@@ -1,6 +1,5 @@
 #include "doline/devices_command.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -75,18 +74,6 @@ std::string to_json(const DeviceSummary& device, const geo::ResolverBook& resolv
          {"queries", resolver.queries}});
   }
   return object.dump(-1, ' ', true, ordered_json::error_handler_t::replace);
-}
-
-CLI::App* add_devices_command(CLI::App& app, DevicesArguments& arguments) {
-  CLI::App* devices =
-      app.add_subcommand("devices", "List every device seen, and the foreign resolvers it meant to ask");
-  devices->add_flag("--json", arguments.json, "one JSON object a line");
-  devices->add_option("--database", arguments.database, "the query log's file (default: as the configuration says)")
-      ->type_name("FILE");
-  devices->footer(
-      "Examples:\n  doline devices\n  doline devices --json\n\n"
-      "Exit status: 0 there are devices, 1 none, 66 there is no query log.");
-  return devices;
 }
 
 int run_devices(const DevicesArguments& arguments, const geo::ResolverBook& resolvers, const Clock& clock,

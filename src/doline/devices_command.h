@@ -11,10 +11,6 @@
 #include "geo/resolver_book.h"
 #include "querylog/log_reader.h"
 
-namespace CLI {
-class App;
-}
-
 namespace doline {
 
 struct DevicesArguments {
@@ -22,8 +18,6 @@ struct DevicesArguments {
   bool json = false;
 };
 
-/// As add_log_command.
-CLI::App* add_devices_command(CLI::App& app, DevicesArguments& arguments);
 /// 0, or 1 no device, 66 no database.
 int run_devices(const DevicesArguments& arguments, const geo::ResolverBook& resolvers, const Clock& clock,
                 std::ostream& out, std::ostream& err);

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include <CLI/CLI.hpp>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
@@ -107,23 +107,6 @@ std::string_view to_string(Step::Outcome outcome) {
 }
 
 }  // namespace
-
-CLI::App* add_explain_command(CLI::App& app, ExplainArguments& arguments) {
-  CLI::App* command = app.add_subcommand("explain", "What would happen to a query, and the very line that decides");
-  command->add_option("DEVICE", arguments.device, "A name of the configuration, a MAC, or an IP address")
-      ->required()
-      ->type_name("");
-  command->add_option("NAME", arguments.name, "The name asked for")->required()->type_name("");
-  command->add_option("TYPE", arguments.type, "The record type; A if not given")->type_name("");
-  command->add_option("--meant-for", arguments.meant_for, "As if it had been sent to this resolver and caught")
-      ->type_name("ADDRESS");
-  add_settings_options(*command, arguments.settings);
-  command->add_flag("--json", arguments.json, "One JSON object");
-  command->footer(
-      "Examples:\n  doline explain tv ads.example\n  doline explain 192.168.1.20 www.example AAAA\n"
-      "  doline explain wyze-base api.example --meant-for 114.114.114.114");
-  return command;
-}
 
 int run_explain(const ExplainArguments& arguments, const Clock& clock, std::ostream& out, std::ostream& err) {
   const auto complain = [&](const std::string& what) {

@@ -11,10 +11,6 @@
 #include "base/time.h"
 #include "doline/settings_choice.h"
 
-namespace CLI {
-class App;
-}
-
 namespace doline {
 
 struct ExplainArguments {
@@ -26,8 +22,6 @@ struct ExplainArguments {
   bool json = false;
 };
 
-/// As add_log_command.
-CLI::App* add_explain_command(CLI::App& app, ExplainArguments& arguments);
 /// 0, or 64 no such name or type, 78 the configuration has mistakes.
 int run_explain(const ExplainArguments& arguments, const Clock& clock, std::ostream& out, std::ostream& err);
 

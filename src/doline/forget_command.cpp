@@ -1,6 +1,5 @@
 #include "doline/forget_command.h"
 
-#include <CLI/CLI.hpp>
 #include <ostream>
 
 #include "doline/exit_status.h"
@@ -10,27 +9,6 @@
 #include "querylog/forget.h"
 
 namespace doline {
-
-CLI::App* add_forget_command(CLI::App& log, ForgetArguments& arguments) {
-  CLI::App* forget =
-      log.add_subcommand("forget", "Take records out of the query log for good; Doline may go on running");
-  auto* all = forget->add_flag("--all", arguments.all, "every record");
-  forget->add_option("--device", arguments.devices, "records of devices of this name")
-      ->type_name("NAME")
-      ->excludes(all);
-  forget
-      ->add_option(
-          "--before", arguments.before,
-          "records from before this time (24h, 7d, today, 2026-11-01, 2026-11-01T12:30Z); with --device, of it")
-      ->type_name("TIME")
-      ->excludes(all);
-  forget->add_option("--database", arguments.database, "the query log's file (default: as the configuration says)")
-      ->type_name("FILE");
-  forget->footer(
-      "What backups and the disk's own spare blocks hold is beyond Doline.\n"
-      "Exit status: 0 forgotten, 1 there was nothing, 64 usage, 66 no query log, 74 the disk.");
-  return forget;
-}
 
 int run_forget(const ForgetArguments& arguments, const Clock& clock, std::ostream& out, std::ostream& err) {
   querylog::Forgetting what{arguments.devices, {}};

@@ -8,10 +8,6 @@
 
 #include "base/time.h"
 
-namespace CLI {
-class App;
-}
-
 namespace doline {
 
 struct ForgetArguments {
@@ -21,8 +17,6 @@ struct ForgetArguments {
   bool all = false;
 };
 
-/// A subcommand of `doline log`; as add_log_command.
-CLI::App* add_forget_command(CLI::App& log, ForgetArguments& arguments);
 /// 0, or 1 nothing to forget, 64 usage, 66 no database, 74 the file could not be written anew.
 int run_forget(const ForgetArguments& arguments, const Clock& clock, std::ostream& out, std::ostream& err);
 

@@ -1,6 +1,5 @@
 #include "doline/limits_command.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iomanip>
 #include <nlohmann/json.hpp>
@@ -99,13 +98,6 @@ constexpr Limit limits[] = {
 };
 
 }  // namespace
-
-CLI::App* add_limits_command(CLI::App& app, LimitsArguments& arguments) {
-  CLI::App* command = app.add_subcommand("limits", "Every limit that is built in");
-  command->add_flag("--json", arguments.json, "One object a line");
-  command->footer("Example:\n  doline limits");
-  return command;
-}
 
 int run_limits(const LimitsArguments& arguments, std::ostream& out) {
   for (const Limit& limit : limits) {

@@ -3,18 +3,12 @@
 
 #include <iosfwd>
 
-namespace CLI {
-class App;
-}
-
 namespace doline {
 
 struct LimitsArguments {
   bool json = false;
 };
 
-/// As add_log_command.
-CLI::App* add_limits_command(CLI::App& app, LimitsArguments& arguments);
 /// 0
 int run_limits(const LimitsArguments& arguments, std::ostream& out);
 

@@ -1,6 +1,5 @@
 #include "doline/log_command.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
 #include <deque>
@@ -276,35 +275,6 @@ int complain(std::string_view command, const std::filesystem::path& database, qu
       break;
   }
   return exit_no_input;
-}
-
-CLI::App* add_log_command(CLI::App& app, LogArguments& arguments) {
-  CLI::App* log = app.add_subcommand("log", "Show what was asked, by whom, meant for whom, and what was answered");
-  log->add_option("--device", arguments.devices, "devices of this name")->type_name("NAME");
-  log->add_option("--group", arguments.groups, "devices that were in this group")->type_name("GROUP");
-  log->add_option("--name", arguments.names, "this name; *.example.com: all below it")->type_name("NAME");
-  log->add_option("--type", arguments.types, "queries of this type")->type_name("TYPE");
-  log->add_option("--verdict", arguments.verdicts, "forward, block, rewrite, nxdomain, nodata, refuse, drop, rejected")
-      ->type_name("VERDICT");
-  log->add_option("--client", arguments.clients, "from this address")->type_name("ADDRESS");
-  log->add_option("--meant-for", arguments.meant_for,
-                  "meant for this foreign resolver: an address, an operator (Google), or country:CN")
-      ->type_name("RESOLVER");
-  log->add_option("--answer", arguments.answers, "answered with this address")->type_name("ADDRESS");
-  log->add_flag("--intercepted", arguments.intercepted, "only queries that were meant for somebody else");
-  log->add_option("--since", arguments.since, "24h, 7d, today, 2026-11-01, 2026-11-01T12:30Z")->type_name("TIME");
-  log->add_option("--until", arguments.until, "before this time")->type_name("TIME");
-  log->add_option("--limit", arguments.limit, "the newest N (default 100, or all with --since or --until; 0: all)")
-      ->type_name("N");
-  log->add_flag("--follow,-f", arguments.follow, "go on as queries come");
-  log->add_flag("--json", arguments.json, "one JSON object a line");
-  log->add_option("--database", arguments.database, "the query log's file (default: as the configuration says)")
-      ->type_name("FILE");
-  log->footer(
-      "Examples:\n  doline log --device wyze-base --since 24h\n  doline log --meant-for country:CN --json\n"
-      "  doline log --follow --verdict block\n\n"
-      "Exit status: 0 rows were found, 1 none, 64 the command line is wrong, 66 there is no query log.");
-  return log;
 }
 
 int run_log(const LogArguments& arguments, const geo::ResolverBook& resolvers, const Clock& clock, std::ostream& out,

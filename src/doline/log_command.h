@@ -17,10 +17,6 @@
 #include "querylog/database.h"
 #include "querylog/log_reader.h"
 
-namespace CLI {
-class App;
-}
-
 namespace doline {
 
 inline constexpr std::uint64_t log_rows_default = 100;    ///< without --since, --until and --limit
@@ -36,9 +32,6 @@ struct LogArguments {
   bool json = false;
 };
 
-/// Declares the subcommand; parsing fills `arguments`, which outlives `app`. The result says whether it was called
-/// (parsed()).
-CLI::App* add_log_command(CLI::App& app, LogArguments& arguments);
 /// 0, or 1 nothing found, 64 usage, 66 no database. `stop` ends --follow.
 int run_log(const LogArguments& arguments, const geo::ResolverBook& resolvers, const Clock& clock, std::ostream& out,
             std::ostream& err, std::stop_token stop = {});

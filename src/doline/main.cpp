@@ -10,6 +10,7 @@
 #include "control/interception.h"
 #include "control/text_file.h"
 #include "doline/check_command.h"
+#include "doline/command_line.h"
 #include "doline/devices_command.h"
 #include "doline/exit_status.h"
 #include "doline/explain_command.h"

@@ -1,6 +1,5 @@
 #include "doline/redirect_command.h"
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <string>
@@ -24,25 +23,6 @@ namespace {
 using nlohmann::ordered_json;
 using Verb = RedirectArguments::Verb;
 using Sentences = std::vector<std::string>;
-
-struct Word {
-  Verb verb;
-  const char* name;
-  const char* help;
-};
-constexpr Word words[] = {
-    {Verb::plan, "plan", "print what applying would do to this machine; changes nothing, needs no privilege"},
-    {Verb::apply, "apply", "have the running Doline put the rules in place"},
-    {Verb::status, "status", "are the rules in place, and what have they caught?"},
-    {Verb::verify, "verify", "is everything as it was applied, and does nobody interfere?"},
-    {Verb::remove, "remove", "take the rules away, until the next apply or start"},
-};
-
-const char* name_of(Verb verb) {
-  for (const Word& word : words)
-    if (word.verb == verb) return word.name;
-  return "";
-}
 
 void print(std::ostream& out, const ordered_json& object) {
   out << object.dump(-1, ' ', true, ordered_json::error_handler_t::replace) << '\n';
@@ -157,26 +137,22 @@ int look_after_leftovers(const RedirectArguments& arguments, const redirect::Opt
 
 }  // namespace
 
-CLI::App* add_redirect_command(CLI::App& app, RedirectArguments& arguments) {
-  CLI::App* redirect = app.add_subcommand(
-      "redirect", "Bring home the DNS that devices send to resolvers of their own choice: plan, apply, look, remove");
-  redirect->require_subcommand(1);
-  redirect->footer(
-      "Examples:\n  doline redirect plan\n  doline redirect apply && doline redirect verify\n\n"
-      "Exit status: 0 in place or done, 1 not, 69 no Doline runs there, 77 no permission, 78 the configuration is "
-      "wrong.");
-  for (const Word& word : words) {
-    CLI::App* verb = redirect->add_subcommand(word.name, word.help);
-    verb->add_option("--config", arguments.config, "the configuration (default: where `doline run` looks)")
-        ->type_name("FILE");
-    verb->add_flag("--json", arguments.json, "one JSON object");
-    if (word.verb == Verb::remove)
-      verb->add_flag(
-          "--after-crash", arguments.after_crash,
-          "for service managers: ask nobody, clear what a killed Doline left, keep what the kernel has seen");
-    verb->callback([&arguments, chosen = word.verb] { arguments.verb = chosen; });
+const char* name_of(Verb verb) {
+  switch (verb) {
+    case Verb::none:
+      return "";
+    case Verb::plan:
+      return "plan";
+    case Verb::apply:
+      return "apply";
+    case Verb::status:
+      return "status";
+    case Verb::verify:
+      return "verify";
+    case Verb::remove:
+      return "remove";
   }
-  return redirect;
+  return "";
 }
 
 int run_redirect(const RedirectArguments& arguments, const config::Fixed& settings, std::ostream& out,

@@ -10,10 +10,6 @@
 
 #include "config/settings.h"
 
-namespace CLI {
-class App;
-}
-
 namespace doline {
 
 struct RedirectArguments {
@@ -24,8 +20,8 @@ struct RedirectArguments {
   bool after_crash = false;  ///< of remove: ask nobody, and keep the memory of who asked whom; for service managers
 };
 
-/// As add_log_command. Without a verb is a usage error of CLI11.
-CLI::App* add_redirect_command(CLI::App& app, RedirectArguments& arguments);
+/// As it is typed, and as the running Doline is asked; "" for none.
+[[nodiscard]] const char* name_of(RedirectArguments::Verb verb);
 /// `settings`: of the configuration's file; the running Doline may still have older ones. exit_ok, or exit_no (not in
 /// place, or what was asked did not succeed), exit_unavailable (a Doline has to run, and none answers),
 /// exit_no_permission, exit_configuration.

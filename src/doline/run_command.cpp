@@ -5,7 +5,6 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
@@ -109,20 +108,6 @@ querylog::Options log_options(const config::Settings& settings) {
 }
 
 }  // namespace
-
-CLI::App* add_run_command(CLI::App& app, RunArguments& arguments) {
-  CLI::App* command = app.add_subcommand("run", "Serve DNS, in the foreground, until SIGTERM");
-  add_settings_options(*command, arguments.settings);
-  command
-      ->add_option("--port", arguments.settings.port,
-                   "Listen on this port instead of the configuration's; from 1024 on it needs no privilege")
-      ->type_name("PORT");
-  command->footer(
-      "Examples:\n  doline run --config /etc/doline/doline.yml\n  doline run --port 5300\n\n"
-      "SIGHUP reads the configuration and the lists again. Exit status: 0 stopped by signal, 69 no port could be\n"
-      "opened, 78 the configuration has mistakes.");
-  return command;
-}
 
 int run_doline(const RunArguments& arguments, std::ostream& err) {
   auto chosen = choose_settings(arguments.settings, err);

@@ -5,18 +5,12 @@
 
 #include "doline/settings_choice.h"
 
-namespace CLI {
-class App;
-}
-
 namespace doline {
 
 struct RunArguments {
   SettingsChoice settings;
 };
 
-/// As add_log_command.
-CLI::App* add_run_command(CLI::App& app, RunArguments& arguments);
 /// 0 stopped by signal, 69 no port could be opened, 78 the configuration has mistakes.
 int run_doline(const RunArguments& arguments, std::ostream& err);
 

@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <ostream>
 
@@ -63,14 +62,6 @@ Result<fs::path, int> choose_file(const SettingsChoice& choice, std::ostream& er
 }
 
 }  // namespace
-
-void add_settings_options(CLI::App& command, SettingsChoice& choice) {
-  command.add_option("--config", choice.config, "The configuration; else $DOLINE_CONFIG, else /etc/doline/doline.yml")
-      ->type_name("FILE");
-  command
-      .add_option("--state", choice.state, "Where Doline keeps what it writes, instead of the configuration's `state`")
-      ->type_name("FOLDER");
-}
 
 Result<config::Settings, int> choose_settings(const SettingsChoice& choice, std::ostream& err) {
   const auto file = choose_file(choice, err);

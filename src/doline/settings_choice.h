@@ -9,10 +9,6 @@
 #include "base/result.h"
 #include "config/settings.h"
 
-namespace CLI {
-class App;
-}
-
 namespace doline {
 
 struct SettingsChoice {
@@ -22,8 +18,6 @@ struct SettingsChoice {
   std::optional<std::uint16_t> port;  ///< instead of the ports of `listen`
 };
 
-/// Declares --config and --state.
-void add_settings_options(CLI::App& command, SettingsChoice& choice);
 /// The settings, or the exit status, with every mistake told on `err`. A state folder that this user may not write is
 /// replaced by $XDG_STATE_HOME/doline, so that Doline runs without root; what lies inside it moves with it.
 [[nodiscard]] Result<config::Settings, int> choose_settings(const SettingsChoice& choice, std::ostream& err);

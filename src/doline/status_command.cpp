@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
@@ -88,16 +87,6 @@ std::string describe_status(const json& status) {
                         static_cast<double>(figure(server, "round_trip_us")) / 1'000, figure(server, "asked"),
                         figure(server, "answered"), figure(server, "failed"));
   return page;
-}
-
-CLI::App* add_status_command(CLI::App& app, StatusArguments& arguments) {
-  CLI::App* command = app.add_subcommand("status", "What the running Doline does, and what is degraded");
-  add_settings_options(*command, arguments.settings);
-  command->add_flag("--json", arguments.json, "One JSON object");
-  command->footer(
-      "Examples:\n  doline status\n  doline status --json | jq .queries\n\n"
-      "Exit status: 0 all is well, 1 degraded, 69 no Doline runs there, 77 not for this user.");
-  return command;
 }
 
 int run_status(const StatusArguments& arguments, std::ostream& out, std::ostream& err) {

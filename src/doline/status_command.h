@@ -8,10 +8,6 @@
 
 #include "doline/settings_choice.h"
 
-namespace CLI {
-class App;
-}
-
 namespace doline {
 
 struct StatusArguments {
@@ -19,8 +15,6 @@ struct StatusArguments {
   bool json = false;
 };
 
-/// As add_log_command.
-CLI::App* add_status_command(CLI::App& app, StatusArguments& arguments);
 /// 0 all is well, 1 degraded, 69 no Doline runs there, 77 not for this user.
 int run_status(const StatusArguments& arguments, std::ostream& out, std::ostream& err);
 /// For people; `status` as control's to_json(Status) makes it.

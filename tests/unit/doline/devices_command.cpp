@@ -1,6 +1,5 @@
 #include "doline/devices_command.h"
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -29,17 +28,9 @@ struct Said {
   std::string out, err;
 };
 
-Said devices(const Day& day, const std::vector<std::string>& words) {
-  CLI::App app;
-  DevicesArguments arguments;
-  const CLI::App* command = add_devices_command(app, arguments);
-  std::vector<std::string> backwards(words.rbegin(), words.rend());
-  backwards.push_back("devices");
-  app.parse(backwards);
-  REQUIRE(command->parsed());
-  arguments.database = day.file;
+Said devices(const Day& day, bool as_json = false) {
   std::ostringstream out, err;
-  const int status = run_devices(arguments, resolvers(), day.clock, out, err);
+  const int status = run_devices({.database = day.file, .json = as_json}, resolvers(), day.clock, out, err);
   return {status, out.str(), err.str()};
 }
 
@@ -55,7 +46,7 @@ TEST_CASE("doline devices tells every device seen, and whom it meant to ask") {
   ::setenv("TZ", "UTC0", 1);
   Day day;
   day.household_asks();
-  const Said table = devices(day, {});
+  const Said table = devices(day);
   CHECK(table.status == exit_ok);
   for (const char* part : {"DEVICE", "MAC", "VENDOR", "ADDRESSES", "FIRST SEEN (UTC)", "LAST SEEN", "QUERIES",
                            "INTERCEPTED", "MEANT TO ASK", "wyze-base", "94:51:3d:13:9a:35", "Wyze Labs",
@@ -69,7 +60,7 @@ TEST_CASE("doline devices tells every device seen, and whom it meant to ask") {
 TEST_CASE("doline devices --json is an object a line") {
   Day day;
   day.household_asks();
-  std::istringstream lines(devices(day, {"--json"}).out);
+  std::istringstream lines(devices(day, true).out);
   std::vector<json> objects;
   for (std::string line; std::getline(lines, line);) objects.push_back(json::parse(line));
   REQUIRE(objects.size() == 4);
@@ -97,7 +88,7 @@ TEST_CASE("a device of many addresses takes a few lines, and says how many more 
   for (int number = 0; number < 20; ++number)
     day.ask(morning + milliseconds(number), "10.9.9." + std::to_string(number), "www.example.com");
   day.writer->flush();
-  const Said table = devices(day, {});
+  const Said table = devices(day);
   CHECK(count(table.out, "10.9.9.") == 5);
   CHECK(table.out.find("... 15 more") != std::string::npos);
 }
@@ -105,7 +96,7 @@ TEST_CASE("a device of many addresses takes a few lines, and says how many more 
 TEST_CASE("no device, and no database, have words of their own") {
   Day day;
   day.writer->flush();
-  const Said none = devices(day, {});
+  const Said none = devices(day);
   CHECK(none.status == exit_no);
   CHECK(none.err == "No device has asked anything yet.\n");
   DevicesArguments arguments;

@@ -1,11 +1,9 @@
 #include "doline/forget_command.h"
 
-#include <CLI/CLI.hpp>
 #include <fstream>
 #include <sstream>
 
 #include "doline/exit_status.h"
-#include "doline/log_command.h"
 #include "unit/querylog/day.h"
 
 using namespace doline;
@@ -18,21 +16,20 @@ struct Said {
   std::string out, err;
 };
 
-/// `doline log forget WORDS`, on this day's log.
-Said forget(const Day& day, const std::vector<std::string>& words) {
-  CLI::App app;
-  LogArguments log;
-  ForgetArguments arguments;
-  CLI::App* log_command = add_log_command(app, log);
-  const CLI::App* command = add_forget_command(*log_command, arguments);
-  std::vector<std::string> backwards(words.rbegin(), words.rend());
-  backwards.insert(backwards.end(), {"forget", "log"});
-  app.parse(backwards);
-  REQUIRE(command->parsed());
-  arguments.database = day.file;
+Said run(const Day& day, const ForgetArguments& arguments) {
   std::ostringstream out, err;
   const int status = run_forget(arguments, day.clock, out, err);
   return {status, out.str(), err.str()};
+}
+
+/// `doline log forget --device ... --before ...`, on this day's log.
+Said forget(const Day& day, const std::vector<std::string>& devices, const std::string& before = "") {
+  return run(day, {.database = day.file, .devices = devices, .before = before});
+}
+
+/// `doline log forget --all`, on this day's log.
+Said forget_all(const Day& day) {
+  return run(day, {.database = day.file, .devices = {}, .before = {}, .all = true});
 }
 
 }  // namespace
@@ -41,27 +38,26 @@ TEST_CASE("doline log forget takes what it is told, and tells how much it was") 
   ::setenv("TZ", "UTC0", 1);
   Day day;
   day.household_asks();
-  const Said camera = forget(day, {"--device", "wyze-base"});
+  const Said camera = forget(day, {"wyze-base"});
   CHECK(camera.status == exit_ok);
   CHECK(camera.out == "Forgotten: 3 records of wyze-base.\n");
   CHECK(camera.err.empty());
-  const Said again = forget(day, {"--device", "wyze-base"});
+  const Said again = forget(day, {"wyze-base"});
   CHECK(again.status == exit_no);
   CHECK(again.out == "Forgotten: 0 records of wyze-base.\n");
-  const Said early = forget(day, {"--device", "phone", "--before", "2026-11-25T09:00"});
+  const Said early = forget(day, {"phone"}, "2026-11-25T09:00");
   CHECK(early.out == "Forgotten: 1 record of phone from before 2026-11-25 09:00:00 (UTC).\n");
   CHECK(day.found({}).size() == 4);
-  CHECK(forget(day, {"--before", "3h"}).out == "Forgotten: 1 record from before 2026-11-25 10:00:00 (UTC).\n");
-  CHECK(forget(day, {"--all"}).out == "Forgotten: 3 records.\n");
+  CHECK(forget(day, {}, "3h").out == "Forgotten: 1 record from before 2026-11-25 10:00:00 (UTC).\n");
+  CHECK(forget_all(day).out == "Forgotten: 3 records.\n");
   CHECK(day.found({}).empty());
 }
 
-TEST_CASE("doline log forget does nothing where it is not told what, or told two things") {
+TEST_CASE("doline log forget does nothing where it is not told what, or when is not to be understood") {
   Day day;
   day.household_asks();
   CHECK(forget(day, {}).status == exit_wrong_usage);
-  CHECK(forget(day, {"--before", "soon"}).status == exit_wrong_usage);
-  CHECK_THROWS_AS(forget(day, {"--all", "--device", "phone"}), CLI::ParseError);
+  CHECK(forget(day, {}, "soon").status == exit_wrong_usage);
   CHECK(day.found({}).size() == 8);
 }
 
@@ -75,5 +71,5 @@ TEST_CASE("doline log forget makes no database, and names damaged ones that were
   CHECK(run_forget(arguments, day.clock, out, err) == exit_no_input);
   CHECK_FALSE(std::filesystem::exists(arguments.database));
   std::ofstream(day.file.string() + ".corrupt-20261125T070000Z") << "x";
-  CHECK(forget(day, {"--all"}).err.find("x.db.corrupt-20261125T070000Z") != std::string::npos);
+  CHECK(forget_all(day).err.find("x.db.corrupt-20261125T070000Z") != std::string::npos);
 }

@@ -1,7 +1,7 @@
 #include "doline/log_command.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
+#include <functional>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -47,21 +47,18 @@ struct Said {
   }
 };
 
-LogArguments parse(const std::vector<std::string>& words) {
-  CLI::App app;
-  LogArguments arguments;
-  const CLI::App* command = add_log_command(app, arguments);
-  std::vector<std::string> backwards(words.rbegin(), words.rend());
-  backwards.push_back("log");
-  app.parse(backwards);
-  REQUIRE(command->parsed());
-  return arguments;
+/// Sets what is asked for.
+using Asking = std::function<void(LogArguments& it)>;
+
+void in_json(LogArguments& it) {
+  it.json = true;
 }
 
-/// `doline log WORDS`, on this day's log.
-Said log(const Day& day, const std::vector<std::string>& words) {
-  LogArguments arguments = parse(words);
+/// `doline log`, on this day's log.
+Said log(const Day& day, const Asking& ask) {
+  LogArguments arguments;
   arguments.database = day.file;
+  ask(arguments);
   std::ostringstream out, err;
   const int status = run_log(arguments, resolvers(), day.clock, out, err);
   return {status, out.str(), err.str()};
@@ -75,32 +72,30 @@ TEST_CASE("each option of doline log finds what it names") {
   ::setenv("TZ", "UTC0", 1);
   Day day;
   day.household_asks();
-  const auto shown = [&](std::vector<std::string> words) {
-    words.emplace_back("--json");
-    return log(day, words).names();
-  };
-  CHECK(shown({}).size() == 8);
-  CHECK(shown({"--device", "wyze-base", "--since", "24h"}) == Names{"api.wyze.com", "api.wyze.com", "log.aliyun.com"});
-  CHECK(shown({"--device", "wyze-base", "--device", "phone"}).size() == 6);
-  CHECK(shown({"--group", "guests"}) == Names{"www.wyze.com"});
-  CHECK(shown({"--name", "ADS.example.com."}) == Names{"ads.example.com"});
-  CHECK(shown({"--name", "*.wyze.com"}) == Names{"api.wyze.com", "api.wyze.com", "www.wyze.com"});
-  CHECK(shown({"--type", "aaaa"}) == Names{"www.example.com"});
-  CHECK(shown({"--type", "TYPE28"}) == Names{"www.example.com"});
-  CHECK(shown({"--verdict", "block", "--verdict", "NXDOMAIN"}) == Names{"log.aliyun.com", "ads.example.com"});
-  CHECK(shown({"--client", "fd00:0::104"}) == Names{"log.aliyun.com"});
-  CHECK(shown({"--meant-for", "2400:3200::1"}) == Names{"api.wyze.com"});
-  CHECK(shown({"--meant-for", "alidns"}) == Names{"api.wyze.com"});
-  CHECK(shown({"--meant-for", "operator:114DNS"}) == Names{"api.wyze.com", "log.aliyun.com"});
-  CHECK(shown({"--meant-for", "country:cn"}).size() == 3);
-  CHECK(shown({"--meant-for", "Google"}).empty());
-  CHECK(shown({"--answer", "192.0.2.1"}) == Names{"api.wyze.com", "www.example.com"});
-  CHECK(shown({"--intercepted"}).size() == 3);
-  CHECK(shown({"--since", "3h"}) == Names{"ads.example.com", "www.wyze.com", "laptop.example.org"});
-  CHECK(shown({"--since", "2026-11-25T08:00Z", "--until", "2026-11-25 10:00"}) ==
+  const auto shown = [&](const Asking& ask) { return log(day, [&](auto& it) { in_json(it), ask(it); }).names(); };
+  CHECK(shown([](auto&) {}).size() == 8);
+  CHECK(shown([](auto& it) { it.devices = {"wyze-base"}, it.since = "24h"; }) ==
+        Names{"api.wyze.com", "api.wyze.com", "log.aliyun.com"});
+  CHECK(shown([](auto& it) { it.devices = {"wyze-base", "phone"}; }).size() == 6);
+  CHECK(shown([](auto& it) { it.groups = {"guests"}; }) == Names{"www.wyze.com"});
+  CHECK(shown([](auto& it) { it.names = {"ADS.example.com."}; }) == Names{"ads.example.com"});
+  CHECK(shown([](auto& it) { it.names = {"*.wyze.com"}; }) == Names{"api.wyze.com", "api.wyze.com", "www.wyze.com"});
+  CHECK(shown([](auto& it) { it.types = {"aaaa"}; }) == Names{"www.example.com"});
+  CHECK(shown([](auto& it) { it.types = {"TYPE28"}; }) == Names{"www.example.com"});
+  CHECK(shown([](auto& it) { it.verdicts = {"block", "NXDOMAIN"}; }) == Names{"log.aliyun.com", "ads.example.com"});
+  CHECK(shown([](auto& it) { it.clients = {"fd00:0::104"}; }) == Names{"log.aliyun.com"});
+  CHECK(shown([](auto& it) { it.meant_for = {"2400:3200::1"}; }) == Names{"api.wyze.com"});
+  CHECK(shown([](auto& it) { it.meant_for = {"alidns"}; }) == Names{"api.wyze.com"});
+  CHECK(shown([](auto& it) { it.meant_for = {"operator:114DNS"}; }) == Names{"api.wyze.com", "log.aliyun.com"});
+  CHECK(shown([](auto& it) { it.meant_for = {"country:cn"}; }).size() == 3);
+  CHECK(shown([](auto& it) { it.meant_for = {"Google"}; }).empty());
+  CHECK(shown([](auto& it) { it.answers = {"192.0.2.1"}; }) == Names{"api.wyze.com", "www.example.com"});
+  CHECK(shown([](auto& it) { it.intercepted = true; }).size() == 3);
+  CHECK(shown([](auto& it) { it.since = "3h"; }) == Names{"ads.example.com", "www.wyze.com", "laptop.example.org"});
+  CHECK(shown([](auto& it) { it.since = "2026-11-25T08:00Z", it.until = "2026-11-25 10:00"; }) ==
         Names{"www.example.com", "www.example.com"});
-  CHECK(shown({"--limit", "2"}) == Names{"www.wyze.com", "laptop.example.org"});
-  CHECK(shown({"--limit", "0"}).size() == 8);
+  CHECK(shown([](auto& it) { it.limit = 2; }) == Names{"www.wyze.com", "laptop.example.org"});
+  CHECK(shown([](auto& it) { it.limit = 0; }).size() == 8);
 }
 
 TEST_CASE("without a time, the newest hundred are shown, and with one, all") {
@@ -108,17 +103,17 @@ TEST_CASE("without a time, the newest hundred are shown, and with one, all") {
   for (int number = 0; number < 150; ++number)
     day.ask(morning + milliseconds(number), Day::phone, std::to_string(number) + ".example");
   day.writer->flush();
-  const auto newest = log(day, {"--json"}).names();
+  const auto newest = log(day, in_json).names();
   REQUIRE(newest.size() == log_rows_default);
   CHECK(newest.front() == "50.example");
   CHECK(newest.back() == "149.example");
-  CHECK(log(day, {"--json", "--since", "24h"}).names().size() == 150);
+  CHECK(log(day, [](auto& it) { it.json = true, it.since = "24h"; }).names().size() == 150);
 }
 
 TEST_CASE("each line of --json has the fields that are promised") {
   Day day;
   day.household_asks();
-  const auto objects = log(day, {"--json"}).objects();
+  const auto objects = log(day, in_json).objects();
   REQUIRE(objects.size() == 8);
   for (const json& object : objects)
     for (const char* field :
@@ -160,34 +155,34 @@ TEST_CASE("each line of --json has the fields that are promised") {
 TEST_CASE("what an option cannot mean is said, with what it could") {
   Day day;
   day.household_asks();
-  const auto complains = [&](const std::vector<std::string>& words, std::string_view about) {
-    const Said said = log(day, words);
+  const auto complains = [&](const Asking& ask, std::string_view about) {
+    const Said said = log(day, ask);
     INFO(said.err);
     CHECK(said.status == exit_wrong_usage);
     CHECK(said.out.empty());
     CHECK(said.err.find(about) != std::string::npos);
   };
-  complains({"--since", "soon"}, "--since soon: a time like 24h");
-  complains({"--until", "2026-02-30"}, "--until 2026-02-30");
-  complains({"--client", "phone"}, "--client phone: no IP address");
-  complains({"--answer", "1.2.3"}, "--answer 1.2.3: no IP address");
-  complains({"--type", "QUUX"}, "--type QUUX: no record type");
-  complains({"--verdict", "maybe"}, "one of forward, block");
-  complains({"--name", "a..b"}, "--name a..b");
-  complains({"--meant-for", "nobody"}, "--meant-for nobody");
-  complains({"--limit", "1000001"}, "at most 1000000");
-  complains({"--follow", "--until", "now"}, "--follow has no end");
-  complains({"--client", "\x1b[2J"}, "\\x1b[2J");
+  complains([](auto& it) { it.since = "soon"; }, "--since soon: a time like 24h");
+  complains([](auto& it) { it.until = "2026-02-30"; }, "--until 2026-02-30");
+  complains([](auto& it) { it.clients = {"phone"}; }, "--client phone: no IP address");
+  complains([](auto& it) { it.answers = {"1.2.3"}; }, "--answer 1.2.3: no IP address");
+  complains([](auto& it) { it.types = {"QUUX"}; }, "--type QUUX: no record type");
+  complains([](auto& it) { it.verdicts = {"maybe"}; }, "one of forward, block");
+  complains([](auto& it) { it.names = {"a..b"}; }, "--name a..b");
+  complains([](auto& it) { it.meant_for = {"nobody"}; }, "--meant-for nobody");
+  complains([](auto& it) { it.limit = 1'000'001; }, "at most 1000000");
+  complains([](auto& it) { it.follow = true, it.until = "now"; }, "--follow has no end");
+  complains([](auto& it) { it.clients = {"\x1b[2J"}; }, "\\x1b[2J");
 }
 
 TEST_CASE("nothing found, no log, and a file that is no log have statuses and words of their own") {
   Day day;
   day.household_asks();
-  const Said nothing = log(day, {"--device", "fridge"});
+  const Said nothing = log(day, [](auto& it) { it.devices = {"fridge"}; });
   CHECK(nothing.status == exit_no);
   CHECK(nothing.err == "Nothing found.\n");
-  CHECK(log(day, {"--device", "fridge", "--json"}).err.empty());
-  CHECK(log(day, {"--device", "phone"}).status == exit_ok);
+  CHECK(log(day, [](auto& it) { it.devices = {"fridge"}, it.json = true; }).err.empty());
+  CHECK(log(day, [](auto& it) { it.devices = {"phone"}; }).status == exit_ok);
 
   LogArguments arguments;
   arguments.database = day.folder / "none.db";
@@ -219,7 +214,7 @@ TEST_CASE("names and lists that were chosen to harm a terminal do not reach it")
   Day day;
   day.ask(morning, Day::phone, "\\027[2J\\010.\\255.example");
   day.writer->flush();
-  const Said table = log(day, {});
+  const Said table = log(day, [](auto&) {});
   CHECK(table.out.find("\\027[2j\\010.\\255.example") != std::string::npos);
   for (const char letter : table.out) REQUIRE((letter == '\n' || static_cast<unsigned char>(letter) >= 0x20));
 }
@@ -256,8 +251,10 @@ class SharedText : public std::streambuf {
 TEST_CASE("--follow shows the last rows, then what comes, each once, until it is stopped") {
   Day day;
   day.household_asks();
-  LogArguments arguments = parse({"--follow", "--json", "--limit", "2"});
+  LogArguments arguments;
   arguments.database = day.file;
+  arguments.follow = arguments.json = true;
+  arguments.limit = 2;
   SharedText shared;
   std::ostream out(&shared);
   std::ostringstream err;

@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -197,17 +196,4 @@ TEST_CASE("Who may not see the rules is told who may") {
   CHECK(WEXITSTATUS(status) == exit_no_permission);
   REQUIRE(size > 0);
   CHECK(std::string(room, static_cast<std::size_t>(size)).find("sudo doline redirect status") != std::string::npos);
-}
-
-TEST_CASE("The command line names one verb") {
-  CLI::App app;
-  RedirectArguments arguments;
-  add_redirect_command(app, arguments);
-  app.parse("redirect verify --json --config /etc/doline/doline.yml");
-  CHECK(arguments.verb == Verb::verify);
-  CHECK(arguments.json);
-  CHECK(arguments.config == "/etc/doline/doline.yml");
-  CLI::App other;
-  add_redirect_command(other, arguments);
-  CHECK_THROWS_AS(other.parse("redirect"), CLI::ParseError);
 }

@@ -1,0 +1,184 @@
+#include "doline/command_line.h"
+
+#include <CLI/CLI.hpp>
+
+#include "doline/check_command.h"
+#include "doline/devices_command.h"
+#include "doline/explain_command.h"
+#include "doline/forget_command.h"
+#include "doline/limits_command.h"
+#include "doline/log_command.h"
+#include "doline/redirect_command.h"
+#include "doline/run_command.h"
+#include "doline/settings_choice.h"
+#include "doline/status_command.h"
+
+namespace doline {
+
+namespace {
+
+using Verb = RedirectArguments::Verb;
+
+struct Word {
+  Verb verb;
+  const char* help;
+};
+constexpr Word words[] = {
+    {Verb::plan, "print what applying would do to this machine; changes nothing, needs no privilege"},
+    {Verb::apply, "have the running Doline put the rules in place"},
+    {Verb::status, "are the rules in place, and what have they caught?"},
+    {Verb::verify, "is everything as it was applied, and does nobody interfere?"},
+    {Verb::remove, "take the rules away, until the next apply or start"},
+};
+
+}  // namespace
+
+void add_settings_options(CLI::App& command, SettingsChoice& choice) {
+  command.add_option("--config", choice.config, "The configuration; else $DOLINE_CONFIG, else /etc/doline/doline.yml")
+      ->type_name("FILE");
+  command
+      .add_option("--state", choice.state, "Where Doline keeps what it writes, instead of the configuration's `state`")
+      ->type_name("FOLDER");
+}
+
+CLI::App* add_run_command(CLI::App& app, RunArguments& arguments) {
+  CLI::App* command = app.add_subcommand("run", "Serve DNS, in the foreground, until SIGTERM");
+  add_settings_options(*command, arguments.settings);
+  command
+      ->add_option("--port", arguments.settings.port,
+                   "Listen on this port instead of the configuration's; from 1024 on it needs no privilege")
+      ->type_name("PORT");
+  command->footer(
+      "Examples:\n  doline run --config /etc/doline/doline.yml\n  doline run --port 5300\n\n"
+      "SIGHUP reads the configuration and the lists again. Exit status: 0 stopped by signal, 69 no port could be\n"
+      "opened, 78 the configuration has mistakes.");
+  return command;
+}
+
+CLI::App* add_check_command(CLI::App& app, CheckArguments& arguments) {
+  CLI::App* command = app.add_subcommand("check", "Every mistake in a configuration, with file, line and column");
+  command->add_option("FILE", arguments.file, "The configuration")->required()->type_name("");
+  command->add_flag("--json", arguments.json, "One object a line");
+  command->footer("Example:\n  doline check /etc/doline/doline.yml\n\nExit status: 0 no mistake, 78 mistakes.");
+  return command;
+}
+
+CLI::App* add_explain_command(CLI::App& app, ExplainArguments& arguments) {
+  CLI::App* command = app.add_subcommand("explain", "What would happen to a query, and the very line that decides");
+  command->add_option("DEVICE", arguments.device, "A name of the configuration, a MAC, or an IP address")
+      ->required()
+      ->type_name("");
+  command->add_option("NAME", arguments.name, "The name asked for")->required()->type_name("");
+  command->add_option("TYPE", arguments.type, "The record type; A if not given")->type_name("");
+  command->add_option("--meant-for", arguments.meant_for, "As if it had been sent to this resolver and caught")
+      ->type_name("ADDRESS");
+  add_settings_options(*command, arguments.settings);
+  command->add_flag("--json", arguments.json, "One JSON object");
+  command->footer(
+      "Examples:\n  doline explain tv ads.example\n  doline explain 192.168.1.20 www.example AAAA\n"
+      "  doline explain wyze-base api.example --meant-for 114.114.114.114");
+  return command;
+}
+
+CLI::App* add_log_command(CLI::App& app, LogArguments& arguments) {
+  CLI::App* log = app.add_subcommand("log", "Show what was asked, by whom, meant for whom, and what was answered");
+  log->add_option("--device", arguments.devices, "devices of this name")->type_name("NAME");
+  log->add_option("--group", arguments.groups, "devices that were in this group")->type_name("GROUP");
+  log->add_option("--name", arguments.names, "this name; *.example.com: all below it")->type_name("NAME");
+  log->add_option("--type", arguments.types, "queries of this type")->type_name("TYPE");
+  log->add_option("--verdict", arguments.verdicts, "forward, block, rewrite, nxdomain, nodata, refuse, drop, rejected")
+      ->type_name("VERDICT");
+  log->add_option("--client", arguments.clients, "from this address")->type_name("ADDRESS");
+  log->add_option("--meant-for", arguments.meant_for,
+                  "meant for this foreign resolver: an address, an operator (Google), or country:CN")
+      ->type_name("RESOLVER");
+  log->add_option("--answer", arguments.answers, "answered with this address")->type_name("ADDRESS");
+  log->add_flag("--intercepted", arguments.intercepted, "only queries that were meant for somebody else");
+  log->add_option("--since", arguments.since, "24h, 7d, today, 2026-11-01, 2026-11-01T12:30Z")->type_name("TIME");
+  log->add_option("--until", arguments.until, "before this time")->type_name("TIME");
+  log->add_option("--limit", arguments.limit, "the newest N (default 100, or all with --since or --until; 0: all)")
+      ->type_name("N");
+  log->add_flag("--follow,-f", arguments.follow, "go on as queries come");
+  log->add_flag("--json", arguments.json, "one JSON object a line");
+  log->add_option("--database", arguments.database, "the query log's file (default: as the configuration says)")
+      ->type_name("FILE");
+  log->footer(
+      "Examples:\n  doline log --device wyze-base --since 24h\n  doline log --meant-for country:CN --json\n"
+      "  doline log --follow --verdict block\n\n"
+      "Exit status: 0 rows were found, 1 none, 64 the command line is wrong, 66 there is no query log.");
+  return log;
+}
+
+CLI::App* add_forget_command(CLI::App& log, ForgetArguments& arguments) {
+  CLI::App* forget =
+      log.add_subcommand("forget", "Take records out of the query log for good; Doline may go on running");
+  auto* all = forget->add_flag("--all", arguments.all, "every record");
+  forget->add_option("--device", arguments.devices, "records of devices of this name")
+      ->type_name("NAME")
+      ->excludes(all);
+  forget
+      ->add_option(
+          "--before", arguments.before,
+          "records from before this time (24h, 7d, today, 2026-11-01, 2026-11-01T12:30Z); with --device, of it")
+      ->type_name("TIME")
+      ->excludes(all);
+  forget->add_option("--database", arguments.database, "the query log's file (default: as the configuration says)")
+      ->type_name("FILE");
+  forget->footer(
+      "What backups and the disk's own spare blocks hold is beyond Doline.\n"
+      "Exit status: 0 forgotten, 1 there was nothing, 64 usage, 66 no query log, 74 the disk.");
+  return forget;
+}
+
+CLI::App* add_devices_command(CLI::App& app, DevicesArguments& arguments) {
+  CLI::App* devices =
+      app.add_subcommand("devices", "List every device seen, and the foreign resolvers it meant to ask");
+  devices->add_flag("--json", arguments.json, "one JSON object a line");
+  devices->add_option("--database", arguments.database, "the query log's file (default: as the configuration says)")
+      ->type_name("FILE");
+  devices->footer(
+      "Examples:\n  doline devices\n  doline devices --json\n\n"
+      "Exit status: 0 there are devices, 1 none, 66 there is no query log.");
+  return devices;
+}
+
+CLI::App* add_status_command(CLI::App& app, StatusArguments& arguments) {
+  CLI::App* command = app.add_subcommand("status", "What the running Doline does, and what is degraded");
+  add_settings_options(*command, arguments.settings);
+  command->add_flag("--json", arguments.json, "One JSON object");
+  command->footer(
+      "Examples:\n  doline status\n  doline status --json | jq .queries\n\n"
+      "Exit status: 0 all is well, 1 degraded, 69 no Doline runs there, 77 not for this user.");
+  return command;
+}
+
+CLI::App* add_redirect_command(CLI::App& app, RedirectArguments& arguments) {
+  CLI::App* redirect = app.add_subcommand(
+      "redirect", "Bring home the DNS that devices send to resolvers of their own choice: plan, apply, look, remove");
+  redirect->require_subcommand(1);
+  redirect->footer(
+      "Examples:\n  doline redirect plan\n  doline redirect apply && doline redirect verify\n\n"
+      "Exit status: 0 in place or done, 1 not, 69 no Doline runs there, 77 no permission, 78 the configuration is "
+      "wrong.");
+  for (const Word& word : words) {
+    CLI::App* verb = redirect->add_subcommand(name_of(word.verb), word.help);
+    verb->add_option("--config", arguments.config, "the configuration (default: where `doline run` looks)")
+        ->type_name("FILE");
+    verb->add_flag("--json", arguments.json, "one JSON object");
+    if (word.verb == Verb::remove)
+      verb->add_flag(
+          "--after-crash", arguments.after_crash,
+          "for service managers: ask nobody, clear what a killed Doline left, keep what the kernel has seen");
+    verb->callback([&arguments, chosen = word.verb] { arguments.verb = chosen; });
+  }
+  return redirect;
+}
+
+CLI::App* add_limits_command(CLI::App& app, LimitsArguments& arguments) {
+  CLI::App* command = app.add_subcommand("limits", "Every limit that is built in");
+  command->add_flag("--json", arguments.json, "One object a line");
+  command->footer("Example:\n  doline limits");
+  return command;
+}
+
+}  // namespace doline
