@@ -83,7 +83,7 @@ class Tree:
         rooms = []
         for match in re.finditer(r"\bdoline_room\(([^)]*)\)", text):
             name, *words = match[1].split()
-            parts = {"USES": [], "LIBRARIES": []}
+            parts = {"USES": [], "LIBRARIES": [], "PRECOMPILED": []}
             part = None
             for word in words:
                 if word in parts:

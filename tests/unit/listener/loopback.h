@@ -34,7 +34,9 @@ namespace doline::listener::test {
 using Octets = std::vector<std::uint8_t>;
 using tests::in_process;
 
-inline const IpAddress loopback = IpAddress::v4(127, 0, 0, 1);
+/// This process's own: sockets with SO_REUSEPORT may be given the port of another test that runs beside this one.
+inline const IpAddress loopback =
+    IpAddress::v4(127, 100, static_cast<std::uint8_t>(getpid() >> 8), static_cast<std::uint8_t>(getpid()));
 
 /// Runs the loop until `holds()`, at most ten seconds: then it fails.
 template <class Condition>

@@ -7,7 +7,7 @@
 namespace doline::listener {
 namespace {
 
-/// Another process that holds a UDP port of 127.0.0.1 until it is destroyed.
+/// Another process that holds a UDP port of test::loopback until it is destroyed.
 class Squatter {
  public:
   explicit Squatter(bool reuse_port) {
@@ -98,9 +98,9 @@ TEST_CASE("a port that another process holds is a fault that names it, and the o
   REQUIRE(opened.faults.size() == 1);
   CHECK(opened.faults[0].address == Endpoint{test::loopback, squatter.port()});
   CHECK(opened.faults[0].error == EADDRINUSE);
-  CHECK(opened.faults[0].what == "port " + std::to_string(squatter.port()) + " on 127.0.0.1 is held by process " +
-                                     std::to_string(squatter.process()) + " (" + test::own_name() +
-                                     "): stop it, or start with --port 5300");
+  CHECK(opened.faults[0].what == "port " + std::to_string(squatter.port()) + " on " + test::loopback.to_string() +
+                                     " is held by process " + std::to_string(squatter.process()) + " (" +
+                                     test::own_name() + "): stop it, or start with --port 5300");
   REQUIRE(opened.of_worker[1].size() == 1);
   CHECK(opened.of_worker[1][0].address.address == IpAddress::v4(127, 0, 0, 2));
 }
@@ -139,7 +139,8 @@ TEST_CASE("without privilege the sentence says what is missing and what to do") 
     return all;
   });
   CHECK(said ==
-        "port 777 on 127.0.0.1 needs root or CAP_NET_BIND_SERVICE, as every port below " + std::to_string(first_free) +
+        "port 777 on " + test::loopback.to_string() + " needs root or CAP_NET_BIND_SERVICE, as every port below " +
+            std::to_string(first_free) +
             ": start as root, or with --port 5300\n"
             "taking stray queries on port 0 on 127.0.0.153 needs CAP_NET_ADMIN or CAP_NET_RAW: start as root, or take "
             "`redirect` out of the configuration\n");
