@@ -29,7 +29,7 @@ target_compile_definitions(doline_flags INTERFACE $<$<NOT:$<CONFIG:Debug>>:_FORT
 target_include_directories(doline_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_link_options(doline_flags INTERFACE -Wl,-z,relro,-z,now)
 if(DOLINE_UNITY)  # a file's names are not another file's business
-  target_compile_options(doline_flags INTERFACE -Wno-shadow)
+  target_compile_options(doline_flags INTERFACE -Wno-shadow $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
 endif()
 if(DOLINE_SANITIZE)
   add_compile_options(-fsanitize=${DOLINE_SANITIZE} -fno-omit-frame-pointer)
