@@ -16,8 +16,10 @@ endif()
 
 find_program(CCACHE ccache)
 if(CCACHE)
-  # What it must be told to keep files that use precompiled headers
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE})
+  # What it must be told to keep files that use precompiled headers; and to look at the compiler's own list of what a file
+  # includes, rather than to preprocess it first, which a clean build would pay for every file.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_DEPEND=true
+                                  ${CCACHE})
 endif()
 
 add_library(doline_flags INTERFACE)
