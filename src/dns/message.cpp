@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "dns/message_reader.h"
 #include "dns/rdata.h"
+#include "dns/read_octets.h"
 
 namespace doline::dns {
 
@@ -14,10 +15,6 @@ enum class EdnsOption : std::uint16_t { client_subnet = 8, cookie = 10, client_i
 
 MessageFault fault_of(NameFault fault) {
   return fault == NameFault::truncated ? MessageFault::truncated : MessageFault::bad_name;
-}
-
-std::uint16_t count_at(Octets message, std::size_t at) {
-  return static_cast<std::uint16_t>(message[at] << 8 | message[at + 1]);
 }
 
 std::optional<MessageFault> read_question(MessageReader& reader, Question& question) {
@@ -130,15 +127,15 @@ Result<QueryView, MessageFault> QueryView::parse(Octets message) {
     if (message.size() < header_octets) return MessageFault::too_short;
     if ((message[2] & 0x80) != 0) return MessageFault::not_a_query;
     if ((message[2] & 0x78) != 0) return MessageFault::opcode_unknown;
-    if (count_at(message, 4) != 1) return MessageFault::question_count;
+    if (read16(message, 4) != 1) return MessageFault::question_count;
     if (message.size() > message_octets_max) return MessageFault::trailing_octets;
     view.message_ = message;
     MessageReader reader(message, header_octets);
     if (const auto bad = read_question(reader, view.question_)) return bad;
 
-    int records = count_at(message, 10);
-    if (count_at(message, 6) != 0) return MessageFault::unexpected_records;
-    if (const int authority = count_at(message, 8); authority != 0) {
+    int records = read16(message, 10);
+    if (read16(message, 6) != 0) return MessageFault::unexpected_records;
+    if (const int authority = read16(message, 8); authority != 0) {
       // IXFR brings the SOA that the client has (RFC 1995 §3): a query, though not one that we serve.
       if (view.question_.qtype != RecordType::ixfr || authority != 1) return MessageFault::unexpected_records;
       RecordHead head;
@@ -168,7 +165,7 @@ Result<ResponseView, MessageFault> ResponseView::parse(Octets message) {
     if (message.size() < header_octets) return MessageFault::too_short;
     if ((message[2] & 0x80) == 0) return MessageFault::not_a_response;
     if ((message[2] & 0x78) != 0) return MessageFault::opcode_unknown;
-    if (count_at(message, 4) != 1) return MessageFault::question_count;
+    if (read16(message, 4) != 1) return MessageFault::question_count;
     if (message.size() > message_octets_max) return MessageFault::trailing_octets;
     view.message_ = message;
     MessageReader reader(message, header_octets);
@@ -177,7 +174,7 @@ Result<ResponseView, MessageFault> ResponseView::parse(Octets message) {
 
     std::uint16_t extended_code = 0;
     for (const std::size_t count_offset : {6u, 8u, 10u}) {
-      for (int records = count_at(message, count_offset); records > 0; --records) {
+      for (int records = read16(message, count_offset); records > 0; --records) {
         const std::size_t owner_at = reader.at();
         RecordHead head;
         if (const auto bad = read_record(reader, head)) return bad;
@@ -219,7 +216,7 @@ ResponseView::Iterator ResponseView::begin() const {
   Iterator iterator;
   iterator.message_ = message_;
   iterator.next_ = records_offset_;
-  for (std::size_t i = 0; i < 3; ++i) iterator.counts_[i] = count_at(message_, 6 + 2 * i);
+  for (std::size_t i = 0; i < 3; ++i) iterator.counts_[i] = read16(message_, 6 + 2 * i);
   iterator.left_ = record_count_;
   if (iterator.left_ > 0) iterator.read();
   return iterator;

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "dns/message.h"
+#include "dns/read_octets.h"
 #include "dns/writer.h"
 #include "policy/decide.h"
 #include "resolver/waiting_room.h"
@@ -64,7 +65,7 @@ RecordType first_answer_type(dns::Octets words, std::size_t qname_octets) {
   while (at < words.size() && words[at] != 0 && words[at] < 0xc0) at += words[at] + 1u;
   at += at < words.size() && words[at] >= 0xc0 ? 2 : 1;
   if (at + 2 > words.size()) return RecordType{0};
-  return static_cast<RecordType>(words[at] << 8 | words[at + 1]);
+  return static_cast<RecordType>(dns::read16(words, at));
 }
 
 /// A client that no device of the snapshot's roster has as an address.
