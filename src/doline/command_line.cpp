@@ -1,6 +1,7 @@
 #include "doline/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 
 #include "doline/check_command.h"
 #include "doline/devices_command.h"
@@ -30,6 +31,11 @@ constexpr Word words[] = {
     {Verb::verify, "is everything as it was applied, and does nobody interfere?"},
     {Verb::remove, "take the rules away, until the next apply or start"},
 };
+
+void add_database_option(CLI::App& command, std::filesystem::path& database) {
+  command.add_option("--database", database, "the query log's file (default: as the configuration says)")
+      ->type_name("FILE");
+}
 
 }  // namespace
 
@@ -100,8 +106,7 @@ CLI::App* add_log_command(CLI::App& app, LogArguments& arguments) {
       ->type_name("N");
   log->add_flag("--follow,-f", arguments.follow, "go on as queries come");
   log->add_flag("--json", arguments.json, "one JSON object a line");
-  log->add_option("--database", arguments.database, "the query log's file (default: as the configuration says)")
-      ->type_name("FILE");
+  add_database_option(*log, arguments.database);
   log->footer(
       "Examples:\n  doline log --device wyze-base --since 24h\n  doline log --meant-for country:CN --json\n"
       "  doline log --follow --verdict block\n\n"
@@ -122,8 +127,7 @@ CLI::App* add_forget_command(CLI::App& log, ForgetArguments& arguments) {
           "records from before this time (24h, 7d, today, 2026-11-01, 2026-11-01T12:30Z); with --device, of it")
       ->type_name("TIME")
       ->excludes(all);
-  forget->add_option("--database", arguments.database, "the query log's file (default: as the configuration says)")
-      ->type_name("FILE");
+  add_database_option(*forget, arguments.database);
   forget->footer(
       "What backups and the disk's own spare blocks hold is beyond Doline.\n"
       "Exit status: 0 forgotten, 1 there was nothing, 64 usage, 66 no query log, 74 the disk.");
@@ -134,8 +138,7 @@ CLI::App* add_devices_command(CLI::App& app, DevicesArguments& arguments) {
   CLI::App* devices =
       app.add_subcommand("devices", "List every device seen, and the foreign resolvers it meant to ask");
   devices->add_flag("--json", arguments.json, "one JSON object a line");
-  devices->add_option("--database", arguments.database, "the query log's file (default: as the configuration says)")
-      ->type_name("FILE");
+  add_database_option(*devices, arguments.database);
   devices->footer(
       "Examples:\n  doline devices\n  doline devices --json\n\n"
       "Exit status: 0 there are devices, 1 none, 66 there is no query log.");
