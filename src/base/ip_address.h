@@ -34,7 +34,12 @@ class IpAddress {
   /// Dotted quad or RFC 4291 text; no zone id, no brackets, no spaces.
   static std::optional<IpAddress> parse(std::string_view text);
 
-  [[nodiscard]] constexpr bool is_v4() const { return has_v4_head(words()); }
+  [[nodiscard]] constexpr bool is_v4() const {
+    constexpr auto head =
+        std::bit_cast<std::array<std::uint32_t, 2>>(std::array<std::uint8_t, 8>{0, 0, 0, 0, 0, 0, 0xff, 0xff});
+    const auto parts = std::bit_cast<std::array<std::uint32_t, 4>>(octets_);
+    return (parts[0] | parts[1]) == head[0] && parts[2] == head[1];
+  }
   [[nodiscard]] bool is_v6() const { return !is_v4(); }
   /// 4 or 16 octets, network order; borrowed from this value.
   [[nodiscard]] std::span<const std::uint8_t> octets() const {
@@ -63,13 +68,6 @@ class IpAddress {
   constexpr auto operator<=>(const IpAddress&) const = default;
 
  private:
-  static constexpr bool has_v4_head(const std::array<std::uint64_t, 2>& words) {
-    constexpr auto head = std::bit_cast<std::array<std::uint64_t, 2>>(
-        std::array<std::uint8_t, 16>{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff});
-    constexpr auto mask = std::bit_cast<std::array<std::uint64_t, 2>>(
-        std::array<std::uint8_t, 16>{0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff});
-    return words[0] == 0 && (words[1] & mask[1]) == head[1];
-  }
   std::array<std::uint8_t, 16> octets_{};
 };
 
