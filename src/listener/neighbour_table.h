@@ -29,8 +29,8 @@ class NeighbourTable {
   NeighbourTable(const NeighbourTable&) = delete;
   NeighbourTable& operator=(const NeighbourTable&) = delete;
 
-  /// Reads the rows of the client's family: some ten microseconds in a home. None where the kernel knows none, or no
-  /// netlink socket could be had.
+  /// Reads all rows of the client's family, for the kernel tells none by its address alone. None where the kernel knows
+  /// none, or no netlink socket could be had.
   [[nodiscard]] std::optional<device::MacAddress> find(const IpAddress& client);
 
  private:
