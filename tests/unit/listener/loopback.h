@@ -26,8 +26,8 @@
 #include "base/ip_address.h"
 #include "base/time.h"
 #include "listener/sockets.h"
-#include "own_network.h"
 #include "own_process.h"
+#include "small_network.h"
 
 namespace doline::listener::test {
 
@@ -177,40 +177,12 @@ inline std::string own_name() {
   return name;
 }
 
-/// Runs a program; true where it ended with 0.
-inline bool run(const std::vector<std::string>& words) {
-  const pid_t child = fork();
-  if (child == 0) {
-    std::vector<char*> arguments;
-    for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
-    arguments.push_back(nullptr);
-    execvp(arguments[0], arguments.data());
-    _exit(127);
-  }
-  int status = 0;
-  return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
-/// Like in_process, in a network of its own with loopback up, 192.0.2.1 on it and a way to everywhere through a dummy
-/// interface. Nothing where this machine does not let us make one: then it says so.
-inline std::optional<std::string> in_own_network(const std::function<std::string()>& claim) {
-  const std::string said = in_process([&claim]() -> std::string {
-    if (!tests::own_network()) return "no network";
-    if (!run({"ip", "link", "set", "lo", "up"}) ||
-        !run({"ip", "link", "add", "out0", "type", "veth", "peer", "name", "out1"}) ||
-        !run({"ip", "link", "set", "out0", "up"}) || !run({"ip", "link", "set", "out1", "up"}) ||
-        !run({"ip", "address", "add", "192.0.2.1/24", "dev", "out0"}) ||
-        !run({"ip", "address", "add", "2001:db8::1/64", "dev", "out0", "nodad"}) ||
-        !run({"ip", "route", "add", "default", "dev", "out0"}) ||
-        !run({"ip", "-6", "route", "add", "default", "dev", "out0"}))
-      return "no network";
-    return claim();
+/// tests::in_small_network(), with a way to everywhere through it.
+inline std::string in_own_network(const std::function<std::string()>& claim) {
+  return tests::in_small_network([&claim]() -> std::string {
+    const bool has_way = tests::run("ip route add default dev lan0") && tests::run("ip -6 route add default dev lan0");
+    return has_way ? claim() : "no network";
   });
-  if (said == "no network") {
-    MESSAGE("skipped: this user cannot make a network namespace with `ip`");
-    return std::nullopt;
-  }
-  return said;
 }
 
 /// In a network of one's own: what this machine asks foreign addresses on port 5353 is led to loopback, where tproxy
@@ -229,18 +201,17 @@ inline bool intercept_by_tproxy() {
       meta mark 1 meta nfproto ipv6 meta l4proto { tcp, udp } tproxy ip6 to [::1] accept
     }
   })";
-  return run({"nft", rules}) && run({"ip", "rule", "add", "fwmark", "1", "lookup", "100"}) &&
-         run({"ip", "route", "add", "local", "default", "dev", "lo", "table", "100"}) &&
-         run({"ip", "-6", "rule", "add", "fwmark", "1", "lookup", "100"}) &&
-         run({"ip", "-6", "route", "add", "local", "default", "dev", "lo", "table", "100"});
+  return tests::run("nft '" + rules + "'") && tests::run("ip rule add fwmark 1 lookup 100") &&
+         tests::run("ip route add local default dev lo table 100") &&
+         tests::run("ip -6 rule add fwmark 1 lookup 100") &&
+         tests::run("ip -6 route add local default dev lo table 100");
 }
 
 /// The same by NAT: it comes to port 5399 of loopback, and only conntrack knows where it went.
 inline bool intercept_by_nat() {
-  return run(
-      {"nft",
-       "table inet intercept { chain out { type nat hook output priority -100; tcp dport 5353 redirect to :5399; "
-       "}; }"});
+  return tests::run(
+      "nft 'table inet intercept { chain out { type nat hook output priority -100; tcp dport 5353 redirect to :5399; "
+      "}; }'");
 }
 
 }  // namespace doline::listener::test
