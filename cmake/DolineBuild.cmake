@@ -1,6 +1,7 @@
 # Compiler flags, sanitizers, and every third-party library as one INTERFACE target doline_lib_NAME, so that a room asks for
 # it by name and the house test can see which room uses what.
 option(DOLINE_TESTS "build the tests" ON)
+option(DOLINE_UNIT_TESTS "among them those of single rooms: unit tests and the replay of fuzz corpora" ON)
 option(DOLINE_FUZZ "build the fuzz targets with libFuzzer (clang only); without it they replay their corpus" OFF)
 option(DOLINE_UNITY "compile the files of a room together: half the time, but a small change takes longer" OFF)
 set(DOLINE_SANITIZE "" CACHE STRING "sanitizers, as for -fsanitize=: address,undefined or thread")
