@@ -128,7 +128,7 @@ constexpr auto table = std::to_array<KnownKey>({
     {"export.dnstap", When::not_yet},
     {"export.syslog", When::not_yet},
     {"dashboard", When::not_yet, "off"},
-    {"dashboard.listen", When::not_yet},
+    {"dashboard.listen", When::not_yet, "off"},
     {"dashboard.password_file", When::not_yet},
     {"alerts", When::not_yet},
     {"alerts.*.on", When::not_yet},
