@@ -143,20 +143,4 @@ SocketAddress to_socket_address(const Endpoint& endpoint, std::uint32_t scope) {
   return result;
 }
 
-Endpoint to_endpoint(const sockaddr* address) {
-  if (address->sa_family == AF_INET) {
-    sockaddr_in v4;
-    std::memcpy(&v4, address, sizeof v4);
-    const auto* octets = reinterpret_cast<const std::uint8_t*>(&v4.sin_addr);
-    return {IpAddress::from_octets({octets, 4}), ntohs(v4.sin_port)};
-  }
-  if (address->sa_family == AF_INET6) {
-    sockaddr_in6 v6;
-    std::memcpy(&v6, address, sizeof v6);
-    const auto* octets = reinterpret_cast<const std::uint8_t*>(&v6.sin6_addr);
-    return {IpAddress::from_octets({octets, 16}), ntohs(v6.sin6_port)};
-  }
-  return {};
-}
-
 }  // namespace doline

@@ -26,6 +26,12 @@ class IpAddress {
   constexpr IpAddress() = default;
   /// `octets`: 4 (IPv4) or 16 (IPv6, or IPv4-mapped), network order; any other count breaks an invariant.
   static IpAddress from_octets(std::span<const std::uint8_t> octets);
+  static IpAddress from_v4(const in_addr& address) {
+    const std::array<std::uint32_t, 4> parts{0, 0, htonl(0xffff), address.s_addr};
+    IpAddress value;
+    value.octets_ = std::bit_cast<std::array<std::uint8_t, 16>>(parts);
+    return value;
+  }
   static constexpr IpAddress v4(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d) {
     IpAddress address;
     address.octets_ = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d};
@@ -59,6 +65,11 @@ class IpAddress {
   [[nodiscard]] bool is_loopback() const;    ///< 127.0.0.0/8 or ::1
   [[nodiscard]] bool is_link_local() const;  ///< 169.254.0.0/16 or fe80::/10
   [[nodiscard]] bool is_multicast() const;   ///< 224.0.0.0/4 or ff00::/8
+  /// One host's: neither unspecified nor multicast, and of IPv4 neither 0.0.0.0/8 nor 240.0.0.0/4 (RFC 6890).
+  [[nodiscard]] bool is_unicast() const {
+    if (is_v4()) return octets_[12] - 1u < 223u;
+    return octets_[0] != 0xff && *this != IpAddress{};
+  }
   /// RFC 1918, ULA (fc00::/7), link-local or loopback: what `private` means in the configuration.
   [[nodiscard]] bool is_private() const;
 
@@ -124,7 +135,19 @@ struct SocketAddress {
 /// `scope`: the interface index that a link-local IPv6 address needs; else 0.
 [[nodiscard]] SocketAddress to_socket_address(const Endpoint& endpoint, std::uint32_t scope = 0);
 /// AF_INET or AF_INET6; any other family yields [::]:0.
-[[nodiscard]] Endpoint to_endpoint(const sockaddr* address);
+[[nodiscard]] inline Endpoint to_endpoint(const sockaddr* address) {
+  if (address->sa_family == AF_INET) {
+    sockaddr_in v4;
+    std::memcpy(&v4, address, sizeof v4);
+    return {IpAddress::from_v4(v4.sin_addr), ntohs(v4.sin_port)};
+  }
+  if (address->sa_family == AF_INET6) {
+    sockaddr_in6 v6;
+    std::memcpy(&v6, address, sizeof v6);
+    return {IpAddress::from_octets(v6.sin6_addr.s6_addr), ntohs(v6.sin6_port)};
+  }
+  return {};
+}
 
 }  // namespace doline
 

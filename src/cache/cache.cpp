@@ -137,7 +137,7 @@ class GhostList {
   [[nodiscard]] std::uint32_t age(const Slot& slot) const {
     return slot.fingerprint == 0 ? UINT32_MAX : leavings_ - slot.left_at;
   }
-  Bucket& bucket_of(std::uint64_t hash) { return buckets_[hash & mask_]; }
+  Bucket& bucket_of(std::uint64_t hash) { return buckets_[hash >> 1 & mask_]; }
 
   Table<Bucket> buckets_;
   std::uint64_t mask_ = 0;
@@ -168,8 +168,9 @@ struct Cache::Impl {
   [[nodiscard]] std::uint64_t hash_of(const Key& key) const {
     const std::uint64_t kind =
         std::uint64_t{key.route} << 2 | (key.checking_disabled ? 2u : 0u) | (key.dnssec_ok ? 1u : 0u);
-    return key.question.hash(seed ^ kind * 0xd6e8feb86659fd93ULL);
+    return key.question.hash(seed ^ kind * 0xd6e8feb86659fd93ULL) | 1;
   }
+  [[nodiscard]] std::uint64_t known_hash(const Key& key) const { return key.hash != 0 ? key.hash : hash_of(key); }
 
   static bool is_for(Entry& entry, const Key& key) {
     const dns::Question& question = key.question;
@@ -177,18 +178,19 @@ struct Cache::Impl {
         entry.dnssec_ok != key.dnssec_ok || entry.checking_disabled != key.checking_disabled ||
         entry.qname_octets != question.qname.size())
       return false;
-    if (std::memcmp(entry.qname(), question.qname.wire().data(), entry.qname_octets) == 0) return true;
-    return std::memcmp(entry.qname(), question.qname.lowered().wire().data(), entry.qname_octets) == 0;
+    return std::memcmp(entry.qname(), question.qname.wire().data(), entry.qname_octets) == 0 ||
+           std::memcmp(entry.qname(), question.qname.lowered().wire().data(), entry.qname_octets) == 0;
   }
 
+  [[nodiscard]] std::size_t bucket_of(std::uint64_t hash) const { return hash >> 1 & mask; }
   /// Where the pointer to the entry stands; to null where there is none.
   Entry** find_link(const Key& key, std::uint64_t hash) {
-    Entry** link = &index[hash & mask];
+    Entry** link = &index[bucket_of(hash)];
     while (*link && ((*link)->hash != hash || !is_for(**link, key))) link = &(*link)->chained;
     return link;
   }
   Entry** link_to(const Entry& entry) {
-    Entry** link = &index[entry.hash & mask];
+    Entry** link = &index[bucket_of(entry.hash)];
     while (*link != &entry) link = &(*link)->chained;
     return link;
   }
@@ -203,7 +205,7 @@ struct Cache::Impl {
   }
 
   std::optional<Hit> find(const Key& key, MonotonicTime now) {
-    Entry* entry = index ? *find_link(key, hash_of(key)) : nullptr;
+    Entry* entry = index ? *find_link(key, known_hash(key)) : nullptr;
     if (entry && is_dead(*entry, now)) {
       remove(*entry);
       entry = nullptr;
@@ -235,7 +237,7 @@ struct Cache::Impl {
   void insert(const Key& key, dns::Octets words, seconds ttl, bool is_negative, MonotonicTime now) {
     check(words.size() <= dns::message_octets_max);
     if (!index) return;
-    const std::uint64_t hash = hash_of(key);
+    const std::uint64_t hash = known_hash(key);
     Entry* const before = *find_link(key, hash);
     const seconds bounded = bound(ttl, is_negative);
     const std::size_t octets = Entry::octets_of(key.question.qname.size() + words.size());
@@ -252,8 +254,8 @@ struct Cache::Impl {
     } else {
       entry.place = ghosts.take(hash, statistics.entries) ? Place::main : Place::probation;
       queue_of(entry).push(entry);
-      entry.chained = index[hash & mask];
-      index[hash & mask] = &entry;
+      entry.chained = index[bucket_of(hash)];
+      index[bucket_of(hash)] = &entry;
       ++statistics.entries;
       statistics.octets += octets;
     }
@@ -357,6 +359,9 @@ struct Cache::Impl {
 Cache::Cache(Options options, std::uint64_t seed) : impl_(std::make_unique<Impl>(options, seed)) {}
 Cache::~Cache() = default;
 
+std::uint64_t Cache::hash_of(const Key& key) const {
+  return impl_->hash_of(key);
+}
 std::optional<Hit> Cache::find(const Key& key, MonotonicTime now) {
   return impl_->find(key, now);
 }

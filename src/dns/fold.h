@@ -1,4 +1,4 @@
-// Fold: ASCII letters made small, eight octets at a time, and the hash over such words. Private to dns.
+// Fold: ASCII letters made small, eight or sixteen octets at a time, and the hash over them. Private to dns.
 //
 // A name's wire form may be folded as a whole: its length octets are at most 63, below 'A' (65).
 #pragma once
@@ -34,6 +34,35 @@ inline std::uint64_t fold(std::uint64_t word) {
   const std::uint64_t past_z = low + each * (0x7f - 'Z');  // top bit: more than 'Z'
   const std::uint64_t is_letter = (from_a & ~past_z & ~word) & (each * 0x80);
   return word | is_letter >> 2;
+}
+
+/// Sixteen octets side by side: what one instruction takes (of SSE2, NEON; elsewhere the compiler makes do).
+using Block = std::uint8_t __attribute__((vector_size(16)));
+inline constexpr std::size_t block_octets = sizeof(Block);
+
+inline Block load_block(const std::uint8_t* octets) {
+  Block block;
+  std::memcpy(&block, octets, sizeof block);
+  return block;
+}
+
+/// The first `count` octets (at most 15), zeros behind them; all sixteen must be readable.
+inline Block load_beginning(const std::uint8_t* octets, std::size_t count) {
+  static constexpr std::uint8_t kept[2 * block_octets] = {255, 255, 255, 255, 255, 255, 255, 255,
+                                                          255, 255, 255, 255, 255, 255, 255, 255};
+  return load_block(octets) & load_block(kept + block_octets - count);
+}
+
+inline Block fold(Block block) {
+  const Block is_letter = reinterpret_cast<Block>(block - std::uint8_t{'A'} < std::uint8_t{26});
+  return block | (is_letter & std::uint8_t{0x20});
+}
+
+inline bool equal(Block left, Block right) {
+  std::uint64_t words[2];
+  const Block difference = left ^ right;
+  std::memcpy(words, &difference, sizeof words);
+  return (words[0] | words[1]) == 0;
 }
 
 /// The 128 bits of a product folded into 64.

@@ -18,7 +18,7 @@ MessageFault fault_of(NameFault fault) {
 }
 
 std::optional<MessageFault> read_question(MessageReader& reader, Question& question) {
-  if (const auto fault = reader.read_name(question.qname)) return fault_of(*fault);
+  if (const auto fault = reader.read_first_name(question.qname)) return fault_of(*fault);
   std::uint16_t type = 0, record_class = 0;
   if (!reader.read(type) || !reader.read(record_class)) return MessageFault::truncated;
   question.qtype = static_cast<RecordType>(type);

@@ -5,6 +5,7 @@
 // hops, whatever it looks like.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -54,6 +55,19 @@ class MessageReader {
   [[nodiscard]] std::optional<NameFault> skip_name() { return walk_name(nullptr); }
   /// `name` is meaningless after a fault.
   [[nodiscard]] std::optional<NameFault> read_name(Name& name) { return walk_name(&name); }
+  /// The message's first name, which no pointer can be part of: it would lead to the name itself or into the header.
+  [[nodiscard]] std::optional<NameFault> read_first_name(Name& name) {
+    const std::size_t limit = std::min(message_.size(), at_ + name_octets_max);
+    std::size_t end = at_;
+    for (; end < limit && message_[end] != 0; end += message_[end] + 1u)
+      if (message_[end] > label_octets_max)
+        return message_[end] < 0xc0 ? NameFault::bad_label_type : NameFault::bad_pointer;
+    if (end >= limit) return end < message_.size() ? NameFault::name_too_long : NameFault::truncated;
+    name.size_ = static_cast<std::uint8_t>(end + 1 - at_);
+    std::memcpy(name.octets_, message_.data() + at_, name.size_);
+    at_ = end + 1;
+    return std::nullopt;
+  }
 
  private:
   std::optional<NameFault> walk_name(Name* name) {

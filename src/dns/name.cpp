@@ -130,22 +130,6 @@ bool Name::is_within(const Name& suffix) const {
   return true;
 }
 
-Name Name::lowered() const {
-  Name name;
-  name.size_ = size_;
-  if (size_ < 8) {
-    for (std::size_t i = 0; i < size_; ++i) name.octets_[i] = fold_octet(octets_[i]);
-    return name;
-  }
-  const auto fold_at = [&](std::size_t at) {
-    const std::uint64_t word = fold(load_eight(octets_ + at));
-    std::memcpy(name.octets_ + at, &word, sizeof word);
-  };
-  for (std::size_t at = 0; at + 8 < size_; at += 8) fold_at(at);
-  fold_at(size_ - 8u);
-  return name;
-}
-
 std::string Name::to_string() const {
   if (is_root()) return ".";
   std::string text;
@@ -168,18 +152,19 @@ std::string Name::to_string() const {
   return text;
 }
 
+// As wyhash does: two words a product, both mixed with what a sender does not know.
 std::uint64_t Name::hash(std::uint64_t seed) const {
-  return folded_hash(octets_, size_, seed);
-}
-
-bool operator==(const Name& left, const Name& right) {
-  const std::size_t size = left.size_;
-  if (size != right.size_) return false;
-  const auto equal_word = [](std::uint64_t a, std::uint64_t b) { return a == b || fold(a) == fold(b); };
-  if (size < 8) return equal_word(load_few(left.octets_, size), load_few(right.octets_, size));
-  for (std::size_t at = 0; at + 8 < size; at += 8)
-    if (!equal_word(load_eight(left.octets_ + at), load_eight(right.octets_ + at))) return false;
-  return equal_word(load_eight(left.octets_ + size - 8), load_eight(right.octets_ + size - 8));
+  const std::uint64_t key = seed ^ 0xa0761d6478bd642fULL;
+  std::uint64_t state = mix(seed ^ 0xe7037ed1a0b428dbULL, size_ ^ 0x8ebc6af09c88c6e3ULL);
+  const auto take = [&](Block block) {
+    std::uint64_t words[2];
+    std::memcpy(words, &block, sizeof words);
+    state = mix(words[0] ^ key, words[1] ^ state);
+  };
+  std::size_t at = 0;
+  for (; at + block_octets <= size_; at += block_octets) take(fold(load_block(octets_ + at)));
+  take(fold(load_beginning(octets_ + at, size_ - at)));
+  return mix(state ^ 0x1d8e4e27c47d124fULL, key);
 }
 
 std::strong_ordering operator<=>(const Name& left, const Name& right) {

@@ -16,6 +16,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "dns/fold.h"
 
 namespace doline::dns {
 
@@ -36,11 +37,14 @@ inline constexpr std::size_t label_octets_max = 63;
 class Name {
  public:
   /// The root.
-  Name() : size_(1) { octets_[0] = 0; }
-  Name(const Name& other) : size_(other.size_) { std::memcpy(octets_, other.octets_, other.size_); }
+  Name() { octets_[0] = 0; }
+  Name(const Name& other) { *this = other; }
   Name& operator=(const Name& other) {
     size_ = other.size_;
-    std::memmove(octets_, other.octets_, other.size_);
+    for (std::size_t at = 0; at < size_; at += block_octets) {
+      const Block block = load_block(other.octets_ + at);
+      std::memcpy(octets_ + at, &block, block_octets);
+    }
     return *this;
   }
 
@@ -61,7 +65,15 @@ class Name {
   /// True for the name itself and for every name below it.
   [[nodiscard]] bool is_within(const Name& suffix) const;
   /// ASCII letters made small: the form that lists are keyed by and decide() is given.
-  [[nodiscard]] Name lowered() const;
+  [[nodiscard]] Name lowered() const {
+    Name name;
+    name.size_ = size_;
+    for (std::size_t at = 0; at < size_; at += block_octets) {
+      const Block block = fold(load_block(octets_ + at));
+      std::memcpy(name.octets_ + at, &block, block_octets);
+    }
+    return name;
+  }
   /// Presentation without the final dot (the root is `.`); every octet that is not printable ASCII, and `.` and `\`
   /// inside a label, escaped.
   [[nodiscard]] std::string to_string() const;
@@ -69,14 +81,23 @@ class Name {
   [[nodiscard]] std::uint64_t hash(std::uint64_t seed) const;
 
   /// Equal without regard to ASCII case (RFC 4343 §3).
-  friend bool operator==(const Name& left, const Name& right);
+  friend bool operator==(const Name& left, const Name& right) {
+    const std::size_t size = left.size_;
+    if (size != right.size_) return false;
+    std::size_t at = 0;
+    for (; at + block_octets <= size; at += block_octets)
+      if (!equal(fold(load_block(left.octets_ + at)), fold(load_block(right.octets_ + at)))) return false;
+    return equal(fold(load_beginning(left.octets_ + at, size - at)),
+                 fold(load_beginning(right.octets_ + at, size - at)));
+  }
   /// Canonical order (RFC 4034 §6.1).
   friend std::strong_ordering operator<=>(const Name& left, const Name& right);
 
  private:
   friend class MessageReader;
-  std::uint8_t size_;
-  std::uint8_t octets_[name_octets_max];  // beyond size_ unset
+  // Names are copied, compared and hashed by the block: what stands behind a name's end is of no meaning, but readable.
+  std::uint8_t octets_[(name_octets_max / block_octets + 1) * block_octets];
+  std::uint8_t size_ = 1;
 };
 
 struct Question;

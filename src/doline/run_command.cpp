@@ -159,6 +159,7 @@ int run_doline(const RunArguments& arguments, std::ostream& err) {
 
   resolver::WorkerOptions options{.resolver = {.cache = fixed.cache,
                                                .seed = 0,
+                                               .keeps_records = fixed.query_log.has_value(),
                                                .cookies = {random_value<dns::SipKey>(), random_value<dns::SipKey>()}},
                                   .tcp = fixed.tcp};
   options.resolver.cache.size_octets /= static_cast<std::size_t>(workers);

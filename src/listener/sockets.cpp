@@ -56,7 +56,8 @@ void enlarge_buffers(int descriptor) {
     (void)set_option(descriptor, SOL_SOCKET, SO_SNDBUF, send_buffer_octets);
 }
 
-Result<void, Trouble> configure_udp(int descriptor, bool is_v4, SocketKind kind) {
+Result<void, Trouble> configure_udp(int descriptor, const IpAddress& address, SocketKind kind) {
+  const bool is_v4 = address.is_v4();
   enlarge_buffers(descriptor);
   // A forged "fragmentation needed" must not make our responses travel in pieces (RFC 8900 §4.4).
   (void)(is_v4 ? set_option(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT)
@@ -66,6 +67,7 @@ Result<void, Trouble> configure_udp(int descriptor, bool is_v4, SocketKind kind)
                            : set_option(descriptor, IPPROTO_IPV6, IPV6_RECVORIGDSTADDR);
     if (!set) return set;
   }
+  if (has_one_address(address, kind)) return {};
   return is_v4 ? set_option(descriptor, IPPROTO_IP, IP_PKTINFO)
                : set_option(descriptor, IPPROTO_IPV6, IPV6_RECVPKTINFO);
 }
@@ -81,7 +83,7 @@ Result<void, Trouble> configure(int descriptor, const Endpoint& address, SocketK
     if (!set) return fail(Trouble{set.error().error, true});
   }
   if (const auto set = set_option(descriptor, SOL_SOCKET, SO_REUSEPORT); !set) return set;
-  if (protocol == Protocol::udp) return configure_udp(descriptor, is_v4, kind);
+  if (protocol == Protocol::udp) return configure_udp(descriptor, address.address, kind);
   // Connections of the last run that wait for their end (TIME_WAIT) do not hold the port.
   return set_option(descriptor, SOL_SOCKET, SO_REUSEADDR);
 }

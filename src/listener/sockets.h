@@ -38,6 +38,12 @@ struct SocketPair {  ///< UDP and TCP of one address, one worker
   Socket udp, tcp;
 };
 
+/// Whatever comes to such a socket was sent to the address that it is bound to, and responses leave from there: the
+/// kernel need not tell, nor be told, with every datagram.
+[[nodiscard]] inline bool has_one_address(const IpAddress& bound, SocketKind kind) {
+  return kind == SocketKind::ordinary && !bound.is_unspecified() && !bound.is_link_local() && !bound.is_multicast();
+}
+
 struct SocketFault {
   Endpoint address;
   SocketKind kind = SocketKind::ordinary;
@@ -50,9 +56,10 @@ struct Opened {
   std::vector<SocketFault> faults;                 ///< addresses that could not be opened, for any worker
 };
 
-/// SO_REUSEPORT, non-blocking, close-on-exec, PKTINFO and (transparent) RECVORIGDSTADDR on; UDP sockets of one address
-/// are steered by steer_by_question() so that equal questions reach one worker. Port 0 takes any port that is free for
-/// both UDP and TCP. A port that another process listens on is a fault, even where the kernel would let us share it.
+/// SO_REUSEPORT, non-blocking, close-on-exec, PKTINFO (unless has_one_address()) and (transparent) RECVORIGDSTADDR on;
+/// UDP sockets of one address are steered by steer_by_question() so that equal questions reach one worker. Port 0 takes
+/// any port that is free for both UDP and TCP. A port that another process listens on is a fault, even where the kernel
+/// would let us share it.
 [[nodiscard]] Opened open_sockets(const std::vector<Endpoint>& addresses, SocketKind kind, int workers);
 
 }  // namespace doline::listener

@@ -234,11 +234,11 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
     ++statistics.received;
     ++connection->unanswered;
     touch(*connection);
-    const Arrival arrival{.message = query,
-                          .client = connection->client,
-                          .destination = connection->destination,
-                          .route = {.carrier = Carrier::tcp, .local = connection->local, .connection = connection->id},
-                          .at = clock.now()};
+    Arrival arrival{.message = query,
+                    .client = connection->client,
+                    .destination = connection->destination,
+                    .route = {.carrier = Carrier::tcp, .local = connection->local, .connection = connection->id},
+                    .at = clock.now()};
     const std::size_t size = serve(arrival, response);
     check(size <= response.size());
     if (size > 0) answer(connection, {response.data(), size});

@@ -29,7 +29,7 @@ struct Envelope {
   IpAddress destination;        ///< of the IP header, and so the source of the reply
   bool is_broadcast = false;    ///< sent to a broadcast address of ours
   std::uint32_t interface = 0;  ///< index of arrival
-  Endpoint original;            ///< transparent sockets: whom the device meant
+  Endpoint original{};          ///< transparent sockets: whom the device meant
 };
 
 template <class Option>
@@ -94,14 +94,9 @@ void write_source(msghdr& message, std::uint8_t* room, const IpAddress& local, s
   }
 }
 
-bool needs_interface(const IpAddress& client, const IpAddress& local) {
-  return client.is_link_local() || local.is_link_local();
-}
-
 /// Nobody can be answered there, or everybody would be (RFC 1122 §3.2.1.3; port 0: RFC 6335 §6).
 bool may_ask(const Endpoint& client, const Envelope& envelope) {
-  return client.port != 0 && !client.address.is_multicast() && !client.address.is_unspecified() &&
-         client.address != IpAddress::v4(255, 255, 255, 255) && !envelope.destination.is_multicast() &&
+  return client.port != 0 && client.address.is_unicast() && !envelope.destination.is_multicast() &&
          !envelope.is_broadcast;
 }
 
@@ -111,18 +106,19 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
   struct Door {
     asio::posix::stream_descriptor descriptor;
     SocketKind kind;
-    std::uint16_t port;
+    Endpoint address;
+    bool has_one_address;
   };
 
-  /// The room for one batch. Slot i of the outgoing half borrows the address of the datagram it answers.
+  /// The room for one batch. A prompt response borrows the address of the datagram that it answers.
   struct Batch {
     std::array<mmsghdr, datagrams_per_batch> in{}, out{};
     std::array<iovec, datagrams_per_batch> in_octets{}, out_octets{};
-    std::array<sockaddr_in6, datagrams_per_batch> clients{};
-    alignas(cmsghdr) std::array<std::array<std::uint8_t, control_octets_in>, datagrams_per_batch> in_control{};
-    alignas(cmsghdr) std::array<std::array<std::uint8_t, control_octets_out>, datagrams_per_batch> out_control{};
-    std::array<std::array<std::uint8_t, datagram_octets_max>, datagrams_per_batch> queries{}, responses{};
-    std::size_t out_count = 0;
+    std::array<sockaddr_in6, datagrams_per_batch> in_clients{}, out_clients{};
+    alignas(cmsghdr) std::array<std::array<std::uint8_t, control_octets_in>, datagrams_per_batch> in_control;
+    alignas(cmsghdr) std::array<std::array<std::uint8_t, control_octets_out>, datagrams_per_batch> out_control;
+    std::array<std::array<std::uint8_t, datagram_octets_max>, datagrams_per_batch> queries;
+    std::array<std::array<std::uint8_t, datagram_response_octets_max>, datagrams_per_batch> responses;
   };
 
   Impl(const Clock& clock_in, std::function<void(Moment)> begin_batch_in, Serve serve_in)
@@ -145,6 +141,8 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
 
   /// False when the socket has no more for now.
   bool serve_batch(std::size_t index) {
+    flush();
+    out_door = index;
     for (std::size_t slot = 0; slot < last_count; ++slot) prepare(slot);
     const int descriptor = doors[index].descriptor.native_handle();
     const int count = recvmmsg(descriptor, batch->in.data(), datagrams_per_batch, MSG_DONTWAIT, nullptr);
@@ -154,50 +152,46 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
 
     const Moment now = clock.now();
     begin_batch(now);
-    batch->out_count = 0;
-    for (std::size_t slot = 0; slot < last_count && !is_stopped; ++slot) serve_datagram(index, slot, now);
-    send_batch(index);
+    for (std::size_t slot = 0; slot < last_count && !is_stopped; ++slot) serve_datagram(doors[index], index, slot, now);
+    flush();
     return count == datagrams_per_batch;
   }
 
-  void serve_datagram(std::size_t index, std::size_t slot, Moment now) {
+  void serve_datagram(const Door& door, std::size_t index, std::size_t slot, Moment now) {
     ++statistics.received;
     msghdr& message = batch->in[slot].msg_hdr;
     if ((message.msg_flags & MSG_TRUNC) != 0) {
       ++statistics.oversized;
       return;
     }
-    const Envelope envelope = read_envelope(message);
-    const Endpoint client = to_endpoint(static_cast<const sockaddr*>(message.msg_name));
-    if (!may_ask(client, envelope)) {
+    const Envelope envelope =
+        door.has_one_address ? Envelope{.destination = door.address.address} : read_envelope(message);
+    Arrival arrival{.message = {batch->queries[slot].data(), batch->in[slot].msg_len},
+                    .client = to_endpoint(static_cast<const sockaddr*>(message.msg_name)),
+                    .destination = destination_of(door, envelope),
+                    .route = {.carrier = Carrier::udp,
+                              .socket = static_cast<std::uint16_t>(index),
+                              .interface = envelope.interface,
+                              .local = envelope.destination},
+                    .at = now};
+    if (!may_ask(arrival.client, envelope)) {
       ++statistics.not_allowed;
       return;
     }
-    const Arrival arrival{.message = {batch->queries[slot].data(), batch->in[slot].msg_len},
-                          .client = client,
-                          .destination = destination_of(doors[index], envelope),
-                          .route = {.carrier = Carrier::udp,
-                                    .socket = static_cast<std::uint16_t>(index),
-                                    .interface = envelope.interface,
-                                    .local = envelope.destination},
-                          .at = now};
+    if (door.has_one_address && arrival.client.address.is_link_local())
+      arrival.route.interface = batch->in_clients[slot].sin6_scope_id;
     ++statistics.served;
-    auto& response = batch->responses[batch->out_count];
+    auto& response = batch->responses[out_count];
     const std::size_t size = serve(arrival, response);
     if (size == 0) return;
     check(size <= response.size());
-
-    const std::size_t out = batch->out_count++;
-    batch->out_octets[out].iov_len = size;
-    msghdr& reply = batch->out[out].msg_hdr;
-    reply.msg_name = message.msg_name;
-    reply.msg_namelen = message.msg_namelen;
-    write_source(reply, batch->out_control[out].data(), envelope.destination, envelope.interface,
-                 needs_interface(client.address, envelope.destination));
+    batch->out[out_count].msg_hdr.msg_name = message.msg_name;
+    batch->out[out_count].msg_hdr.msg_namelen = message.msg_namelen;
+    add_response(door, arrival.route, arrival.client.address, size);
   }
 
   static device::Destination destination_of(const Door& door, const Envelope& envelope) {
-    const device::Destination ours{{envelope.destination, door.port}, device::DestinationSource::local};
+    const device::Destination ours{{envelope.destination, door.address.port}, device::DestinationSource::local};
     switch (door.kind) {
       case SocketKind::ordinary:
         return ours;
@@ -211,11 +205,25 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
     return ours;
   }
 
-  void send_batch(std::size_t index) {
+  /// The response and its client stand in the next slot: `size` octets, from the address that the query was sent to.
+  void add_response(const Door& door, const ReplyRoute& route, const IpAddress& client, std::size_t size) {
+    batch->out_octets[out_count].iov_len = size;
+    msghdr& reply = batch->out[out_count].msg_hdr;
+    if (door.has_one_address) {
+      reply.msg_control = nullptr;
+      reply.msg_controllen = 0;
+    } else {
+      const bool by_interface = client.is_link_local() || route.local.is_link_local();
+      write_source(reply, batch->out_control[out_count].data(), route.local, route.interface, by_interface);
+    }
+    ++out_count;
+  }
+
+  void flush() {
     std::size_t done = 0;
-    while (done < batch->out_count) {
-      const int sent = sendmmsg(doors[index].descriptor.native_handle(), batch->out.data() + done,
-                                static_cast<unsigned>(batch->out_count - done), MSG_DONTWAIT);
+    while (done < out_count) {
+      const int sent = sendmmsg(doors[out_door].descriptor.native_handle(), batch->out.data() + done,
+                                static_cast<unsigned>(out_count - done), MSG_DONTWAIT);
       if (sent > 0) {
         statistics.sent += static_cast<std::size_t>(sent);
         done += static_cast<std::size_t>(sent);
@@ -224,29 +232,24 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
       if (errno == EINTR) continue;
       // The socket's buffer is full: waiting would hold up all other clients, and this one will ask again.
       const bool is_full = errno == EAGAIN || errno == ENOBUFS;
-      const std::size_t failed = is_full ? batch->out_count - done : 1;
+      const std::size_t failed = is_full ? out_count - done : 1;
       statistics.send_failed += failed;
       done += failed;
     }
+    out_count = 0;
   }
 
-  bool send(const ReplyRoute& route, const Endpoint& client, std::span<const std::uint8_t> response) {
+  void send(const ReplyRoute& route, const Endpoint& client, std::span<const std::uint8_t> response) {
     check(route.carrier == Carrier::udp && route.socket < doors.size());
-    const bool by_interface = needs_interface(client.address, route.local);
-    SocketAddress to = to_socket_address(client, route.interface);
-    iovec octets{const_cast<std::uint8_t*>(response.data()), response.size()};
-    alignas(cmsghdr) std::array<std::uint8_t, control_octets_out> control{};
-    msghdr message{};
-    message.msg_name = to.get();
-    message.msg_namelen = to.length;
-    message.msg_iov = &octets;
-    message.msg_iovlen = 1;
-    write_source(message, control.data(), route.local, route.interface, by_interface);
-    ssize_t sent;
-    do sent = sendmsg(doors[route.socket].descriptor.native_handle(), &message, MSG_DONTWAIT);
-    while (sent < 0 && errno == EINTR);
-    ++(sent < 0 ? statistics.send_failed : statistics.sent);
-    return sent >= 0;
+    check(response.size() <= datagram_response_octets_max);
+    if (out_door != route.socket || out_count == datagrams_per_batch) flush();
+    out_door = route.socket;
+    std::memcpy(batch->responses[out_count].data(), response.data(), response.size());
+    const SocketAddress to = to_socket_address(client, route.interface);
+    std::memcpy(&batch->out_clients[out_count], &to.storage, to.length);
+    batch->out[out_count].msg_hdr.msg_name = &batch->out_clients[out_count];
+    batch->out[out_count].msg_hdr.msg_namelen = to.length;
+    add_response(doors[out_door], route, client.address, response.size());
   }
 
   /// What the last recvmmsg() has overwritten.
@@ -262,7 +265,7 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
       batch->in_octets[slot] = {batch->queries[slot].data(), datagram_octets_max};
       batch->out_octets[slot] = {batch->responses[slot].data(), 0};
       msghdr& in = batch->in[slot].msg_hdr;
-      in.msg_name = &batch->clients[slot];
+      in.msg_name = &batch->in_clients[slot];
       in.msg_iov = &batch->in_octets[slot];
       in.msg_iovlen = 1;
       in.msg_control = batch->in_control[slot].data();
@@ -274,6 +277,7 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
   }
 
   void stop() {
+    flush();
     is_stopped = true;
     std::error_code ignored;
     for (Door& door : doors) door.descriptor.close(ignored);
@@ -283,8 +287,10 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
   std::function<void(Moment)> begin_batch;
   Serve serve;
   std::vector<Door> doors;
-  std::unique_ptr<Batch> batch = std::make_unique<Batch>();
-  std::size_t last_count = 0;
+  // Not filled with zeros: what is never used shall cost no memory.
+  std::unique_ptr<Batch> batch{new Batch};
+  std::size_t last_count = 0;               // datagrams of the last batch
+  std::size_t out_count = 0, out_door = 0;  // responses that wait for flush(), all of one door
   bool is_stopped = false;
   UdpStatistics statistics;
 };
@@ -294,7 +300,8 @@ UdpListener::UdpListener(asio::io_context& loop, std::vector<SocketPair>& pairs,
     : impl_(std::make_shared<Impl>(clock, std::move(begin_batch), std::move(serve))) {
   impl_->prepare_all();
   for (SocketPair& pair : pairs)
-    impl_->doors.push_back({asio::posix::stream_descriptor(loop, pair.udp.release()), pair.kind, pair.address.port});
+    impl_->doors.push_back({asio::posix::stream_descriptor(loop, pair.udp.release()), pair.kind, pair.address,
+                            has_one_address(pair.address.address, pair.kind)});
 }
 
 UdpListener::~UdpListener() {
@@ -309,8 +316,12 @@ void UdpListener::stop() {
   impl_->stop();
 }
 
-bool UdpListener::send(const ReplyRoute& route, const Endpoint& client, std::span<const std::uint8_t> response) {
-  return impl_->send(route, client, response);
+void UdpListener::send(const ReplyRoute& route, const Endpoint& client, std::span<const std::uint8_t> response) {
+  impl_->send(route, client, response);
+}
+
+void UdpListener::flush() {
+  impl_->flush();
 }
 
 const UdpStatistics& UdpListener::statistics() const {

@@ -2,7 +2,8 @@
 // sendmmsg.
 //
 // Lives on the worker's loop. Asio only says when a socket is readable; packets are moved here. At most
-// batches_per_wake batches of datagrams_per_batch are taken from a socket before other work gets its turn.
+// batches_per_wake batches of datagrams_per_batch are taken from a socket before other work gets its turn. Late
+// responses are gathered too: whoever runs the loop calls flush() when a turn ends, so that nothing waits for the next.
 #pragma once
 
 #include <cstdint>
@@ -25,13 +26,14 @@ inline constexpr int datagrams_per_batch = 64;
 inline constexpr int batches_per_wake = 4;
 inline constexpr std::size_t datagram_octets_max =
     4'096;  ///< a larger query is truncated by the kernel and dropped, counted
+inline constexpr std::size_t datagram_response_octets_max = 1'280;  ///< what passes everywhere (RFC 8200 §5)
 
 /// The original destination of a query on a `redirected` UDP socket is known to conntrack only: such an arrival comes
 /// with source conntrack and the unspecified endpoint, port 0, for whoever serves it to fill in.
 ///
 /// Serves one query: writes the response to `out` and returns its octets, or 0: nothing to send now (dropped, or it
-/// waits and comes later by send()). Called on the loop.
-using Serve = std::function<std::size_t(const Arrival& arrival, std::span<std::uint8_t> out)>;
+/// waits and comes later by send(), never from within this call). Called on the loop.
+using Serve = std::function<std::size_t(Arrival& arrival, std::span<std::uint8_t> out)>;
 
 /// received = served + oversized + not_allowed; responses given, at once or by send() = sent + send_failed.
 struct UdpStatistics {
@@ -52,8 +54,9 @@ class UdpListener {
   ~UdpListener();
   void start();
   void stop();
-  /// A late response. False where the kernel would not take it (counted).
-  bool send(const ReplyRoute& route, const Endpoint& client, std::span<const std::uint8_t> response);
+  /// A late response of at most datagram_response_octets_max octets, copied; it leaves with the next flush().
+  void send(const ReplyRoute& route, const Endpoint& client, std::span<const std::uint8_t> response);
+  void flush();
   [[nodiscard]] const UdpStatistics& statistics() const;
 
  private:

@@ -6,7 +6,7 @@ namespace doline::policy {
 
 Explanation explain(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking) {
   Explanation explanation{decide(book, lists, asking), {}};
-  const Walk walk(book, lists, asking);
+  const Walk walk(book, lists, asking, explanation.verdict.reason.listing);
   const bool has_free_lists = std::any_of(book.lists().begin(), book.lists().end(), [&](const ListPolicy& list) {
     const auto id = static_cast<std::uint16_t>(&list - book.lists().data());
     return std::none_of(book.rules().begin(), book.rules().end(), [&](const Rule& rule) {

@@ -92,6 +92,12 @@ struct Condition {
   std::optional<bool> intercepted;
   std::vector<Period> between;
   std::uint8_t days = every_day;  ///< bit 0 Monday .. bit 6 Sunday; with `between`, or alone
+
+  /// Nothing counts but which lists name the name.
+  [[nodiscard]] bool is_empty_but_lists() const {
+    return device_names.empty() && groups == 0 && networks.empty() && names.empty() && types.empty() && !intercepted &&
+           between.empty() && days == every_day;
+  }
 };
 
 enum class Mode : std::uint8_t { enforce, observe };

@@ -48,7 +48,8 @@ RuleBook::RuleBook(RuleBookSettings settings) : settings_(std::move(settings)) {
   for (std::size_t place = 0; place < rule_count; ++place) {
     const Rule& rule = settings_.rules[place];
     check_action(rule.then);
-    Compiled compiled{{static_cast<std::uint16_t>(place)}, rule.then, forward_of(rule.then), rule.mode, no_lists};
+    Compiled compiled{{static_cast<std::uint16_t>(place)}, rule.then, forward_of(rule.then), rule.mode, no_lists,
+                      !rule.when.is_empty_but_lists()};
     if (!rule.when.lists.empty()) {
       std::vector<std::uint64_t> row(list_words_);
       for (const blocklist::ListId list : rule.when.lists) {
@@ -61,8 +62,9 @@ RuleBook::RuleBook(RuleBookSettings settings) : settings_(std::move(settings)) {
     compiled_.push_back(compiled);
   }
   check_action(settings_.otherwise);
-  compiled_.push_back({lists_rule, Sinkhole{}, forward_of(settings_.otherwise), Mode::enforce, add_list_row(unnamed)});
-  compiled_.push_back({no_rule, settings_.otherwise, settings_.otherwise, Mode::enforce, no_lists});
+  compiled_.push_back(
+      {lists_rule, Sinkhole{}, forward_of(settings_.otherwise), Mode::enforce, add_list_row(unnamed), false});
+  compiled_.push_back({no_rule, settings_.otherwise, settings_.otherwise, Mode::enforce, no_lists, false, true});
 
   // 3. The index.
   words_ = (compiled_.size() + 63) / 64;
@@ -70,6 +72,7 @@ RuleBook::RuleBook(RuleBookSettings settings) : settings_(std::move(settings)) {
     const Condition none;
     const Condition& when = place < rule_count ? settings_.rules[place].when : none;
     const auto small_place = static_cast<std::uint16_t>(place);
+    set_bit(all_, place);
     if (compiled_[place].lists == no_lists) set_bit(without_lists_, place);
     if (when.names.empty()) set_bit(without_names_, place);
     for (const NamePattern& pattern : when.names) {

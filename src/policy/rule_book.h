@@ -59,6 +59,8 @@ class RuleBook {
     Action allowed;  // instead of `then`, where an allow list names the name
     Mode mode = Mode::enforce;
     std::uint32_t lists = no_lists;  // which row of list_rows_
+    bool has_conditions = false;     // beside lists
+    bool is_plain = false;           // matches everything and is enforced, as `otherwise`
   };
   static constexpr std::uint32_t no_lists = 0xffffffff;
 
@@ -74,7 +76,7 @@ class RuleBook {
   std::uint32_t allow_lists_ = 0, enforced_lists_ = 0;  // rows
 
   std::size_t words_ = 0;  // of a Row that are in use
-  Row without_lists_{}, without_names_{}, without_devices_{}, without_groups_{};
+  Row all_{}, without_lists_{}, without_names_{}, without_devices_{}, without_groups_{};
   Index by_name_, by_device_;
   std::vector<Row> by_group_;  // empty, or one for each possible group
 };

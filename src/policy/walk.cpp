@@ -29,8 +29,9 @@ bool contains(const std::vector<T>& values, const T& value) {
 
 }  // namespace
 
-Walk::Walk(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking)
-    : book_(book), lists_(lists), asking_(asking), listing_(lists.look_up(asking.lowered_qname)) {
+Walk::Walk(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking,
+           const blocklist::Listing& listing)
+    : book_(book), lists_(lists), asking_(asking), listing_(listing) {
   if (listing_.is_empty()) return;
   std::fill_n(listed_.begin(), book_.list_words_, 0);
   const std::size_t known = book_.settings_.lists.size();
@@ -57,15 +58,12 @@ void Walk::find_candidates(RuleBook::Row& row) const {
       kept[found->second / 64] |= std::uint64_t{1} << found->second % 64;
   };
 
-  if (listing_.is_empty())
-    std::copy_n(book_.without_lists_.begin(), words, row.begin());
-  else
-    std::fill_n(row.begin(), words, ~std::uint64_t{0});
-  // Past the last place nothing has a bit in without_names_.
-  narrow(book_.without_names_, [&](RuleBook::Row& kept) {
-    if (!book_.by_name_.empty())
+  const RuleBook::Row& first = listing_.is_empty() ? book_.without_lists_ : book_.all_;
+  for (std::size_t i = 0; i < words; ++i) row[i] = first[i];
+  if (!book_.by_name_.empty())
+    narrow(book_.without_names_, [&](RuleBook::Row& kept) {
       each_suffix_hash(asking_.lowered_qname, [&](std::uint64_t hash) { add_equal(book_.by_name_, hash, kept); });
-  });
+    });
   if (!book_.by_device_.empty())
     narrow(book_.without_devices_,
            [&](RuleBook::Row& kept) { add_equal(book_.by_device_, hash_of(asking_.device.name), kept); });
@@ -117,7 +115,11 @@ std::optional<blocklist::ListId> Walk::find_list(Among among) const {
 Judgement Walk::judge(std::size_t place) const {
   const RuleBook::Compiled& rule = book_.compiled_[place];
   Judgement judgement;
-  if (place < book_.settings_.rules.size()) judgement.mismatch = compare(book_.settings_.rules[place].when);
+  if (rule.is_plain) {
+    judgement.decided = rule.then;
+    return judgement;
+  }
+  if (rule.has_conditions) judgement.mismatch = compare(book_.settings_.rules[place].when);
   if (judgement.mismatch != Mismatch::none) return judgement;
 
   // What it says if everything were enforced, and what it says with what is. Lists that observe count only in the

@@ -28,9 +28,9 @@ struct Judgement {
 
 class Walk {
  public:
-  Walk(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking);
+  /// `listing`: what the lists say of the name.
+  Walk(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking, const blocklist::Listing& listing);
 
-  [[nodiscard]] const blocklist::Listing& listing() const { return listing_; }
   /// Places in the book: its rules, the lists' rule, `otherwise`.
   [[nodiscard]] std::size_t place_count() const { return book_.compiled_.size(); }
   [[nodiscard]] RuleId rule_at(std::size_t place) const { return book_.compiled_[place].id; }
@@ -59,7 +59,7 @@ class Walk {
   const RuleBook& book_;
   const blocklist::ListSet& lists_;
   const Asking& asking_;
-  blocklist::Listing listing_;
+  const blocklist::Listing& listing_;
   std::array<std::uint64_t, blocklist::lists_max / 64> listed_;  // [0, list_words_), where the listing is not empty
 };
 

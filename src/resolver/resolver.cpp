@@ -68,10 +68,14 @@ RecordType first_answer_type(dns::Octets words, std::size_t qname_octets) {
   return static_cast<RecordType>(dns::read16(words, at));
 }
 
-/// A client that no device of the snapshot's roster has as an address.
-struct Stranger {
-  std::optional<device::MacAddress> mac;
-  MonotonicTime look_again{};
+/// What the snapshot says of a client's address.
+struct Client {
+  IpAddress address;
+  const device::Device* device = nullptr;  ///< null: of nobody yet
+  device::GroupMask groups = 0;
+  device::LogChoice log = device::LogChoice::full;
+  bool may_ask = false;        ///< of its own accord: whom the redirect brings home may always
+  MonotonicTime look_again{};  ///< for the MAC, where no device of the roster has the address
 };
 
 constexpr std::chrono::minutes stranger_memory{1};
@@ -109,14 +113,12 @@ struct Resolver::Impl {
     const response::Fit fit = fit_for(query, arrival);
 
     // 3. identify
-    const bool is_ours = may_ask(arrival);
-    const device::Device& device = identify(arrival, is_ours);
-    const device::GroupMask groups = snapshot->roster->groups_of(device, arrival.client.address);
-    querylog::Record record = begin_record(arrival, question, device, groups);
+    const Client& client = identify(arrival);
+    querylog::Record record = begin_record(arrival, question, client);
 
     // Nobody's verdict until all these let it pass.
     record.verdict = VerdictKind::rejected;
-    if (!is_ours)
+    if (!is_ours(client, arrival))
       return say_error(arrival, query, record, fit, ResponseCode::refused, ExtendedError::prohibited,
                        "this client may not ask here", statistics.refused_client, out);
     if (query.edns() && query.edns()->version != 0)
@@ -125,13 +127,15 @@ struct Resolver::Impl {
       return say_error(arrival, query, record, fit, *code, ExtendedError::not_supported, {}, statistics.rejected, out);
 
     // 4. decide
-    const dns::Name lowered = question.qname.lowered();
+    cache::Key key{.question = {question.qname.lowered(), question.qtype, question.qclass},
+                   .dnssec_ok = fit.dnssec_ok,
+                   .checking_disabled = query.checking_disabled()};
     const policy::Verdict verdict = policy::decide(*snapshot->rules, *snapshot->lists,
-                                                   {.device = device,
-                                                    .groups = groups,
-                                                    .client = arrival.client.address,
+                                                   {.device = *client.device,
+                                                    .groups = client.groups,
+                                                    .client = client.address,
                                                     .question = question,
-                                                    .lowered_qname = lowered,
+                                                    .lowered_qname = key.question.qname,
                                                     .destination = arrival.destination,
                                                     .time = local_time});
     note(record, verdict);
@@ -141,10 +145,12 @@ struct Resolver::Impl {
       if (!rewrite || !snapshot->rules->rewrite(*rewrite).cname)
         return say_verdict(arrival, query, record, fit, verdict, out);
       rewrite_by_name = *rewrite;
+      key.question.qname = *snapshot->rules->rewrite(*rewrite).cname;
     }
 
     // 5. look up
-    const cache::Key key = key_for(query, lowered, verdict, rewrite_by_name);
+    key.route = route_for(key.question.qname, verdict).value;
+    key.hash = cache.hash_of(key);
     std::optional<cache::Hit> hit = cache.find(key, now.monotonic);
     const bool failed_lately = (!hit || hit->is_stale) && has_failed_lately(key);
     if (hit && (!hit->is_stale || failed_lately)) {
@@ -238,16 +244,15 @@ struct Resolver::Impl {
   std::size_t say_words(const Snapshot& under, const dns::QueryView& query, querylog::Record& record,
                         const response::Fit& fit, std::optional<policy::Rewrite> rewrite_by_name, dns::Octets words,
                         response::Touches touches, std::span<std::uint8_t> out) {
-    const bool has_chain = first_answer_type(words, name_octets_of_question(words)) == RecordType::cname;
-    if (has_chain) {
+    const dns::Name& asked = rewrite_by_name ? *under.rules->rewrite(*rewrite_by_name).cname : query.question().qname;
+    if (first_answer_type(words, asked.size()) == RecordType::cname) {
       if (const auto verdict = review_chain(under, query, record, words)) {
         note(record, *verdict);
         return synthesize(under, query, record, fit, *verdict, out);
       }
     }
     if ((words[3] & 0x20) != 0) record.dnssec = querylog::Dnssec::upstream_said_secure;
-    if (rewrite_by_name)
-      words = lead_to_target(under, query.question(), *under.rules->rewrite(*rewrite_by_name).cname, words, touches);
+    if (rewrite_by_name) words = lead_to_target(under, query.question(), asked, words, touches);
     record.code = code_of(words);
     ++(record.source == Source::cache   ? statistics.from_cache
        : record.source == Source::stale ? statistics.stale
@@ -334,9 +339,7 @@ struct Resolver::Impl {
 
   std::size_t answer_malformed(const listener::Arrival& arrival, dns::MessageFault fault, std::span<std::uint8_t> out) {
     const std::size_t size = response::reject(arrival.message, fault, out);
-    const device::Device& device = identify(arrival, may_ask(arrival));
-    querylog::Record record =
-        begin_record(arrival, {}, device, snapshot->roster->groups_of(device, arrival.client.address));
+    querylog::Record record = begin_record(arrival, {}, identify(arrival));
     record.verdict = VerdictKind::rejected;
     if (size > 0) {
       ++statistics.rejected;
@@ -369,37 +372,44 @@ struct Resolver::Impl {
 
   /// Whom the redirect brought home is of this house, whatever its address (IPv6 at home is public): its rules take
   /// from the LAN's interfaces only. Refused, it would be cut off from the resolver it meant, too.
-  bool may_ask(const listener::Arrival& arrival) const {
-    return arrival.destination.is_intercepted() ||
-           std::any_of(snapshot->allow_clients.begin(), snapshot->allow_clients.end(),
-                       [&](const IpPrefix& prefix) { return prefix.contains(arrival.client.address); });
+  static bool is_ours(const Client& client, const listener::Arrival& arrival) {
+    return client.may_ask || arrival.destination.is_intercepted();
   }
 
   /// A known device at an address that the roster has not heard of is known by its MAC: the first question after a
   /// device has come home is judged like every other.
-  const device::Device& identify(const listener::Arrival& arrival, bool is_ours) {
-    const IpAddress& client = arrival.client.address;
-    const device::Device& device = snapshot->roster->identify(client);
-    if (device.id.value != 0 || !is_ours) return device;
-    const Stranger& stranger = look_at(client);
-    const device::Device* known = stranger.mac ? snapshot->roster->find(*stranger.mac) : nullptr;
-    return known != nullptr ? *known : device;
+  const Client& identify(const listener::Arrival& arrival) {
+    const IpAddress& address = arrival.client.address;
+    Client& client = clients[std::hash<IpAddress>{}(address) % clients_known_max];
+    if (client.device == nullptr || client.address != address) {
+      client.address = address;
+      client.may_ask = std::any_of(snapshot->allow_clients.begin(), snapshot->allow_clients.end(),
+                                   [&](const IpPrefix& prefix) { return prefix.contains(address); });
+      describe_as(client, snapshot->roster->identify(address));
+      client.look_again = client.device->id.value == 0 ? MonotonicTime::min() : MonotonicTime::max();
+    }
+    if (now.monotonic >= client.look_again && is_ours(client, arrival)) look_at(client);
+    return client;
   }
 
-  const Stranger& look_at(const IpAddress& client) {
-    if (strangers.size() >= strangers_max) strangers.clear();
-    const auto [entry, is_new] = strangers.try_emplace(client);
-    Stranger& stranger = entry->second;
-    if (!is_new && now.monotonic < stranger.look_again) return stranger;
+  void describe_as(Client& client, const device::Device& device) const {
+    client.device = &device;
+    client.groups = snapshot->roster->groups_of(device, client.address);
+    client.log = options.keeps_records ? snapshot->roster->log_choice(device, client.groups) : device::LogChoice::none;
+  }
+
+  void look_at(Client& client) {
     if (now.monotonic >= looks_end) {
       looks_left = strangers_looked_for_max;
       looks_end = now.monotonic + seconds(1);
     }
-    if (looks_left == 0) return stranger;
+    if (looks_left == 0) return;
     --looks_left;
-    stranger = {doors.find_mac(client), now.monotonic + stranger_memory};
-    doors.report_unknown_client(client);
-    return stranger;
+    const auto mac = doors.find_mac(client.address);
+    const device::Device* known = mac ? snapshot->roster->find(*mac) : nullptr;
+    describe_as(client, known != nullptr ? *known : snapshot->roster->devices()[0]);
+    client.look_again = now.monotonic + stranger_memory;
+    doors.report_unknown_client(client.address);
   }
 
   response::Fit fit_for(const dns::QueryView& query, const listener::Arrival& arrival) const {
@@ -420,18 +430,18 @@ struct Resolver::Impl {
   }
 
   querylog::Record begin_record(const listener::Arrival& arrival, const dns::Question& question,
-                                const device::Device& device, device::GroupMask groups) const {
+                                const Client& client) const {
     querylog::Record record;
     record.time = arrival.at.wall;
     record.generation = snapshot->generation;
-    record.device = device.id;
-    record.client = arrival.client.address;
+    record.device = client.device->id;
+    record.client = client.address;
     record.destination = arrival.destination;
     record.transport =
         arrival.route.carrier == listener::Carrier::tcp ? querylog::Transport::tcp : querylog::Transport::udp;
     record.qname = question.qname;
     record.qtype = question.qtype;
-    record.log = snapshot->roster->log_choice(device, groups);
+    record.log = client.log;
     return record;
   }
 
@@ -456,24 +466,13 @@ struct Resolver::Impl {
     return {};
   }
 
-  cache::Key key_for(const dns::QueryView& query, const dns::Name& lowered, const policy::Verdict& verdict,
-                     std::optional<policy::Rewrite> rewrite_by_name) const {
-    cache::Key key{query.question(), query.edns() && query.edns()->dnssec_ok, query.checking_disabled(), 0};
-    key.question.qname = rewrite_by_name ? *snapshot->rules->rewrite(*rewrite_by_name).cname : lowered;
-    if (const auto* forward = std::get_if<policy::Forward>(&verdict.action)) key.route = forward->route.value;
-    if (key.route == 0)
-      for (const ForwardZone& zone : snapshot->forward_zones)
-        if (key.question.qname.is_within(zone.suffix)) {
-          key.route = zone.route.value;
-          break;
-        }
-    return key;
-  }
-
-  static std::size_t name_octets_of_question(dns::Octets words) {
-    std::size_t at = dns::header_octets;
-    while (words[at] != 0) at += words[at] + 1u;
-    return at + 1 - dns::header_octets;
+  /// The rule's route; else that of the longest zone which the name is in.
+  policy::RouteId route_for(const dns::Name& lowered, const policy::Verdict& verdict) const {
+    if (const auto* forward = std::get_if<policy::Forward>(&verdict.action); forward && forward->route.value != 0)
+      return forward->route;
+    for (const ForwardZone& zone : snapshot->forward_zones)
+      if (lowered.is_within(zone.suffix)) return zone.route;
+    return {};
   }
 
   static response::Touches touches_for(const cache::Hit& hit) {
@@ -542,7 +541,7 @@ struct Resolver::Impl {
     rule_texts.clear();
     for (const policy::Rule& rule : snapshot->rules->rules())
       rule_texts.push_back("by rule at line " + std::to_string(rule.line));
-    strangers.clear();
+    clients.assign(clients_known_max, {});
     return next;
   }
 
@@ -562,8 +561,8 @@ struct Resolver::Impl {
   std::vector<std::uint8_t> late, scratch;
   std::vector<std::string> list_texts, rule_texts;
   std::unordered_map<std::uint64_t, MonotonicTime> failures;
-  std::unordered_map<IpAddress, Stranger> strangers;
-  int looks_left = 0;  // before looks_end
+  std::vector<Client> clients;  // by hash of the address: one place for each
+  int looks_left = 0;           // before looks_end
   MonotonicTime looks_end{};
   Statistics statistics;
 };

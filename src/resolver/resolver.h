@@ -24,11 +24,11 @@ namespace doline::resolver {
 
 inline constexpr std::size_t waiting_max = 8'192;           ///< queries of one worker that wait for an exchange
 inline constexpr std::size_t waiting_per_client_max = 512;  ///< of these, of one client address
-inline constexpr std::size_t strangers_max = 1'024;         ///< clients remembered that are no known devices
-inline constexpr int strangers_looked_for_max = 256;        ///< a second; anyone can make up addresses
-inline constexpr seconds failure_memory{2};             ///< how long a failed question is not asked again (RFC 9520)
-inline constexpr std::size_t failures_max = 4'096;      ///< failed questions remembered
-inline constexpr std::uint32_t stale_ttl_seconds = 30;  ///< RFC 8767 §4
+inline constexpr std::size_t clients_known_max = 1'024;  ///< client addresses of which it is remembered whose they are
+inline constexpr int strangers_looked_for_max = 256;     ///< a second; anyone can make up addresses
+inline constexpr seconds failure_memory{2};              ///< how long a failed question is not asked again (RFC 9520)
+inline constexpr std::size_t failures_max = 4'096;       ///< failed questions remembered
+inline constexpr std::uint32_t stale_ttl_seconds = 30;   ///< RFC 8767 §4
 inline constexpr std::size_t response_octets_max = 65'535;
 inline constexpr std::size_t query_kept_octets = dns::header_octets + dns::name_octets_max + 4 + 11;
 
@@ -47,7 +47,7 @@ struct Doors {
   std::function<void(const listener::ReplyRoute&, const Endpoint& client, dns::Octets response)> send;
   /// The query behind the route gets no response.
   std::function<void(const listener::ReplyRoute&)> forget;
-  /// A client that may ask and is no known device; at most one call a client and minute.
+  /// A client that may ask and is no known device; one call a client and minute, while it is remembered.
   std::function<void(const IpAddress&)> report_unknown_client;
   /// The MAC address that the kernel knows for such a client by now; called as seldom.
   std::function<std::optional<device::MacAddress>(const IpAddress&)> find_mac;
@@ -57,6 +57,7 @@ struct Doors {
 struct Options {
   cache::Options cache;
   std::uint64_t seed = 0;      ///< random; for hashes
+  bool keeps_records = true;   ///< false: there is no query log
   dns::CookieSecrets cookies;  ///< equal for all workers
 };
 

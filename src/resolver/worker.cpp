@@ -102,9 +102,9 @@ struct Worker::Impl {
         origins(loop, options.origin_channel),
         udp(
             loop, sockets, clock_in, [this](Moment now) { resolver.begin_batch(now); },
-            [this](const listener::Arrival& arrival, std::span<std::uint8_t> out) { return receive(arrival, out); }),
+            [this](listener::Arrival& arrival, std::span<std::uint8_t> out) { return receive(arrival, out); }),
         tcp(loop, sockets, clock_in, options.tcp,
-            [this](const listener::Arrival& arrival, std::span<std::uint8_t> out) {
+            [this](listener::Arrival& arrival, std::span<std::uint8_t> out) {
               resolver.begin_batch(arrival.at);
               return receive(arrival, out);
             }),
@@ -113,12 +113,17 @@ struct Worker::Impl {
         generation(snapshot->generation) {}
 
   /// A query off one of our own sockets.
-  std::size_t receive(listener::Arrival arrival, std::span<std::uint8_t> out) {
+  std::size_t receive(listener::Arrival& arrival, std::span<std::uint8_t> out) {
     arrival.route.worker = static_cast<std::uint16_t>(index);
     const bool lacks_origin =
         arrival.destination.source == device::DestinationSource::conntrack && arrival.destination.endpoint.port == 0;
-    if (!lacks_origin) return direct(arrival, out);
-    // Step 1, `nat` mode only: whom was it meant for? The warden can ask conntrack.
+    if (lacks_origin && find_origin(arrival)) return 0;
+    return direct(arrival, out);
+  }
+
+  /// Step 1, `nat` mode only: whom was it meant for? The warden can ask conntrack. False: it cannot now, and the query
+  /// counts as meant for us.
+  bool find_origin(listener::Arrival& arrival) {
     auto parcel = std::make_shared<Parcel>(Parcel::query(arrival));
     const Endpoint asked_here{arrival.route.local, redirect_port};
     const bool asked =
@@ -131,9 +136,8 @@ struct Worker::Impl {
           parcel->arrival.message = parcel->octets;
           serve_parcel(*parcel);
         });
-    if (asked) return 0;
-    arrival.destination = {{arrival.route.local, 53}, device::DestinationSource::local};
-    return direct(arrival, out);
+    if (!asked) arrival.destination = {{arrival.route.local, 53}, device::DestinationSource::local};
+    return asked;
   }
 
   /// To the worker that owns the question, which usually is this one.
@@ -141,17 +145,20 @@ struct Worker::Impl {
     if (all.size() > 1 && (arrival.route.carrier == listener::Carrier::tcp || arrival.destination.is_intercepted())) {
       const int owner = listener::owner_of(arrival.message, static_cast<int>(all.size()));
       if (owner != index) {
-        auto parcel = std::make_shared<Parcel>(Parcel::query(arrival));
-        Impl& other = *all[static_cast<std::size_t>(owner)]->impl_;
-        if (!other.mailbox.post([&other, parcel] {
-              parcel->arrival.message = parcel->octets;
-              other.serve_parcel(*parcel);
-            }))
-          forget(arrival.route);
+        hand_over(arrival, *all[static_cast<std::size_t>(owner)]->impl_);
         return 0;
       }
     }
     return resolver.serve(arrival, out);
+  }
+
+  void hand_over(const listener::Arrival& arrival, Impl& owner) {
+    auto parcel = std::make_shared<Parcel>(Parcel::query(arrival));
+    if (!owner.mailbox.post([&owner, parcel] {
+          parcel->arrival.message = parcel->octets;
+          owner.serve_parcel(*parcel);
+        }))
+      forget(arrival.route);
   }
 
   /// A query that came by message, or waited for its origin.
@@ -208,8 +215,11 @@ struct Worker::Impl {
     pthread_setname_np(pthread_self(), ("worker " + std::to_string(index)).c_str());
     udp.start();
     tcp.start();
-    loop.run();
+    while (loop.run_one() > 0) end_turn();
   }
+
+  /// What one handler has queued leaves before the loop waits for the next.
+  void end_turn() { udp.flush(); }
 
   void wait_for_the_last(MonotonicTime until) {
     if (resolver.statistics().waiting == 0 || clock.now().monotonic >= until) {

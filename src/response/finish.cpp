@@ -24,7 +24,7 @@ bool is_dnssec(RecordType type) {
 /// Walks the records behind the question: `take(type, where the TTL stands)` for each, until it says false. False where
 /// the records end early.
 template <class Take>
-bool walk(std::span<const std::uint8_t> message, std::size_t at, Take take) {
+bool walk(dns::Octets message, std::size_t at, Take take) {
   for (int left = read16(message, 6) + read16(message, 8) + read16(message, 10); left > 0; --left) {
     while (at < message.size() && message[at] != 0 && message[at] < 0xc0) at += message[at] + 1u;
     at += at < message.size() && message[at] >= 0xc0 ? 2 : 1;
@@ -35,6 +35,10 @@ bool walk(std::span<const std::uint8_t> message, std::size_t at, Take take) {
     at = end;
   }
   return true;
+}
+
+void put32(std::uint8_t* at, std::uint32_t value) {
+  for (int shift = 24; shift >= 0; shift -= 8) *at++ = static_cast<std::uint8_t>(value >> shift);
 }
 
 std::uint32_t aged(std::uint32_t ttl, const Touches& touches) {
@@ -68,18 +72,32 @@ std::size_t finish(const dns::QueryView& query, dns::Octets words, const Touches
   const std::size_t kept = opt_octets(fit);
   const std::size_t room = space.size() > kept ? space.size() - kept : 0;
 
-  // 1. The words, without what this client did not ask for.
-  bool has_unasked = false;
-  if (!fit.dnssec_ok && question.qtype != RecordType::any)
-    (void)walk(words, behind_question, [&](RecordType type, std::size_t) {
-      has_unasked = is_dnssec(type) && type != question.qtype;
-      return !has_unasked;
-    });
+  // 1. The words, their TTLs aged, without what this client did not ask for.
+  const auto is_asked = [&](RecordType type) {
+    return !is_dnssec(type) || fit.dnssec_ok || type == question.qtype || question.qtype == RecordType::any;
+  };
+  const auto age = [&](std::size_t at) {
+    if (touches.age_seconds > 0 || touches.ttl_seconds) put32(space.data() + at, aged(read32(space, at), touches));
+  };
   std::size_t size = words.size();
-  if (has_unasked)
-    size = copy_without_dnssec(question, words, space.first(room));
-  else if (size <= room)
+  bool is_all_asked = true;
+  if (size <= room) {
     std::memcpy(space.data(), words.data(), size);
+    (void)walk(space.first(size), behind_question, [&](RecordType type, std::size_t at) {
+      age(at);
+      return is_all_asked = is_asked(type);
+    });
+  } else {
+    (void)walk(words, behind_question, [&](RecordType type, std::size_t) { return is_all_asked = is_asked(type); });
+  }
+  if (!is_all_asked) {
+    size = copy_without_dnssec(question, words, space.first(room));
+    if (size > 0)
+      (void)walk(space.first(size), behind_question, [&](RecordType, std::size_t at) {
+        age(at);
+        return true;
+      });
+  }
   const bool fits = size > 0 && size <= room;
 
   // 2. The question in the client's case: every name that is compressed against it follows.
@@ -101,16 +119,7 @@ std::size_t finish(const dns::QueryView& query, dns::Octets words, const Touches
   space[3] = static_cast<std::uint8_t>(0x80 | (has_ad ? 0x20 : 0) | (query.checking_disabled() ? 0x10 : 0) |
                                        (words[3] & 0x0f));
 
-  // 4. The TTLs.
-  if (touches.age_seconds > 0 || touches.ttl_seconds)
-    (void)walk(space.first(size), behind_question, [&](RecordType, std::size_t at) {
-      const std::uint32_t ttl = aged(read32(space, at), touches);
-      for (int i = 0; i < 4; ++i)
-        space[at + static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(ttl >> (24 - 8 * i));
-      return true;
-    });
-
-  // 5. OPT.
+  // 4. OPT.
   return end_with_opt(space, size, fit, static_cast<dns::ResponseCode>(words[3] & 0x0f), touches.error,
                       touches.error_text);
 }

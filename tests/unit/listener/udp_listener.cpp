@@ -16,8 +16,10 @@ using test::Octets;
 /// One worker: a loop, its listener and what it was asked. Serves by `serve`, or echoes.
 struct Bench {
   explicit Bench(const Endpoint& address, SocketKind kind = SocketKind::ordinary)
-      : pairs(test::open_one(address, kind)) {
-    at = pairs[0].address;
+      : Bench(test::open_one(address, kind)) {}
+  explicit Bench(std::vector<SocketPair> taken) : pairs(std::move(taken)) {
+    at = pairs.front().address;
+    last = pairs.back().address;
   }
 
   void start() { listener.start(); }
@@ -33,7 +35,7 @@ struct Bench {
   asio::io_context loop{1};
   SystemClock clock;
   std::vector<SocketPair> pairs;
-  Endpoint at;
+  Endpoint at, last;  // of the first and the last socket
   std::vector<Arrival> arrivals;
   std::vector<Moment> batches;
   std::function<std::size_t(const Arrival&, std::span<std::uint8_t>)> serve;
@@ -127,17 +129,108 @@ TEST_CASE("a query may wait: its response comes later, from the address that was
   CHECK(bench.listener.statistics().sent == 0);
 
   const Arrival& arrival = bench.arrivals[0];
-  CHECK(bench.listener.send(arrival.route, arrival.client, Octets{1, 2, 3}));
+  bench.listener.send(arrival.route, arrival.client, Octets{1, 2, 3});
+  bench.listener.send(arrival.route, arrival.client, Octets{4, 5});
+  CHECK(bench.listener.statistics().sent == 0);
+  bench.listener.flush();
   CHECK(client.receive() == Octets{1, 2, 3});
-  CHECK(bench.listener.statistics().sent == 1);
+  CHECK(client.receive() == Octets{4, 5});
+  CHECK(bench.listener.statistics().sent == 2);
+}
+
+TEST_CASE("late responses of several sockets, more than a batch, leave all, each from its own") {
+  std::vector<SocketPair> pairs = test::open_one({any_v4, 0});
+  pairs.push_back(std::move(test::open_one({test::loopback, 0})[0]));
+  Bench bench(std::move(pairs));
+  bench.start();
+  bench.serve = [](const Arrival&, std::span<std::uint8_t>) { return std::size_t{0}; };
+  test::UdpClient to_all(test::loopback, {test::loopback, bench.at.port}), to_one(test::loopback, bench.last);
+  to_all.send(test::query_of(1, "example.com"));
+  to_one.send(test::query_of(2, "example.com"));
+  REQUIRE(bench.run_until([&] { return bench.arrivals.size() == 2; }));
+  if (bench.arrivals[0].route.socket != 0) std::swap(bench.arrivals[0], bench.arrivals[1]);
+  constexpr int count = 3 * datagrams_per_batch + 7;
+  for (int id = 0; id < count; ++id) client.send(test::query_of(static_cast<std::uint16_t>(id), "example.com"));
+  bench.start();
+  std::set<int> answered;
+  CHECK(bench.run_until([&] {
+    while (const auto response = client.receive()) answered.insert(test::id_of(*response));
+    return answered.size() == count;
+  }));
+  CHECK(bench.batches.size() >= 4);
+  CHECK(bench.batches.size() < 20);
+  for (const Arrival& arrival : bench.arrivals)
+    CHECK(std::any_of(bench.batches.begin(), bench.batches.end(),
+                      [&](const Moment& moment) { return moment.monotonic == arrival.at.monotonic; }));
+  CHECK(bench.listener.statistics().received == count);
+  CHECK(bench.listener.statistics().sent == count);
+  check_conserved(bench.listener.statistics());
+}
+
+TEST_CASE("a flood does not keep the loop from other work") {
+  Bench bench({test::loopback, 0});
+  test::UdpClient client(test::loopback, bench.at);
+  for (int id = 0; id < datagrams_per_batch * batches_per_wake * 2; ++id) client.send(test::query_of(1, "example.com"));
+  bench.start();
+  bench.loop.restart();
+  bench.loop.run_one_for(std::chrono::seconds(10));
+  CHECK(bench.arrivals.size() == datagrams_per_batch * batches_per_wake);
+  CHECK(bench.run_until([&] { return bench.arrivals.size() == datagrams_per_batch * batches_per_wake * 2; }));
+}
+
+TEST_CASE("a query may wait: its response comes later, from the address that was asked") {
+  Bench bench({any_v4, 0});
+  bench.serve = [](const Arrival&, std::span<std::uint8_t>) { return std::size_t{0}; };
+  bench.start();
+  test::UdpClient client(test::loopback, {IpAddress::v4(127, 0, 0, 3), bench.at.port});
+  client.send(test::query_of(9, "example.com"));
+  REQUIRE(bench.run_until([&] { return bench.arrivals.size() == 1; }));
+  bench.settle();
+  CHECK(!client.has_response());
+  CHECK(bench.listener.statistics().sent == 0);
+
+  const Arrival& arrival = bench.arrivals[0];
+  bench.listener.send(arrival.route, arrival.client, Octets{1, 2, 3});
+  bench.listener.send(arrival.route, arrival.client, Octets{4, 5});
+  CHECK(bench.listener.statistics().sent == 0);
+  bench.listener.flush();
+  CHECK(client.receive() == Octets{1, 2, 3});
+  CHECK(client.receive() == Octets{4, 5});
+  CHECK(bench.listener.statistics().sent == 2);
+}
+
+TEST_CASE("late responses of several sockets, more than a batch, leave all, each from its own") {
+  Bench bench({any_v4, 0});
+  auto others = test::open_one({test::loopback, 0}, SocketKind::ordinary);
+  const Endpoint all = bench.at, one = others[0].address;
+  std::vector<SocketPair> pairs = test::open_one({any_v4, 0}, SocketKind::ordinary);
+  bench.start();
+  bench.serve = [](const Arrival&, std::span<std::uint8_t>) { return std::size_t{0}; };
+  test::UdpClient to_all(test::loopback, {test::loopback, bench.pairs_at[0].port}),
+      to_one(test::loopback, bench.pairs_at[1]);
+  to_all.send(test::query_of(1, "example.com"));
+  to_one.send(test::query_of(2, "example.com"));
+  REQUIRE(bench.run_until([&] { return bench.arrivals.size() == 2; }));
+  constexpr int count = 3 * datagrams_per_batch / 2;
+  for (int i = 0; i < count; ++i)
+    for (const Arrival& arrival : bench.arrivals)
+      bench.listener.send(arrival.route, arrival.client, Octets{static_cast<std::uint8_t>(i)});
+  bench.listener.flush();
+  for (int i = 0; i < count; ++i) {
+    CHECK(to_all.receive() == Octets{static_cast<std::uint8_t>(i)});
+    CHECK(to_one.receive() == Octets{static_cast<std::uint8_t>(i)});
+  }
+  CHECK(bench.listener.statistics().sent == 2 * count);
 }
 
 TEST_CASE("what the kernel will not send is said and counted") {
   Bench bench({any_v4, 0});
   const ReplyRoute route{.carrier = Carrier::udp, .local = IpAddress::v4(192, 0, 2, 99)};  // not ours
-  CHECK(!bench.listener.send(route, {test::loopback, 9}, Octets{1}));
+  bench.listener.send(route, {test::loopback, 9}, Octets{1});
+  bench.listener.flush();
   bench.listener.stop();
-  CHECK(!bench.listener.send({.carrier = Carrier::udp, .local = test::loopback}, {test::loopback, 9}, Octets{1}));
+  bench.listener.send({.carrier = Carrier::udp, .local = test::loopback}, {test::loopback, 9}, Octets{1});
+  bench.listener.flush();
   CHECK(bench.listener.statistics().send_failed == 2);
   CHECK(bench.listener.statistics().sent == 0);
 }
@@ -227,6 +320,7 @@ TEST_CASE("a transparent socket knows whom the device meant, and answers in that
       if (bench.arrivals[0].client.address != us) return "client " + bench.arrivals[0].client.to_string();
       // Late, too.
       bench.listener.send(bench.arrivals[0].route, bench.arrivals[0].client, Octets{7});
+      bench.listener.flush();
       if (!stray.receive() || stray.receive() != Octets{7}) return "no late response";
       // What asks the loopback address is not intercepted.
       test::UdpClient ours(bound, {bound, 5353});
@@ -269,8 +363,8 @@ TEST_CASE("link-local addresses are answered over the interface they are on") {
     if (!bench.run_until([&] { return test::is_readable(client.get()); })) return "not answered";
     std::uint8_t taken[512];
     if (recv(client.get(), taken, sizeof taken, 0) < 0) return "no response";
-    if (!bench.listener.send(bench.arrivals.at(0).route, bench.arrivals.at(0).client, Octets{1}))
-      return "late response not sent";
+    bench.listener.send(bench.arrivals.at(0).route, bench.arrivals.at(0).client, Octets{1});
+    bench.listener.flush();
     return test::is_readable(client.get()) ? "" : "late response not received";
   });
   CHECK(wrong == "");
