@@ -67,12 +67,16 @@ class Name {
   /// ASCII letters made small: the form that lists are keyed by and decide() is given.
   [[nodiscard]] Name lowered() const {
     Name name;
-    name.size_ = size_;
-    for (std::size_t at = 0; at < size_; at += block_octets) {
-      const Block block = fold(load_block(octets_ + at));
-      std::memcpy(name.octets_ + at, &block, block_octets);
-    }
+    name.assign_lowered(*this);
     return name;
+  }
+  /// The same into this value, without a second copy.
+  void assign_lowered(const Name& other) {
+    size_ = other.size_;
+    for (std::size_t at = 0; at < size_; at += block_octets) {
+      const Block block = fold(load_block(other.octets_ + at));
+      std::memcpy(octets_ + at, &block, block_octets);
+    }
   }
   /// Presentation without the final dot (the root is `.`); every octet that is not printable ASCII, and `.` and `\`
   /// inside a label, escaped.

@@ -43,10 +43,11 @@ struct Connection {
   /// Woken by cancel(): the reader waits on it while there is too much in flight.
   asio::steady_timer resume;
   transport::MessageStream stream;
-  std::vector<std::uint8_t> queue, writing;  // frames; the writer takes the whole queue at a time
+  std::vector<std::uint8_t> queue, writing;  // frames; a writer takes the whole queue at a time
   int queued = 0, being_written = 0;         // responses in them
   int unanswered = 0;                        // queries that were served and have neither a response nor been forgotten
-  bool has_writer = false;
+  bool has_writer = false;                   // the client is slow
+  bool is_to_flush = false;
   bool is_paused = false;
   bool has_read_all = false;  // the client has closed its side (half-close): what is in flight is still answered
   bool is_open = true;
@@ -134,8 +135,10 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
     // Responses are written whole: nothing is gained by waiting for more (RFC 7766 §8).
     (void)setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 
-    if (connections_of[client.address] >= limits.connections_per_client_max) evict(idlest_of(client.address));
-    if (static_cast<int>(connections.size()) >= limits.connections_max) evict(idlest());
+    if (static_cast<int>(connections.size()) >= limits.connections_max) {
+      Connection* const greedy = idlest_of_greedy();
+      evict(greedy != nullptr ? greedy : idlest());
+    }
 
     auto connection = std::make_shared<Connection>(std::move(socket), next_id++);
     connection->client = client;
@@ -168,10 +171,11 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
     return busy.empty() ? nullptr : busy.front();
   }
 
-  Connection* idlest_of(const IpAddress& client) {
+  /// Of clients with more than their share.
+  Connection* idlest_of_greedy() {
     for (ConnectionList* list : {&quiet, &busy})
       for (Connection* connection : *list)
-        if (connection->client.address == client) return connection;
+        if (connections_of[connection->client.address] > limits.connections_of_client_share) return connection;
     return nullptr;
   }
 
@@ -265,9 +269,34 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
     transport::append_frame(connection->queue, octets);
     if (connection->queue.size() + connection->writing.size() > unsent_octets_max) return end(*connection);
     touch(*connection);
-    if (std::exchange(connection->has_writer, true)) return;
-    // It begins on the loop's next turn: what is answered until then is written with it.
-    transport::spawn(loop.get_executor(), write_responses(shared_from_this(), connection));
+    if (!std::exchange(connection->is_to_flush, true)) to_flush.push_back(connection);
+  }
+
+  void flush() {
+    for (std::size_t i = 0; i < to_flush.size(); ++i) {  // ending one connection adds none
+      const ConnectionPointer connection = std::move(to_flush[i]);
+      connection->is_to_flush = false;
+      if (connection->is_open && !connection->has_writer) write_now(connection);
+    }
+    to_flush.clear();
+  }
+
+  /// As a rule the kernel takes all. A client that does not read is waited for by a coroutine.
+  void write_now(const ConnectionPointer& connection) {
+    const ssize_t written = ::send(connection->stream.socket().native_handle(), connection->queue.data(),
+                                   connection->queue.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (written == static_cast<ssize_t>(connection->queue.size())) {
+      statistics.sent += static_cast<std::uint64_t>(std::exchange(connection->queued, 0));
+      connection->queue.clear();
+      if (connection->queue.capacity() > queue_octets_kept) std::vector<std::uint8_t>().swap(connection->queue);
+      go_on(*connection);
+    } else if (written >= 0 || errno == EAGAIN || errno == EINTR) {
+      if (written > 0) connection->queue.erase(connection->queue.begin(), connection->queue.begin() + written);
+      connection->has_writer = true;
+      transport::spawn(loop.get_executor(), write_responses(shared_from_this(), connection));
+    } else {
+      end(*connection);
+    }
   }
 
   static asio::awaitable<void> write_responses(std::shared_ptr<Impl> self, ConnectionPointer connection) {
@@ -329,6 +358,7 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
   // ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   void stop() {
+    flush();
     is_stopped = true;
     std::error_code ignored;
     for (Door& door : doors) {
@@ -347,6 +377,7 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
   std::unordered_map<std::uint64_t, ConnectionPointer> connections;
   std::unordered_map<IpAddress, int> connections_of;
   ConnectionList quiet, busy;  // without and with queries in flight; the one idle longest first
+  std::vector<ConnectionPointer> to_flush;
   std::vector<std::uint8_t> response = std::vector<std::uint8_t>(dns::message_octets_max);
   bool is_stopped = false;
   TcpStatistics statistics;
@@ -377,6 +408,10 @@ void TcpListener::stop() {
 
 bool TcpListener::send(const ReplyRoute& route, std::span<const std::uint8_t> response) {
   return impl_->send(route, response);
+}
+
+void TcpListener::flush() {
+  impl_->flush();
 }
 
 void TcpListener::forget(const ReplyRoute& route) {

@@ -1,9 +1,11 @@
 // TcpListener: DNS over TCP for one worker (RFC 7766): pipelined queries, responses in whatever order they are ready.
 //
-// One coroutine reads and one writes per connection, on the worker's loop. Limits: connections in all and per client
-// (the one idle longest goes first), time to the first query, idle time, queries in flight per connection (then reading
-// pauses), and a bounded queue of responses for a client that does not read. Only whole queries and responses count as
-// activity: a client that sends an octet now and then is idle.
+// A coroutine reads each connection, on the worker's loop. What is answered in a turn is written when it ends: whoever
+// runs the loop calls flush(); only for a client that does not take all of it a second coroutine waits. Limits:
+// connections (where there are too many the one idle longest goes, first among those of clients with more than their
+// share), time to the first query, idle time, queries in flight per connection (then reading pauses), and a bounded
+// queue of responses for a client that does not read. Only whole queries and responses count as activity: a client that
+// sends an octet now and then is idle.
 #pragma once
 
 #include <cstdint>
@@ -30,11 +32,11 @@ inline constexpr std::size_t unsent_octets_max = 1'048'576;
 inline constexpr milliseconds accept_pause{100};
 
 struct TcpLimits {
-  int connections_max = 1'000;  ///< per worker
-  int connections_per_client_max = 32;
-  int queries_in_flight_max = 64;    ///< per connection: unanswered, or answered and not yet taken by the client
-  milliseconds first_octets{2'000};  ///< from accept to the first whole query
-  milliseconds idle{10'000};         ///< without a query, with none in flight; or with responses that are not taken
+  int connections_max = 1'024;           ///< per worker
+  int connections_of_client_share = 32;  ///< that a client keeps when there is no room for another's
+  int queries_in_flight_max = 64;        ///< per connection: unanswered, or answered and not yet taken by the client
+  milliseconds first_octets{2'000};      ///< from accept to the first whole query
+  milliseconds idle{10'000};             ///< without a query, with none in flight; or with responses that are not taken
 };
 
 /// accepted = ended + open. Of the received queries, those that `serve` or send() answered = sent + client_gone +
@@ -58,8 +60,9 @@ class TcpListener {
   ~TcpListener();
   void start();
   void stop();
-  /// A late response; swallowed (and counted) where the connection has ended.
+  /// A late response, copied; it leaves with the next flush(). Swallowed (and counted) where the connection has ended.
   bool send(const ReplyRoute& route, std::span<const std::uint8_t> response);
+  void flush();
   /// The query behind `route` gets no response (dropped): its place in the connection's in-flight count is free again.
   void forget(const ReplyRoute& route);
   [[nodiscard]] const TcpStatistics& statistics() const;

@@ -127,9 +127,12 @@ struct Resolver::Impl {
       return say_error(arrival, query, record, fit, *code, ExtendedError::not_supported, {}, statistics.rejected, out);
 
     // 4. decide
-    cache::Key key{.question = {question.qname.lowered(), question.qtype, question.qclass},
-                   .dnssec_ok = fit.dnssec_ok,
-                   .checking_disabled = query.checking_disabled()};
+    cache::Key key;
+    key.question.qname.assign_lowered(question.qname);
+    key.question.qtype = question.qtype;
+    key.question.qclass = question.qclass;
+    key.dnssec_ok = fit.dnssec_ok;
+    key.checking_disabled = query.checking_disabled();
     const policy::Verdict verdict = policy::decide(*snapshot->rules, *snapshot->lists,
                                                    {.device = *client.device,
                                                     .groups = client.groups,

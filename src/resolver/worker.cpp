@@ -219,7 +219,10 @@ struct Worker::Impl {
   }
 
   /// What one handler has queued leaves before the loop waits for the next.
-  void end_turn() { udp.flush(); }
+  void end_turn() {
+    udp.flush();
+    tcp.flush();
+  }
 
   void wait_for_the_last(MonotonicTime until) {
     if (resolver.statistics().waiting == 0 || clock.now().monotonic >= until) {

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "dns/read_octets.h"
+#include "dns/write_octets.h"
 #include "dns/writer.h"
 #include "response/opt.h"
 
@@ -35,10 +36,6 @@ bool walk(dns::Octets message, std::size_t at, Take take) {
     at = end;
   }
   return true;
-}
-
-void put32(std::uint8_t* at, std::uint32_t value) {
-  for (int shift = 24; shift >= 0; shift -= 8) *at++ = static_cast<std::uint8_t>(value >> shift);
 }
 
 std::uint32_t aged(std::uint32_t ttl, const Touches& touches) {
@@ -77,7 +74,7 @@ std::size_t finish(const dns::QueryView& query, dns::Octets words, const Touches
     return !is_dnssec(type) || fit.dnssec_ok || type == question.qtype || question.qtype == RecordType::any;
   };
   const auto age = [&](std::size_t at) {
-    if (touches.age_seconds > 0 || touches.ttl_seconds) put32(space.data() + at, aged(read32(space, at), touches));
+    if (touches.age_seconds > 0 || touches.ttl_seconds) dns::put32(space.data() + at, aged(read32(space, at), touches));
   };
   std::size_t size = words.size();
   bool is_all_asked = true;
@@ -113,8 +110,7 @@ std::size_t finish(const dns::QueryView& query, dns::Octets words, const Touches
   // 3. The header. Rcode and AD are the words'; AD only to those who can tell what it means (RFC 6840 §5.8).
   const bool wants_ad = fit.dnssec_ok || query.authentic_data();
   const bool has_ad = (words[3] & 0x20) != 0 && wants_ad;
-  space[0] = static_cast<std::uint8_t>(query.id() >> 8);
-  space[1] = static_cast<std::uint8_t>(query.id());
+  dns::put16(space.data(), query.id());
   space[2] = static_cast<std::uint8_t>(0x80 | (fits ? 0 : 0x02) | (query.recursion_desired() ? 0x01 : 0));
   space[3] = static_cast<std::uint8_t>(0x80 | (has_ad ? 0x20 : 0) | (query.checking_disabled() ? 0x10 : 0) |
                                        (words[3] & 0x0f));

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "base/check.h"
+#include "dns/read_octets.h"
+#include "dns/write_octets.h"
 #include "response/opt.h"
 
 namespace doline::response {
@@ -15,66 +18,82 @@ using dns::Name;
 using dns::RecordClass;
 using dns::RecordType;
 using dns::ResponseCode;
-using dns::Section;
 
-constexpr std::uint32_t soa_serial = 1, soa_refresh = 3'600, soa_retry = 600, soa_expire = 86'400;
+/// RDATA of the SOA that our negative answers are cached by; its last number is the TTL.
+// clang-format off
+constexpr std::array<std::uint8_t, 63> soa_rdata{
+    6, 'd', 'o', 'l', 'i', 'n', 'e', 7, 'i', 'n', 'v', 'a', 'l', 'i', 'd', 0,
+    10, 'h', 'o', 's', 't', 'm', 'a', 's', 't', 'e', 'r', 6, 'd', 'o', 'l', 'i', 'n', 'e', 7, 'i', 'n', 'v', 'a', 'l', 'i', 'd', 0,
+    0, 0, 0, 1,            // serial
+    0, 0, 0x0e, 0x10,      // refresh: an hour
+    0, 0, 0x02, 0x58,      // retry: ten minutes
+    0, 0x01, 0x51, 0x80};  // expire: a day
+// clang-format on
 
-/// One response in the making: header and question, then records, then OPT, for whose options room is kept.
+/// One response in the making: header and question as they came, then records, then OPT, for which room is kept. Owners
+/// are pointers into the question.
 class Draft {
  public:
   Draft(const dns::QueryView& query, ResponseCode code, const Fit& fit, std::span<std::uint8_t> out)
-      : question_(query.question()),
+      : query_(query),
         code_(code),
         fit_(fit),
         space_(out.first(std::min(out.size(), fit.octets_max))),
-        writer_(space_.first(space_.size() - opt_octets(fit))) {
-    writer_.header(query.id(),
-                   {.recursion_desired = query.recursion_desired(), .checking_disabled = query.checking_disabled()},
-                   code);
-    check(writer_.question(question_));
+        size_(dns::header_octets + query.question().qname.size() + 4) {
+    check(size_ <= space_.size());
+    std::memcpy(space_.data(), query.octets().data(), size_);
+    space_[2] = 0x80 | (space_[2] & 0x01);                                                               // QR, RD
+    space_[3] = static_cast<std::uint8_t>(0x80 | (space_[3] & 0x10) | (static_cast<int>(code) & 0x0f));  // RA, CD
+    std::memset(space_.data() + 6, 0, 6);
   }
 
   /// What does not fit is left out, and TC says so.
   void add_address(const IpAddress& address, std::uint32_t ttl) {
     const RecordType type = address.is_v4() ? RecordType::a : RecordType::aaaa;
-    if (type == question_.qtype)
-      keep(writer_.record(Section::answer, question_.qname, type, RecordClass::in, ttl, address.octets()));
+    if (type == query_.question().qtype) add_answer(type, ttl, address.octets());
   }
-  void add_cname(const Name& target, std::uint32_t ttl) {
-    keep(writer_.record(Section::answer, question_.qname, RecordType::cname, RecordClass::in, ttl, target));
-  }
+  void add_cname(const Name& target, std::uint32_t ttl) { add_answer(RecordType::cname, ttl, target.wire()); }
 
   /// What a negative answer is cached by (RFC 2308 §5). Its owner is the name itself, or the one above where it does
-  /// not exist.
+  /// not exist. Without it the answer is as good, only not cached: no reason to say TC.
   void add_soa(std::uint32_t ttl) {
-    static constexpr std::array<std::uint8_t, 42> names{
-        6,   'd', 'o', 'l', 'i', 'n', 'e', 7,   'i', 'n', 'v', 'a', 'l', 'i', 'd', 0,   10,  'h', 'o', 's', 't',
-        'm', 'a', 's', 't', 'e', 'r', 6,   'd', 'o', 'l', 'i', 'n', 'e', 7,   'i', 'n', 'v', 'a', 'l', 'i', 'd'};
-    std::array<std::uint8_t, names.size() + 1 + 5 * 4> rdata{};
-    std::copy(names.begin(), names.end(), rdata.begin());
-    std::size_t at = names.size() + 1;
-    for (const std::uint32_t value : {soa_serial, soa_refresh, soa_retry, soa_expire, ttl})
-      for (int shift = 24; shift >= 0; shift -= 8) rdata[at++] = static_cast<std::uint8_t>(value >> shift);
-    const bool is_missing = code_ == ResponseCode::nxdomain && !question_.qname.is_root();
-    const Name owner = is_missing ? question_.qname.ancestor(1) : question_.qname;
-    // Without it the answer is as good, only not cached: no reason to say TC.
-    (void)writer_.record(Section::authority, owner, RecordType::soa, RecordClass::in, ttl, rdata);
+    const Name& qname = query_.question().qname;
+    const bool is_missing = code_ == ResponseCode::nxdomain && !qname.is_root();
+    auto rdata = soa_rdata;
+    dns::put32(rdata.data() + rdata.size() - 4, ttl);
+    if (add(dns::header_octets + (is_missing ? 1u + qname.wire()[0] : 0), RecordType::soa, ttl, rdata)) space_[9] = 1;
   }
 
   std::size_t end(std::optional<ExtendedError> error, std::string_view text) {
-    return end_with_opt(space_, writer_.size(), fit_, code_, error, text);
+    return end_with_opt(space_, size_, fit_, code_, error, text);
   }
 
  private:
-  void keep(bool fits) {
-    if (!fits) writer_.set_truncated();
+  void add_answer(RecordType type, std::uint32_t ttl, dns::Octets rdata) {
+    if (add(dns::header_octets, type, ttl, rdata))
+      dns::put16(space_.data() + 6, static_cast<std::uint16_t>(dns::read16(space_, 6) + 1));
+    else
+      space_[2] |= 0x02;
+  }
+  bool add(std::size_t owner_at, RecordType type, std::uint32_t ttl, dns::Octets rdata) {
+    constexpr std::size_t head_octets = 12;
+    if (space_.size() - size_ < head_octets + rdata.size() + opt_octets(fit_)) return false;
+    std::uint8_t* const at = space_.data() + size_;
+    dns::put16(at, static_cast<std::uint16_t>(0xc000 | owner_at));
+    dns::put16(at + 2, static_cast<std::uint16_t>(type));
+    dns::put16(at + 4, static_cast<std::uint16_t>(RecordClass::in));
+    dns::put32(at + 6, ttl);
+    dns::put16(at + 10, static_cast<std::uint16_t>(rdata.size()));
+    std::memcpy(at + head_octets, rdata.data(), rdata.size());
+    size_ += head_octets + rdata.size();
+    return true;
   }
 
-  const dns::Question& question_;
+  const dns::QueryView& query_;
   ResponseCode code_;
   const Fit& fit_;
   std::span<std::uint8_t> space_;
-  dns::MessageWriter writer_;
+  std::size_t size_;
 };
 
 /// One answer of ours, by the action: the addresses that it gives, or the code.
