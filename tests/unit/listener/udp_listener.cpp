@@ -149,68 +149,6 @@ TEST_CASE("late responses of several sockets, more than a batch, leave all, each
   to_one.send(test::query_of(2, "example.com"));
   REQUIRE(bench.run_until([&] { return bench.arrivals.size() == 2; }));
   if (bench.arrivals[0].route.socket != 0) std::swap(bench.arrivals[0], bench.arrivals[1]);
-  constexpr int count = 3 * datagrams_per_batch + 7;
-  for (int id = 0; id < count; ++id) client.send(test::query_of(static_cast<std::uint16_t>(id), "example.com"));
-  bench.start();
-  std::set<int> answered;
-  CHECK(bench.run_until([&] {
-    while (const auto response = client.receive()) answered.insert(test::id_of(*response));
-    return answered.size() == count;
-  }));
-  CHECK(bench.batches.size() >= 4);
-  CHECK(bench.batches.size() < 20);
-  for (const Arrival& arrival : bench.arrivals)
-    CHECK(std::any_of(bench.batches.begin(), bench.batches.end(),
-                      [&](const Moment& moment) { return moment.monotonic == arrival.at.monotonic; }));
-  CHECK(bench.listener.statistics().received == count);
-  CHECK(bench.listener.statistics().sent == count);
-  check_conserved(bench.listener.statistics());
-}
-
-TEST_CASE("a flood does not keep the loop from other work") {
-  Bench bench({test::loopback, 0});
-  test::UdpClient client(test::loopback, bench.at);
-  for (int id = 0; id < datagrams_per_batch * batches_per_wake * 2; ++id) client.send(test::query_of(1, "example.com"));
-  bench.start();
-  bench.loop.restart();
-  bench.loop.run_one_for(std::chrono::seconds(10));
-  CHECK(bench.arrivals.size() == datagrams_per_batch * batches_per_wake);
-  CHECK(bench.run_until([&] { return bench.arrivals.size() == datagrams_per_batch * batches_per_wake * 2; }));
-}
-
-TEST_CASE("a query may wait: its response comes later, from the address that was asked") {
-  Bench bench({any_v4, 0});
-  bench.serve = [](const Arrival&, std::span<std::uint8_t>) { return std::size_t{0}; };
-  bench.start();
-  test::UdpClient client(test::loopback, {IpAddress::v4(127, 0, 0, 3), bench.at.port});
-  client.send(test::query_of(9, "example.com"));
-  REQUIRE(bench.run_until([&] { return bench.arrivals.size() == 1; }));
-  bench.settle();
-  CHECK(!client.has_response());
-  CHECK(bench.listener.statistics().sent == 0);
-
-  const Arrival& arrival = bench.arrivals[0];
-  bench.listener.send(arrival.route, arrival.client, Octets{1, 2, 3});
-  bench.listener.send(arrival.route, arrival.client, Octets{4, 5});
-  CHECK(bench.listener.statistics().sent == 0);
-  bench.listener.flush();
-  CHECK(client.receive() == Octets{1, 2, 3});
-  CHECK(client.receive() == Octets{4, 5});
-  CHECK(bench.listener.statistics().sent == 2);
-}
-
-TEST_CASE("late responses of several sockets, more than a batch, leave all, each from its own") {
-  Bench bench({any_v4, 0});
-  auto others = test::open_one({test::loopback, 0}, SocketKind::ordinary);
-  const Endpoint all = bench.at, one = others[0].address;
-  std::vector<SocketPair> pairs = test::open_one({any_v4, 0}, SocketKind::ordinary);
-  bench.start();
-  bench.serve = [](const Arrival&, std::span<std::uint8_t>) { return std::size_t{0}; };
-  test::UdpClient to_all(test::loopback, {test::loopback, bench.pairs_at[0].port}),
-      to_one(test::loopback, bench.pairs_at[1]);
-  to_all.send(test::query_of(1, "example.com"));
-  to_one.send(test::query_of(2, "example.com"));
-  REQUIRE(bench.run_until([&] { return bench.arrivals.size() == 2; }));
   constexpr int count = 3 * datagrams_per_batch / 2;
   for (int i = 0; i < count; ++i)
     for (const Arrival& arrival : bench.arrivals)

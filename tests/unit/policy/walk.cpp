@@ -17,7 +17,7 @@ namespace {
 std::vector<std::size_t> candidates(const RuleBook& book, const Query& query, const ListSet& lists = *ListSet::none()) {
   const Asking asking = query.asking();
   std::vector<std::size_t> places;
-  Walk(book, lists, asking).each_candidate([&](std::size_t place) {
+  Walk(book, lists, asking, lists.look_up(asking.lowered_qname)).each_candidate([&](std::size_t place) {
     places.push_back(place);
     return false;
   });
@@ -53,7 +53,7 @@ TEST_CASE("what does not match is told by its first condition that does not hold
     const RuleBook book(settings);
     const Query query("www.example");
     const Asking asking = query.asking();
-    return Walk(book, *ListSet::none(), asking).judge(0).mismatch;
+    return Walk(book, *ListSet::none(), asking, {}).judge(0).mismatch;
   };
   CHECK(mismatch({}) == Mismatch::none);
   Condition device, group, network, name, type, intercepted, time, listed;
