@@ -78,14 +78,19 @@ class Draft {
   bool add(std::size_t owner_at, RecordType type, std::uint32_t ttl, dns::Octets rdata) {
     constexpr std::size_t head_octets = 12;
     if (space_.size() - size_ < head_octets + rdata.size() + opt_octets(fit_)) return false;
-    std::uint8_t* const at = space_.data() + size_;
-    dns::put16(at, static_cast<std::uint16_t>(0xc000 | owner_at));
-    dns::put16(at + 2, static_cast<std::uint16_t>(type));
-    dns::put16(at + 4, static_cast<std::uint16_t>(RecordClass::in));
-    dns::put32(at + 6, ttl);
-    dns::put16(at + 10, static_cast<std::uint16_t>(rdata.size()));
-    std::memcpy(at + head_octets, rdata.data(), rdata.size());
-    size_ += head_octets + rdata.size();
+    std::uint8_t* at = space_.data() + size_;
+    if (space_[owner_at] == 0) {
+      *at++ = 0;  // the root is shorter than a pointer to it
+    } else {
+      dns::put16(at, static_cast<std::uint16_t>(0xc000 | owner_at));
+      at += 2;
+    }
+    dns::put16(at, static_cast<std::uint16_t>(type));
+    dns::put16(at + 2, static_cast<std::uint16_t>(RecordClass::in));
+    dns::put32(at + 4, ttl);
+    dns::put16(at + 8, static_cast<std::uint16_t>(rdata.size()));
+    std::memcpy(at + 10, rdata.data(), rdata.size());
+    size_ = static_cast<std::size_t>(at - space_.data()) + 10 + rdata.size();
     return true;
   }
 

@@ -74,11 +74,24 @@ TEST_CASE("every worker gets a UDP and a TCP socket of each address, on one port
         CHECK((fcntl(socket->get(), F_GETFD) & FD_CLOEXEC) != 0);
         CHECK(option_of(*socket, SOL_SOCKET, SO_REUSEPORT) == 1);
       }
-      CHECK(option_of(pairs[index].udp, IPPROTO_IP, IP_PKTINFO) == 1);
+      CHECK(option_of(pairs[index].udp, IPPROTO_IP, IP_PKTINFO) == 0);  // one address: there is nothing to tell
       CHECK(option_of(pairs[index].udp, SOL_SOCKET, SO_RCVBUF) > 64 * 1'024);
       CHECK(option_of(pairs[index].tcp, SOL_SOCKET, SO_ACCEPTCONN) == 1);
     }
   }
+}
+
+TEST_CASE("only a socket with one address is not told which address was asked") {
+  const IpAddress all = IpAddress::v4(0, 0, 0, 0);
+  CHECK(has_one_address(test::loopback, SocketKind::ordinary));
+  CHECK_FALSE(has_one_address(test::loopback, SocketKind::transparent));
+  CHECK_FALSE(has_one_address(test::loopback, SocketKind::redirected));
+  CHECK_FALSE(has_one_address(all, SocketKind::ordinary));
+  CHECK_FALSE(has_one_address(IpAddress(), SocketKind::ordinary));
+  CHECK_FALSE(has_one_address(*IpAddress::parse("fe80::1"), SocketKind::ordinary));
+  const Opened opened = open_sockets({{all, 0}}, SocketKind::ordinary, 1);
+  REQUIRE(opened.faults.empty());
+  CHECK(option_of(opened.of_worker[0][0].udp, IPPROTO_IP, IP_PKTINFO) == 1);
 }
 
 TEST_CASE("the wildcards of both families stand beside each other on one port, and beside an address of it") {
