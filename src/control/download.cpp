@@ -1,6 +1,5 @@
 #include "control/download.h"
 
-#include <curl/curl.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "control/curl_library.h"
 
 namespace doline::control {
 
@@ -25,15 +25,9 @@ Reach reach_of(const IpAddress& address) {
   return address.is_private() ? Reach::lan : Reach::everywhere;
 }
 
-/// What curl wants said with lengths, and what we want to hear, without its macros' casts everywhere.
-template <class Value>
-void set(CURL* easy, CURLoption option, Value value) {
-  check(curl_easy_setopt(easy, option, value) == CURLE_OK);
-}
-
-std::string header_of(CURL* easy, const char* name) {
+std::string header_of(const CurlLibrary& curl, CURL* easy, const char* name) {
   curl_header* header = nullptr;
-  if (curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK) return {};
+  if (curl.easy_header(easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK) return {};
   const std::string_view value = header->value;
   // It is sent back one day and kept in a file: nothing but printable ASCII.
   const auto is_printable = [](char letter) { return letter >= ' ' && letter <= '~'; };
@@ -71,6 +65,7 @@ struct Downloads::Transfer {
   std::uint64_t number = 0;
   DownloadOrder order;
   Done done;
+  const CurlLibrary& curl;
   CURL* easy = nullptr;
   curl_slist* headers = nullptr;
   int file = -1;
@@ -79,12 +74,12 @@ struct Downloads::Transfer {
   std::string trouble;             // ours, where curl could only say that a callback failed
   std::array<char, CURL_ERROR_SIZE> curl_says{};
 
-  Transfer() = default;
+  explicit Transfer(const CurlLibrary& library) : curl(library) {}
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
   ~Transfer() {
-    if (easy) curl_easy_cleanup(easy);
-    curl_slist_free_all(headers);
+    if (easy) curl.easy_cleanup(easy);
+    curl.slist_free_all(headers);
     if (file >= 0) close(file);
   }
 
@@ -97,11 +92,14 @@ struct Downloads::Transfer {
 };
 
 struct Downloads::Engine {
-  explicit Engine(Loop& loop);
+  explicit Engine(Loop& control_loop) : loop(control_loop) {}
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
+  /// Once, before the first transfer. False: there is no curl, and `trouble` says why.
+  bool begin();
+  void refuse(std::uint64_t number, Done done, std::string why);
   void watch_socket(curl_socket_t socket, int what);
   void watch_timer(long timeout_milliseconds);
   void act(curl_socket_t socket, int events);
@@ -109,11 +107,13 @@ struct Downloads::Engine {
   std::unique_ptr<Transfer> take(std::uint64_t number);
 
   Loop& loop;
+  const CurlLibrary* library = nullptr;
+  std::string trouble;
   CURLM* multi = nullptr;
   std::map<std::uint64_t, std::unique_ptr<Transfer>> transfers;
   std::map<curl_socket_t, Watch> sockets;
   Watch timer, refusals;
-  std::vector<std::pair<std::uint64_t, std::string>> refused;  // orders that could not even begin
+  std::map<std::uint64_t, std::pair<Done, std::string>> refused;  // orders that could not even begin, and why
   std::uint64_t last_number = 0;
 };
 
@@ -132,42 +132,43 @@ void Downloads::Transfer::drop_file() {
 }
 
 void Downloads::Transfer::prepare() {
-  easy = curl_easy_init();
+  easy = curl.easy_init();
   check(easy != nullptr);
-  const bool is_secret = order.url.size() >= 6 && curl_strnequal(order.url.c_str(), "https:", 6) != 0;
-  set(easy, CURLOPT_URL, order.url.c_str());
-  set(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-  set(easy, CURLOPT_REDIR_PROTOCOLS_STR, is_secret ? "https" : "http,https");
-  set(easy, CURLOPT_FOLLOWLOCATION, 1L);
-  set(easy, CURLOPT_MAXREDIRS, download_redirects_max);
-  set(easy, CURLOPT_FAILONERROR, 1L);
-  set(easy, CURLOPT_PROXY, "");         // nor one from the environment: why_refused() could not see behind it
-  set(easy, CURLOPT_FORBID_REUSE, 1L);  // else a redirect might find a connection open that it may not open
-  set(easy, CURLOPT_NOSIGNAL, 1L);
-  set(easy, CURLOPT_QUICK_EXIT, 1L);       // does not wait for a look-up when it gives up
-  set(easy, CURLOPT_ACCEPT_ENCODING, "");  // all that curl can undo; write() counts what comes out
-  set(easy, CURLOPT_USERAGENT, "Doline");
-  set(easy, CURLOPT_ERRORBUFFER, curl_says.data());
-  set(easy, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(order.octets_max));
-  set(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(milliseconds(order.patience).count()));
-  set(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(milliseconds(download_connect_patience).count()));
-  set(easy, CURLOPT_LOW_SPEED_LIMIT, download_octets_per_second_min);
-  set(easy, CURLOPT_LOW_SPEED_TIME, static_cast<long>(download_stall.count()));
-  set(easy, CURLOPT_PRIVATE, static_cast<void*>(this));
-  set(easy, CURLOPT_WRITEDATA, static_cast<void*>(this));
+  const auto set = [this](CURLoption option, auto value) { check(curl.easy_setopt(easy, option, value) == CURLE_OK); };
+  const bool is_secret = order.url.size() >= 6 && curl.strnequal(order.url.c_str(), "https:", 6) != 0;
+  set(CURLOPT_URL, order.url.c_str());
+  set(CURLOPT_PROTOCOLS_STR, "http,https");
+  set(CURLOPT_REDIR_PROTOCOLS_STR, is_secret ? "https" : "http,https");
+  set(CURLOPT_FOLLOWLOCATION, 1L);
+  set(CURLOPT_MAXREDIRS, download_redirects_max);
+  set(CURLOPT_FAILONERROR, 1L);
+  set(CURLOPT_PROXY, "");         // nor one from the environment: why_refused() could not see behind it
+  set(CURLOPT_FORBID_REUSE, 1L);  // else a redirect might find a connection open that it may not open
+  set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_QUICK_EXIT, 1L);       // does not wait for a look-up when it gives up
+  set(CURLOPT_ACCEPT_ENCODING, "");  // all that curl can undo; write() counts what comes out
+  set(CURLOPT_USERAGENT, "Doline");
+  set(CURLOPT_ERRORBUFFER, curl_says.data());
+  set(CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(order.octets_max));
+  set(CURLOPT_TIMEOUT_MS, static_cast<long>(milliseconds(order.patience).count()));
+  set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(milliseconds(download_connect_patience).count()));
+  set(CURLOPT_LOW_SPEED_LIMIT, download_octets_per_second_min);
+  set(CURLOPT_LOW_SPEED_TIME, static_cast<long>(download_stall.count()));
+  set(CURLOPT_PRIVATE, static_cast<void*>(this));
+  set(CURLOPT_WRITEDATA, static_cast<void*>(this));
   set(
-      easy, CURLOPT_WRITEFUNCTION, +[](char* data, std::size_t, std::size_t size, void* self) -> std::size_t {
+      CURLOPT_WRITEFUNCTION, +[](char* data, std::size_t, std::size_t size, void* self) -> std::size_t {
         return static_cast<Transfer*>(self)->write(data, size) ? size : CURL_WRITEFUNC_ERROR;
       });
-  set(easy, CURLOPT_OPENSOCKETDATA, static_cast<void*>(this));
+  set(CURLOPT_OPENSOCKETDATA, static_cast<void*>(this));
   set(
-      easy, CURLOPT_OPENSOCKETFUNCTION, +[](void* self, curlsocktype, curl_sockaddr* wanted) -> curl_socket_t {
+      CURLOPT_OPENSOCKETFUNCTION, +[](void* self, curlsocktype, curl_sockaddr* wanted) -> curl_socket_t {
         return static_cast<Transfer*>(self)->open_socket(*wanted);
       });
-  const auto add = [this](const std::string& line) { headers = curl_slist_append(headers, line.c_str()); };
+  const auto add = [this](const std::string& line) { headers = curl.slist_append(headers, line.c_str()); };
   if (!order.etag.empty()) add("If-None-Match: " + order.etag);
   if (!order.last_modified.empty()) add("If-Modified-Since: " + order.last_modified);
-  if (headers) set(easy, CURLOPT_HTTPHEADER, headers);
+  if (headers) set(CURLOPT_HTTPHEADER, headers);
 }
 
 bool Downloads::Transfer::write(const char* data, std::size_t size) {
@@ -192,17 +193,17 @@ bool Downloads::Transfer::write(const char* data, std::size_t size) {
 curl_socket_t Downloads::Transfer::open_socket(curl_sockaddr& wanted) {
   long redirects = 0;
   char* url_text = nullptr;
-  curl_easy_getinfo(easy, CURLINFO_REDIRECT_COUNT, &redirects);
+  curl.easy_getinfo(easy, CURLINFO_REDIRECT_COUNT, &redirects);
   const bool is_first = redirects == 0;
   const IpAddress address = to_endpoint(&wanted.addr).address;
   std::string host;
-  if (CURLU* url = curl_url(); url) {
-    if (curl_url_set(url, CURLUPART_URL, order.url.c_str(), CURLU_GUESS_SCHEME) == CURLUE_OK &&
-        curl_url_get(url, CURLUPART_HOST, &url_text, 0) == CURLUE_OK) {
+  if (CURLU* url = curl.url(); url) {
+    if (curl.url_set(url, CURLUPART_URL, order.url.c_str(), CURLU_GUESS_SCHEME) == CURLUE_OK &&
+        curl.url_get(url, CURLUPART_HOST, &url_text, 0) == CURLUE_OK) {
       host = url_text;
-      curl_free(url_text);
+      curl.free(url_text);
     }
-    curl_url_cleanup(url);
+    curl.url_cleanup(url);
   }
   if (const auto refusal = why_refused(host, address, is_first ? std::nullopt : first); !refusal.empty()) {
     trouble = refusal;
@@ -215,13 +216,13 @@ curl_socket_t Downloads::Transfer::open_socket(curl_sockaddr& wanted) {
 
 Result<Downloaded, DownloadFault> Downloads::Transfer::result(CURLcode code) {
   long status = 0;
-  curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+  curl.easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
   if (code != CURLE_OK) {
     DownloadFault fault;
     if (code == CURLE_HTTP_RETURNED_ERROR) {
       fault.text = "the server says " + std::to_string(status);
       curl_off_t wait = 0;
-      if (curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK && wait > 0)
+      if (curl.easy_getinfo(easy, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK && wait > 0)
         fault.retry_after = seconds(wait);
     } else if (!trouble.empty() && (code == CURLE_WRITE_ERROR || code == CURLE_COULDNT_CONNECT)) {
       fault.text = trouble;
@@ -230,7 +231,7 @@ Result<Downloaded, DownloadFault> Downloads::Transfer::result(CURLcode code) {
     } else if (code == CURLE_FILESIZE_EXCEEDED) {
       fault.text = "it is larger than " + std::to_string(order.octets_max >> 20) + " MiB";
     } else {
-      fault.text = curl_says[0] != '\0' ? curl_says.data() : curl_easy_strerror(code);
+      fault.text = curl_says[0] != '\0' ? curl_says.data() : curl.easy_strerror(code);
     }
     return fail(std::move(fault));
   }
@@ -243,43 +244,61 @@ Result<Downloaded, DownloadFault> Downloads::Transfer::result(CURLcode code) {
   if (const int failed = close(std::exchange(file, -1)); failed != 0)
     return fail(DownloadFault{order.file.string() + " cannot be written: " + std::strerror(errno), std::nullopt});
   downloaded.octets = octets;
-  downloaded.etag = header_of(easy, "etag");
-  downloaded.last_modified = header_of(easy, "last-modified");
+  downloaded.etag = header_of(curl, easy, "etag");
+  downloaded.last_modified = header_of(curl, easy, "last-modified");
   curl_off_t length = -1;
   long version = 0;
-  curl_easy_getinfo(easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-  curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
+  curl.easy_getinfo(easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+  curl.easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
   downloaded.is_whole =
-      length >= 0 || version >= CURL_HTTP_VERSION_2_0 || !header_of(easy, "transfer-encoding").empty();
+      length >= 0 || version >= CURL_HTTP_VERSION_2_0 || !header_of(curl, easy, "transfer-encoding").empty();
   return downloaded;
 }
 
 // ── All of them ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-Downloads::Engine::Engine(Loop& control_loop) : loop(control_loop) {
-  static const CURLcode begun = curl_global_init(CURL_GLOBAL_DEFAULT);
-  check(begun == CURLE_OK);
-  multi = curl_multi_init();
+bool Downloads::Engine::begin() {
+  if (multi != nullptr) return true;
+  const auto loaded = CurlLibrary::load();
+  if (!loaded) {
+    trouble = loaded.error();
+    return false;
+  }
+  library = *loaded;
+  multi = library->multi_init();
   check(multi != nullptr);
-  curl_multi_setopt(multi, CURLMOPT_PIPELINING,
-                    CURLPIPE_NOTHING);  // each download has its own connection and its limits
-  curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, this);
-  curl_multi_setopt(
+  // Each download has its own connection and its limits.
+  library->multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+  library->multi_setopt(multi, CURLMOPT_SOCKETDATA, this);
+  library->multi_setopt(
       multi, CURLMOPT_SOCKETFUNCTION, +[](CURL*, curl_socket_t socket, int what, void* self, void*) {
         static_cast<Engine*>(self)->watch_socket(socket, what);
         return 0;
       });
-  curl_multi_setopt(multi, CURLMOPT_TIMERDATA, this);
-  curl_multi_setopt(
+  library->multi_setopt(multi, CURLMOPT_TIMERDATA, this);
+  library->multi_setopt(
       multi, CURLMOPT_TIMERFUNCTION, +[](CURLM*, long timeout, void* self) {
         static_cast<Engine*>(self)->watch_timer(timeout);
         return 0;
       });
+  return true;
+}
+
+void Downloads::Engine::refuse(std::uint64_t number, Done done, std::string why) {
+  refused.emplace(number, std::pair(std::move(done), std::move(why)));
+  refusals = loop.after(milliseconds(0), [this] {
+    // One by one: a call may cancel the next, or fetch, which is for the timer's next time.
+    for (const std::uint64_t last = last_number; !refused.empty() && refused.begin()->first <= last;) {
+      auto [call, text] = std::move(refused.begin()->second);
+      refused.erase(refused.begin());
+      call(fail(DownloadFault{std::move(text), std::nullopt}));
+    }
+  });
 }
 
 Downloads::Engine::~Engine() {
   while (!transfers.empty()) take(transfers.begin()->first)->drop_file();
-  curl_multi_cleanup(multi);
+  if (multi != nullptr) library->multi_cleanup(multi);
 }
 
 void Downloads::Engine::watch_socket(curl_socket_t socket, int what) {
@@ -301,7 +320,7 @@ void Downloads::Engine::watch_timer(long timeout_milliseconds) {
 
 void Downloads::Engine::act(curl_socket_t socket, int events) {
   int running = 0;
-  curl_multi_socket_action(multi, socket, events, &running);
+  library->multi_socket_action(multi, socket, events, &running);
   finish();
 }
 
@@ -309,10 +328,10 @@ void Downloads::Engine::finish() {
   // All of them first, then their calls: a call may fetch, or cancel what has ended with it.
   std::vector<std::pair<std::uint64_t, CURLcode>> ended;
   int left = 0;
-  while (const CURLMsg* message = curl_multi_info_read(multi, &left)) {
+  while (const CURLMsg* message = library->multi_info_read(multi, &left)) {
     if (message->msg != CURLMSG_DONE) continue;
     void* transfer = nullptr;
-    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
+    library->easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
     ended.emplace_back(static_cast<Transfer*>(transfer)->number, message->data.result);
   }
   for (const auto& [number, code] : ended) {
@@ -329,7 +348,7 @@ std::unique_ptr<Downloads::Transfer> Downloads::Engine::take(std::uint64_t numbe
   if (found == transfers.end()) return nullptr;
   auto transfer = std::move(found->second);
   transfers.erase(found);
-  if (transfer->easy) curl_multi_remove_handle(multi, transfer->easy);
+  if (transfer->easy) library->multi_remove_handle(multi, transfer->easy);
   return transfer;
 }
 
@@ -337,31 +356,33 @@ Downloads::Downloads(Loop& loop) : engine_(std::make_unique<Engine>(loop)) {}
 Downloads::~Downloads() = default;
 
 std::uint64_t Downloads::fetch(DownloadOrder order, Done done) {
-  auto transfer = std::make_unique<Transfer>();
-  Transfer& it = *transfer;
-  const std::uint64_t number = it.number = ++engine_->last_number;
-  it.order = std::move(order);
-  it.done = std::move(done);
-  engine_->transfers.emplace(number, std::move(transfer));
-  if (it.open_file()) {
-    it.prepare();
-    check(curl_multi_add_handle(engine_->multi, it.easy) == CURLM_OK);  // arms the timer
+  const std::uint64_t number = ++engine_->last_number;
+  if (!engine_->begin()) {
+    engine_->refuse(number, std::move(done), engine_->trouble);
     return number;
   }
-  engine_->refused.emplace_back(number, it.trouble);
-  engine_->refusals = engine_->loop.after(milliseconds(0), [engine = engine_.get()] {
-    for (auto& [refused, why] : std::exchange(engine->refused, {}))
-      if (const auto ended = engine->take(refused)) ended->done(fail(DownloadFault{std::move(why), std::nullopt}));
-  });
+  auto transfer = std::make_unique<Transfer>(*engine_->library);
+  Transfer& it = *transfer;
+  it.number = number;
+  it.order = std::move(order);
+  if (!it.open_file()) {
+    engine_->refuse(number, std::move(done), std::move(it.trouble));
+    return number;
+  }
+  it.done = std::move(done);
+  it.prepare();
+  engine_->transfers.emplace(number, std::move(transfer));
+  check(it.curl.multi_add_handle(engine_->multi, it.easy) == CURLM_OK);  // arms the timer
   return number;
 }
 
 void Downloads::cancel(std::uint64_t number) {
+  engine_->refused.erase(number);
   if (const auto transfer = engine_->take(number)) transfer->drop_file();
 }
 
 std::size_t Downloads::under_way() const {
-  return engine_->transfers.size();
+  return engine_->transfers.size() + engine_->refused.size();
 }
 
 }  // namespace doline::control

@@ -1,5 +1,7 @@
 #include "control/loop.h"
 
+#include <malloc.h>
+
 #include <atomic>
 #include <mutex>
 #include <utility>
@@ -183,7 +185,13 @@ void Loop::work(std::function<void()> job, std::function<void()> done) {
   task->request.data = task;
   ++jobs_;
   check(uv_queue_work(
-            &loop_, &task->request, [](uv_work_t* work) { static_cast<Job*>(work->data)->job(); },
+            &loop_, &task->request,
+            [](uv_work_t* work) {
+              static_cast<Job*>(work->data)->job();
+#ifdef __GLIBC__
+              ::malloc_trim(0);  // a job needs megabytes for a moment, in a process that is to stay small
+#endif
+            },
             [](uv_work_t* work, int) {
               const std::unique_ptr<Job> finished(static_cast<Job*>(work->data));
               --finished->loop->jobs_;

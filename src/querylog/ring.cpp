@@ -56,7 +56,7 @@ std::uint8_t* put(std::uint8_t* at, const void* from, std::size_t octets) {
 // `head` counts octets ever written, `tail` octets ever read; their difference is what is used. Each has its own cache
 // line, and each side keeps a copy of the other's counter, so that a line travels between cores once in many records.
 struct Ring::Impl {
-  explicit Impl(std::size_t octets) : size(octets), buffer(std::make_unique<std::uint8_t[]>(octets)) {}
+  explicit Impl(std::size_t octets) : size(octets), buffer(std::make_unique_for_overwrite<std::uint8_t[]>(octets)) {}
 
   const std::size_t size;
   const std::unique_ptr<std::uint8_t[]> buffer;
