@@ -349,6 +349,10 @@ class Program(unittest.TestCase):
             self.assertRegex(status, rf"{kind}:\s0000000000000000")
         self.assertRegex(status, r"NoNewPrivs:\s1")
 
+    def test_without_a_download_there_is_no_curl_in_memory(self):
+        home = self.home().start()
+        self.assertNotIn("libcurl", Path(f"/proc/{home.process.pid}/maps").read_text())
+
     def test_malformed_queries_are_answered_as_the_rfcs_say_and_harm_nothing(self):
         home = self.home().start()
         client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
