@@ -52,7 +52,7 @@ class Descriptor {
 // All texts of one attempt, read under one seed.
 class Reading {
  public:
-  Reading(std::uint64_t seed, std::size_t list_count) : seed_(seed), dropped_(list_count), merge_at_(merge_entries) {}
+  Reading(const Seed& seed, std::size_t list_count) : seed_(seed), dropped_(list_count), merge_at_(merge_entries) {}
 
   ListReport read(const ListInput& input, ListId list);
 
@@ -60,13 +60,12 @@ class Reading {
   std::uint64_t finish(std::vector<ListReport>& reports);
 
   Gathering gathering;
-  Depths named;
   Depths below;
 
  private:
   std::string read_text(const ListInput& input, ListId list, ListReport& report);
 
-  std::uint64_t seed_;
+  Seed seed_;
   std::vector<bool> dropped_;
   std::uint64_t merge_at_;
   std::unique_ptr<char[]> buffer_ = std::make_unique_for_overwrite<char[]>(buffer_octets);
@@ -93,7 +92,6 @@ std::string Reading::read_text(const ListInput& input, ListId list, ListReport& 
   std::optional<LineReader> reader;
   const auto on_name = [&](const ListedName& name) {
     gathering.add({key_of(name.wire.first(name.wire.size() - 1), seed_), list, name.covers_name, name.covers_below});
-    if (name.covers_name) named.add(name.labels);
     if (name.covers_below) below.add(name.labels);
     return true;
   };
@@ -148,25 +146,25 @@ std::uint64_t Reading::finish(std::vector<ListReport>& reports) {
   return names;
 }
 
-std::uint64_t random_seed() {
-  std::uint64_t seed = 0;
+Seed random_seed() {
+  Seed seed;
   check(::getrandom(&seed, sizeof seed, 0) == static_cast<ssize_t>(sizeof seed));
   return seed;
 }
 
 // A set compiled anew keeps its seed, so that equal lists make an equal file.
-std::uint64_t seed_for(const std::filesystem::path& target) {
+Seed seed_for(const std::filesystem::path& target) {
   const Descriptor file(::open(target.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   FileHeader header;
   if (file.number() < 0 || ::read(file.number(), &header, sizeof header) != static_cast<ssize_t>(sizeof header) ||
-      header.magic != file_magic || header.checksum != header_checksum(header)) {
+      header.magic != file_magic || header.version != file_version || header.checksum != header_checksum(header)) {
     return random_seed();
   }
   return header.seed;
 }
 
 // Beside the target, onto the disk, then renamed: a reader or a power failure finds the old file or the new one.
-std::string replace_file(const std::filesystem::path& target, Octets octets) {
+std::string replace_file(const std::filesystem::path& target, const Image& image) {
   std::string beside = target.string() + ".XXXXXX";
   Descriptor file(::mkostemp(beside.data(), O_CLOEXEC));
   if (file.number() < 0) return because("cannot write", target, errno);
@@ -175,11 +173,13 @@ std::string replace_file(const std::filesystem::path& target, Octets octets) {
     ::unlink(beside.c_str());
     return sentence;
   };
-  for (std::size_t at = 0; at < octets.size();) {
-    const ssize_t wrote = ::write(file.number(), octets.data() + at, octets.size() - at);
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) return give_up();
-    at += static_cast<std::size_t>(wrote);
+  for (Octets piece : image.pieces()) {
+    while (!piece.empty()) {
+      const ssize_t wrote = ::write(file.number(), piece.data(), piece.size());
+      if (wrote < 0 && errno == EINTR) continue;
+      if (wrote < 0) return give_up();
+      piece = piece.subspan(static_cast<std::size_t>(wrote));
+    }
   }
   if (::fchmod(file.number(), 0644) != 0 || ::fsync(file.number()) != 0 || !file.close()) return give_up();
   if (::rename(beside.c_str(), target.c_str()) != 0) return give_up();
@@ -192,7 +192,7 @@ std::string replace_file(const std::filesystem::path& target, Octets octets) {
 
 // nullopt: an unlucky seed, to be tried again under another seed.
 std::optional<Result<CompileReport, std::string>> attempt(std::span<const ListInput> inputs,
-                                                          const std::filesystem::path& target, std::uint64_t seed,
+                                                          const std::filesystem::path& target, const Seed& seed,
                                                           std::uint64_t fingerprint) {
   CompileReport report;
   report.fingerprint = fingerprint;
@@ -201,13 +201,13 @@ std::optional<Result<CompileReport, std::string>> attempt(std::span<const ListIn
     report.lists.push_back(reading.read(inputs[at], ListId{static_cast<std::uint16_t>(at)}));
   }
   const std::uint64_t names = reading.finish(report.lists);
-  auto image = make_image(reading.gathering, names, seed, fingerprint, inputs.size(), reading.named, reading.below);
+  auto image = make_image(std::move(reading.gathering), names, seed, fingerprint, inputs.size(), reading.below);
   if (!image && image.error() == ImageFault::unlucky_seed) return std::nullopt;
   if (!image) return {fail(std::string("the lists name their names in too many different combinations"))};
-  for (std::size_t at = 0; at < inputs.size(); ++at) report.lists[at].names = image->names_of_list[at];
+  for (std::size_t at = 0; at < inputs.size(); ++at) report.lists[at].names = image->lists[at].names;
   report.names = names;
-  report.file_octets = image->octets.size();
-  if (std::string failure = replace_file(target, image->octets); !failure.empty()) return {fail(std::move(failure))};
+  report.file_octets = image->header.file_octets;
+  if (std::string failure = replace_file(target, *image); !failure.empty()) return {fail(std::move(failure))};
   return {std::move(report)};
 }
 
@@ -236,7 +236,7 @@ Result<CompileReport, std::string> compile(const std::vector<ListInput>& inputs,
   const std::uint64_t fingerprint = fingerprint_of(inputs);
   const std::span<const ListInput> within = std::span(inputs).first(std::min(inputs.size(), lists_max));
   std::optional<Result<CompileReport, std::string>> result;
-  std::uint64_t seed = seed_for(target);
+  Seed seed = seed_for(target);
   for (int count = 0; count < attempts_max && !result; ++count, seed = random_seed()) {
     result = attempt(within, target, seed, fingerprint);
   }

@@ -11,9 +11,9 @@ namespace {
 
 // The bits of a place behind those that chose the part: one pass spreads a part over so many piles that each is a
 // handful.
-constexpr std::size_t pile_count = 2048;
+constexpr std::size_t pile_count = 8192;
 std::size_t pile_of(const Said& said) {
-  return said.place >> 45 & (pile_count - 1);
+  return said.place >> 43 & (pile_count - 1);
 }
 
 }  // namespace
@@ -40,19 +40,19 @@ void Gathering::collect_sorted(Part& part) {
       for (std::size_t at = 0; at < used; ++at) visit(part.chunks[chunk][at]);
     }
   };
-  std::array<std::size_t, pile_count> ends{};
+  std::array<std::uint32_t, pile_count> ends{};
   std::size_t count = 0;
   for_each([&](const Said& said) { ++ends[pile_of(said)], ++count; });
-  std::size_t begin = 0;
-  for (std::size_t& end : ends) {
-    const std::size_t size = end;
+  std::uint32_t begin = 0;
+  for (std::uint32_t& end : ends) {
+    const std::uint32_t size = end;
     end = begin;  // filled up below
     begin += size;
   }
   sorted_.resize(count);
   for_each([&](const Said& said) { sorted_[ends[pile_of(said)]++] = said; });
   begin = 0;
-  for (const std::size_t end : ends) {
+  for (const std::uint32_t end : ends) {
     std::sort(sorted_.begin() + static_cast<std::ptrdiff_t>(begin), sorted_.begin() + static_cast<std::ptrdiff_t>(end));
     begin = end;
   }
@@ -92,16 +92,13 @@ std::uint64_t Gathering::merge(const std::vector<bool>& dropped) {
   return names;
 }
 
-std::span<const Said> Gathering::take(std::size_t number) {
-  Part& part = parts_[number];
+std::span<const Said> Gathering::part(std::size_t number) {
+  const Part& part = parts_[number];
   sorted_.clear();
   for (std::size_t chunk = 0; chunk < part.chunks.size(); ++chunk) {
     const std::size_t used = chunk + 1 == part.chunks.size() ? part.used : chunk_entries;
     sorted_.insert(sorted_.end(), part.chunks[chunk], part.chunks[chunk] + used);
   }
-  count_ -= sorted_.size();
-  free_.insert(free_.end(), part.chunks.begin(), part.chunks.end());
-  part = Part{};
   return sorted_;
 }
 

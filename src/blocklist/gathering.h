@@ -30,6 +30,7 @@ struct Said {
         tag_list_covers(key.tag << 16 | static_cast<std::uint64_t>(by.value) << 2 |
                         static_cast<std::uint64_t>(covers_below) << 1 | static_cast<std::uint64_t>(covers_name)) {}
   [[nodiscard]] std::uint64_t tag() const { return tag_list_covers >> 16; }
+  [[nodiscard]] NameKey key() const { return {place, tag()}; }
   /// List and covers alone, as one number.
   [[nodiscard]] std::uint16_t word() const { return static_cast<std::uint16_t>(tag_list_covers); }
   [[nodiscard]] ListId list() const { return {static_cast<std::uint16_t>(word() >> 2)}; }
@@ -51,9 +52,9 @@ class Gathering {
   /// Merges repetitions, lets go of everything that a dropped list said (one flag a list), and returns the distinct
   /// names.
   std::uint64_t merge(const std::vector<bool>& dropped);
-  /// For part 0 to part_count - 1, ascending by place: the entries, sorted and merged. Only right after merge();
-  /// borrowed until the next call; empties the part.
-  std::span<const Said> take(std::size_t part);
+  /// For part 0 to part_count - 1, ascending by place: the entries, sorted and merged. Only after merge(); borrowed
+  /// until the next call of any function.
+  std::span<const Said> part(std::size_t number);
   static constexpr std::size_t part_count = 256;
 
  private:

@@ -1,5 +1,5 @@
-// Image: the octets of a compiled file, made from a Gathering. The other half of list_set.cpp; FORMAT.md describes
-// both.
+// Image: a compiled file before it is written, made from a Gathering. The other half of list_set.cpp; FORMAT.md
+// describes both.
 #pragma once
 
 #include <cstdint>
@@ -16,18 +16,23 @@ enum class ImageFault : std::uint8_t {
   too_large,     ///< the interned sets do not fit their 32-bit bounds
 };
 
+/// The header, which describes the sections, and the sections in their order.
 struct Image {
-  std::vector<std::uint8_t> octets;
-  std::uint64_t names = 0;
-  std::vector<std::uint32_t> names_of_list;  ///< distinct, by ListId
+  FileHeader header;
+  std::vector<Block> blocks;
+  std::vector<std::uint8_t> codes;
+  std::vector<RareStatement> rare;
+  std::vector<Statement> statements;
+  std::vector<std::uint32_t> set_bounds;
+  std::vector<std::uint16_t> set_members;
+  std::vector<ListSummary> lists;
+
+  /// The file from its beginning to its end; borrowed from this value.
+  [[nodiscard]] std::vector<Octets> pieces() const;
 };
 
-/// Empties `gathering`, whose distinct names merge() has just counted as `names`.
-[[nodiscard]] Result<Image, ImageFault> make_image(Gathering& gathering, std::uint64_t names, std::uint64_t seed,
-                                                   std::uint64_t fingerprint, std::size_t list_count, Depths named,
-                                                   Depths below);
-
-/// Puts right the checksums of an image whose sections have been written or (in fuzz targets) changed.
-void seal(std::vector<std::uint8_t>& octets);
+/// Takes what merge() has just sorted, whose distinct names it counted as `names`, and lets go of it.
+[[nodiscard]] Result<Image, ImageFault> make_image(Gathering gathering, std::uint64_t names, const Seed& seed,
+                                                   std::uint64_t fingerprint, std::size_t list_count, Depths below);
 
 }  // namespace doline::blocklist

@@ -22,6 +22,9 @@ namespace doline::blocklist {
 /// A line beyond this is not read (`too_long`): hosts files put a dozen names on a line, never hundreds.
 inline constexpr std::size_t line_octets_max = 16 * 1024;
 
+/// So much of the text must be there for a line to be read at a glance: an address, a name of up to 240 octets, an end.
+inline constexpr std::size_t glance_octets = 300;
+
 /// A name as the reader lends it: valid until the callback returns.
 struct ListedName {
   std::span<const std::uint8_t> wire;  ///< small letters, with the root label
@@ -70,6 +73,8 @@ class LineReader {
     return {line.substr(from, end - from), from};
   }
 
+  template <class OnName>
+  std::size_t read_plain_line(std::string_view text, OnName& on_name, bool& goes_on);
   template <class OnName, class OnProblem>
   bool read_line(std::string_view line, OnName& on_name, OnProblem& on_problem);
   template <class OnName, class OnProblem>
@@ -79,9 +84,13 @@ class LineReader {
     ++result_.problems;
     on_problem(LineProblem{line_, static_cast<std::uint32_t>(column + 1), fault});
   }
+  // Fills wire_ and labels_ with the name at the beginning of `text` and returns its octets there; 0 where it takes a
+  // second look. 242 octets can be read.
+  std::size_t to_wire_at_a_glance(const char* text);
   // Fills wire_ and labels_; else the fault and how far into the token it lies.
   std::optional<std::pair<LineFault, std::size_t>> to_wire(std::string_view token);
   bool is_address(std::string_view token);
+  [[nodiscard]] std::string_view last_address() const { return {address_.data(), address_size_}; }
   [[nodiscard]] bool is_localhost_kin() const;
 
   ListFormat format_;
@@ -89,7 +98,7 @@ class LineReader {
   bool skipping_ = false;  // inside a line that is too long
   std::uint32_t line_ = 0;
   ReadResult result_;
-  std::array<std::uint8_t, 48> address_{};  // text of the last address read: hosts files repeat one
+  std::array<char, 48> address_{};  // text of the last address read: hosts files repeat one
   std::size_t address_size_ = 0;
   std::array<std::uint8_t, dns::name_octets_max + 1> wire_{};
   std::size_t wire_size_ = 0;
@@ -100,6 +109,12 @@ template <class OnName, class OnProblem>
 std::size_t LineReader::read(std::string_view text, bool last, OnName&& on_name, OnProblem&& on_problem) {
   std::size_t at = 0;
   while (at < text.size()) {
+    bool goes_on = true;
+    if (const std::size_t plain = skipping_ ? 0 : read_plain_line(text.substr(at), on_name, goes_on); plain > 0) {
+      at += plain;
+      if (!goes_on) return at;
+      continue;
+    }
     const void* newline = std::memchr(text.data() + at, '\n', text.size() - at);
     if (newline == nullptr && !last && text.size() - at <= line_octets_max) return at;
     const std::size_t end =
@@ -117,6 +132,27 @@ std::size_t LineReader::read(std::string_view text, bool last, OnName&& on_name,
     at = std::min(end + 1, text.size());
   }
   return at;
+}
+
+// Most lines are a name and no more, or the address of an earlier line, a blank and a name. Returns the line's octets;
+// 0: it is not of these, or may not be whole.
+template <class OnName>
+std::size_t LineReader::read_plain_line(std::string_view text, OnName& on_name, bool& goes_on) {
+  if (text.size() < glance_octets) return 0;
+  std::size_t begin = 0;
+  if (format_ == ListFormat::hosts) {
+    if (address_size_ == 0 || !text.starts_with(last_address()) || !is_blank(text[address_size_])) return 0;
+    begin = address_size_ + 1;
+  }
+  std::size_t end = begin + to_wire_at_a_glance(text.data() + begin);
+  if (end == begin) return 0;
+  if (text[end] == '\r') ++end;
+  if (text[end] != '\n') return 0;
+  ++line_;
+  ++result_.lines;
+  ++result_.entries;
+  goes_on = on_name(ListedName{{wire_.data(), wire_size_}, labels_, true, subdomains_, line_});
+  return end + 1;
 }
 
 template <class OnName, class OnProblem>

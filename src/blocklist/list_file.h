@@ -43,6 +43,7 @@ struct ReadResult {
   std::uint64_t lines = 0;
   std::uint64_t entries = 0;  ///< with repetitions
   std::uint64_t problems = 0;
+  bool operator==(const ReadResult&) const = default;
 };
 
 /// `localhost` and its kin (hosts files' preamble) give no entry and no problem. `subdomains`: plain names cover names

@@ -14,14 +14,20 @@
 namespace doline::blocklist {
 namespace {
 
-// A suffix that may be listed, between the two steps of look_up().
+constexpr std::size_t labels_max = 127;
+
+// A name that may be listed, between the two steps of look_up().
 struct Probe {
-  std::uint64_t tag;
+  NameKey key;
   std::uint32_t home;
   std::uint8_t labels;
 };
 
-constexpr std::size_t labels_max = 127;
+std::uint8_t label_count(Octets labels) {
+  std::uint8_t count = 0;
+  for (std::size_t at = 0; at < labels.size(); at += labels[at] + std::size_t{1}) ++count;
+  return count;
+}
 
 template <class T>
 std::span<const T> as_array(Octets octets) {
@@ -37,6 +43,7 @@ struct ListSet::Layout {
 
   FileHeader header;
   std::span<const Block> blocks;
+  Octets codes;
   std::span<const RareStatement> rare;
   std::span<const Statement> statements;
   std::span<const std::uint32_t> set_bounds;
@@ -60,6 +67,13 @@ struct ListSet::Layout {
   bool point_at_sections();
   [[nodiscard]] bool tables_are_sound() const;
   [[nodiscard]] bool is_undamaged() const;
+
+  [[nodiscard]] std::uint32_t home(const NameKey& key) const { return home_of(key.place, header.home_blocks); }
+  [[nodiscard]] const Statement* find(std::uint32_t home, NameKey key) const {
+    const std::uint32_t slot = find_slot(blocks.data(), home, key);
+    return slot != no_slot ? statement_of(slot) : nullptr;
+  }
+  void look_up_with_ancestors(Octets labels, Listing& listing) const;
   [[nodiscard]] const Statement* statement_of(std::uint32_t slot) const;
 };
 
@@ -74,7 +88,10 @@ std::optional<ListSetFault> ListSet::Layout::read_header() {
 
 // Everything that a look-up relies on for its memory safety and does not check itself is checked here.
 bool ListSet::Layout::point_at_sections() {
-  if (header.name_count > names_max || header.list_count > lists_max || header.home_blocks == 0) return false;
+  if (header.name_count > names_max || header.list_count > lists_max || header.home_blocks == 0 ||
+      header.code_bits > code_bits_max) {
+    return false;
+  }
   std::uint64_t behind = sizeof(FileHeader);
   for (std::size_t at = 0; at < section_count; ++at) {
     const SectionEntry& entry = header.section[at];
@@ -83,12 +100,14 @@ bool ListSet::Layout::point_at_sections() {
     behind = entry.offset + entry.length;
   }
   blocks = as_array<Block>(section(Section::blocks));
+  codes = section(Section::codes);
   rare = as_array<RareStatement>(section(Section::rare));
   statements = as_array<Statement>(section(Section::statements));
   set_bounds = as_array<std::uint32_t>(section(Section::set_bounds));
   set_members = as_array<ListId>(section(Section::set_members));
   lists = as_array<ListSummary>(section(Section::lists));
-  return blocks.size() == std::size_t{header.home_blocks} + spill_blocks_max && !set_bounds.empty() &&
+  return blocks.size() == std::size_t{header.home_blocks} + spill_blocks_max &&
+         codes.size() == code_octets(blocks.size() * slots_per_block, header.code_bits) && !set_bounds.empty() &&
          lists.size() == header.list_count;
 }
 
@@ -106,18 +125,17 @@ bool ListSet::Layout::tables_are_sound() const {
 }
 
 bool ListSet::Layout::is_undamaged() const {
-  return matches_checksum(Section::blocks) && matches_checksum(Section::rare);
+  return matches_checksum(Section::blocks) && matches_checksum(Section::codes) && matches_checksum(Section::rare);
 }
 
 // Null only in a damaged file.
 const Statement* ListSet::Layout::statement_of(std::uint32_t slot) const {
-  std::uint32_t statement = blocks[slot / slots_per_block].code(slot % slots_per_block);
-  if (statement == code_rare) {
+  std::uint32_t statement = code_at(codes, slot, header.code_bits);
+  if (statement == last_code(header.code_bits)) {
     const auto found =
         std::lower_bound(rare.begin(), rare.end(), slot,
                          [](const RareStatement& left, std::uint32_t right) { return left.slot < right; });
-    if (found == rare.end() || found->slot != slot) return nullptr;
-    statement = found->statement;
+    if (found != rare.end() && found->slot == slot) statement = found->statement;
   }
   return statement < statements.size() ? &statements[statement] : nullptr;
 }
@@ -173,45 +191,47 @@ Result<std::shared_ptr<const ListSet>, ListSetFault> ListSet::open(const std::fi
   return std::shared_ptr<const ListSet>(set);
 }
 
-// Two steps, so that the memory of all suffixes is under way at once: first where each suffix that may be listed would
-// lie, then what lies there.
 Listing ListSet::look_up(const dns::Name& lowered) const {
   Listing listing;
   const Layout& layout = *layout_;
   if (layout.header.name_count == 0) return listing;
+  const Octets labels = lowered.wire().first(lowered.size() - 1);
+  if (!layout.header.below.are_none()) {
+    layout.look_up_with_ancestors(labels, listing);
+    return listing;
+  }
+  const NameKey key = key_of(labels, layout.header.seed);
+  const Statement* says = layout.find(layout.home(key), key);
+  if (says == nullptr || says->named == 0) return listing;
+  listing.coverings[0] = {says->named, label_count(labels)};
+  listing.count = 1;
+  return listing;
+}
 
-  const Octets wire = lowered.wire();
-  std::array<std::uint8_t, labels_max> starts;
-  unsigned labels = 0;
-  for (std::size_t at = 0; wire[at] != 0; at += wire[at] + std::size_t{1})
-    starts[labels++] = static_cast<std::uint8_t>(at);
-
+// Two steps, so that the memory of all names is under way at once: first where each would lie, then what lies there.
+void ListSet::Layout::look_up_with_ancestors(Octets labels, Listing& listing) const {
   std::array<Probe, labels_max> probes;
   std::size_t count = 0;
-  for (unsigned depth = labels; depth > 0; --depth) {
-    const Depths& depths = depth == labels ? layout.header.named : layout.header.below;
-    if (!depths.has(depth)) continue;
-    const std::size_t start = starts[labels - depth];
-    const NameKey key = key_of(wire.subspan(start, wire.size() - 1 - start), layout.header.seed);
-    const std::uint32_t home = home_of(key.place, layout.header.home_blocks);
-    __builtin_prefetch(&layout.blocks[home]);
-    __builtin_prefetch(&layout.blocks[home + 1]);  // one in three look-ups goes on there
-    probes[count++] = {key.tag, home, static_cast<std::uint8_t>(depth)};
+  const std::uint8_t depth = label_count(labels);
+  for (std::uint8_t covered = depth; covered > 0; --covered) {
+    if (covered == depth || header.below.has(covered)) {
+      const NameKey key = key_of(labels, header.seed);
+      probes[count] = {key, home(key), covered};
+      __builtin_prefetch(&blocks[probes[count++].home]);
+    }
+    labels = labels.subspan(labels[0] + std::size_t{1});
   }
 
   for (const Probe& probe : std::span(probes).first(count)) {
-    const auto slot = find_slot(layout.blocks.data(), probe.home, probe.tag);
-    if (!slot) continue;
-    const Statement* statement = layout.statement_of(*slot);
-    if (statement == nullptr) continue;
-    const std::uint32_t set = probe.labels == labels ? statement->named : statement->below;
+    const Statement* says = find(probe.home, probe.key);
+    if (says == nullptr) continue;
+    const std::uint32_t set = probe.labels == depth ? says->named : says->below;
     const auto known = listing.all();
     if (set == 0 || std::any_of(known.begin(), known.end(), [&](const Covering& one) { return one.set == set; }))
       continue;
     listing.coverings[listing.count++] = {set, probe.labels};
     if (listing.count == coverings_max) break;
   }
-  return listing;
 }
 
 std::span<const ListId> ListSet::lists_of(std::uint32_t set) const {

@@ -2,9 +2,9 @@
 //
 // Immutable and shared: a snapshot holds a shared_ptr, workers look up without locks. The file is described octet by
 // octet in blocklist/FORMAT.md; anything wrong with it (version, checksum, length) is a fault and the caller compiles
-// anew. Look-ups are right up to a 64-bit keyed hash of the name (collisions between listed names are resolved when
-// compiling; the chance that an unlisted name is taken for a listed one is below 1e-12 a look-up); `doline explain`
-// reads the text files and is exact.
+// anew. Look-ups are right up to a keyed hash of the name (collisions between listed names are resolved when compiling;
+// the chance that an unlisted name is taken for a listed one is below 1e-12 a look-up); `doline explain` reads the text
+// files and is exact.
 #pragma once
 
 #include <array>
@@ -32,8 +32,8 @@ inline constexpr std::size_t coverings_max = 16;
 
 /// What one list says of a look-up: which label depth of the name it lists.
 struct Covering {
-  std::uint32_t set = 0;    ///< index of an interned set of ListIds
-  std::uint8_t labels = 0;  ///< labels of the listed name that covers (3 for `ads.example.com`)
+  std::uint32_t set;    ///< index of an interned set of ListIds
+  std::uint8_t labels;  ///< labels of the listed name that covers (3 for `ads.example.com`)
 };
 
 /// The answer to a look-up: small, by value, no heap. Empty for most names.

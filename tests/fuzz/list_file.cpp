@@ -2,6 +2,7 @@
 // there.
 #include "blocklist/list_file.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -36,18 +37,33 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         check(found.has_value() && found->line <= entry.line);
       }
 
-      // In two pieces, cut anywhere: the same.
-      LineReader reader(format, subdomains);
+      // In two pieces, cut anywhere, and in pieces of a line, each too short for a glance: the same.
       const auto on_name = [](const ListedName& name) {
         const auto again = dns::Name::from_wire(name.wire);
         check(again.has_value() && again->size() == name.wire.size() && again->label_count() == name.labels);
         return true;
       };
       const auto on_problem = [](const LineProblem&) {};
-      const std::size_t used = reader.read(text.substr(0, size / 2), false, on_name, on_problem);
-      reader.read(text.substr(used), true, on_name, on_problem);
-      check(reader.result().entries == result.entries && reader.result().problems == result.problems &&
-            reader.result().lines == result.lines);
+      LineReader of_halves(format, subdomains);
+      const std::size_t used = of_halves.read(text.substr(0, size / 2), false, on_name, on_problem);
+      of_halves.read(text.substr(used), true, on_name, on_problem);
+      check(of_halves.result() == result);
+      LineReader of_lines(format, subdomains);
+      auto expected = entries.cbegin();
+      for (std::size_t at = 0; at < size;) {
+        const std::size_t end = std::min(text.find('\n', at), size - 1) + 1;
+        of_lines.read(
+            text.substr(at, end - at), end == size,
+            [&](const ListedName& name) {
+              check(std::ranges::equal(name.wire, expected->name.wire()) && name.line == expected->line);
+              check(name.covers_name == expected->covers_name && name.covers_below == expected->covers_below);
+              ++expected;
+              return true;
+            },
+            on_problem);
+        at = end;
+      }
+      check(of_lines.result() == result && expected == entries.cend());
     }
   }
   return 0;

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <optional>
@@ -181,7 +183,76 @@ void check_unlisted(const ListSet& set, const Reference& reference, std::uint64_
   CHECK(wrong == 0);
 }
 
+// How far counts of what falls into 4096 boxes are from chance, in standard deviations (chi squared).
+template <class BoxOf>
+double unevenness(const std::vector<NameKey>& keys, BoxOf&& box_of) {
+  std::vector<double> counts(4096);
+  for (const NameKey& key : keys) ++counts[box_of(key) % counts.size()];
+  const double expected = static_cast<double>(keys.size()) / static_cast<double>(counts.size());
+  double sum = 0;
+  for (const double count : counts) sum += (count - expected) * (count - expected) / expected;
+  const auto freedom = static_cast<double>(counts.size() - 1);
+  return (sum - freedom) / std::sqrt(2 * freedom);
+}
+
+// Of the 32 bits that are left of each.
+std::uint64_t equal_pairs(std::vector<std::uint64_t> values) {
+  std::sort(values.begin(), values.end());
+  std::uint64_t pairs = 0;
+  for (std::size_t at = 1; at < values.size(); ++at) pairs += values[at] == values[at - 1] ? 1 : 0;
+  return pairs;
+}
+
 }  // namespace
+
+TEST_CASE("keys of names that hardly differ are spread as random numbers are") {
+  std::uint64_t number = 0;
+  std::mt19937_64 random = seeded(number);
+  CAPTURE(number);
+  constexpr std::size_t count = std::size_t{1} << 19;
+  const auto letters_of = [](std::size_t name, std::size_t letters) {
+    std::string text;
+    for (std::size_t letter = 0; letter < letters; ++letter, name /= 26) text += static_cast<char>('a' + name % 26);
+    return text;
+  };
+  const std::vector<std::function<std::string(std::size_t)>> kinds{
+      [&](std::size_t name) { return letters_of(name, 5); },
+      [&](std::size_t name) { return letters_of(name, 5) + ".de"; },
+      [](std::size_t name) { return std::to_string(name) + ".example"; },
+      [](std::size_t name) { return "www.site" + std::to_string(name) + ".co.uk"; },
+      [](std::size_t name) {
+        return "tracker" + std::to_string(name) + ".ads" + std::to_string(name % 997) + ".of.a.name.that.goes.on.test";
+      },
+      [](std::size_t name) {
+        std::string bits = "aaaaaaaaaaaaaaaaaaa.example";
+        for (std::size_t bit = 0; bit < 19; ++bit) bits[bit] = static_cast<char>(bits[bit] + (name >> bit & 1));
+        return bits;
+      },
+  };
+  for (std::size_t kind = 0; kind < kinds.size(); ++kind) {
+    CAPTURE(kind);
+    const Seed seed{random(), random()};
+    std::vector<NameKey> keys;
+    for (std::size_t name = 0; name < count; ++name) {
+      const dns::Name parsed = name_of(kinds[kind](name));
+      keys.push_back(key_of(parsed.wire().first(parsed.size() - 1), seed));
+    }
+    // Nine standard deviations: not in the lifetime of this test.
+    CHECK(std::abs(unevenness(keys, [](const NameKey& key) { return key.place >> 52; })) < 9);
+    CHECK(std::abs(unevenness(keys, [](const NameKey& key) { return key.tag; })) < 9);
+    CHECK(std::abs(unevenness(keys, [](const NameKey& key) { return key.tag >> 36; })) < 9);
+    CHECK(std::abs(unevenness(keys, [](const NameKey& key) { return key.kind() << 7 | (key.tag & 0x7f); })) < 9);
+    CHECK(std::abs(unevenness(keys, [](const NameKey& key) { return key.place >> 58 << 6 | key.tag >> 42; })) < 9);
+    std::vector<std::uint64_t> ends, beginnings, mixed;
+    for (const NameKey& key : keys) {
+      ends.push_back(key.tag & 0xffffffff);
+      beginnings.push_back(key.tag >> 16);
+      mixed.push_back(key.place >> 48 << 16 | (key.tag & 0xffff));
+    }
+    // 2^19 values of 32 bits make 32 equal pairs.
+    for (const auto& values : {ends, beginnings, mixed}) CHECK(equal_pairs(values) < 100);
+  }
+}
 
 TEST_CASE("a list is a set: order and repetition of lines do not matter") {
   std::uint64_t seed = 0;

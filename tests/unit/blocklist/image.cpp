@@ -13,21 +13,7 @@ doline::Result<Image, ImageFault> image_of(const std::vector<Said>& all, std::si
   Gathering gathering;
   for (const Said& said : all) gathering.add(said);
   const std::uint64_t names = gathering.merge(std::vector<bool>(lists));
-  return make_image(gathering, names, 1, 2, lists, {}, {});
-}
-
-FileHeader header_of(const Image& image) {
-  FileHeader header;
-  std::memcpy(&header, image.octets.data(), sizeof header);
-  return header;
-}
-
-std::vector<Block> blocks_of(const Image& image) {
-  const FileHeader header = header_of(image);
-  const SectionEntry& section = header.section[0];
-  std::vector<Block> blocks(section.length / sizeof(Block));
-  std::memcpy(blocks.data(), image.octets.data() + section.offset, section.length);
-  return blocks;
+  return make_image(std::move(gathering), names, {1, 2}, 3, lists, {});
 }
 
 constexpr std::uint64_t last_place = ~std::uint64_t{0};
@@ -44,29 +30,48 @@ TEST_CASE("two names that a look-up could not tell apart make the seed unlucky, 
   // Equal tags in homes far apart are no one's trouble.
   std::vector<Said> far;
   for (std::uint64_t number = 0; number < 100; ++number)
-    far.push_back({{number << 57, number}, ListId{0}, true, false});
+    far.push_back({{number << 57, number + 1}, ListId{0}, true, false});
   far.push_back({{last_place, 5}, ListId{0}, true, false});
   CHECK(image_of(far, 1).has_value());
 }
 
 TEST_CASE("a tag that spilled into the next block is told from that block's own") {
-  // Homes 0 and 1 of two: ten names of home 0, so that the tenth lies in block 1, and one of home 1 with the tenth's
-  // tag.
+  // Homes 0 and 1 of two: eleven names of home 0, so that the eleventh lies in block 1, and one of home 1 with the
+  // eleventh's tag.
   std::vector<Said> all;
-  for (std::uint64_t number = 0; number < 10; ++number) all.push_back({{number, number}, ListId{0}, true, false});
+  for (std::uint64_t number = 0; number < 11; ++number) all.push_back({{number, number + 1}, ListId{0}, true, false});
   CHECK(image_of(all, 1).has_value());
-  all.push_back({{last_place, 9}, ListId{0}, true, false});
+  all.push_back({{last_place, 11}, ListId{0}, true, false});
   CHECK_FALSE(image_of(all, 1).has_value());
-  all.back() = {{last_place, 10}, ListId{0}, true, false};
+  all.back() = {{last_place, 12}, ListId{0}, true, false};
   CHECK(image_of(all, 1).has_value());
+}
+
+TEST_CASE("a look-up goes on to the next block only behind a name of its own kind") {
+  const auto of_kind = [](std::uint64_t kind, std::uint64_t tag) { return NameKey{kind << 32, tag}; };
+  std::vector<Said> all;
+  for (std::uint64_t number = 0; number < 11; ++number)
+    all.push_back({of_kind(number, number + 1), ListId{0}, true, false});
+  const auto image = image_of(all, 1);
+  REQUIRE(image.has_value());
+  const Block* blocks = image->blocks.data();
+  CHECK(find_slot(blocks, 0, of_kind(9, 10)) == 9);
+  CHECK(find_slot(blocks, 0, of_kind(10, 11)) == slots_per_block);
+  CHECK(find_slot(blocks, 0, of_kind(10 + 32, 11)) == slots_per_block);
+  CHECK(find_slot(blocks, 0, of_kind(9, 11)) == no_slot);
+  CHECK(find_slot(blocks, 1, of_kind(9, 11)) == slots_per_block);
+}
+
+TEST_CASE("a tag that looks like an unused slot makes the seed unlucky") {
+  CHECK_FALSE(image_of({{{1, 0}, ListId{0}, true, false}}, 1).has_value());
 }
 
 TEST_CASE("too many names in one place make the seed unlucky") {
   std::vector<Said> all;
   const std::uint64_t room = slots_per_block * (spill_blocks_max + 1);
-  for (std::uint64_t number = 0; number < room; ++number) all.push_back({{number, number}, ListId{0}, true, false});
+  for (std::uint64_t number = 0; number < room; ++number) all.push_back({{number, number + 1}, ListId{0}, true, false});
   CHECK(image_of(all, 1).has_value());
-  all.push_back({{room, room}, ListId{0}, true, false});
+  all.push_back({{room, room + 1}, ListId{0}, true, false});
   const auto crowded = image_of(all, 1);
   REQUIRE_FALSE(crowded.has_value());
   CHECK(crowded.error() == ImageFault::unlucky_seed);
@@ -81,57 +86,87 @@ TEST_CASE("every name is found in its own slot, and the table is as full as prom
     all.push_back({{random(), random() & tag_mask}, ListId{0}, true, false});
   const auto image = image_of(all, 1);
   REQUIRE(image.has_value());
-  CHECK(image->names == all.size());
-  CHECK(image->octets.size() < all.size() * 8);
-  const FileHeader header = header_of(*image);
-  const std::vector<Block> blocks = blocks_of(*image);
-  std::vector<bool> is_taken(blocks.size() * slots_per_block);
+  CHECK(image->header.name_count == all.size());
+  CHECK(image->header.file_octets < all.size() * 7);
+  std::vector<bool> is_taken(image->blocks.size() * slots_per_block);
   for (const Said& said : all) {
-    const auto slot = find_slot(blocks.data(), home_of(said.place, header.home_blocks), said.tag());
-    REQUIRE(slot.has_value());
-    REQUIRE_FALSE(is_taken[*slot]);
-    is_taken[*slot] = true;
+    const std::uint32_t slot =
+        find_slot(image->blocks.data(), home_of(said.place, image->header.home_blocks), said.key());
+    REQUIRE(slot != no_slot);
+    REQUIRE_FALSE(is_taken[slot]);
+    is_taken[slot] = true;
   }
-  std::size_t filled = 0;
-  for (const Block& block : blocks) filled += block.filled();
-  CHECK(filled == all.size());
 }
 
-TEST_CASE("equal words of lists are stored once, and the most frequent get the codes") {
-  // Name n stands on the lists whose bits are set in n: 300 different statements, of which 45 have no code.
+TEST_CASE("codes lie side by side, whatever their width") {
+  std::mt19937 random(1);
+  for (std::uint32_t bits = 0; bits <= code_bits_max; ++bits) {
+    CAPTURE(bits);
+    constexpr std::uint32_t slots = 1000;
+    std::vector<std::uint8_t> codes(code_octets(slots, bits));
+    std::vector<std::uint32_t> expected;
+    for (std::uint32_t slot = 0; slot < slots; ++slot) {
+      expected.push_back(static_cast<std::uint32_t>(random()) & last_code(bits));
+      set_code(codes, slot, bits, expected.back());
+    }
+    bool are_equal = true;
+    for (std::uint32_t slot = 0; slot < slots; ++slot)
+      are_equal = are_equal && code_at(codes, slot, bits) == expected[slot];
+    CHECK(are_equal);
+  }
+}
+
+TEST_CASE("equal words of lists are stored once, and codes are as wide as is worth it") {
+  // Name n stands on the lists whose bits are set in n: 300 different statements, of which the first 255 twice.
   std::vector<Said> all;
   std::uint64_t place = 0;
-  for (std::uint64_t name = 1; name <= 300; ++name) {
-    for (std::uint64_t copy = 0; copy < (name <= 255 ? 2U : 1U); ++copy) {
-      place += 0x9e3779b97f4a7c15;  // spreads evenly
-      for (std::uint16_t list = 0; list < 9; ++list) {
-        if ((name >> list & 1) != 0) all.push_back({{place, name * 2 + copy}, ListId{list}, true, false});
-      }
+  const auto add = [&](std::uint64_t statement, std::uint64_t tag) {
+    place += 0x9e3779b97f4a7c15;  // spreads evenly
+    for (std::uint16_t list = 0; list < 9; ++list) {
+      if ((statement >> list & 1) != 0) all.push_back({{place, tag}, ListId{list}, true, false});
     }
+  };
+  for (std::uint64_t name = 1; name <= 300; ++name) {
+    add(name, name * 2);
+    if (name <= 255) add(name, name * 2 + 1);
   }
   const auto image = image_of(all, 9);
   REQUIRE(image.has_value());
-  const FileHeader header = header_of(*image);
-  CHECK(header.section[static_cast<std::size_t>(Section::rare) - 1].length == 45 * sizeof(RareStatement));
-  CHECK(header.section[static_cast<std::size_t>(Section::statements) - 1].length == 300 * sizeof(Statement));
-  CHECK(header.section[static_cast<std::size_t>(Section::set_bounds) - 1].length == 302 * sizeof(std::uint32_t));
-  CHECK(image->names == 555);
-  CHECK(image->names_of_list[0] == 2 * 128 + 22);  // the odd numbers up to 255 twice, those up to 300 once
+  CHECK(image->header.code_bits == 9);
+  CHECK(image->rare.empty());
+  CHECK(image->statements.size() == 300);
+  CHECK(image->set_bounds.size() == 302);
+  CHECK(image->header.name_count == 555);
+  CHECK(image->lists[0].names == 2 * 128 + 22);  // the odd numbers up to 255 twice, those up to 300 once
+
+  // With ten thousand names more that say the same, a bit for each is dearer than eight octets for the others.
+  for (std::uint64_t name = 0; name < 10'000; ++name) add(1, 10'000 + name);
+  const auto larger = image_of(all, 9);
+  REQUIRE(larger.has_value());
+  CHECK(larger->header.code_bits < 9);
+  CHECK(larger->rare.size() >= 300 - (1U << larger->header.code_bits));
+  CHECK(larger->statements.size() == 300);
+  const auto octets = [&](std::uint32_t bits) {
+    std::size_t rare = 0;
+    for (std::size_t number = std::size_t{1} << bits; number < 300; ++number) rare += number < 255 ? 2 : 1;
+    return code_octets(larger->blocks.size() * slots_per_block, bits) + rare * sizeof(RareStatement);
+  };
+  for (std::uint32_t bits = 1; bits <= code_bits_max; ++bits)
+    CHECK(larger->codes.size() + larger->rare.size() * sizeof(RareStatement) <= octets(bits));
 }
 
-TEST_CASE("a sealed image has the checksums of its octets") {
-  auto image = image_of({{{1, 5}, ListId{0}, true, false}}, 1);
+TEST_CASE("the header says where each section lies and what its octets add up to") {
+  const auto image = image_of({{{1, 5}, ListId{0}, true, false}}, 1);
   REQUIRE(image.has_value());
-  const FileHeader before = header_of(*image);
-  CHECK(before.checksum == header_checksum(before));
-  const std::size_t at = before.section[0].offset;
-  image->octets[at] ^= 1;
-  CHECK(checksum_of(Octets(image->octets).subspan(at, before.section[0].length)) != before.section[0].checksum);
-  seal(image->octets);
-  const FileHeader after = header_of(*image);
-  CHECK(after.checksum == header_checksum(after));
-  CHECK(checksum_of(Octets(image->octets).subspan(at, after.section[0].length)) == after.section[0].checksum);
-  std::vector<std::uint8_t> short_octets(100, 1);
-  seal(short_octets);
-  CHECK(short_octets == std::vector<std::uint8_t>(100, 1));
+  std::vector<std::uint8_t> octets;
+  for (const Octets piece : image->pieces()) octets.insert(octets.end(), piece.begin(), piece.end());
+  FileHeader header;
+  std::memcpy(&header, octets.data(), sizeof header);
+  CHECK(header.checksum == header_checksum(header));
+  CHECK(header.file_octets == octets.size());
+  for (const SectionEntry& section : header.section) {
+    CHECK(section.offset % section_alignment == 0);
+    CHECK(checksum_of(Octets(octets).subspan(section.offset, section.length)) == section.checksum);
+  }
+  CHECK(std::memcmp(octets.data() + header.section[0].offset, image->blocks.data(), header.section[0].length) == 0);
 }

@@ -7,12 +7,13 @@
 
 #include "blocklist/compile.h"
 #include "blocklist/file_format.h"
-#include "blocklist/image.h"
+#include "list_image.h"
 #include "temporary_folder.h"
 
 using namespace doline;
 using namespace doline::blocklist;
 using doline::tests::content_of;
+using doline::tests::seal;
 using doline::tests::TemporaryFolder;
 
 namespace {
@@ -136,7 +137,7 @@ TEST_CASE("what is no list set is refused with its reason") {
   CHECK(fault_of(folder, octets.substr(0, 600), false) == ListSetFault::damaged);
 
   std::string changed = octets;
-  changed[offsetof(FileHeader, version)] = 2;
+  changed[offsetof(FileHeader, version)] = 1;
   CHECK(fault_of(folder, changed) == ListSetFault::other_version);
   changed = octets;
   std::swap(changed[8], changed[11]);
@@ -174,6 +175,24 @@ TEST_CASE("any octet changed is noticed when all is checked, and a header or tab
     if (set.has_value()) FAIL_CHECK("octet " << at << " may be anything");
   }
   CHECK(sections > sizeof header + sizeof(Block));
+}
+
+TEST_CASE("what few names are said of is found beside the codes") {
+  // All on list 0, three of them on another too: no bit a slot is worth that.
+  const TemporaryFolder folder;
+  std::string text;
+  for (int number = 0; number < 2000; ++number) text += "host" + std::to_string(number) + ".example\n";
+  const auto set = compiled(folder, {{"all", folder.write("0", text), {}, false},
+                                     {"one", folder.write("1", "host7.example\nhost8.example\n"), {}, false},
+                                     {"two", folder.write("2", "host8.example\nhost9.example\n"), {}, false}});
+  FileHeader header;
+  std::memcpy(&header, content_of(folder / "set").data(), sizeof header);
+  CHECK(header.code_bits == 0);
+  CHECK(header.section[static_cast<std::size_t>(Section::rare) - 1].length == 3 * sizeof(RareStatement));
+  CHECK(answer(*set, "host6.example") == "2:0");
+  CHECK(answer(*set, "host7.example") == "2:0,1");
+  CHECK(answer(*set, "host8.example") == "2:0,1,2");
+  CHECK(answer(*set, "host9.example") == "2:0,2");
 }
 
 TEST_CASE("a file that lies with right checksums is refused or answers without harm") {
