@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/check.h"
 #include "dns/fold.h"
@@ -46,6 +47,25 @@ bool is_name_at(const std::uint8_t* message, std::size_t offset, const std::uint
   }
 }
 
+/// A name's suffixes but the root: where each begins, and its hash.
+struct Suffixes {
+  std::array<std::uint8_t, 128> starts;
+  std::array<std::uint32_t, 128> hashes;
+  int count = 0;
+};
+
+/// From the root to the left, so that each label is hashed once.
+void find_suffixes(const std::uint8_t* wire, Suffixes& suffixes) {
+  for (std::size_t at = 0; wire[at] != 0; at += wire[at] + 1u)
+    suffixes.starts[suffixes.count++] = static_cast<std::uint8_t>(at);
+  std::uint64_t hash = 0;
+  for (int i = suffixes.count; i-- > 0;) {
+    const std::uint8_t start = suffixes.starts[i];
+    hash = folded_hash(wire + start, wire[start] + 1u, hash);
+    suffixes.hashes[i] = static_cast<std::uint32_t>(hash);
+  }
+}
+
 /// The longest beginning of `text` of at most `octets` that ends between characters.
 std::string_view shorten_utf8(std::string_view text, std::size_t octets) {
   if (text.size() <= octets) return text;
@@ -71,14 +91,19 @@ void MessageWriter::header(std::uint16_t id, Flags flags, ResponseCode code) {
   std::memset(out + 4, 0, 8);
   code_ = code;
   size_ = header_octets;
+  qname_octets_ = 0;
+  is_question_entered_ = false;
   names_count_ = 0;
   section_ = Section::answer;
 }
 
 bool MessageWriter::question(const Question& question) {
   check(size_ == header_octets);
-  if (space_.size() - size_ < question.qname.size() + 4) return false;
-  check(write_name(question.qname, Compress::yes));
+  const Octets qname = question.qname.wire();
+  if (space_.size() - size_ < qname.size() + 4) return false;
+  std::memcpy(space_.data() + size_, qname.data(), qname.size());
+  size_ += qname.size();
+  qname_octets_ = static_cast<std::uint8_t>(qname.size());
   put16(space_.data() + size_, static_cast<std::uint16_t>(question.qtype));
   put16(space_.data() + size_ + 2, static_cast<std::uint16_t>(question.qclass));
   size_ += 4;
@@ -106,9 +131,10 @@ bool MessageWriter::record(Section section, const Name& owner, RecordType type, 
   return true;
 }
 
-bool MessageWriter::copy(Section section, const ResponseView& from, const RecordView& record, std::uint32_t ttl) {
+bool MessageWriter::copy(Section section, const Name& owner, const ResponseView& from, const RecordView& record,
+                         std::uint32_t ttl) {
   const Mark before = mark();
-  if (!begin_record(from.owner(record), record.type, record.record_class, ttl)) return roll_back(before);
+  if (!begin_record(owner, record.type, record.record_class, ttl)) return roll_back(before);
   bool fits = true;
   const bool parses =
       walk_rdata(from.octets(), record.rdata_offset, record.rdata.size(), record.type, [&](const RdataPiece& piece) {
@@ -141,38 +167,49 @@ void MessageWriter::set_truncated() {
 }
 
 bool MessageWriter::write_name(const Name& name, Compress compress) {
-  // First hash every suffix, from the root to the left, so that each label is hashed once.
   const std::uint8_t* const wire = name.wire().data();
-  std::array<std::uint8_t, 128> starts;
-  std::array<std::uint32_t, 128> hashes;
-  int labels = 0;
-  for (std::size_t at = 0; wire[at] != 0; at += wire[at] + 1u) starts[labels++] = static_cast<std::uint8_t>(at);
-  if (compress == Compress::no) labels = 0;
-  std::uint64_t hash = 0;
-  for (int i = labels; i-- > 0;) {
-    hash = folded_hash(wire + starts[i], wire[starts[i]] + 1u, hash);
-    hashes[i] = static_cast<std::uint32_t>(hash);
+  // Most owners are the question.
+  if (compress == Compress::yes && name.size() == qname_octets_ && !name.is_root() &&
+      equal_folded(space_.data() + header_octets, wire, name.size())) {
+    if (space_.size() - size_ < 2) return false;
+    put16(space_.data() + size_, 0xc000 | header_octets);
+    size_ += 2;
+    return true;
+  }
+  Suffixes suffixes;
+  if (compress == Compress::yes) {
+    if (!std::exchange(is_question_entered_, true)) enter_question();
+    find_suffixes(wire, suffixes);
   }
 
-  // Then find the longest one that was written before.
+  // Find the longest one that was written before.
   const Entry* known = nullptr;
   int own_labels = 0;
-  for (; own_labels < labels; ++own_labels) {
-    known = find_name(hashes[own_labels], wire + starts[own_labels]);
+  for (; own_labels < suffixes.count; ++own_labels) {
+    known = find_name(suffixes.hashes[own_labels], wire + suffixes.starts[own_labels]);
     if (known) break;
   }
-  const std::size_t own_octets = known ? starts[own_labels] : name.size();
+  const std::size_t own_octets = known ? suffixes.starts[own_labels] : name.size();
   if (space_.size() - size_ < own_octets + (known ? 2 : 0)) return false;
   std::memcpy(space_.data() + size_, wire, own_octets);
   const auto hops = static_cast<std::uint16_t>(known ? known->hops + 1 : 0);
   if (known) put16(space_.data() + size_ + own_octets, static_cast<std::uint16_t>(0xc000 | known->offset));
 
-  // Last remember the new ones. A chain that a reader of ours would not follow to its end is not begun.
+  // Remember the new ones. A chain that a reader of ours would not follow to its end is not begun.
   for (int i = 0; i < own_labels && names_count_ < compression_names_max && hops < pointers_max; ++i)
-    if (size_ + starts[i] < pointer_reach)
-      names_[names_count_++] = {static_cast<std::uint16_t>(size_ + starts[i]), hops, hashes[i]};
+    if (size_ + suffixes.starts[i] < pointer_reach)
+      names_[names_count_++] = {static_cast<std::uint16_t>(size_ + suffixes.starts[i]), hops, suffixes.hashes[i]};
   size_ += own_octets + (known ? 2 : 0);
   return true;
+}
+
+/// Left until another name comes: most messages have none.
+void MessageWriter::enter_question() {
+  if (qname_octets_ == 0) return;
+  Suffixes suffixes;
+  find_suffixes(space_.data() + header_octets, suffixes);
+  for (int i = 0; i < suffixes.count; ++i)
+    names_[names_count_++] = {static_cast<std::uint16_t>(header_octets + suffixes.starts[i]), 0, suffixes.hashes[i]};
 }
 
 const MessageWriter::Entry* MessageWriter::find_name(std::uint32_t hash, const std::uint8_t* wire) const {
@@ -206,6 +243,7 @@ bool MessageWriter::roll_back(Mark to) {
   size_ = to.size;
   last_ttl_offset_ = to.last_ttl_offset;
   names_count_ = to.names_count;
+  is_question_entered_ = to.is_question_entered;
   return false;
 }
 

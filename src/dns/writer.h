@@ -1,8 +1,8 @@
 // MessageWriter: builds one message into octets that the caller owns, front to back, never past their end.
 //
-// Names are compressed against earlier ones in a bounded table (the first 16 KiB, compression_names_max names; RFC 1035
-// §4.1.4), in linear time. A record that does not fit is not begun: record() returns false and the message stays well
-// formed, so that the caller can set TC and stop. Allocation-free; one thread.
+// Names are compressed against the question and earlier ones in a bounded table (the first 16 KiB,
+// compression_names_max names; RFC 1035 §4.1.4), in linear time. A record that does not fit is not begun: record()
+// returns false and the message stays well formed, so that the caller can set TC and stop. Allocation-free; one thread.
 #pragma once
 
 #include <array>
@@ -55,7 +55,11 @@ class MessageWriter {
   bool record(Section section, const Name& owner, RecordType type, RecordClass record_class, std::uint32_t ttl,
               const Name& target);
   /// A record of a parsed message: names in RDATA are decompressed, and compressed anew where allowed.
-  bool copy(Section section, const ResponseView& from, const RecordView& record, std::uint32_t ttl);
+  bool copy(Section section, const ResponseView& from, const RecordView& record, std::uint32_t ttl) {
+    return copy(section, from.owner(record), from, record, ttl);
+  }
+  /// The same for who knows the owner already.
+  bool copy(Section section, const Name& owner, const ResponseView& from, const RecordView& record, std::uint32_t ttl);
   /// The OPT record; last. The upper bits of `header`'s code go here. Options that do not fit are left out, text first.
   bool opt(const OptRecord& opt);
   void set_truncated();
@@ -75,10 +79,12 @@ class MessageWriter {
   struct Mark {
     std::size_t size, last_ttl_offset;
     int names_count;
+    bool is_question_entered;
   };
-  [[nodiscard]] Mark mark() const { return {size_, last_ttl_offset_, names_count_}; }
+  [[nodiscard]] Mark mark() const { return {size_, last_ttl_offset_, names_count_, is_question_entered_}; }
   bool roll_back(Mark to);  // always false
   bool write_name(const Name& name, Compress compress);
+  void enter_question();
   [[nodiscard]] const Entry* find_name(std::uint32_t hash, const std::uint8_t* wire) const;
   bool begin_record(const Name& owner, RecordType type, RecordClass record_class, std::uint32_t ttl);
   void end_record(Section section);  // RDLENGTH and the section's count
@@ -88,6 +94,8 @@ class MessageWriter {
   std::size_t last_ttl_offset_ = 0;
   ResponseCode code_ = ResponseCode::noerror;
   Section section_ = Section::answer;  // of the last record: sections are written in order
+  std::uint8_t qname_octets_ = 0;      // of the question's name, which stands behind the header; 0: none
+  bool is_question_entered_ = false;   // in names_: only once another name is written
   std::array<Entry, compression_names_max> names_;
   int names_count_ = 0;
 };

@@ -12,32 +12,36 @@ namespace doline::resolver {
 
 class RenewableExchange final : public upstream::Exchange {
  public:
-  explicit RenewableExchange(std::unique_ptr<upstream::Exchange> first) { renew(std::move(first)); }
+  explicit RenewableExchange(std::unique_ptr<upstream::Exchange> first) { eras_.push_back(std::move(first)); }
 
-  void renew(std::unique_ptr<upstream::Exchange> next) {
-    eras_.push_back({std::move(next), 0});
-    std::erase_if(eras_, [&](const Era& era) { return &era != &eras_.back() && era.pending == 0; });
+  void land_on(upstream::Landing& landing) override {
+    landing_ = &landing;
+    newest().land_on(landing);
   }
-  [[nodiscard]] const upstream::Exchange& newest() const { return *eras_.back().exchange; }
+  /// After land_on().
+  void renew(std::unique_ptr<upstream::Exchange> next) {
+    next->land_on(*landing_);
+    eras_.push_back(std::move(next));
+  }
+  [[nodiscard]] upstream::Exchange& newest() { return *eras_.back(); }
 
-  /// An era that ended is destroyed by the next ask or renew, never while it calls back.
-  void ask(const upstream::Request& request, Completion done) override {
-    while (eras_.size() > 1 && eras_.front().pending == 0) eras_.pop_front();
-    Era& era = eras_.back();
-    ++era.pending;
-    era.exchange->ask(request,
-                      [&era, finish = std::move(done)](const Result<upstream::Reply, upstream::ExchangeFault>& result) {
-                        finish(result);
-                        --era.pending;  // only now: `finish` may ask or renew
-                      });
+  void ask(const upstream::Request& request, upstream::Ticket ticket, MonotonicTime now) override {
+    newest().ask(request, ticket, now);
+  }
+  /// An era that ended is destroyed here, where none of its questions is landing.
+  void flush() override {
+    for (const auto& era : eras_) era->flush();
+    while (eras_.size() > 1 && eras_.front()->in_flight() == 0) eras_.pop_front();
+  }
+  [[nodiscard]] std::size_t in_flight() const override {
+    std::size_t count = 0;
+    for (const auto& era : eras_) count += era->in_flight();
+    return count;
   }
 
  private:
-  struct Era {
-    std::unique_ptr<upstream::Exchange> exchange;
-    std::size_t pending = 0;
-  };
-  std::list<Era> eras_;  // addresses are stable
+  upstream::Landing* landing_ = nullptr;
+  std::list<std::unique_ptr<upstream::Exchange>> eras_;  // the oldest first; what lands during flush() may renew
 };
 
 }  // namespace doline::resolver

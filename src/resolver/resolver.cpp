@@ -86,7 +86,7 @@ ResponseCode code_of(dns::Octets response) {
 
 }  // namespace
 
-struct Resolver::Impl {
+struct Resolver::Impl final : upstream::Landing {
   Impl(Options options_in, Doors doors_in, std::shared_ptr<const Snapshot> first)
       : options(options_in),
         doors(std::move(doors_in)),
@@ -95,6 +95,7 @@ struct Resolver::Impl {
         scratch(response_octets_max) {
     (void)install(std::move(first));
     begin_batch(doors.clock.now());
+    doors.exchange.land_on(*this);
   }
 
   // ── the path
@@ -189,10 +190,11 @@ struct Resolver::Impl {
     return 0;
   }
 
+  void begin_landings() override { begin_batch(doors.clock.now()); }
+
   /// Steps 6 to 12 for the queries that waited for this exchange.
-  void land(FlightId flight, const Result<upstream::Reply, upstream::ExchangeFault>& result) {
-    begin_batch(doors.clock.now());
-    const cache::Key key = waiting_room.key(flight);
+  void land(upstream::Ticket flight, const Result<upstream::Reply, upstream::ExchangeFault>& result) override {
+    const cache::Key& key = waiting_room.key(flight);
     std::optional<cache::Hit> stale;
     if (result) {
       cache.insert(key, result->words, result->facts.ttl, result->facts.is_negative, now.monotonic);
@@ -492,9 +494,7 @@ struct Resolver::Impl {
   void ask(FlightId flight) {
     ++statistics.exchanges;
     const cache::Key& key = waiting_room.key(flight);
-    doors.exchange.ask(
-        {key.question, key.dnssec_ok, key.checking_disabled, key.route},
-        [this, flight](const Result<upstream::Reply, upstream::ExchangeFault>& result) { land(flight, result); });
+    doors.exchange.ask({key.question, key.dnssec_ok, key.checking_disabled, key.route}, flight, now.monotonic);
   }
 
   void prefetch(const cache::Key& key) {

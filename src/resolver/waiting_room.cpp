@@ -8,22 +8,14 @@
 namespace doline::resolver {
 
 void KeptQuery::keep(const dns::QueryView& query) {
-  dns::MessageWriter writer(octets_);
-  dns::Flags flags;
-  flags.response = false;
-  flags.recursion_desired = query.recursion_desired();
-  flags.recursion_available = false;
-  flags.authentic_data = query.authentic_data();
-  flags.checking_disabled = query.checking_disabled();
-  writer.header(query.id(), flags, dns::ResponseCode::noerror);
-  check(writer.question(query.question()));
-  if (query.edns()) {
-    dns::OptRecord opt;
-    opt.udp_payload_size = query.edns()->udp_payload_size;
-    opt.dnssec_ok = query.edns()->dnssec_ok;
-    check(writer.opt(opt));
-  }
-  size_ = static_cast<std::uint16_t>(writer.size());
+  // A question's name has nothing before it to be compressed against (RFC 1035 §4.1.4): its octets are the name's.
+  size_ = static_cast<std::uint16_t>(dns::header_octets + query.question().qname.size() + 4);
+  std::memcpy(octets_.data(), query.octets().data(), size_);
+  std::memset(octets_.data() + 6, 0, 6);  // no records
+  if (!query.edns()) return;
+  size_ = static_cast<std::uint16_t>(dns::append_opt(
+      octets_, size_, {.udp_payload_size = query.edns()->udp_payload_size, .dnssec_ok = query.edns()->dnssec_ok},
+      dns::ResponseCode::noerror));
 }
 
 dns::QueryView KeptQuery::view() const {
@@ -32,85 +24,78 @@ dns::QueryView KeptQuery::view() const {
   return *view;
 }
 
-std::size_t WaitingRoom::KeyHash::operator()(const cache::Key& key) const {
+std::uint64_t WaitingRoom::hash_of(const cache::Key& key) {
   const std::uint64_t extra =
       key.route | std::uint64_t{key.dnssec_ok} << 16 | std::uint64_t{key.checking_disabled} << 17;
-  return static_cast<std::size_t>(key.question.hash(extra));
+  return key.question.hash(extra);
 }
 
 WaitingRoom::WaitingRoom() {
   places_.reserve(64);
-  flights_.reserve(64);
 }
 
-std::optional<FlightId> WaitingRoom::begin_flight(const cache::Key& key) {
-  FlightId flight;
-  if (!free_flights_.empty()) {
-    flight = free_flights_.back();
-    free_flights_.pop_back();
-  } else {
-    if (flights_.size() >= waiting_max) return std::nullopt;
-    flight = static_cast<FlightId>(flights_.size());
-    flights_.emplace_back();
-  }
-  flights_[flight] = Flight{key, none, none};
-  by_key_.emplace(key, flight);
-  return flight;
+FlightId WaitingRoom::find_flight(const cache::Key& key, std::uint64_t hash) {
+  return flights_.find(hash, [&](const Flight& flight) { return flight.hash == hash && flight.key == key; });
+}
+
+/// none where there is no room.
+FlightId WaitingRoom::begin_flight(const cache::Key& key, std::uint64_t hash) {
+  if (flights_.free.empty() && flights_.slots.size() >= waiting_max) return none;
+  const FlightId id = flights_.add(hash);
+  Flight& flight = flights_.slots[id];
+  flight.key = key;
+  flight.hash = hash;
+  flight.first = flight.last = none;
+  return id;
 }
 
 WaitingRoom::Admission WaitingRoom::admit(const cache::Key& key, const IpAddress& client) {
   if (waiting_ >= waiting_max) return {};
-  std::uint32_t& of_client = per_client_[client];
-  if (of_client >= waiting_per_client_max) return {};
-  Admission admission;
-  if (const auto found = by_key_.find(key); found != by_key_.end()) {
-    admission.flight = found->second;
-  } else {
-    const auto flight = begin_flight(key);
-    if (!flight) {
-      if (of_client == 0) per_client_.erase(client);
-      return {};
-    }
-    admission.flight = *flight;
+  std::uint32_t share = shares_.find(hash_of(client), [&](const Share& each) { return each.client == client; });
+  if (share != none && shares_.slots[share].waiting >= waiting_per_client_max) return {};
+  const std::uint64_t hash = hash_of(key);
+  Admission admission{.place = nullptr, .flight = find_flight(key, hash)};
+  if (admission.flight == none) {
+    admission.flight = begin_flight(key, hash);
+    if (admission.flight == none) return {};
     admission.is_new_flight = true;
   }
-  std::uint32_t place;
-  if (!free_places_.empty()) {
-    place = free_places_.back();
-    free_places_.pop_back();
-  } else {
-    place = static_cast<std::uint32_t>(places_.size());
+  if (share == none) {
+    share = shares_.add(hash_of(client));
+    shares_.slots[share].client = client;
+  }
+  ++shares_.slots[share].waiting;
+  ++waiting_;
+  if (free_places_.empty()) {
+    free_places_.push_back(static_cast<std::uint32_t>(places_.size()));
     places_.emplace_back();
   }
-  ++of_client;
-  ++waiting_;
-  Flight& flight = flights_[admission.flight];
+  const std::uint32_t place = free_places_.back();
+  free_places_.pop_back();
+  Flight& flight = flights_.slots[admission.flight];
   (flight.first == none ? flight.first : places_[flight.last].next) = place;
   flight.last = place;
   places_[place].next = none;
-  places_[place].client.address = client;
+  places_[place].share = share;
   admission.place = &places_[place];
   return admission;
 }
 
 std::optional<FlightId> WaitingRoom::begin_prefetch(const cache::Key& key) {
-  if (by_key_.contains(key)) return std::nullopt;
-  return begin_flight(key);
+  const std::uint64_t hash = hash_of(key);
+  if (find_flight(key, hash) != none) return std::nullopt;
+  const FlightId flight = begin_flight(key, hash);
+  return flight == none ? std::nullopt : std::optional(flight);
 }
 
 void WaitingRoom::leave(std::uint32_t place) {
   Waiting& waiting = places_[place];
   waiting.snapshot.reset();
-  const auto of_client = per_client_.find(waiting.client.address);
-  check(of_client != per_client_.end() && of_client->second > 0);
-  if (--of_client->second == 0) per_client_.erase(of_client);
+  Share& share = shares_.slots[waiting.share];
+  check(share.waiting > 0);
+  if (--share.waiting == 0) shares_.remove(waiting.share, hash_of(share.client));
   free_places_.push_back(place);
   --waiting_;
-}
-
-void WaitingRoom::end(FlightId flight) {
-  by_key_.erase(flights_[flight].key);
-  free_flights_.push_back(flight);
 }
 
 }  // namespace doline::resolver

@@ -1,12 +1,15 @@
 // WaitingRoom: the queries of one worker that wait for an exchange, and which exchange each waits for.
 //
-// Identical questions in flight are one Flight with many Waiting queries. Slots are reused, so that after warm-up a
-// miss costs no allocation here. Bounded in all and per client. One worker's loop only.
+// Identical questions in flight are one Flight with many Waiting queries. Everything stands in slots that are reused
+// and is found by chains through them, so that after warm-up a miss costs no allocation here. Bounded in all and per
+// client. One worker's loop only.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/ip_address.h"
@@ -42,7 +45,9 @@ struct Waiting {
   std::optional<policy::Rewrite> rewrite;  ///< the question in flight is a rewrite's target
   querylog::Record record;
   std::shared_ptr<const Snapshot> snapshot;  ///< a query finishes under the snapshot it began with
-  std::uint32_t next = 0;                    ///< of the same flight
+  // The room's own:
+  std::uint32_t next = 0;   ///< of the same flight
+  std::uint32_t share = 0;  ///< its client's
 };
 
 using FlightId = std::uint32_t;
@@ -60,12 +65,12 @@ class WaitingRoom {
   [[nodiscard]] Admission admit(const cache::Key& key, const IpAddress& client);
   /// A flight that nobody waits for (prefetch); nothing where one is under way or there is no room.
   [[nodiscard]] std::optional<FlightId> begin_prefetch(const cache::Key& key);
-  [[nodiscard]] const cache::Key& key(FlightId flight) const { return flights_[flight].key; }
+  [[nodiscard]] const cache::Key& key(FlightId flight) const { return flights_.slots[flight].key; }
   /// Ends the flight: calls `take(Waiting&)` for each query in order of arrival, then frees their places. `take` must
   /// not call admit(): collect first, answer then.
   template <class Take>
   void land(FlightId flight, Take take) {
-    std::uint32_t place = flights_[flight].first;
+    std::uint32_t place = flights_.slots[flight].first;
     while (place != none) {
       Waiting& waiting = places_[place];
       const std::uint32_t next = waiting.next;
@@ -73,7 +78,7 @@ class WaitingRoom {
       leave(place);
       place = next;
     }
-    end(flight);
+    flights_.remove(flight, flights_.slots[flight].hash);
   }
   [[nodiscard]] std::size_t waiting() const { return waiting_; }
 
@@ -81,21 +86,59 @@ class WaitingRoom {
   static constexpr std::uint32_t none = 0xffffffff;
   struct Flight {
     cache::Key key;
+    std::uint64_t hash = 0;
+    std::uint32_t next = none;  // of the same chain
     std::uint32_t first = none, last = none;
   };
-  struct KeyHash {
-    std::size_t operator()(const cache::Key& key) const;
+  /// How many queries of one client wait.
+  struct Share {
+    IpAddress client;
+    std::uint32_t next = none;  // of the same chain
+    std::uint32_t waiting = 0;
   };
-  std::optional<FlightId> begin_flight(const cache::Key& key);
+  /// Slots that are reused, and chains of them by a hash.
+  template <class Slot>
+  struct Chained {
+    std::vector<Slot> slots;
+    std::vector<std::uint32_t> free;
+    std::array<std::uint32_t, 2'048> heads;  // at waiting_max four to a chain
+
+    Chained() { heads.fill(none); }
+    std::uint32_t& head(std::uint64_t hash) { return heads[hash % heads.size()]; }
+    template <class IsIt>
+    [[nodiscard]] std::uint32_t find(std::uint64_t hash, IsIt is_it) {
+      std::uint32_t slot = head(hash);
+      while (slot != none && !is_it(slots[slot])) slot = slots[slot].next;
+      return slot;
+    }
+    std::uint32_t add(std::uint64_t hash) {
+      if (free.empty()) {
+        free.push_back(static_cast<std::uint32_t>(slots.size()));
+        slots.emplace_back();
+      }
+      const std::uint32_t slot = free.back();
+      free.pop_back();
+      slots[slot].next = std::exchange(head(hash), slot);
+      return slot;
+    }
+    void remove(std::uint32_t slot, std::uint64_t hash) {
+      std::uint32_t* link = &head(hash);
+      while (*link != slot) link = &slots[*link].next;
+      *link = slots[slot].next;
+      free.push_back(slot);
+    }
+  };
+
+  static std::uint64_t hash_of(const cache::Key& key);
+  static std::uint64_t hash_of(const IpAddress& client) { return std::hash<IpAddress>{}(client) >> 32; }
+  [[nodiscard]] FlightId find_flight(const cache::Key& key, std::uint64_t hash);
+  FlightId begin_flight(const cache::Key& key, std::uint64_t hash);
   void leave(std::uint32_t place);
-  void end(FlightId flight);
 
   std::vector<Waiting> places_;
   std::vector<std::uint32_t> free_places_;
-  std::vector<Flight> flights_;
-  std::vector<FlightId> free_flights_;
-  std::unordered_map<cache::Key, FlightId, KeyHash> by_key_;
-  std::unordered_map<IpAddress, std::uint32_t> per_client_;
+  Chained<Flight> flights_;
+  Chained<Share> shares_;
   std::size_t waiting_ = 0;
 };
 

@@ -204,7 +204,7 @@ struct Worker::Impl {
     report.cache = resolver.cache_statistics();
     report.udp = udp.statistics();
     report.tcp = tcp.statistics();
-    report.upstreams = static_cast<const upstream::PlainExchange&>(exchange.newest()).health();
+    report.upstreams = static_cast<upstream::PlainExchange&>(exchange.newest()).health();
     report.mailbox_refused = mailbox.refused();
     report.origins_unknown = origins.unknown();
     report.generation = generation;
@@ -218,8 +218,9 @@ struct Worker::Impl {
     while (loop.run_one() > 0) end_turn();
   }
 
-  /// What one handler has queued leaves before the loop waits for the next.
+  /// What one handler has queued leaves before the loop waits for the next. What cannot be asked is answered here.
   void end_turn() {
+    exchange.flush();
     udp.flush();
     tcp.flush();
   }

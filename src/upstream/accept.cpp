@@ -23,6 +23,7 @@ using dns::Section;
 
 constexpr ResponseCode yxdomain{6};  // a DNAME led to a name that is too long (RFC 6672 §2.2)
 constexpr std::size_t signer_offset = 18;
+constexpr std::uint16_t pointer_reach = 0x4000;  // 14 bits (RFC 1035 §4.1.4)
 /// Denials of existence that are relayed: three for a name that does not exist (RFC 5155 §7.2.2), and for each zone of
 /// a chain.
 constexpr std::size_t proofs_max = 16;
@@ -64,13 +65,35 @@ std::optional<Name> substitute(const Name& name, const Name& owner, const Name& 
   return made ? std::optional<Name>(*made) : std::nullopt;
 }
 
+/// The records of a message, for who walks them several times: the first ones, which mostly are all, are read once.
+class Records {
+ public:
+  explicit Records(const ResponseView& view) : rest_(view.begin()), end_(view.end()) {
+    for (; count_ < at_hand_.size() && rest_ != end_; ++rest_) at_hand_[count_++] = *rest_;
+  }
+  /// Calls `look(record)` for each in order, until it says false.
+  template <class Look>
+  void each(Look look) const {
+    for (std::size_t i = 0; i < count_; ++i)
+      if (!look(at_hand_[i])) return;
+    for (auto record = rest_; record != end_; ++record)
+      if (!look(*record)) return;
+  }
+
+ private:
+  std::array<RecordView, 8> at_hand_;
+  std::size_t count_ = 0;
+  ResponseView::Iterator rest_, end_;
+};
+
 /// Copies what is to be believed, record by record.
 class Sieve {
  public:
   Sieve(const ResponseView& view, const dns::Question& asked, std::span<std::uint8_t> out)
-      : view_(view), asked_(asked), writer_(out) {
+      : view_(view), records_(view), asked_(asked), writer_(out) {
     // Small letters: whatever case was sent to confuse forgers, it is no news about the name.
     names_[0] = asked.qname.lowered();
+    offsets_[0] = dns::header_octets;
   }
 
   Result<Accepted, AcceptFault> run() {
@@ -104,18 +127,19 @@ class Sieve {
       const Name& name = names_[links_];
       std::optional<RecordView> cname, dname;
       bool is_answered = false;
-      for (const RecordView& record : view_) {
-        if (record.section != Section::answer || record.record_class != asked_.qclass) continue;
+      records_.each([&](const RecordView& record) {
+        if (record.section != Section::answer) return false;
+        if (record.record_class != asked_.qclass) return true;
         const bool is_asked = record.type == asked_.qtype || asked_.qtype == RecordType::any;
-        if (!is_asked && record.type != RecordType::cname && record.type != RecordType::dname) continue;
-        const Name owner = view_.owner(record);
-        if (owner == name) {
+        if (!is_asked && record.type != RecordType::cname && record.type != RecordType::dname) return true;
+        if (is_at(record, links_)) {
           is_answered |= is_asked;
           if (record.type == RecordType::cname && !cname) cname = record;
-        } else if (record.type == RecordType::dname && !dname && name.is_within(owner)) {
+        } else if (record.type == RecordType::dname && !dname && name.is_within(view_.owner(record))) {
           dname = record;
         }
-      }
+        return true;
+      });
       if (asked_.qtype == RecordType::any) cname = dname = std::nullopt;  // whatever is there is the answer
       if (dname) keep_set(Section::answer, view_.owner(*dname), RecordType::dname);
       // Below a DNAME the CNAME is what the DNAME says, so we say it ourselves; also to those who ask for it.
@@ -133,9 +157,11 @@ class Sieve {
         fits_ = fits_ && writer_.record(Section::answer, name, RecordType::cname, asked_.qclass, ttl, *target);
         if (asks_for_link) return true;
         names_[links_ + 1] = *target;
+        offsets_[links_ + 1] = 0;
       } else {
         keep_set(Section::answer, name, RecordType::cname);
         names_[links_ + 1] = view_.rdata_name(*cname, 0);
+        offsets_[links_ + 1] = cname->rdata_offset < pointer_reach ? cname->rdata_offset : 0;
       }
       ++links_;
     }
@@ -144,24 +170,29 @@ class Sieve {
   /// The SOA that makes a negative answer, of a zone that may speak of the last name (RFC 2308 §3, §5). It goes on with
   /// the TTL that counts: else whoever caches it from our cache, aged, would keep it longer than we.
   bool keep_soa() {
-    for (const RecordView& record : view_) {
+    bool is_kept = false;
+    records_.each([&](const RecordView& record) {
       if (record.section != Section::authority || record.type != RecordType::soa ||
           record.record_class != asked_.qclass)
-        continue;
+        return true;
       const Name owner = view_.owner(record);
-      if (!names_[links_].is_within(owner)) continue;
+      if (!names_[links_].is_within(owner)) return true;
       keep_set(Section::authority, owner, RecordType::soa, bounded(read32(record.rdata, record.rdata.size() - 4)));
-      return true;
-    }
-    return false;
+      is_kept = true;
+      return false;
+    });
+    return is_kept;
   }
 
   /// RFC 2308 §2.2: NS without SOA and without an answer. A server that does not recurse is none for a forwarder.
   [[nodiscard]] bool is_referral() const {
     if (links_ > 0 || view_.code() != ResponseCode::noerror) return false;
-    for (const RecordView& record : view_)
-      if (record.section == Section::authority && record.type == RecordType::ns) return true;
-    return false;
+    bool has_ns = false;
+    records_.each([&](const RecordView& record) {
+      has_ns = record.section == Section::authority && record.type == RecordType::ns;
+      return !has_ns;
+    });
+    return has_ns;
   }
 
   /// Denials of existence, of this answer or (wildcards, RFC 4035 §3.1.3.3) beside it, for clients that validate.
@@ -173,21 +204,22 @@ class Sieve {
     };
     std::array<Proof, proofs_max> kept;
     std::size_t kept_count = 0;
-    for (const RecordView& signature : view_) {
+    records_.each([&](const RecordView& signature) {
       if (signature.section != Section::authority || signature.type != RecordType::rrsig ||
           signature.record_class != asked_.qclass)
-        continue;
+        return true;
       const RecordType covered = covered_by(signature);
-      if (covered != RecordType::nsec && covered != RecordType::nsec3) continue;
+      if (covered != RecordType::nsec && covered != RecordType::nsec3) return true;
       const Name signer = view_.rdata_name(signature, signer_offset), owner = view_.owner(signature);
-      if (!owner.is_within(signer) || !speaks_of_chain(signer)) continue;
+      if (!owner.is_within(signer) || !speaks_of_chain(signer)) return true;
       if (std::any_of(kept.begin(), kept.begin() + kept_count,
                       [&](const Proof& proof) { return proof.type == covered && proof.owner == owner; }))
-        continue;
-      if (kept_count == kept.size()) return;
+        return true;
+      if (kept_count == kept.size()) return false;
       kept[kept_count++] = {owner, covered};
       keep_set(Section::authority, owner, covered);
-    }
+      return true;
+    });
   }
 
   [[nodiscard]] bool speaks_of_chain(const Name& zone) const {
@@ -199,27 +231,37 @@ class Sieve {
   void keep_set(Section section, const Name& owner, RecordType type, std::uint32_t ttl_max = UINT32_MAX) {
     bool is_kept = false;
     const bool is_singleton = type == RecordType::cname || type == RecordType::dname || type == RecordType::soa;
-    for (const RecordView& record : view_) {
-      if (record.section != section || record.record_class != asked_.qclass) continue;
+    records_.each([&](const RecordView& record) {
+      if (record.section != section || record.record_class != asked_.qclass) return true;
       const bool is_of_set = record.type == type || type == RecordType::any;
-      if (!is_of_set && (record.type != RecordType::rrsig || covered_by(record) != type)) continue;
-      if (is_of_set && is_singleton && is_kept) continue;
-      if (view_.owner(record) != owner) continue;
+      if (!is_of_set && (record.type != RecordType::rrsig || covered_by(record) != type)) return true;
+      if (is_of_set && is_singleton && is_kept) return true;
+      if (&owner == &names_[links_] ? !is_at(record, links_) : view_.owner(record) != owner) return true;
       is_kept |= is_of_set;
-      keep(record, ttl_max);
-    }
+      keep(owner, record, ttl_max);
+      return true;
+    });
   }
 
-  void keep(const RecordView& record, std::uint32_t ttl_max) {
+  /// Is this the owner's name of the chain? Servers compress, so a pointer to where that name stands often tells.
+  [[nodiscard]] bool is_at(const RecordView& record, int link) const {
+    const std::uint16_t start = read16(view_.octets(), record.owner_offset);
+    if (start == (0xc000 | offsets_[link])) return true;
+    return view_.owner(record) == names_[link];
+  }
+
+  void keep(const Name& owner, const RecordView& record, std::uint32_t ttl_max) {
     const std::uint32_t ttl = std::min(bounded(record.ttl), ttl_max);
     ttl_ = std::min(ttl_, ttl);
-    fits_ = fits_ && writer_.copy(record.section, view_, record, ttl);
+    fits_ = fits_ && writer_.copy(record.section, owner, view_, record, ttl);
   }
 
   const ResponseView& view_;
+  const Records records_;
   const dns::Question& asked_;
   dns::MessageWriter writer_;
-  std::array<Name, cname_max + 1> names_;  // the chain
+  std::array<Name, cname_max + 1> names_;               // the chain
+  std::array<std::uint16_t, cname_max + 1> offsets_{};  // where each stands in the response, for pointers; 0: nowhere
   int links_ = 0;
   std::uint32_t ttl_ = UINT32_MAX;
   bool is_negative_ = false;

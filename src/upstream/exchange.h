@@ -1,12 +1,11 @@
 // Exchange: ask a question upstream and bring back accepted words. The seam that scenario tests replace.
 //
-// Lives on one worker's loop and is used only there. Completion is called exactly once per ask(), later on the same
-// loop (never from inside ask()), unless the exchange is destroyed first.
+// Lives on one worker's loop and is used only there. Every question lands exactly once, later on the same loop (never
+// from inside ask()), unless the exchange is destroyed first. What ask() has queued leaves with flush(), so whoever
+// runs the loop calls that at the end of each turn.
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -45,11 +44,32 @@ struct Reply {
   Endpoint server;
 };
 
+/// The asker's own number for a question; comes back with its end.
+using Ticket = std::uint32_t;
+
+/// Where questions end. It may ask again, or destroy the exchange, from inside each call.
+class Landing {
+ public:
+  /// Time has passed: called before the first land() of a turn of the loop.
+  virtual void begin_landings() = 0;
+  virtual void land(Ticket ticket, const Result<Reply, ExchangeFault>& result) = 0;
+
+ protected:
+  ~Landing() = default;
+};
+
 class Exchange {
  public:
-  using Completion = std::function<void(const Result<Reply, ExchangeFault>&)>;
   virtual ~Exchange() = default;
-  virtual void ask(const Request& request, Completion done) = 0;
+  /// Once, before the first question. `landing` outlives the exchange's last turn of the loop.
+  virtual void land_on(Landing& landing) = 0;
+  /// `now`: the time of this turn. The query leaves with the next flush().
+  virtual void ask(const Request& request, Ticket ticket, MonotonicTime now) = 0;
+  /// Sends what waits to be sent; at the end of each turn of the loop, for answers and timeouts ask again too.
+  /// Questions that cannot be sent anywhere land here.
+  virtual void flush() = 0;
+  /// Questions that have not landed, and probes of servers.
+  [[nodiscard]] virtual std::size_t in_flight() const = 0;
 };
 
 struct Route {

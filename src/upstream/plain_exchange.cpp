@@ -1,24 +1,21 @@
 #include "upstream/plain_exchange.h"
 
-#include <sys/epoll.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <asio/io_context.hpp>
-#include <asio/posix/stream_descriptor.hpp>
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
+#include <cerrno>
 #include <deque>
-#include <functional>
 #include <optional>
-#include <queue>
 #include <utility>
 
 #include "base/check.h"
+#include "dns/read_octets.h"
 #include "dns/writer.h"
-#include "upstream/datagram_socket.h"
+#include "upstream/due_wheel.h"
 #include "upstream/random_source.h"
+#include "upstream/server_sockets.h"
 #include "upstream/server_state.h"
 #include "upstream/server_stream.h"
 
@@ -27,12 +24,8 @@ namespace doline::upstream {
 namespace {
 
 constexpr std::uint16_t udp_payload_octets = 1'232;  // what passes without fragments (DNS Flag Day 2020)
-constexpr std::size_t datagram_octets_max = 4'096;   // a larger one is none that we asked for
-constexpr int datagrams_per_wake = 16;               // of one socket: more wait for their next turn
-constexpr int events_per_batch = 64;
-constexpr int batches_per_wake = 8;
-/// Attempts of one exchange that are still listened for; older ones are given up, so that descriptors suffice.
-constexpr int sockets_per_exchange_max = 3;
+constexpr std::size_t query_octets_max = dns::header_octets + dns::name_octets_max + 4 + 11;
+constexpr int batches_per_wake = 4;  // of one socket: more wait for their next turn
 /// `fastest`: one exchange in so many is asked of another server too, so that its speed stays known.
 constexpr std::size_t measure_one_in = 64;
 
@@ -46,24 +39,23 @@ enum class AttemptState : std::uint8_t {
 };
 
 struct Attempt {
-  DatagramSocket socket;
+  MonotonicTime sent;
+  ServerSockets::Seat seat;  // as long as an answer by datagram is listened for
   std::uint16_t server = 0;
-  std::uint16_t id = 0;
   Carrier carrier = Carrier::datagram;
   AttemptState state = AttemptState::waiting;
   bool has_edns = true;
   bool exact_case = true;
-  MonotonicTime sent;
 };
 
 struct InFlight {
   Request request;
-  Exchange::Completion done;
-  dns::Name cased;
-  MonotonicTime deadline, due;
+  dns::Question cased;
+  MonotonicTime deadline;
+  Ticket ticket = 0;
   std::uint32_t generation = 0;
-  std::array<Attempt, attempts_max> attempts;
   int attempts_count = 0;
+  std::array<Attempt, attempts_max> attempts;
   bool is_used = false;
   bool is_probe = false;  ///< of one server, beside an exchange that serves a client: nobody waits for it
   bool was_unreachable = false, has_heard_failure = false;
@@ -73,65 +65,101 @@ struct InFlight {
 }  // namespace
 
 struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
+  struct Server {
+    Server(const Endpoint& endpoint, asio::io_context& loop, RandomSource& random)
+        : state(endpoint), sockets(loop, endpoint, random) {}
+    ServerState state;
+    ServerSockets sockets;
+    std::unique_ptr<ServerStream> stream;  // made when first needed
+  };
+  /// An attempt, as long as its exchange lasts.
+  struct Place {
+    std::uint32_t slot, index;
+  };
   struct RouteState {
     Route route;
-    std::vector<ServerState> servers;
-    std::vector<std::unique_ptr<ServerStream>> streams;  // made when first needed
-  };
-  struct Due {
-    MonotonicTime at;
-    std::uint32_t slot, generation;
-    bool operator>(const Due& other) const { return at > other.at; }
+    std::vector<std::unique_ptr<Server>> servers;
   };
 
   Impl(asio::io_context& loop_in, const Options& options_in)
-      : loop(loop_in),
-        options(options_in),
-        poll(loop_in, ::epoll_create1(EPOLL_CLOEXEC)),
-        timer(loop_in),
-        words(dns::message_octets_max) {
+      : loop(loop_in), options(options_in), timer(loop_in), words(dns::message_octets_max) {
     for (const Route& route : options.routes) {
       RouteState& state = routes.emplace_back();
       state.route = route;
-      for (const Endpoint& server : route.servers) state.servers.emplace_back(server);
-      state.streams.resize(route.servers.size());
+      for (const Endpoint& server : route.servers) state.servers.push_back(std::make_unique<Server>(server, loop, random));
     }
+  }
+
+  // ── turns of the loop ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  /// A turn begins in which questions may land.
+  void begin_turn() {
+    now = std::chrono::steady_clock::now();
+    has_begun_landings = false;
+  }
+
+  void land(Ticket ticket, const Result<Reply, ExchangeFault>& result) {
+    if (!std::exchange(has_begun_landings, true)) landing->begin_landings();
+    landing->land(ticket, result);
+  }
+
+  /// Sending may fail, and so make others be asked.
+  void flush() {
+    has_begun_landings = false;
+    for (std::size_t i = 0; i < unsent.size() && !is_stopped; ++i) {
+      const auto [route, server] = unsent[i];
+      routes[route].servers[server]->sockets.flush(
+          batch,
+          [&](std::uint16_t asker) {
+            if (!is_stopped) note_unsent(place_of_asker(asker));
+          },
+          [&, route = route, server = server](std::uint16_t socket) { note_refusals(route, server, socket); });
+    }
+    unsent.clear();
   }
 
   // ── asking ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  void ask(const Request& request, Completion done) {
-    check(request.route < routes.size());
-    const MonotonicTime now = std::chrono::steady_clock::now();
+  void ask(const Request& request, Ticket ticket, MonotonicTime at) {
+    check(landing != nullptr && request.route < routes.size());
+    now = at;
     if (in_flight_count == exchanges_max) {
-      post_fault(std::move(done), ExchangeFault::overloaded);
+      post_fault(ticket, ExchangeFault::overloaded);
       return;
     }
-    const std::uint32_t slot = begin(request, now);
+    const std::uint32_t slot = begin(request);
     InFlight& exchange = exchanges[slot];
-    exchange.done = std::move(done);
-    if (!advance(slot, now)) {
-      // Never from inside ask(): the completion waits for the loop's next turn.
-      post_fault(std::move(exchange.done), fault_of(exchange));
+    exchange.ticket = ticket;
+    if (!advance(slot)) {
+      // Never from inside ask(): it lands in a later turn of the loop.
+      post_fault(ticket, fault_of(exchange));
       release(slot);
       return;
     }
-    if (routes[request.route].servers.size() > 1) ask_beside(slot, now);
+    if (routes[request.route].servers.size() > 1) ask_beside(slot);
   }
 
-  std::uint32_t begin(const Request& request, MonotonicTime now) {
+  std::uint32_t begin(const Request& request) {
     const std::uint32_t slot = take_slot();
     InFlight& exchange = exchanges[slot];
     exchange.request = request;
     exchange.deadline = now + routes[request.route].route.timeout;
-    if (options.randomise_case) exchange.cased = with_random_case(request.question.qname, random);
+    if (options.randomise_case) {
+      exchange.cased.qname = with_random_case(request.question.qname, random);
+      exchange.cased.qtype = request.question.qtype;
+      exchange.cased.qclass = request.question.qclass;
+    }
     return slot;
   }
 
-  void post_fault(Completion done, ExchangeFault fault) {
-    asio::post(loop, [weak = weak_from_this(), fault, call = std::move(done)] {
+  void post_fault(Ticket ticket, ExchangeFault fault) {
+    ++faults_posted;
+    asio::post(loop, [weak = weak_from_this(), ticket, fault] {
       const std::shared_ptr<Impl> self = weak.lock();
-      if (self && !self->is_stopped) call(fail(fault));
+      if (!self || self->is_stopped) return;
+      --self->faults_posted;
+      self->begin_turn();
+      self->land(ticket, fail(fault));
     });
   }
 
@@ -150,8 +178,8 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
 
   void release(std::uint32_t slot) {
     InFlight& exchange = exchanges[slot];
-    for (int i = 0; i < exchange.attempts_count; ++i) exchange.attempts[i] = {};
-    exchange.done = nullptr;
+    for (int i = 0; i < exchange.attempts_count; ++i) leave(exchange, exchange.attempts[i]);
+    dues.clear(slot);
     exchange.attempts_count = 0;
     exchange.is_used = exchange.is_probe = false;
     exchange.was_unreachable = exchange.has_heard_failure = exchange.distrusts_datagrams = false;
@@ -160,17 +188,28 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     --in_flight_count;
   }
 
+  /// No answer by datagram is listened for any more.
+  void leave(const InFlight& exchange, Attempt& attempt) {
+    if (!attempt.seat.is_taken()) return;
+    server_of(exchange, attempt).sockets.leave(attempt.seat);
+    attempt.seat = {};
+  }
+
+  Server& server_of(const InFlight& exchange, const Attempt& attempt) {
+    return *routes[exchange.request.route].servers[attempt.server];
+  }
+
   /// Asks the next server, and the one after where that cannot be sent to. False: there is none, and nothing to wait
   /// for.
-  bool advance(std::uint32_t slot, MonotonicTime now) {
+  bool advance(std::uint32_t slot) {
     InFlight& exchange = exchanges[slot];
     while (exchange.attempts_count < attempts_max) {
       const std::optional<std::uint16_t> server = choose(exchange);
       if (!server) break;
-      const ServerState& state = routes[exchange.request.route].servers[*server];
+      const ServerState& state = routes[exchange.request.route].servers[*server]->state;
       const int tried = tries(exchange, *server);
       const Carrier carrier = exchange.distrusts_datagrams ? Carrier::stream : Carrier::datagram;
-      if (send(slot, *server, carrier, now) == nullptr) continue;
+      if (!send(slot, *server, carrier)) continue;
       schedule(slot, std::min(exchange.deadline, now + wait_for(state, tried, carrier)));
       return true;
     }
@@ -221,7 +260,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     Rank best_rank{};
     for (std::size_t i = 0; i < route.servers.size(); ++i) {
       if (has_failed(exchange, i)) continue;
-      const ServerState& server = route.servers[i];
+      const ServerState& server = route.servers[i]->state;
       std::uint64_t order = i;
       if (route.route.strategy == Route::Strategy::fastest)
         order = static_cast<std::uint64_t>(server.round_trip().count());
@@ -237,27 +276,27 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
 
   /// Others that are asked at the same time: all for `parallel`; one that is down and may be up again; one whose speed
   /// should be known.
-  void ask_beside(std::uint32_t slot, MonotonicTime now) {
+  void ask_beside(std::uint32_t slot) {
     const InFlight& exchange = exchanges[slot];
     RouteState& route = routes[exchange.request.route];
     for (std::size_t i = 0; i < route.servers.size(); ++i) {
       const auto server = static_cast<std::uint16_t>(i);
       if (tries(exchange, i) > 0) continue;
-      if (route.servers[i].take_probe(now))
-        probe(exchange.request, server, now);
-      else if (route.route.strategy == Route::Strategy::parallel && route.servers[i].is_up() &&
+      if (route.servers[i]->state.take_probe(now))
+        probe(exchange.request, server);
+      else if (route.route.strategy == Route::Strategy::parallel && route.servers[i]->state.is_up() &&
                exchange.attempts_count < attempts_max - 1)
-        (void)send(slot, server, Carrier::datagram, now);
+        (void)send(slot, server, Carrier::datagram);
     }
     if (route.route.strategy == Route::Strategy::fastest && random.below(measure_one_in) == 0)
-      probe(exchange.request, static_cast<std::uint16_t>(random.below(route.servers.size())), now);
+      probe(exchange.request, static_cast<std::uint16_t>(random.below(route.servers.size())));
   }
 
-  void probe(const Request& request, std::uint16_t server, MonotonicTime now) {
+  void probe(const Request& request, std::uint16_t server) {
     if (in_flight_count == exchanges_max) return;
-    const std::uint32_t slot = begin(request, now);
+    const std::uint32_t slot = begin(request);
     exchanges[slot].is_probe = true;
-    if (send(slot, server, Carrier::datagram, now) != nullptr)
+    if (send(slot, server, Carrier::datagram))
       schedule(slot, exchanges[slot].deadline);
     else
       release(slot);
@@ -265,42 +304,42 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
 
   // ── sending ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /// Null where it could not be sent; then the attempt has failed.
-  Attempt* send(std::uint32_t slot, std::uint16_t server_index, Carrier carrier, MonotonicTime now) {
-    InFlight& exchange = exchanges[slot];
-    ServerState& server = routes[exchange.request.route].servers[server_index];
-    const auto index = static_cast<std::uint32_t>(exchange.attempts_count++);
-    Attempt& attempt = exchange.attempts[index];
-    attempt.server = server_index;
-    attempt.id = random.next<std::uint16_t>();
-    attempt.carrier = carrier;
-    attempt.state = AttemptState::waiting;
-    attempt.has_edns = now >= server.without_edns_until;
-    attempt.exact_case = options.randomise_case && now >= server.without_case_until;
-    attempt.sent = now;
-    return transmit(slot, index, server) ? &attempt : nullptr;
+  /// False where it cannot be sent; then the attempt has failed.
+  bool send(std::uint32_t slot, std::uint16_t server_index, Carrier carrier) {
+    const InFlight& exchange = exchanges[slot];
+    const ServerState& server = routes[exchange.request.route].servers[server_index]->state;
+    return transmit(slot, server_index, carrier, now >= server.without_edns_until,
+                    options.randomise_case && now >= server.without_case_until);
   }
 
-  bool transmit(std::uint32_t slot, std::uint32_t index, ServerState& server) {
+  bool transmit(std::uint32_t slot, std::uint16_t server_index, Carrier carrier, bool has_edns, bool exact_case) {
     InFlight& exchange = exchanges[slot];
+    Server& server = *routes[exchange.request.route].servers[server_index];
+    const auto index = static_cast<std::uint32_t>(exchange.attempts_count++);
     Attempt& attempt = exchange.attempts[index];
-    ++server.asked;
-    std::array<std::uint8_t, 512> space;
-    const dns::Octets query = write_query(exchange, attempt, space);
-    if (attempt.carrier == Carrier::stream) {
-      if (stream_to(exchange.request.route, attempt.server).ask(query, ticket_of(exchange, slot, index))) return true;
-    } else if (send_datagram(exchange, attempt, server, query, ticket_of(exchange, slot, index))) {
-      return true;
-    }
-    attempt.state = AttemptState::failed;
-    exchange.was_unreachable = true;
-    ++server.failed;
+    attempt = {.sent = now,
+               .seat = {},
+               .server = server_index,
+               .carrier = carrier,
+               .state = AttemptState::waiting,
+               .has_edns = has_edns,
+               .exact_case = exact_case};
+    ++server.state.asked;
+    if (carrier == Carrier::stream ? send_by_stream(slot, index) : queue_datagram(slot, index)) return true;
+    note_failure_to_send(exchange, attempt);
     return false;
   }
 
-  dns::Octets write_query(const InFlight& exchange, const Attempt& attempt, std::span<std::uint8_t> space) const {
+  void note_failure_to_send(InFlight& exchange, Attempt& attempt) {
+    attempt.state = AttemptState::failed;
+    exchange.was_unreachable = true;
+    ++server_of(exchange, attempt).state.failed;
+  }
+
+  std::size_t write_query(const InFlight& exchange, const Attempt& attempt, std::uint16_t id,
+                          std::span<std::uint8_t> space) const {
     dns::MessageWriter writer(space);
-    writer.header(attempt.id,
+    writer.header(id,
                   {.response = false,
                    .recursion_desired = true,
                    .recursion_available = false,
@@ -310,62 +349,77 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     check(writer.question(asked(exchange, attempt)));
     if (attempt.has_edns)
       check(writer.opt({.udp_payload_size = udp_payload_octets, .dnssec_ok = exchange.request.dnssec_ok}));
-    return {space.data(), writer.size()};
+    return writer.size();
   }
 
-  static dns::Question asked(const InFlight& exchange, const Attempt& attempt) {
-    const dns::Question& question = exchange.request.question;
-    return {attempt.exact_case ? exchange.cased : question.qname, question.qtype, question.qclass};
+  static const dns::Question& asked(const InFlight& exchange, const Attempt& attempt) {
+    return attempt.exact_case ? exchange.cased : exchange.request.question;
   }
 
-  bool send_datagram(InFlight& exchange, Attempt& attempt, const ServerState& server, dns::Octets query,
-                     std::uint64_t ticket) {
-    give_up_oldest_socket(exchange);
-    auto socket = DatagramSocket::open(server.endpoint, random);
-    if (!socket) return false;
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.u64 = ticket;
-    if (::epoll_ctl(poll.native_handle(), EPOLL_CTL_ADD, socket->get(), &event) != 0) return false;
-    if (socket->send(query) != 0) return false;
-    attempt.socket = std::move(*socket);
-    watch();
+  bool queue_datagram(std::uint32_t slot, std::uint32_t index) {
+    InFlight& exchange = exchanges[slot];
+    Attempt& attempt = exchange.attempts[index];
+    ServerSockets& sockets = server_of(exchange, attempt).sockets;
+    sockets.each_to_give_up(now, [&](std::uint16_t asker) { give_up(place_of_asker(asker)); });
+    const auto seat = sockets.sit(asker_of(slot, index), now);
+    if (!seat) return false;
+    attempt.seat = *seat;
+    const std::size_t octets = write_query(exchange, attempt, sockets.id(*seat), sockets.room_for(query_octets_max));
+    if (sockets.queue(*seat, octets)) unsent.push_back({exchange.request.route, attempt.server});
+    watch(exchange.request.route, attempt.server, seat->socket);
     return true;
   }
 
-  static void give_up_oldest_socket(InFlight& exchange) {
-    int open = 0;
-    for (const Attempt& attempt : exchange.attempts) open += attempt.socket.is_open() ? 1 : 0;
-    if (open < sockets_per_exchange_max) return;
-    for (Attempt& attempt : exchange.attempts) {
-      if (!attempt.socket.is_open()) continue;
-      attempt.socket.close();
-      if (attempt.state != AttemptState::failed) attempt.state = AttemptState::replaced;
-      return;
-    }
-  }
-
-  ServerStream& stream_to(RouteIndex route, std::uint16_t server) {
-    std::unique_ptr<ServerStream>& stream = routes[route].streams[server];
+  bool send_by_stream(std::uint32_t slot, std::uint32_t index) {
+    const InFlight& exchange = exchanges[slot];
+    const Attempt& attempt = exchange.attempts[index];
+    std::array<std::uint8_t, query_octets_max> space;
+    const std::size_t octets = write_query(exchange, attempt, 0, space);
+    std::unique_ptr<ServerStream>& stream = routes[exchange.request.route].servers[attempt.server]->stream;
     if (!stream)
       stream = std::make_unique<ServerStream>(
-          loop, routes[route].servers[server].endpoint, random,
+          loop, routes[exchange.request.route].route.servers[attempt.server], random,
           [weak = weak_from_this()](std::uint64_t ticket, const Result<dns::Octets, ServerStreamFault>& message) {
             if (const std::shared_ptr<Impl> self = weak.lock()) self->take_from_stream(ticket, message);
           });
-    return *stream;
+    return stream->ask({space.data(), octets}, stream_ticket_of(exchange, slot, index));
   }
 
-  // ── a ticket names an attempt, and tells whether its exchange still lasts ──────────────────────────────────────────
+  /// The socket is needed for others; its attempt is listened for no longer.
+  void give_up(Place place) {
+    InFlight& exchange = exchanges[place.slot];
+    Attempt& attempt = exchange.attempts[place.index];
+    leave(exchange, attempt);
+    if (attempt.state != AttemptState::failed) attempt.state = AttemptState::replaced;
+  }
 
-  static std::uint64_t ticket_of(const InFlight& exchange, std::uint32_t slot, std::uint32_t index) {
+  /// The kernel would not send it.
+  void note_unsent(Place place) {
+    InFlight& exchange = exchanges[place.slot];
+    Attempt& attempt = exchange.attempts[place.index];
+    leave(exchange, attempt);
+    const bool was_awaited = attempt.state == AttemptState::waiting || attempt.state == AttemptState::overdue;
+    note_failure_to_send(exchange, attempt);
+    if (exchange.is_probe)
+      release(place.slot);
+    else if (was_awaited)
+      go_on(place.slot);
+  }
+
+  // ── numbers that lead back to an attempt ───────────────────────────────────────────────────────────────────────────
+
+  static_assert(attempts_max <= 8 && exchanges_max * 8 <= QuestionTable::nobody);
+  static std::uint16_t asker_of(std::uint32_t slot, std::uint32_t index) {
+    return static_cast<std::uint16_t>(slot << 3 | index);
+  }
+  /// Of one that has its seat still, so that its exchange lasts.
+  static Place place_of_asker(std::uint16_t asker) { return {std::uint32_t{asker} >> 3, std::uint32_t{asker} & 7}; }
+
+  /// A stream's tells whether the exchange still lasts.
+  static std::uint64_t stream_ticket_of(const InFlight& exchange, std::uint32_t slot, std::uint32_t index) {
     return std::uint64_t{exchange.generation} << 32 | slot << 3 | index;
   }
-  static_assert(attempts_max <= 8);
-  struct Place {
-    std::uint32_t slot, index;
-  };
-  [[nodiscard]] std::optional<Place> place_of(std::uint64_t ticket) const {
+  [[nodiscard]] std::optional<Place> place_of_ticket(std::uint64_t ticket) const {
     const auto slot = static_cast<std::uint32_t>(ticket) >> 3;
     const InFlight& exchange = exchanges[slot];
     if (!exchange.is_used || exchange.generation != ticket >> 32) return std::nullopt;
@@ -374,49 +428,45 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
 
   // ── answers ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  void watch() {
-    if (is_watching) return;
-    is_watching = true;
-    poll.async_wait(asio::posix::descriptor_base::wait_read, [weak = weak_from_this()](const std::error_code& error) {
+  void watch(RouteIndex route, std::uint16_t server, std::uint16_t socket) {
+    ServerSockets& sockets = routes[route].servers[server]->sockets;
+    sockets.watch(socket, [weak = weak_from_this(), route, server, socket,
+                           generation = sockets.generation(socket)](const std::error_code& error) {
       const std::shared_ptr<Impl> self = weak.lock();
       if (!self || error || self->is_stopped) return;
-      self->is_watching = false;
-      self->drain();
+      if (self->routes[route].servers[server]->sockets.end_watch(socket, generation)) self->drain(route, server, socket);
     });
   }
 
-  void drain() {
-    std::array<epoll_event, events_per_batch> events;
-    for (int batch = 0; batch < batches_per_wake; ++batch) {
-      const int count = ::epoll_wait(poll.native_handle(), events.data(), events_per_batch, 0);
+  void drain(RouteIndex route, std::uint16_t server, std::uint16_t socket) {
+    begin_turn();
+    ServerSockets& sockets = routes[route].servers[server]->sockets;
+    const std::uint32_t generation = sockets.generation(socket);
+    for (int round = 0; round < batches_per_wake; ++round) {
+      const int count = sockets.receive(socket, batch);
+      if (count < 0 && count != -EAGAIN) note_refusals(route, server, socket);
       for (int i = 0; i < count; ++i) {
-        take_datagrams(events[static_cast<std::size_t>(i)].data.u64);
-        if (is_stopped) return;
+        take_datagram(sockets, socket, static_cast<std::size_t>(i));
+        // What has landed may have ended this exchange, or the last question of this socket.
+        if (is_stopped || sockets.generation(socket) != generation) return;
       }
-      if (count < events_per_batch) break;
+      if (count == -EAGAIN || (count >= 0 && count < static_cast<int>(datagrams_per_call))) break;
     }
-    if (in_flight_count > 0) watch();
+    // Without questions nobody listens, whatever comes.
+    if (sockets.is_waited_for(socket)) watch(route, server, socket);
   }
 
-  void take_datagrams(std::uint64_t ticket) {
-    for (int i = 0; i < datagrams_per_wake; ++i) {
-      // The one before may have ended the exchange.
-      const auto place = place_of(ticket);
-      if (!place) return;
-      Attempt& attempt = exchanges[place->slot].attempts[place->index];
-      if (!attempt.socket.is_open()) return;
-      const std::ptrdiff_t octets = attempt.socket.receive(datagram);
-      if (octets == -EAGAIN) return;
-      if (octets < 0) {
-        note_refusal(*place);
-        continue;
-      }
-      const auto size = static_cast<std::size_t>(octets);
-      if (size < dns::header_octets || size > datagram.size()) continue;
-      if ((datagram[0] << 8 | datagram[1]) != attempt.id) continue;
-      judge(*place, {datagram.data(), size});
-      if (is_stopped) return;
-    }
+  void take_datagram(const ServerSockets& sockets, std::uint16_t socket, std::size_t i) {
+    const mmsghdr& message = batch.messages[i];
+    const dns::Octets octets(batch.answers[i].data(), message.msg_len);
+    if (octets.size() < dns::header_octets || (message.msg_hdr.msg_flags & MSG_TRUNC) != 0) return;
+    const std::uint16_t asker = sockets.find(socket, dns::read16(octets, 0));
+    if (asker != QuestionTable::nobody) judge(place_of_asker(asker), octets);
+  }
+
+  void note_refusals(RouteIndex route, std::uint16_t server, std::uint16_t socket) {
+    routes[route].servers[server]->sockets.each_on(socket,
+                                                  [&](std::uint16_t asker) { note_refusal(place_of_asker(asker)); });
   }
 
   /// ICMP says that nobody is there. Anyone may have sent that: the wait goes on, but others are asked at once.
@@ -429,14 +479,15 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     for (std::size_t i = 0; i < servers; ++i)
       if (tries(exchange, i) == 0) {
         attempt.state = AttemptState::overdue;
-        (void)advance(place.slot, std::chrono::steady_clock::now());
+        (void)advance(place.slot);
         return;
       }
   }
 
   void take_from_stream(std::uint64_t ticket, const Result<dns::Octets, ServerStreamFault>& message) {
     if (is_stopped) return;
-    const auto place = place_of(ticket);
+    begin_turn();
+    const auto place = place_of_ticket(ticket);
     if (!place) return;
     if (message) {
       judge(*place, *message);
@@ -444,13 +495,13 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     }
     InFlight& exchange = exchanges[place->slot];
     Attempt& attempt = exchange.attempts[place->index];
-    ServerState& server = routes[exchange.request.route].servers[attempt.server];
+    ServerState& server = server_of(exchange, attempt).state;
     ++server.failed;
     exchange.was_unreachable = true;
     if (attempt.exact_case && has_lost_case(exchange, attempt.server)) {
       // It does not keep the case, and has no TCP by which that could be believed at once.
       attempt.state = AttemptState::replaced;
-      server.without_case_until = std::chrono::steady_clock::now() + quirk_time;
+      server.without_case_until = now + quirk_time;
       ask_again(*place, Carrier::datagram);
       return;
     }
@@ -461,9 +512,8 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   void judge(Place place, dns::Octets message) {
     InFlight& exchange = exchanges[place.slot];
     Attempt& attempt = exchange.attempts[place.index];
-    ServerState& server = routes[exchange.request.route].servers[attempt.server];
-    const MonotonicTime now = std::chrono::steady_clock::now();
-    const dns::Question question = asked(exchange, attempt);
+    ServerState& server = server_of(exchange, attempt).state;
+    const dns::Question& question = asked(exchange, attempt);
     auto accepted = accept(message, question, attempt.exact_case, words);
     if (attempt.carrier == Carrier::stream && attempt.exact_case && !accepted &&
         accepted.error() == AcceptFault::other_question) {
@@ -474,13 +524,13 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     if (exchange.is_probe) {
       if (!accepted && (accepted.error() == AcceptFault::other_question || accepted.error() == AcceptFault::malformed))
         return;
-      server.note_answer(now, round_trip(attempt, server, now));
+      server.note_answer(now, round_trip(attempt, server));
       ++server.answered;
       release(place.slot);
       return;
     }
     if (accepted) {
-      server.note_answer(now, round_trip(attempt, server, now));
+      server.note_answer(now, round_trip(attempt, server));
       ++server.answered;
       if (!attempt.has_edns) server.without_edns_until = now + quirk_time;
       succeed(place.slot, *accepted, server.endpoint);
@@ -500,16 +550,16 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
         return;
       case AcceptFault::truncated:
         if (attempt.carrier == Carrier::stream) break;
-        server.note_answer(now, round_trip(attempt, server, now));
-        attempt.socket.close();
+        server.note_answer(now, round_trip(attempt, server));
+        leave(exchange, attempt);
         attempt.state = AttemptState::replaced;
         ask_again(place, Carrier::stream);
         return;
       case AcceptFault::server_failed:
-        server.note_answer(now, round_trip(attempt, server, now));
+        server.note_answer(now, round_trip(attempt, server));
         if (attempt.has_edns && is_code_without_edns(message)) {
           attempt.state = AttemptState::replaced;
-          attempt.socket.close();
+          leave(exchange, attempt);
           ask_again(place, attempt.carrier, false);
           return;
         }
@@ -520,13 +570,13 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     }
     ++server.failed;
     exchange.has_heard_failure = true;
-    attempt.socket.close();
+    leave(exchange, attempt);
     attempt.state = AttemptState::failed;
     go_on(place.slot);
   }
 
   /// Of a stream it holds the way to begin; then what was known before is kept.
-  static std::chrono::nanoseconds round_trip(const Attempt& attempt, const ServerState& server, MonotonicTime now) {
+  [[nodiscard]] std::chrono::nanoseconds round_trip(const Attempt& attempt, const ServerState& server) const {
     if (attempt.carrier == Carrier::stream && server.round_trip() > microseconds(0)) return server.round_trip();
     return now - attempt.sent;
   }
@@ -558,19 +608,11 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
       go_on(place.slot);
       return;
     }
-    const MonotonicTime now = std::chrono::steady_clock::now();
     const Attempt& before = exchange.attempts[place.index];
-    ServerState& server = routes[exchange.request.route].servers[before.server];
-    const auto index = static_cast<std::uint32_t>(exchange.attempts_count++);
-    Attempt& attempt = exchange.attempts[index];
-    attempt.server = before.server;
-    attempt.id = random.next<std::uint16_t>();
-    attempt.carrier = carrier;
-    attempt.state = AttemptState::waiting;
-    attempt.has_edns = before.has_edns && with_edns;
-    attempt.exact_case = before.exact_case && now >= server.without_case_until;
-    attempt.sent = now;
-    if (!transmit(place.slot, index, server)) {
+    const std::uint16_t server_index = before.server;
+    const ServerState& server = server_of(exchange, before).state;
+    if (!transmit(place.slot, server_index, carrier, before.has_edns && with_edns,
+                  before.exact_case && now >= server.without_case_until)) {
       go_on(place.slot);
     } else {
       schedule(place.slot, std::min(exchange.deadline, now + wait_for(server, 0, carrier)));
@@ -582,20 +624,20 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   /// After a failure: to the next server, unless another one is waited for in time.
   void go_on(std::uint32_t slot) {
     if (awaits_in_time(exchanges[slot])) return;
-    if (!advance(slot, std::chrono::steady_clock::now())) end_in_fault(slot);
+    if (!advance(slot)) end_in_fault(slot);
   }
 
   void succeed(std::uint32_t slot, const Accepted& accepted, const Endpoint& server) {
-    const Completion done = std::move(exchanges[slot].done);
+    const Ticket ticket = exchanges[slot].ticket;
     release(slot);
-    done(Reply{{words.data(), accepted.size}, accepted, server});
+    land(ticket, Reply{{words.data(), accepted.size}, accepted, server});
   }
 
   void end_in_fault(std::uint32_t slot) {
     const ExchangeFault fault = fault_of(exchanges[slot]);
-    const Completion done = std::move(exchanges[slot].done);
+    const Ticket ticket = exchanges[slot].ticket;
     release(slot);
-    done(fail(fault));
+    land(ticket, fail(fault));
   }
 
   static ExchangeFault fault_of(const InFlight& exchange) {
@@ -607,16 +649,15 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   // ── time ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   void schedule(std::uint32_t slot, MonotonicTime at) {
-    InFlight& exchange = exchanges[slot];
-    exchange.due = at;
-    dues.push({at, slot, exchange.generation});
-    arm();
+    dues.set(slot, at, now);
+    if (at < armed_for) arm();
   }
 
   /// The timer is set anew only for an earlier time; what is no longer due is found out when its time comes.
   void arm() {
-    if (dues.empty() || dues.top().at >= armed_for) return;
-    armed_for = dues.top().at;
+    const auto next = dues.next();
+    if (!next || *next >= armed_for) return;
+    armed_for = *next;
     timer.expires_at(armed_for);
     timer.async_wait([weak = weak_from_this()](const std::error_code& error) {
       const std::shared_ptr<Impl> self = weak.lock();
@@ -627,26 +668,22 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   }
 
   void take_dues() {
-    const MonotonicTime now = std::chrono::steady_clock::now();
-    while (!dues.empty() && dues.top().at <= now) {
-      const Due due = dues.top();
-      dues.pop();
-      const InFlight& exchange = exchanges[due.slot];
-      if (!exchange.is_used || exchange.generation != due.generation || exchange.due != due.at) continue;
-      overdue(due.slot, now);
-      if (is_stopped) return;
-    }
-    arm();
+    begin_turn();
+    dues.take_due(now, [&](std::uint32_t slot) {
+      if (exchanges[slot].is_used) overdue(slot);
+      return !is_stopped;
+    });
+    if (!is_stopped) arm();
   }
 
-  void overdue(std::uint32_t slot, MonotonicTime now) {
+  void overdue(std::uint32_t slot) {
     InFlight& exchange = exchanges[slot];
     RouteState& route = routes[exchange.request.route];
     for (int i = 0; i < exchange.attempts_count; ++i) {
       Attempt& attempt = exchange.attempts[i];
       if (attempt.state != AttemptState::waiting) continue;
       attempt.state = AttemptState::overdue;
-      ServerState& server = route.servers[attempt.server];
+      ServerState& server = route.servers[attempt.server]->state;
       ++server.failed;
       // A server may have no TCP, or have been asked beside a faster one.
       if (attempt.carrier == Carrier::datagram && now - attempt.sent >= server.retry_timeout(0))
@@ -656,39 +693,51 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
       release(slot);
       return;
     }
-    if (now >= exchange.deadline || !advance(slot, now)) end_in_fault(slot);
+    if (now >= exchange.deadline || !advance(slot)) end_in_fault(slot);
   }
 
   void stop() {
     is_stopped = true;
-    std::error_code ignored;
-    poll.close(ignored);
     timer.cancel();
-    for (RouteState& route : routes) route.streams.clear();
+    for (RouteState& route : routes)
+      for (const auto& server : route.servers) {
+        server->stream.reset();
+        server->sockets.close();
+      }
   }
 
   std::vector<ServerHealth> health() const {
     std::vector<ServerHealth> all;
     for (const RouteState& route : routes)
-      for (const ServerState& server : route.servers)
-        all.push_back({server.endpoint, route.route.name, server.is_up(), server.round_trip(), server.asked,
-                       server.answered, server.failed});
+      for (const auto& server : route.servers) {
+        const ServerState& state = server->state;
+        all.push_back({state.endpoint, route.route.name, state.is_up(), state.round_trip(), state.asked, state.answered,
+                       state.failed});
+      }
     return all;
   }
 
   asio::io_context& loop;
   const Options options;
+  Landing* landing = nullptr;
   RandomSource random;
   std::vector<RouteState> routes;
   std::deque<InFlight> exchanges;  // grows to what was once in flight; addresses are stable
   std::vector<std::uint32_t> free_slots;
   int in_flight_count = 0;
-  asio::posix::stream_descriptor poll;  // an epoll of our own: a socket a question, without Asio's record of each
+  std::size_t faults_posted = 0;
+  MonotonicTime now;  // of this turn of the loop
+  bool has_begun_landings = false;
+  struct Unsent {
+    RouteIndex route;
+    std::uint16_t server;
+  };
+  std::vector<Unsent> unsent;  // who has queries that wait for flush()
+  DueWheel dues;               // by slot
   asio::steady_timer timer;
-  std::priority_queue<Due, std::vector<Due>, std::greater<>> dues;
   MonotonicTime armed_for = MonotonicTime::max();
-  bool is_watching = false, is_stopped = false;
-  std::array<std::uint8_t, datagram_octets_max> datagram;
+  bool is_stopped = false;
+  DatagramBatch batch;
   std::vector<std::uint8_t> words;
 };
 
@@ -699,8 +748,21 @@ PlainExchange::~PlainExchange() {
   impl_->stop();
 }
 
-void PlainExchange::ask(const Request& request, Completion done) {
-  impl_->ask(request, std::move(done));
+void PlainExchange::land_on(Landing& landing) {
+  impl_->landing = &landing;
+}
+
+void PlainExchange::ask(const Request& request, Ticket ticket, MonotonicTime now) {
+  impl_->ask(request, ticket, now);
+}
+
+void PlainExchange::flush() {
+  const std::shared_ptr<Impl> impl = impl_;  // what lands may end us
+  impl->flush();
+}
+
+std::size_t PlainExchange::in_flight() const {
+  return static_cast<std::size_t>(impl_->in_flight_count) + impl_->faults_posted;
 }
 
 std::vector<ServerHealth> PlainExchange::health() const {

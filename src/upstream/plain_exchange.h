@@ -1,5 +1,5 @@
-// PlainExchange: asks by plain DNS: UDP from a fresh socket on a random port with a random ID and random case, then TCP
-// where the answer does not fit or the datagrams cannot be believed.
+// PlainExchange: asks by plain DNS: UDP from a random port that changes often (server_sockets.h) with a random ID
+// and random case, then TCP where the answer does not fit or the datagrams cannot be believed.
 //
 // Lives on one worker's loop. What does not match (ID, question, case) or does not parse is ignored and the wait goes
 // on; it neither answers nor ends an exchange, nor does it say anything about the server. Servers that do not answer
@@ -24,7 +24,10 @@ class PlainExchange final : public Exchange {
   PlainExchange(const PlainExchange&) = delete;
   PlainExchange& operator=(const PlainExchange&) = delete;
 
-  void ask(const Request& request, Completion done) override;
+  void land_on(Landing& landing) override;
+  void ask(const Request& request, Ticket ticket, MonotonicTime now) override;
+  void flush() override;
+  [[nodiscard]] std::size_t in_flight() const override;
   /// In order of route, then of configuration.
   [[nodiscard]] std::vector<ServerHealth> health() const;
 

@@ -27,7 +27,7 @@ class RandomSource {
  private:
   void refill();
 
-  std::array<std::uint8_t, 256> buffer_{};  // what getrandom(2) gives in one piece
+  std::array<std::uint8_t, 1'024> buffer_{};
   std::size_t at_ = buffer_.size();
 };
 

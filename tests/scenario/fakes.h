@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/result.h"
 #include "base/time.h"
 #include "dns/message.h"
 #include "dns/presentation.h"
@@ -62,17 +63,22 @@ class ToldExchange final : public upstream::Exchange {
  public:
   struct Asked {
     upstream::Request request;
-    Completion done;
+    upstream::Ticket ticket;
   };
 
-  void ask(const upstream::Request& request, Completion done) override { asked_.push_back({request, std::move(done)}); }
+  void land_on(upstream::Landing& landing) override { landing_ = &landing; }
+  void ask(const upstream::Request& request, upstream::Ticket ticket, MonotonicTime) override {
+    asked_.push_back({request, ticket});
+  }
+  void flush() override {}
+  [[nodiscard]] std::size_t in_flight() const override { return asked_.size(); }
 
   /// Open questions, in the order in which they were asked.
   [[nodiscard]] const std::vector<Asked>& asked() const { return asked_; }
   /// Questions that were answered or failed.
   [[nodiscard]] std::uint64_t ended() const { return ended_; }
   void fail(std::size_t which, upstream::ExchangeFault fault) {
-    take(which).done(tl::unexpected<upstream::ExchangeFault>(fault));
+    land(which, tl::unexpected<upstream::ExchangeFault>(fault));
   }
   /// A server's octets, believed as far as accept() believes them. Its fault where it is one that a server's failure
   /// does not explain; then the question still waits.
@@ -84,17 +90,19 @@ class ToldExchange final : public upstream::Exchange {
       return std::nullopt;
     }
     if (!accepted) return accepted.error();
-    take(which).done(upstream::Reply{dns::Octets(words_).first(accepted->size), *accepted, server});
+    land(which, upstream::Reply{dns::Octets(words_).first(accepted->size), *accepted, server});
     return std::nullopt;
   }
 
  private:
-  Asked take(std::size_t which) {
+  void land(std::size_t which, const Result<upstream::Reply, upstream::ExchangeFault>& result) {
     ++ended_;
-    Asked taken = std::move(asked_[which]);
+    const upstream::Ticket ticket = asked_[which].ticket;
     asked_.erase(asked_.begin() + static_cast<std::ptrdiff_t>(which));
-    return taken;
+    landing_->begin_landings();
+    landing_->land(ticket, result);
   }
+  upstream::Landing* landing_ = nullptr;
   std::vector<Asked> asked_;
   std::uint64_t ended_ = 0;
   std::vector<std::uint8_t> words_;
