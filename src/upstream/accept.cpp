@@ -5,6 +5,7 @@
 #include <cstring>
 #include <optional>
 
+#include "base/check.h"
 #include "dns/read_octets.h"
 #include "dns/writer.h"
 
@@ -33,15 +34,14 @@ std::uint32_t bounded(std::uint32_t ttl) {
   return (ttl & 0x80000000) != 0 ? 0 : ttl;
 }
 
-bool echoes_question(dns::Octets response, const dns::Question& asked, bool exact_case) {
+bool echoes_question(dns::Octets response, const dns::Question& asked, dns::Octets sent_qname) {
   const std::size_t size = asked.qname.size();
   if (read16(response, 4) != 1 || response.size() < dns::header_octets + size + 4) return false;
   const dns::Octets name = response.subspan(dns::header_octets, size);
   if (read16(response, dns::header_octets + size) != static_cast<std::uint16_t>(asked.qtype) ||
       read16(response, dns::header_octets + size + 2) != static_cast<std::uint16_t>(asked.qclass))
     return false;
-  if (std::memcmp(name.data(), asked.qname.wire().data(), size) == 0) return true;
-  if (exact_case) return false;
+  if (!sent_qname.empty()) return std::memcmp(name.data(), sent_qname.data(), size) == 0;
   const auto echoed = Name::from_wire(name);
   return echoed && echoed->size() == size && *echoed == asked.qname;
 }
@@ -91,14 +91,13 @@ class Sieve {
  public:
   Sieve(const ResponseView& view, const dns::Question& asked, std::span<std::uint8_t> out)
       : view_(view), records_(view), asked_(asked), writer_(out) {
-    // Small letters: whatever case was sent to confuse forgers, it is no news about the name.
-    names_[0] = asked.qname.lowered();
+    names_[0] = asked.qname;
     offsets_[0] = dns::header_octets;
   }
 
   Result<Accepted, AcceptFault> run() {
     writer_.header(0, {.authentic_data = view_.authentic_data()}, view_.code());
-    fits_ = writer_.question({names_[0], asked_.qtype, asked_.qclass});
+    fits_ = writer_.question(asked_);
 
     const auto found = follow_chain();
     if (!found) return fail(found.error());
@@ -270,11 +269,12 @@ class Sieve {
 
 }  // namespace
 
-Result<Accepted, AcceptFault> accept(dns::Octets response, const dns::Question& asked, bool exact_case,
+Result<Accepted, AcceptFault> accept(dns::Octets response, const dns::Question& asked, dns::Octets sent_qname,
                                      std::span<std::uint8_t> out) {
+  check(sent_qname.empty() || sent_qname.size() == asked.qname.size());
   if (response.size() < dns::header_octets || (response[2] & 0xf8) != 0x80) return fail(AcceptFault::malformed);
   const auto code = static_cast<ResponseCode>(response[3] & 0x0f);
-  if (!echoes_question(response, asked, exact_case)) {
+  if (!echoes_question(response, asked, sent_qname)) {
     // Servers that could not read the question do not always repeat it (RFC 1035 §4.1.1: FORMERR).
     if (read16(response, 4) == 0 && is_failure(code)) return fail(AcceptFault::server_failed);
     return fail(AcceptFault::other_question);

@@ -34,8 +34,10 @@ struct Accepted {
   bool authentic_data = false;
 };
 
-/// `asked`: question as sent, case included (`exact_case`: the answer must echo it, draft-vixie-dnsext-dns0x20).
-[[nodiscard]] Result<Accepted, AcceptFault> accept(dns::Octets response, const dns::Question& asked, bool exact_case,
-                                                   std::span<std::uint8_t> out);
+/// `sent_qname`: QNAME in the case in which it was sent, which the answer must echo (draft-vixie-dnsext-dns0x20);
+/// empty: in any case. The words have the question as `asked`, for whatever case was sent to confuse forgers is no
+/// news.
+[[nodiscard]] Result<Accepted, AcceptFault> accept(dns::Octets response, const dns::Question& asked,
+                                                   dns::Octets sent_qname, std::span<std::uint8_t> out);
 
 }  // namespace doline::upstream

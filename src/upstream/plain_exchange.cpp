@@ -7,6 +7,7 @@
 #include <asio/steady_timer.hpp>
 #include <cerrno>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -50,7 +51,7 @@ struct Attempt {
 
 struct InFlight {
   Request request;
-  dns::Question cased;
+  CasedName cased;
   MonotonicTime deadline;
   Ticket ticket = 0;
   std::uint32_t generation = 0;
@@ -66,8 +67,9 @@ struct InFlight {
 
 struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   struct Server {
-    Server(const Endpoint& endpoint, asio::io_context& loop, RandomSource& random)
-        : state(endpoint), sockets(loop, endpoint, random) {}
+    Server(const Endpoint& endpoint, asio::io_context& loop, RandomSource& random,
+           std::function<void(std::uint16_t socket)> readable)
+        : state(endpoint), sockets(loop, endpoint, random, std::move(readable)) {}
     ServerState state;
     ServerSockets sockets;
     std::unique_ptr<ServerStream> stream;  // made when first needed
@@ -82,11 +84,19 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   };
 
   Impl(asio::io_context& loop_in, const Options& options_in)
-      : loop(loop_in), options(options_in), timer(loop_in), words(dns::message_octets_max) {
-    for (const Route& route : options.routes) {
-      RouteState& state = routes.emplace_back();
-      state.route = route;
-      for (const Endpoint& server : route.servers) state.servers.push_back(std::make_unique<Server>(server, loop, random));
+      : loop(loop_in), options(options_in), timer(loop_in), words(dns::message_octets_max) {}
+
+  /// Once, before all else: what waits on the loop needs to hold us.
+  void begin_routes() {
+    for (RouteIndex index = 0; index < options.routes.size(); ++index) {
+      RouteState& route = routes.emplace_back();
+      route.route = options.routes[index];
+      for (std::uint16_t i = 0; i < route.route.servers.size(); ++i)
+        route.servers.push_back(std::make_unique<Server>(
+            route.route.servers[i], loop, random, [weak = weak_from_this(), index, i](std::uint16_t socket) {
+              if (const std::shared_ptr<Impl> self = weak.lock(); self && !self->is_stopped)
+                self->drain(index, i, socket);
+            }));
     }
   }
 
@@ -144,11 +154,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     InFlight& exchange = exchanges[slot];
     exchange.request = request;
     exchange.deadline = now + routes[request.route].route.timeout;
-    if (options.randomise_case) {
-      exchange.cased.qname = with_random_case(request.question.qname, random);
-      exchange.cased.qtype = request.question.qtype;
-      exchange.cased.qclass = request.question.qclass;
-    }
+    if (options.randomise_case) exchange.cased.draw(request.question.qname, random);
     return slot;
   }
 
@@ -346,14 +352,19 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
                    .authentic_data = true,  // "understood" in responses (RFC 6840 §5.7)
                    .checking_disabled = exchange.request.checking_disabled},
                   dns::ResponseCode::noerror);
-    check(writer.question(asked(exchange, attempt)));
+    check(writer.question(exchange.request.question));
+    if (attempt.exact_case) {
+      const auto sent = exchange.cased.wire();
+      std::copy(sent.begin(), sent.end(), space.begin() + dns::header_octets);
+    }
     if (attempt.has_edns)
       check(writer.opt({.udp_payload_size = udp_payload_octets, .dnssec_ok = exchange.request.dnssec_ok}));
     return writer.size();
   }
 
-  static const dns::Question& asked(const InFlight& exchange, const Attempt& attempt) {
-    return attempt.exact_case ? exchange.cased : exchange.request.question;
+  /// What the answer must echo.
+  static dns::Octets sent_qname(const InFlight& exchange, const Attempt& attempt) {
+    return attempt.exact_case ? exchange.cased.wire() : dns::Octets();
   }
 
   bool queue_datagram(std::uint32_t slot, std::uint32_t index) {
@@ -366,7 +377,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     attempt.seat = *seat;
     const std::size_t octets = write_query(exchange, attempt, sockets.id(*seat), sockets.room_for(query_octets_max));
     if (sockets.queue(*seat, octets)) unsent.push_back({exchange.request.route, attempt.server});
-    watch(exchange.request.route, attempt.server, seat->socket);
+    sockets.watch(seat->socket);
     return true;
   }
 
@@ -428,16 +439,6 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
 
   // ── answers ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  void watch(RouteIndex route, std::uint16_t server, std::uint16_t socket) {
-    ServerSockets& sockets = routes[route].servers[server]->sockets;
-    sockets.watch(socket, [weak = weak_from_this(), route, server, socket,
-                           generation = sockets.generation(socket)](const std::error_code& error) {
-      const std::shared_ptr<Impl> self = weak.lock();
-      if (!self || error || self->is_stopped) return;
-      if (self->routes[route].servers[server]->sockets.end_watch(socket, generation)) self->drain(route, server, socket);
-    });
-  }
-
   void drain(RouteIndex route, std::uint16_t server, std::uint16_t socket) {
     begin_turn();
     ServerSockets& sockets = routes[route].servers[server]->sockets;
@@ -453,7 +454,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
       if (count == -EAGAIN || (count >= 0 && count < static_cast<int>(datagrams_per_call))) break;
     }
     // Without questions nobody listens, whatever comes.
-    if (sockets.is_waited_for(socket)) watch(route, server, socket);
+    if (sockets.is_waited_for(socket)) sockets.watch(socket);
   }
 
   void take_datagram(const ServerSockets& sockets, std::uint16_t socket, std::size_t i) {
@@ -466,7 +467,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
 
   void note_refusals(RouteIndex route, std::uint16_t server, std::uint16_t socket) {
     routes[route].servers[server]->sockets.each_on(socket,
-                                                  [&](std::uint16_t asker) { note_refusal(place_of_asker(asker)); });
+                                                   [&](std::uint16_t asker) { note_refusal(place_of_asker(asker)); });
   }
 
   /// ICMP says that nobody is there. Anyone may have sent that: the wait goes on, but others are asked at once.
@@ -513,12 +514,12 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     InFlight& exchange = exchanges[place.slot];
     Attempt& attempt = exchange.attempts[place.index];
     ServerState& server = server_of(exchange, attempt).state;
-    const dns::Question& question = asked(exchange, attempt);
-    auto accepted = accept(message, question, attempt.exact_case, words);
+    const dns::Question& question = exchange.request.question;
+    auto accepted = accept(message, question, sent_qname(exchange, attempt), words);
     if (attempt.carrier == Carrier::stream && attempt.exact_case && !accepted &&
         accepted.error() == AcceptFault::other_question) {
       // Nobody else can speak on this stream: the server does not keep the case.
-      accepted = accept(message, question, false, words);
+      accepted = accept(message, question, {}, words);
       if (accepted || accepted.error() != AcceptFault::other_question) server.without_case_until = now + quirk_time;
     }
     if (exchange.is_probe) {
@@ -588,7 +589,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   }
 
   bool echoes_without_case(dns::Octets message, const dns::Question& question) {
-    const auto accepted = accept(message, question, false, words);
+    const auto accepted = accept(message, question, {}, words);
     return accepted || accepted.error() != AcceptFault::other_question;
   }
 
@@ -700,10 +701,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     is_stopped = true;
     timer.cancel();
     for (RouteState& route : routes)
-      for (const auto& server : route.servers) {
-        server->stream.reset();
-        server->sockets.close();
-      }
+      for (const auto& server : route.servers) server->stream.reset();
   }
 
   std::vector<ServerHealth> health() const {
@@ -742,7 +740,9 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
 };
 
 PlainExchange::PlainExchange(asio::io_context& loop, const Options& options)
-    : impl_(std::make_shared<Impl>(loop, options)) {}
+    : impl_(std::make_shared<Impl>(loop, options)) {
+  impl_->begin_routes();
+}
 
 PlainExchange::~PlainExchange() {
   impl_->stop();

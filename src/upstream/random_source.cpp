@@ -39,20 +39,17 @@ void RandomSource::refill() {
   at_ = 0;
 }
 
-dns::Name with_random_case(const dns::Name& name, RandomSource& random) {
-  // Eight octets at a time; a name of the longest kind does not end where the last eight do.
-  std::array<std::uint8_t, dns::name_octets_max + 7> wire{};
-  const std::span<const std::uint8_t> octets = name.wire();
-  std::memcpy(wire.data(), octets.data(), octets.size());
+void CasedName::draw(const dns::Name& name, RandomSource& random) {
+  size_ = static_cast<std::uint8_t>(name.size());
+  std::memcpy(octets_.data(), name.wire().data(), size_);
   std::uint64_t coins = 0;
-  for (std::size_t at = 0; at < octets.size(); at += 8, coins >>= 8) {
+  for (std::size_t at = 0; at < size_; at += 8, coins >>= 8) {
     if (at % 64 == 0) coins = random.next<std::uint64_t>();
     std::uint64_t word;
-    std::memcpy(&word, wire.data() + at, sizeof word);
+    std::memcpy(&word, octets_.data() + at, sizeof word);
     word ^= letters_of(word) >> 2 & each_octet_by_bit(coins & 0xff);
-    std::memcpy(wire.data() + at, &word, sizeof word);
+    std::memcpy(octets_.data() + at, &word, sizeof word);
   }
-  return dns::Name::from_wire({wire.data(), name.size()}).value();
 }
 
 }  // namespace doline::upstream

@@ -31,7 +31,15 @@ class RandomSource {
   std::size_t at_ = buffer_.size();
 };
 
-/// Each letter large or small by chance (draft-vixie-dnsext-dns0x20).
-[[nodiscard]] dns::Name with_random_case(const dns::Name& name, RandomSource& random);
+/// The octets of a name with each letter large or small by chance (draft-vixie-dnsext-dns0x20).
+class CasedName {
+ public:
+  void draw(const dns::Name& name, RandomSource& random);
+  [[nodiscard]] std::span<const std::uint8_t> wire() const { return {octets_.data(), size_}; }
+
+ private:
+  std::uint8_t size_ = 0;
+  std::array<std::uint8_t, dns::name_octets_max + 1> octets_{};  // worked on eight at a time
+};
 
 }  // namespace doline::upstream

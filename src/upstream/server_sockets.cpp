@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <asio/io_context.hpp>
+#include <asio/posix/stream_descriptor.hpp>
 #include <cerrno>
+#include <utility>
 
 #include "upstream/random_source.h"
 
@@ -43,8 +45,16 @@ DatagramBatch::DatagramBatch() {
   }
 }
 
-ServerSockets::ServerSockets(asio::io_context& loop, const Endpoint& server, RandomSource& random)
-    : loop_(loop), server_(server), random_(random) {}
+struct ServerSockets::Handle {
+  explicit Handle(asio::io_context& loop) : descriptor(loop) {}
+  asio::posix::stream_descriptor descriptor;
+};
+
+ServerSockets::ServerSockets(asio::io_context& loop, const Endpoint& server, RandomSource& random,
+                             std::function<void(std::uint16_t socket)> readable)
+    : loop_(loop), server_(server), random_(random), readable_(std::move(readable)) {}
+
+ServerSockets::~ServerSockets() = default;
 
 bool ServerSockets::needs_another(MonotonicTime now) const {
   if (open_.empty()) return true;
@@ -73,15 +83,16 @@ Result<std::uint16_t, int> ServerSockets::open_socket(MonotonicTime now) {
   if (!descriptor) return fail(descriptor.error());
   if (closed_.empty()) {
     closed_.push_back(static_cast<std::uint16_t>(sockets_.size()));
-    sockets_.emplace_back(loop_);
+    sockets_.emplace_back().handle = std::make_shared<Handle>(loop_);
   }
   Socket& socket = sockets_[closed_.back()];
   std::error_code error;
-  socket.descriptor.assign(*descriptor, error);
+  socket.handle->descriptor.assign(*descriptor, error);
   if (error) {
     ::close(*descriptor);
     return fail(error.value());
   }
+  socket.descriptor = *descriptor;
   socket.table.clear();
   socket.opened = now;
   open_.push_back(closed_.back());
@@ -92,16 +103,12 @@ Result<std::uint16_t, int> ServerSockets::open_socket(MonotonicTime now) {
 void ServerSockets::close_socket(std::uint16_t index) {
   Socket& socket = sockets_[index];
   std::error_code ignored;
-  socket.descriptor.close(ignored);
+  socket.handle->descriptor.close(ignored);
+  socket.descriptor = -1;
   ++socket.generation;
   socket.is_watched = false;
   open_.erase(std::find(open_.begin(), open_.end(), index));
   closed_.push_back(index);
-}
-
-void ServerSockets::close() {
-  std::error_code ignored;
-  for (Socket& socket : sockets_) socket.descriptor.close(ignored);
 }
 
 std::span<std::uint8_t> ServerSockets::room_for(std::size_t octets) {
@@ -133,7 +140,7 @@ ServerSockets::Sent ServerSockets::send_some(DatagramBatch& batch, std::size_t f
   }
   Socket& socket = sockets_[first.socket];
   int sent;
-  do sent = ::sendmmsg(socket.descriptor.native_handle(), batch.messages.data(), count, MSG_DONTWAIT | MSG_NOSIGNAL);
+  do sent = ::sendmmsg(socket.descriptor, batch.messages.data(), count, MSG_DONTWAIT | MSG_NOSIGNAL);
   while (sent < 0 && errno == EINTR);
   if (sent > 0) return {.done = static_cast<std::size_t>(sent)};
   // An ICMP error is an earlier datagram's. Now that the kernel has told it this one may go.
@@ -141,19 +148,24 @@ ServerSockets::Sent ServerSockets::send_some(DatagramBatch& batch, std::size_t f
   return {.done = 1, .failed = socket.table.asker(first.row)};
 }
 
-bool ServerSockets::end_watch(std::uint16_t index, std::uint32_t generation) {
+void ServerSockets::watch(std::uint16_t index) {
   Socket& socket = sockets_[index];
-  if (socket.generation != generation) return false;
-  socket.is_watched = false;
-  return true;
+  if (std::exchange(socket.is_watched, true)) return;
+  socket.handle->descriptor.async_wait(
+      asio::posix::descriptor_base::wait_read,
+      [this, index, weak = std::weak_ptr(socket.handle), generation = socket.generation](const std::error_code& error) {
+        if (error || weak.expired()) return;  // expired: so are we
+        Socket& watched = sockets_[index];
+        if (watched.generation != generation) return;
+        watched.is_watched = false;
+        readable_(index);
+      });
 }
 
 int ServerSockets::receive(std::uint16_t index, DatagramBatch& batch) {
   for (std::size_t i = 0; i < datagrams_per_call; ++i) batch.pieces[i] = {batch.answers[i].data(), answer_octets_max};
   int got;
-  do
-    got = ::recvmmsg(sockets_[index].descriptor.native_handle(), batch.messages.data(), datagrams_per_call,
-                     MSG_DONTWAIT, nullptr);
+  do got = ::recvmmsg(sockets_[index].descriptor, batch.messages.data(), datagrams_per_call, MSG_DONTWAIT, nullptr);
   while (got < 0 && errno == EINTR);
   return got < 0 ? -errno : got;
 }

@@ -14,9 +14,10 @@
 #include <sys/socket.h>
 
 #include <array>
-#include <asio/posix/stream_descriptor.hpp>
 #include <cstdint>
 #include <deque>
+#include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -24,6 +25,10 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "upstream/question_table.h"
+
+namespace asio {
+class io_context;  // NOLINT(readability-identifier-naming): Asio's name
+}
 
 namespace doline::upstream {
 
@@ -56,7 +61,13 @@ class ServerSockets {
     [[nodiscard]] bool is_taken() const { return socket != nowhere; }
   };
 
-  ServerSockets(asio::io_context& loop, const Endpoint& server, RandomSource& random);
+  /// `readable(socket)` is called on the loop when a watched socket has something to receive; it may destroy its owner,
+  /// not this. `random` outlives the sockets.
+  ServerSockets(asio::io_context& loop, const Endpoint& server, RandomSource& random,
+                std::function<void(std::uint16_t socket)> readable);
+  ~ServerSockets();
+  ServerSockets(const ServerSockets&) = delete;
+  ServerSockets& operator=(const ServerSockets&) = delete;
 
   /// Whom the next sit() would need to give up, for want of sockets; leave() for each of them makes room. Calls
   /// `take(Asker)`.
@@ -91,17 +102,10 @@ class ServerSockets {
     octets_used_ = 0;
   }
 
-  /// Calls `readable(generation)` once there is something to receive; `is_watched` in between.
-  template <class Readable>
-  void watch(std::uint16_t socket, Readable readable) {
-    Socket& watched = sockets_[socket];
-    if (watched.is_watched) return;
-    watched.is_watched = true;
-    watched.descriptor.async_wait(asio::posix::descriptor_base::wait_read, std::move(readable));
-  }
+  /// Calls `readable` once, when there is something to receive.
+  void watch(std::uint16_t socket);
+  /// Another number for each time that the socket of this place is opened.
   [[nodiscard]] std::uint32_t generation(std::uint16_t socket) const { return sockets_[socket].generation; }
-  /// False: the socket that this was waited for is closed.
-  [[nodiscard]] bool end_watch(std::uint16_t socket, std::uint32_t generation);
   /// How many datagrams now stand in `batch`, or minus errno (EAGAIN: none now).
   [[nodiscard]] int receive(std::uint16_t socket, DatagramBatch& batch);
   /// Who waits on this socket for the answer with this ID.
@@ -113,15 +117,14 @@ class ServerSockets {
     sockets_[socket].table.each(take);
   }
   [[nodiscard]] std::size_t open() const { return open_.size(); }
-  /// Ends all watches; nothing may be called any more.
-  void close();
 
  private:
   /// In one flush(): a query that meets more ICMP errors than that is given up.
   static constexpr int refusals_max = 8;
+  struct Handle;
   struct Socket {
-    explicit Socket(asio::io_context& loop) : descriptor(loop) {}
-    asio::posix::stream_descriptor descriptor;
+    std::shared_ptr<Handle> handle;  // handlers that wait on the loop hold it weakly
+    int descriptor = -1;
     QuestionTable table;
     MonotonicTime opened;
     std::uint32_t generation = 0;
@@ -149,6 +152,7 @@ class ServerSockets {
   asio::io_context& loop_;
   const Endpoint server_;
   RandomSource& random_;
+  const std::function<void(std::uint16_t socket)> readable_;
   std::deque<Socket> sockets_;                // closed ones are opened again
   std::vector<std::uint16_t> open_, closed_;  // of these; the open ones by age, the youngest last
   std::vector<Query> queries_;                // what waits to be sent

@@ -64,7 +64,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t si
   static std::vector<std::uint8_t> space(dns::message_octets_max), again_space(dns::message_octets_max);
   dns::Question asked{dns::Name::parse("www.example").value()};
   if (const auto view = dns::ResponseView::parse(response)) asked = view->question();
-  const auto accepted = upstream::accept(response, asked, true, space);
+  const auto accepted = upstream::accept(response, asked, asked.qname.wire(), space);
   if (!accepted) return 0;
   const dns::Octets words(space.data(), accepted->size);
   check(accepted->ttl >= seconds(0) && accepted->ttl <= seconds(0x7fffffff));
@@ -76,7 +76,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t si
   compare_with_ldns(words);
 
   // Words are a response that is believed again, and no record is lost or found by that.
-  const auto again = upstream::accept(words, asked, false, again_space);
+  const auto again = upstream::accept(words, asked, {}, again_space);
   check(again.has_value() && again->code == accepted->code && again->is_negative == accepted->is_negative);
   check(again->ttl == accepted->ttl);
   const dns::Octets same(again_space.data(), again->size);

@@ -25,7 +25,7 @@ std::array<std::uint8_t, 65'535> out, words;
 
 /// The question that a response claims to answer, asked by a client with these wishes.
 void finish_for(const dns::ResponseView& response, std::uint8_t wishes) {
-  const auto accepted = upstream::accept(response.octets(), response.question(), false, words);
+  const auto accepted = upstream::accept(response.octets(), response.question(), {}, words);
   if (!accepted) return;
   std::array<std::uint8_t, 512> octets{};
   dns::MessageWriter writer(octets);

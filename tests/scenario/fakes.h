@@ -84,7 +84,7 @@ class ToldExchange final : public upstream::Exchange {
   /// does not explain; then the question still waits.
   std::optional<upstream::AcceptFault> answer(std::size_t which, dns::Octets octets, const Endpoint& server) {
     words_.resize(dns::message_octets_max);
-    const auto accepted = upstream::accept(octets, asked_[which].request.question, false, words_);
+    const auto accepted = upstream::accept(octets, asked_[which].request.question, {}, words_);
     if (!accepted && accepted.error() == upstream::AcceptFault::server_failed) {
       fail(which, upstream::ExchangeFault::server_failed);
       return std::nullopt;

@@ -30,13 +30,13 @@ struct Bench {
   DatagramBatch batch;
   ServerSockets sockets;
   std::vector<ServerSockets::Asker> failed;
-  std::vector<std::uint16_t> refused;
+  std::vector<std::uint16_t> refused, readable;
 
   explicit Bench(bool is_v6 = false)
       : server(loop,
                {is_v6 ? asio::ip::address(asio::ip::address_v6::loopback()) : asio::ip::address_v4::loopback(), 0}),
         sockets(loop, {is_v6 ? *IpAddress::parse("::1") : IpAddress::v4(127, 0, 0, 1), server.local_endpoint().port()},
-                random) {}
+                random, [this](std::uint16_t socket) { readable.push_back(socket); }) {}
 
   Seat ask(ServerSockets::Asker asker, MonotonicTime now = noon) {
     const auto seat = sockets.sit(asker, now);
@@ -135,12 +135,32 @@ TEST_CASE("a socket is asked through for so long, and the old one is heard until
   bench.server.send_to(asio::buffer(std::array<std::uint8_t, 2>{}), old);
   CHECK(bench.sockets.receive(first.socket, bench.batch) == 1);
   CHECK(bench.sockets.find(first.socket, id) == 1);
-  const std::uint32_t generation = bench.sockets.generation(first.socket);
+  bench.sockets.watch(first.socket);
+  bench.server.send_to(asio::buffer(std::array<std::uint8_t, 2>{}), old);
   bench.sockets.leave(first);
   CHECK(bench.sockets.open() == 2);
   bench.sockets.leave(also_first);
   CHECK(bench.sockets.open() == 1);
-  CHECK_FALSE(bench.sockets.end_watch(first.socket, generation));
+  bench.loop.poll();
+  CHECK(bench.readable.empty());  // it was watched, and is closed
+}
+
+TEST_CASE("a watched socket tells once that it has something") {
+  Bench bench;
+  const Seat seat = bench.ask(1);
+  bench.flush();
+  (void)bench.hear();
+  bench.sockets.watch(seat.socket);
+  bench.sockets.watch(seat.socket);
+  bench.loop.poll();
+  CHECK(bench.readable.empty());
+  bench.server.send_to(asio::buffer(std::array<std::uint8_t, 2>{}), bench.client);
+  bench.loop.poll();
+  CHECK(bench.readable == std::vector<std::uint16_t>{seat.socket});
+  bench.loop.restart();
+  bench.sockets.watch(seat.socket);  // still there
+  bench.loop.poll();
+  CHECK(bench.readable.size() == 2);
 }
 
 TEST_CASE("the socket of the hour stays open without questions, and gives way when its time is over") {
@@ -226,7 +246,7 @@ TEST_CASE("that nobody listens is told, and the queries still go") {
 TEST_CASE("a server that cannot be reached is an error at once") {
   asio::io_context loop;
   RandomSource random;
-  ServerSockets sockets(loop, {IpAddress::v4(255, 255, 255, 255), 53}, random);
+  ServerSockets sockets(loop, {IpAddress::v4(255, 255, 255, 255), 53}, random, [](std::uint16_t) {});
   const int before = descriptors();
   const auto seat = sockets.sit(1, noon);
   REQUIRE_FALSE(seat.has_value());
