@@ -29,9 +29,10 @@ void put32(std::uint8_t* at, std::uint32_t value) {
 }
 
 bool equal_folded(const std::uint8_t* left, const std::uint8_t* right, std::size_t count) {
+  const auto equal_word = [](std::uint64_t a, std::uint64_t b) { return a == b || fold(a) == fold(b); };
   for (; count >= 8; count -= 8, left += 8, right += 8)
-    if (fold(load_eight(left)) != fold(load_eight(right))) return false;
-  return fold(load_few(left, count)) == fold(load_few(right, count));
+    if (!equal_word(load_eight(left), load_eight(right))) return false;
+  return equal_word(load_few(left, count), load_few(right, count));
 }
 
 /// Is the name at `offset` of our own message (so its pointers are good) the uncompressed name `wire`?

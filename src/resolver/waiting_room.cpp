@@ -25,6 +25,7 @@ dns::QueryView KeptQuery::view() const {
 }
 
 std::uint64_t WaitingRoom::hash_of(const cache::Key& key) {
+  if (key.hash != 0) return key.hash;
   const std::uint64_t extra =
       key.route | std::uint64_t{key.dnssec_ok} << 16 | std::uint64_t{key.checking_disabled} << 17;
   return key.question.hash(extra);

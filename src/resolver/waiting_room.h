@@ -104,7 +104,9 @@ class WaitingRoom {
     std::array<std::uint32_t, 2'048> heads;  // at waiting_max four to a chain
 
     Chained() { heads.fill(none); }
-    std::uint32_t& head(std::uint64_t hash) { return heads[hash % heads.size()]; }
+    std::uint32_t& head(std::uint64_t hash) {
+      return heads[(hash >> 1) % heads.size()];
+    }  // bit 0 may be the same in all
     template <class IsIt>
     [[nodiscard]] std::uint32_t find(std::uint64_t hash, IsIt is_it) {
       std::uint32_t slot = head(hash);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <memory>
 #include <optional>
 
 #include "base/check.h"
@@ -68,22 +69,27 @@ std::optional<Name> substitute(const Name& name, const Name& owner, const Name& 
 /// The records of a message, for who walks them several times: the first ones, which mostly are all, are read once.
 class Records {
  public:
-  explicit Records(const ResponseView& view) : rest_(view.begin()), end_(view.end()) {
-    for (; count_ < at_hand_.size() && rest_ != end_; ++rest_) at_hand_[count_++] = *rest_;
+  explicit Records(const ResponseView& view) : view_(view), rest_(view.begin()) {
+    const auto first = std::min(at_hand_.size(), static_cast<std::size_t>(view.record_count()));
+    for (; count_ < first; ++rest_) std::construct_at(&at_hand_[count_++], *rest_);
   }
   /// Calls `look(record)` for each in order, until it says false.
   template <class Look>
   void each(Look look) const {
     for (std::size_t i = 0; i < count_; ++i)
       if (!look(at_hand_[i])) return;
-    for (auto record = rest_; record != end_; ++record)
+    if (count_ == static_cast<std::size_t>(view_.record_count())) return;
+    for (auto record = rest_; record != view_.end(); ++record)
       if (!look(*record)) return;
   }
 
  private:
-  std::array<RecordView, 8> at_hand_;
+  const ResponseView& view_;
+  union {
+    std::array<RecordView, 8> at_hand_;  // in a union, so that those that are not needed are not filled with zeros
+  };
   std::size_t count_ = 0;
-  ResponseView::Iterator rest_, end_;
+  ResponseView::Iterator rest_;
 };
 
 /// Copies what is to be believed, record by record.

@@ -6,7 +6,6 @@
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 #include <cerrno>
-#include <deque>
 #include <functional>
 #include <optional>
 #include <utility>
@@ -138,7 +137,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
       return;
     }
     const std::uint32_t slot = begin(request);
-    InFlight& exchange = exchanges[slot];
+    InFlight& exchange = *exchanges[slot];
     exchange.ticket = ticket;
     if (!advance(slot)) {
       // Never from inside ask(): it lands in a later turn of the loop.
@@ -151,7 +150,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
 
   std::uint32_t begin(const Request& request) {
     const std::uint32_t slot = take_slot();
-    InFlight& exchange = exchanges[slot];
+    InFlight& exchange = *exchanges[slot];
     exchange.request = request;
     exchange.deadline = now + routes[request.route].route.timeout;
     if (options.randomise_case) exchange.cased.draw(request.question.qname, random);
@@ -172,18 +171,18 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   std::uint32_t take_slot() {
     ++in_flight_count;
     if (free_slots.empty()) {
-      exchanges.emplace_back();
-      exchanges.back().is_used = true;
+      exchanges.push_back(std::make_unique<InFlight>());
+      exchanges.back()->is_used = true;
       return static_cast<std::uint32_t>(exchanges.size() - 1);
     }
     const std::uint32_t slot = free_slots.back();
     free_slots.pop_back();
-    exchanges[slot].is_used = true;
+    exchanges[slot]->is_used = true;
     return slot;
   }
 
   void release(std::uint32_t slot) {
-    InFlight& exchange = exchanges[slot];
+    InFlight& exchange = *exchanges[slot];
     for (int i = 0; i < exchange.attempts_count; ++i) leave(exchange, exchange.attempts[i]);
     dues.clear(slot);
     exchange.attempts_count = 0;
@@ -208,7 +207,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   /// Asks the next server, and the one after where that cannot be sent to. False: there is none, and nothing to wait
   /// for.
   bool advance(std::uint32_t slot) {
-    InFlight& exchange = exchanges[slot];
+    InFlight& exchange = *exchanges[slot];
     while (exchange.attempts_count < attempts_max) {
       const std::optional<std::uint16_t> server = choose(exchange);
       if (!server) break;
@@ -283,7 +282,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   /// Others that are asked at the same time: all for `parallel`; one that is down and may be up again; one whose speed
   /// should be known.
   void ask_beside(std::uint32_t slot) {
-    const InFlight& exchange = exchanges[slot];
+    const InFlight& exchange = *exchanges[slot];
     RouteState& route = routes[exchange.request.route];
     for (std::size_t i = 0; i < route.servers.size(); ++i) {
       const auto server = static_cast<std::uint16_t>(i);
@@ -301,9 +300,9 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   void probe(const Request& request, std::uint16_t server) {
     if (in_flight_count == exchanges_max) return;
     const std::uint32_t slot = begin(request);
-    exchanges[slot].is_probe = true;
+    exchanges[slot]->is_probe = true;
     if (send(slot, server, Carrier::datagram))
-      schedule(slot, exchanges[slot].deadline);
+      schedule(slot, exchanges[slot]->deadline);
     else
       release(slot);
   }
@@ -312,14 +311,14 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
 
   /// False where it cannot be sent; then the attempt has failed.
   bool send(std::uint32_t slot, std::uint16_t server_index, Carrier carrier) {
-    const InFlight& exchange = exchanges[slot];
+    const InFlight& exchange = *exchanges[slot];
     const ServerState& server = routes[exchange.request.route].servers[server_index]->state;
     return transmit(slot, server_index, carrier, now >= server.without_edns_until,
                     options.randomise_case && now >= server.without_case_until);
   }
 
   bool transmit(std::uint32_t slot, std::uint16_t server_index, Carrier carrier, bool has_edns, bool exact_case) {
-    InFlight& exchange = exchanges[slot];
+    InFlight& exchange = *exchanges[slot];
     Server& server = *routes[exchange.request.route].servers[server_index];
     const auto index = static_cast<std::uint32_t>(exchange.attempts_count++);
     Attempt& attempt = exchange.attempts[index];
@@ -368,7 +367,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   }
 
   bool queue_datagram(std::uint32_t slot, std::uint32_t index) {
-    InFlight& exchange = exchanges[slot];
+    InFlight& exchange = *exchanges[slot];
     Attempt& attempt = exchange.attempts[index];
     ServerSockets& sockets = server_of(exchange, attempt).sockets;
     sockets.each_to_give_up(now, [&](std::uint16_t asker) { give_up(place_of_asker(asker)); });
@@ -382,7 +381,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   }
 
   bool send_by_stream(std::uint32_t slot, std::uint32_t index) {
-    const InFlight& exchange = exchanges[slot];
+    const InFlight& exchange = *exchanges[slot];
     const Attempt& attempt = exchange.attempts[index];
     std::array<std::uint8_t, query_octets_max> space;
     const std::size_t octets = write_query(exchange, attempt, 0, space);
@@ -398,7 +397,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
 
   /// The socket is needed for others; its attempt is listened for no longer.
   void give_up(Place place) {
-    InFlight& exchange = exchanges[place.slot];
+    InFlight& exchange = *exchanges[place.slot];
     Attempt& attempt = exchange.attempts[place.index];
     leave(exchange, attempt);
     if (attempt.state != AttemptState::failed) attempt.state = AttemptState::replaced;
@@ -406,7 +405,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
 
   /// The kernel would not send it.
   void note_unsent(Place place) {
-    InFlight& exchange = exchanges[place.slot];
+    InFlight& exchange = *exchanges[place.slot];
     Attempt& attempt = exchange.attempts[place.index];
     leave(exchange, attempt);
     const bool was_awaited = attempt.state == AttemptState::waiting || attempt.state == AttemptState::overdue;
@@ -432,7 +431,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   }
   [[nodiscard]] std::optional<Place> place_of_ticket(std::uint64_t ticket) const {
     const auto slot = static_cast<std::uint32_t>(ticket) >> 3;
-    const InFlight& exchange = exchanges[slot];
+    const InFlight& exchange = *exchanges[slot];
     if (!exchange.is_used || exchange.generation != ticket >> 32) return std::nullopt;
     return Place{slot, static_cast<std::uint32_t>(ticket & 7)};
   }
@@ -472,7 +471,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
 
   /// ICMP says that nobody is there. Anyone may have sent that: the wait goes on, but others are asked at once.
   void note_refusal(Place place) {
-    InFlight& exchange = exchanges[place.slot];
+    InFlight& exchange = *exchanges[place.slot];
     exchange.was_unreachable = true;
     Attempt& attempt = exchange.attempts[place.index];
     if (attempt.state != AttemptState::waiting || exchange.is_probe) return;
@@ -494,7 +493,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
       judge(*place, *message);
       return;
     }
-    InFlight& exchange = exchanges[place->slot];
+    InFlight& exchange = *exchanges[place->slot];
     Attempt& attempt = exchange.attempts[place->index];
     ServerState& server = server_of(exchange, attempt).state;
     ++server.failed;
@@ -511,7 +510,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   }
 
   void judge(Place place, dns::Octets message) {
-    InFlight& exchange = exchanges[place.slot];
+    InFlight& exchange = *exchanges[place.slot];
     Attempt& attempt = exchange.attempts[place.index];
     ServerState& server = server_of(exchange, attempt).state;
     const dns::Question& question = exchange.request.question;
@@ -603,7 +602,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
 
   /// The same server in another way; it waits as long as a first attempt would.
   void ask_again(Place place, Carrier carrier, bool with_edns = true) {
-    InFlight& exchange = exchanges[place.slot];
+    InFlight& exchange = *exchanges[place.slot];
     if (exchange.attempts_count == attempts_max) {
       exchange.attempts[place.index].state = AttemptState::failed;
       go_on(place.slot);
@@ -624,19 +623,19 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
 
   /// After a failure: to the next server, unless another one is waited for in time.
   void go_on(std::uint32_t slot) {
-    if (awaits_in_time(exchanges[slot])) return;
+    if (awaits_in_time(*exchanges[slot])) return;
     if (!advance(slot)) end_in_fault(slot);
   }
 
   void succeed(std::uint32_t slot, const Accepted& accepted, const Endpoint& server) {
-    const Ticket ticket = exchanges[slot].ticket;
+    const Ticket ticket = exchanges[slot]->ticket;
     release(slot);
     land(ticket, Reply{{words.data(), accepted.size}, accepted, server});
   }
 
   void end_in_fault(std::uint32_t slot) {
-    const ExchangeFault fault = fault_of(exchanges[slot]);
-    const Ticket ticket = exchanges[slot].ticket;
+    const ExchangeFault fault = fault_of(*exchanges[slot]);
+    const Ticket ticket = exchanges[slot]->ticket;
     release(slot);
     land(ticket, fail(fault));
   }
@@ -671,14 +670,14 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   void take_dues() {
     begin_turn();
     dues.take_due(now, [&](std::uint32_t slot) {
-      if (exchanges[slot].is_used) overdue(slot);
+      if (exchanges[slot]->is_used) overdue(slot);
       return !is_stopped;
     });
     if (!is_stopped) arm();
   }
 
   void overdue(std::uint32_t slot) {
-    InFlight& exchange = exchanges[slot];
+    InFlight& exchange = *exchanges[slot];
     RouteState& route = routes[exchange.request.route];
     for (int i = 0; i < exchange.attempts_count; ++i) {
       Attempt& attempt = exchange.attempts[i];
@@ -720,7 +719,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   Landing* landing = nullptr;
   RandomSource random;
   std::vector<RouteState> routes;
-  std::deque<InFlight> exchanges;  // grows to what was once in flight; addresses are stable
+  std::vector<std::unique_ptr<InFlight>> exchanges;  // grows to what was once in flight
   std::vector<std::uint32_t> free_slots;
   int in_flight_count = 0;
   std::size_t faults_posted = 0;

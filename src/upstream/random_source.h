@@ -39,7 +39,7 @@ class CasedName {
 
  private:
   std::uint8_t size_ = 0;
-  std::array<std::uint8_t, dns::name_octets_max + 1> octets_{};  // worked on eight at a time
+  std::array<std::uint8_t, dns::name_octets_max + 1> octets_{};  // worked on sixteen at a time
 };
 
 }  // namespace doline::upstream

@@ -58,7 +58,7 @@ ServerSockets::~ServerSockets() = default;
 
 bool ServerSockets::needs_another(MonotonicTime now) const {
   if (open_.empty()) return true;
-  const Socket& current = sockets_[open_.back()];
+  const Socket& current = *sockets_[open_.back()];
   return current.table.is_full() || now - current.opened >= socket_time;
 }
 
@@ -69,11 +69,11 @@ Result<ServerSockets::Seat, int> ServerSockets::sit(Asker asker, MonotonicTime n
     if (!opened) return fail(opened.error());
   }
   const std::uint16_t socket = open_.back();
-  return Seat{socket, sockets_[socket].table.add(asker, [&] { return random_.next<std::uint16_t>(); })};
+  return Seat{socket, sockets_[socket]->table.add(asker, [&] { return random_.next<std::uint16_t>(); })};
 }
 
 void ServerSockets::leave(Seat seat) {
-  sockets_[seat.socket].table.remove(seat.row);
+  sockets_[seat.socket]->table.remove(seat.row);
   // The one for new questions stays, until the next question finds that it is too old.
   if (!is_waited_for(seat.socket) && seat.socket != open_.back()) close_socket(seat.socket);
 }
@@ -83,9 +83,10 @@ Result<std::uint16_t, int> ServerSockets::open_socket(MonotonicTime now) {
   if (!descriptor) return fail(descriptor.error());
   if (closed_.empty()) {
     closed_.push_back(static_cast<std::uint16_t>(sockets_.size()));
-    sockets_.emplace_back().handle = std::make_shared<Handle>(loop_);
+    sockets_.push_back(std::make_unique<Socket>());
+    sockets_.back()->handle = std::make_shared<Handle>(loop_);
   }
-  Socket& socket = sockets_[closed_.back()];
+  Socket& socket = *sockets_[closed_.back()];
   std::error_code error;
   socket.handle->descriptor.assign(*descriptor, error);
   if (error) {
@@ -101,7 +102,7 @@ Result<std::uint16_t, int> ServerSockets::open_socket(MonotonicTime now) {
 }
 
 void ServerSockets::close_socket(std::uint16_t index) {
-  Socket& socket = sockets_[index];
+  Socket& socket = *sockets_[index];
   std::error_code ignored;
   socket.handle->descriptor.close(ignored);
   socket.descriptor = -1;
@@ -118,13 +119,13 @@ std::span<std::uint8_t> ServerSockets::room_for(std::size_t octets) {
 
 bool ServerSockets::queue(Seat seat, std::size_t octets) {
   queries_.push_back({static_cast<std::uint32_t>(octets_used_), static_cast<std::uint16_t>(octets), seat,
-                      sockets_[seat.socket].generation});
+                      sockets_[seat.socket]->generation});
   octets_used_ += octets;
   return queries_.size() == 1;
 }
 
 bool ServerSockets::is_wanted(const Query& query) const {
-  const Socket& socket = sockets_[query.seat.socket];
+  const Socket& socket = *sockets_[query.seat.socket];
   return socket.generation == query.generation && socket.table.asker(query.seat.row) != QuestionTable::nobody;
 }
 
@@ -138,7 +139,7 @@ ServerSockets::Sent ServerSockets::send_some(DatagramBatch& batch, std::size_t f
     if (query.seat.socket != first.socket || !is_wanted(query)) break;
     batch.pieces[count++] = {octets_.data() + query.begin, query.octets};
   }
-  Socket& socket = sockets_[first.socket];
+  Socket& socket = *sockets_[first.socket];
   int sent;
   do sent = ::sendmmsg(socket.descriptor, batch.messages.data(), count, MSG_DONTWAIT | MSG_NOSIGNAL);
   while (sent < 0 && errno == EINTR);
@@ -149,13 +150,13 @@ ServerSockets::Sent ServerSockets::send_some(DatagramBatch& batch, std::size_t f
 }
 
 void ServerSockets::watch(std::uint16_t index) {
-  Socket& socket = sockets_[index];
+  Socket& socket = *sockets_[index];
   if (std::exchange(socket.is_watched, true)) return;
   socket.handle->descriptor.async_wait(
       asio::posix::descriptor_base::wait_read,
       [this, index, weak = std::weak_ptr(socket.handle), generation = socket.generation](const std::error_code& error) {
         if (error || weak.expired()) return;  // expired: so are we
-        Socket& watched = sockets_[index];
+        Socket& watched = *sockets_[index];
         if (watched.generation != generation) return;
         watched.is_watched = false;
         readable_(index);
@@ -165,7 +166,7 @@ void ServerSockets::watch(std::uint16_t index) {
 int ServerSockets::receive(std::uint16_t index, DatagramBatch& batch) {
   for (std::size_t i = 0; i < datagrams_per_call; ++i) batch.pieces[i] = {batch.answers[i].data(), answer_octets_max};
   int got;
-  do got = ::recvmmsg(sockets_[index].descriptor, batch.messages.data(), datagrams_per_call, MSG_DONTWAIT, nullptr);
+  do got = ::recvmmsg(sockets_[index]->descriptor, batch.messages.data(), datagrams_per_call, MSG_DONTWAIT, nullptr);
   while (got < 0 && errno == EINTR);
   return got < 0 ? -errno : got;
 }

@@ -15,7 +15,6 @@
 
 #include <array>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <span>
@@ -74,11 +73,11 @@ class ServerSockets {
   template <class Take>
   void each_to_give_up(MonotonicTime now, Take take) const {
     if (!needs_another(now) || open_.size() < sockets_per_server_max) return;
-    sockets_[open_.front()].table.each(take);
+    sockets_[open_.front()]->table.each(take);
   }
   /// A seat on the socket of the hour, opened if need be. The error is errno's.
   [[nodiscard]] Result<Seat, int> sit(Asker asker, MonotonicTime now);
-  [[nodiscard]] std::uint16_t id(Seat seat) const { return sockets_[seat.socket].table.id(seat.row); }
+  [[nodiscard]] std::uint16_t id(Seat seat) const { return sockets_[seat.socket]->table.id(seat.row); }
   /// The asker waits no longer. Closes a socket that nobody needs.
   void leave(Seat seat);
 
@@ -105,16 +104,16 @@ class ServerSockets {
   /// Calls `readable` once, when there is something to receive.
   void watch(std::uint16_t socket);
   /// Another number for each time that the socket of this place is opened.
-  [[nodiscard]] std::uint32_t generation(std::uint16_t socket) const { return sockets_[socket].generation; }
+  [[nodiscard]] std::uint32_t generation(std::uint16_t socket) const { return sockets_[socket]->generation; }
   /// How many datagrams now stand in `batch`, or minus errno (EAGAIN: none now).
   [[nodiscard]] int receive(std::uint16_t socket, DatagramBatch& batch);
   /// Who waits on this socket for the answer with this ID.
-  [[nodiscard]] Asker find(std::uint16_t socket, std::uint16_t id) const { return sockets_[socket].table.find(id); }
-  [[nodiscard]] bool is_waited_for(std::uint16_t socket) const { return sockets_[socket].table.waiting() > 0; }
+  [[nodiscard]] Asker find(std::uint16_t socket, std::uint16_t id) const { return sockets_[socket]->table.find(id); }
+  [[nodiscard]] bool is_waited_for(std::uint16_t socket) const { return sockets_[socket]->table.waiting() > 0; }
   /// Calls `take(Asker)` for all who wait on this socket; it may sit, leave and queue.
   template <class Take>
   void each_on(std::uint16_t socket, Take take) const {
-    sockets_[socket].table.each(take);
+    sockets_[socket]->table.each(take);
   }
   [[nodiscard]] std::size_t open() const { return open_.size(); }
 
@@ -153,7 +152,7 @@ class ServerSockets {
   const Endpoint server_;
   RandomSource& random_;
   const std::function<void(std::uint16_t socket)> readable_;
-  std::deque<Socket> sockets_;                // closed ones are opened again
+  std::vector<std::unique_ptr<Socket>> sockets_;                // closed ones are opened again
   std::vector<std::uint16_t> open_, closed_;  // of these; the open ones by age, the youngest last
   std::vector<Query> queries_;                // what waits to be sent
   std::vector<std::uint8_t> octets_;

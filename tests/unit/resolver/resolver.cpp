@@ -121,6 +121,10 @@ TEST_CASE("answers of ours, of the cache and errors cost no allocation, once the
   CHECK(house.cost_of("led.example") == 0);
   CHECK(house.resolver.statistics().from_cache == 2);
 
+  // Once as many have waited as wait now, keeping a query costs nothing either.
+  CHECK(house.cost_of("other.example") == 0);
+  house.answer_all({address_record("other.example")});
+
   (void)house.cost_of("failing.example");
   house.exchange.fail(0, upstream::ExchangeFault::timeout);
   dns::ResponseCode code{};
