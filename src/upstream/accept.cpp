@@ -97,7 +97,7 @@ class Sieve {
  public:
   Sieve(const ResponseView& view, const dns::Question& asked, std::span<std::uint8_t> out)
       : view_(view), records_(view), asked_(asked), writer_(out) {
-    names_[0] = asked.qname;
+    std::construct_at(&names_[0], asked.qname);
     offsets_[0] = dns::header_octets;
   }
 
@@ -116,7 +116,7 @@ class Sieve {
         ttl_ = 0;  // RFC 2308 §5: not to be cached
       }
     }
-    keep_proofs();
+    if (has_signed_authority()) keep_proofs();
     if (!fits_) return fail(AcceptFault::too_large);
     return Accepted{.size = writer_.size(),
                     .code = view_.code(),
@@ -161,11 +161,11 @@ class Sieve {
         const std::uint32_t ttl = bounded(dname->ttl);
         fits_ = fits_ && writer_.record(Section::answer, name, RecordType::cname, asked_.qclass, ttl, *target);
         if (asks_for_link) return true;
-        names_[links_ + 1] = *target;
+        std::construct_at(&names_[links_ + 1], *target);
         offsets_[links_ + 1] = 0;
       } else {
         keep_set(Section::answer, name, RecordType::cname);
-        names_[links_ + 1] = view_.rdata_name(*cname, 0);
+        std::construct_at(&names_[links_ + 1], view_.rdata_name(*cname, 0));
         offsets_[links_ + 1] = cname->rdata_offset < pointer_reach ? cname->rdata_offset : 0;
       }
       ++links_;
@@ -198,6 +198,15 @@ class Sieve {
       return !has_ns;
     });
     return has_ns;
+  }
+
+  [[nodiscard]] bool has_signed_authority() const {
+    bool is_signed = false;
+    records_.each([&](const RecordView& record) {
+      is_signed = record.section == Section::authority && record.type == RecordType::rrsig;
+      return !is_signed;
+    });
+    return is_signed;
   }
 
   /// Denials of existence, of this answer or (wildcards, RFC 4035 §3.1.3.3) beside it, for clients that validate.
@@ -265,7 +274,9 @@ class Sieve {
   const Records records_;
   const dns::Question& asked_;
   dns::MessageWriter writer_;
-  std::array<Name, cname_max + 1> names_;               // the chain
+  union {
+    std::array<Name, cname_max + 1> names_;  // the chain; made as it grows
+  };
   std::array<std::uint16_t, cname_max + 1> offsets_{};  // where each stands in the response, for pointers; 0: nowhere
   int links_ = 0;
   std::uint32_t ttl_ = UINT32_MAX;
