@@ -152,9 +152,9 @@ class ServerSockets {
   const Endpoint server_;
   RandomSource& random_;
   const std::function<void(std::uint16_t socket)> readable_;
-  std::vector<std::unique_ptr<Socket>> sockets_;                // closed ones are opened again
-  std::vector<std::uint16_t> open_, closed_;  // of these; the open ones by age, the youngest last
-  std::vector<Query> queries_;                // what waits to be sent
+  std::vector<std::unique_ptr<Socket>> sockets_;  // closed ones are opened again
+  std::vector<std::uint16_t> open_, closed_;      // of these; the open ones by age, the youngest last
+  std::vector<Query> queries_;                    // what waits to be sent
   std::vector<std::uint8_t> octets_;
   std::size_t octets_used_ = 0;
 };
