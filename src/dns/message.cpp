@@ -36,13 +36,14 @@ struct RecordHead {
 };
 
 std::optional<MessageFault> read_record(MessageReader& reader, RecordHead& head) {
-  if (const auto fault = reader.skip_name()) return fault_of(*fault);
-  std::uint16_t type = 0, octets = 0;
-  if (!reader.read(type) || !reader.read(head.record_class)) return MessageFault::truncated;
-  head.type = static_cast<RecordType>(type);
-  head.ttl_offset = static_cast<std::uint16_t>(reader.at());
-  if (!reader.read(head.ttl) || !reader.read(octets) || !reader.read(head.rdata, octets))
-    return MessageFault::truncated;
+  if (const auto fault = reader.skip_owner()) return fault_of(*fault);
+  Octets fixed;
+  if (!reader.read(fixed, 10)) return MessageFault::truncated;
+  head.type = static_cast<RecordType>(read16(fixed, 0));
+  head.record_class = read16(fixed, 2);
+  head.ttl = read32(fixed, 4);
+  head.ttl_offset = static_cast<std::uint16_t>(reader.at() - 6);
+  if (!reader.read(head.rdata, read16(fixed, 8))) return MessageFault::truncated;
   return std::nullopt;
 }
 

@@ -53,6 +53,12 @@ class MessageReader {
   }
 
   [[nodiscard]] std::optional<NameFault> skip_name() { return walk_name(nullptr); }
+  /// Behind the question, whose name has been read: most owners point there and need no second look.
+  [[nodiscard]] std::optional<NameFault> skip_owner() {
+    if (left() < 2 || message_[at_] != 0xc0 || message_[at_ + 1] != header_octets) return skip_name();
+    at_ += 2;
+    return std::nullopt;
+  }
   /// `name` is meaningless after a fault.
   [[nodiscard]] std::optional<NameFault> read_name(Name& name) { return walk_name(&name); }
   /// The message's first name, which no pointer can be part of: it would lead to the name itself or into the header.

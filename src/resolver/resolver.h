@@ -30,7 +30,7 @@ inline constexpr seconds failure_memory{2};              ///< how long a failed 
 inline constexpr std::size_t failures_max = 4'096;       ///< failed questions remembered
 inline constexpr std::uint32_t stale_ttl_seconds = 30;   ///< RFC 8767 §4
 inline constexpr std::size_t response_octets_max = 65'535;
-inline constexpr std::size_t query_kept_octets = dns::header_octets + dns::name_octets_max + 4 + 11;
+inline constexpr std::size_t query_kept_octets = dns::header_octets + dns::name_octets_max + 4;
 
 /// Takes the records; the seam that tests replace. Never blocks.
 class Outbox {

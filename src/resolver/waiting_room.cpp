@@ -3,25 +3,17 @@
 #include <cstring>
 
 #include "base/check.h"
-#include "dns/writer.h"
 
 namespace doline::resolver {
 
 void KeptQuery::keep(const dns::QueryView& query) {
-  // A question's name has nothing before it to be compressed against (RFC 1035 §4.1.4): its octets are the name's.
   size_ = static_cast<std::uint16_t>(dns::header_octets + query.question().qname.size() + 4);
   std::memcpy(octets_.data(), query.octets().data(), size_);
-  std::memset(octets_.data() + 6, 0, 6);  // no records
-  if (!query.edns()) return;
-  size_ = static_cast<std::uint16_t>(dns::append_opt(
-      octets_, size_, {.udp_payload_size = query.edns()->udp_payload_size, .dnssec_ok = query.edns()->dnssec_ok},
-      dns::ResponseCode::noerror));
+  view_ = query.on_copy({});
 }
 
 dns::QueryView KeptQuery::view() const {
-  auto view = dns::QueryView::parse({octets_.data(), size_});
-  check(view.has_value());
-  return *view;
+  return view_.on_copy({octets_.data(), size_});
 }
 
 std::uint64_t WaitingRoom::hash_of(const cache::Key& key) {

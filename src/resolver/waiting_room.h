@@ -24,14 +24,15 @@
 
 namespace doline::resolver {
 
-/// A query stripped to what finish() needs of it: header, question and, where it had one, a bare OPT record.
+/// A query stripped to what finish() needs of it: header, question and, where it had one, OPT without its options.
 class KeptQuery {
  public:
   void keep(const dns::QueryView& query);
-  /// Total: what was kept parses.
+  /// Borrows this; good until it moves.
   [[nodiscard]] dns::QueryView view() const;
 
  private:
+  dns::QueryView view_;
   std::uint16_t size_ = 0;
   std::array<std::uint8_t, query_kept_octets> octets_;
 };
