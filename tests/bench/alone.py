@@ -1,0 +1,232 @@
+"""Doline alone: what grows with names, devices, workers and lists, and what a change of the lists costs those who ask meanwhile.
+
+Each function is one measurement and yields objects of `what`, `figure`, `unit` and, where it needs one, a `note`."""
+
+import contextlib
+import errno
+import os
+import resource
+import shutil
+import threading
+import time
+from pathlib import Path
+from statistics import median
+
+import lists
+import workloads
+from servers import Failure, Server, Upstream, ask
+
+SMALL = 128 << 20  # octets
+
+
+def figure(what, value, unit, note=""):
+    return {"what": what, "figure": value, "unit": unit, "note": note}
+
+
+def cpu_of(server, words, names):
+    """CPU microseconds per query; a lost or wrong response is a failure."""
+    result = workloads.measure(server, workloads.Workload("", words), words.format(**names), names)
+    if result["lost"] or result["wrong"]:
+        raise Failure(f"{words}: {result['lost']} lost, {result['wrong']} wrong")
+    return result["cpu_us"]
+
+
+def warm(server, names):
+    workloads.load(server.place, server.port, f"--window 64 --seconds 30 --names file={names['cached']},order=once")
+
+
+# ── scale ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def growth(place, options, names, say):
+    """Is the millionth new name as cheap as the first 10,000?"""
+    words = f"--window 128 --queries 10000 {workloads.NEW}"
+    first = []
+    for _ in range(3):
+        with Server(place, "doline") as server:
+            server.start()
+            first.append(cpu_of(server, words, names))
+            if len(first) < 3:
+                continue
+            say("a million names")
+            cpu_of(server, f"--window 128 --queries 980000 --seconds 300 --seed 2 {workloads.NEW}", names)
+            later = [cpu_of(server, f"{words} --seed {seed}", names) for seed in (3, 4, 5)]
+            memory = server.memory_mib()["resident_mib"]
+    yield figure("forwarded, first 10,000 names", median(first), "µs CPU/query")
+    yield figure("forwarded, after a million names", median(later), "µs CPU/query", f"x {median(later) / median(first):.2f}")
+    yield figure("resident after a million names", memory, "MiB", "cache: 256 MiB")
+
+
+def devices(place, options, names, say):
+    """Does a query cost more where more devices are known? Who asks is one of them."""
+    def roster(count):
+        entries = [f'd{i}: {{mac: "02:00:00:00:{i >> 8:02x}:{i & 255:02x}", address: 10.0.{i >> 8}.{i & 255}}}' for i in range(1, count)]
+        return "devices: {" + ", ".join(["asking: {address: 127.0.0.1}", *entries][:count]) + "}"
+
+    with contextlib.ExitStack() as stack:
+        servers = {count: stack.enter_context(Server(place, "doline", more=roster(count))) for count in (0, 10, 1000)}
+        for server in servers.values():
+            server.start()
+            warm(server, names)
+        costs = {count: [] for count in servers}
+        for _ in range(options.rounds):
+            for count, server in servers.items():
+                costs[count].append(cpu_of(server, f"--window 128 --seconds {options.seconds} {workloads.CACHED}", names))
+    for count, own in costs.items():
+        ratios = [cost / none for cost, none in zip(own, costs[0])]
+        yield figure(f"cached, {count:,} devices", median(own), "µs CPU/query", f"x {median(ratios):.2f}" if count else "")
+
+
+def workers(place, options, names, say):
+    """What a query costs two workers, over one; they may use both cores, of which the load takes its part."""
+    costs = {}
+    with contextlib.ExitStack() as stack:
+        servers = {count: stack.enter_context(Server(place, "doline", threads=count)) for count in (1, 2)}
+        for server in servers.values():
+            server.start(core=f"{place.server_core},{place.load_core}")
+            warm(server, names)
+            warm(server, names)
+        for _ in range(options.rounds):
+            for count, server in servers.items():
+                words = f"--window 256 --sockets 32 --seconds {options.seconds} {workloads.CACHED}"
+                costs.setdefault(count, []).append(cpu_of(server, words, names))
+    ratios = [two / one for one, two in zip(costs[1], costs[2])]
+    yield figure("cached, one worker", median(costs[1]), "µs CPU/query")
+    yield figure("cached, two workers", median(costs[2]), "µs CPU/query", f"x {median(ratios):.2f}")
+
+
+def swap(place, options, names, say):
+    """A new list comes into force while 5,000 a second are asked: what is lost, and who waits, beside the same run without it."""
+    blocklist = place.folder / "swapped.txt"
+    shutil.copy(names["blocklist"], blocklist)
+    with Server(place, "doline", blocklists=[blocklist]) as server:
+        server.start()
+        warm(server, names)
+        results = {}
+        for kind in ("without", "with"):
+            swapped = []
+
+            def change():
+                time.sleep(1)
+                new = blocklist.with_suffix(".new")
+                new.write_text(blocklist.read_text() + "swapped.in.example\n")
+                began = time.monotonic()
+                new.rename(blocklist)
+                while time.monotonic() < began + 30 and ask(server.port, "swapped.in.example") != "blocked":
+                    time.sleep(0.02)
+                swapped.append(time.monotonic() - began)
+
+            changing = threading.Thread(target=change)
+            if kind == "with":
+                changing.start()
+            words = f"--rate 5000 --seconds 8 {workloads.CACHED}"
+            results[kind] = workloads.load(place, server.port, words.format(**names), paced=True)
+            if kind == "with":
+                changing.join()
+    if swapped[0] > 7:
+        raise Failure(f"the new list was in force only after {swapped[0]:.1f} s")
+    yield figure(f"a new list of {options.list_size} names in force", swapped[0], "s", "after the file was changed")
+    for kind, result in results.items():
+        yield figure(f"lost or wrong of {result['sent']:,}, {kind} the change", result["lost"] + result["wrong"], "queries")
+        yield figure(f"p999 {kind} the change", result["p999"], "µs")
+
+
+# ── lists ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def sizes(place, options, names, say):
+    """Text lists to serving, the next start, and memory: without a list, with made ones, and with all real ones."""
+    with Server(place, "doline") as server:
+        server.start()
+        yield figure("resident, no list", server.memory_mib()["resident_mib"], "MiB", anonymous(server))
+    chosen = {f"{size} names": [lists.made(place.folder, size)] for size in options.sizes.split(",")}
+    real = lists.real(place.folder / "real")
+    if real:
+        chosen[f"{len(real)} real lists"] = real
+    else:
+        say("no shared/data/lists: without the real lists")
+    for label, files in chosen.items():
+        say(f"starts with {label}")
+        with Server(place, "doline", blocklists=files) as server:
+            yield figure(f"text to serving, {label}", server.start(), "s")
+            time.sleep(1)  # what the compilation needed is given back
+            yield figure(f"resident, {label}", server.memory_mib()["resident_mib"], "MiB", anonymous(server))
+            again = []
+            for _ in range(5):
+                server.stop()
+                again.append(server.start(again=True))
+            yield figure(f"restart to blocking, {label}", median(again), "s", "compiled before; median of 5")
+
+
+def anonymous(server):
+    return f"{server.memory_mib()['anonymous_mib']:.1f} MiB anonymous"
+
+
+@contextlib.contextmanager
+def small_room():
+    """A limit of memory, as a function to call in the new process, its name, and a function that gives the most that was used in MiB."""
+    for root, procs, limit, peak in (("/sys/fs/cgroup/memory", "tasks", "memory.limit_in_bytes", "memory.max_usage_in_bytes"),
+                                     ("/sys/fs/cgroup", "cgroup.procs", "memory.max", "memory.peak")):
+        group = Path(root) / f"doline-bench-{os.getpid()}"
+        try:
+            group.mkdir()
+            (group / limit).write_text(str(SMALL))
+        except OSError as problem:
+            if problem.errno != errno.EEXIST and group.exists():
+                group.rmdir()
+            continue
+        try:
+            yield (lambda: (group / procs).write_text(str(os.getpid())), "a cgroup of 128 MiB",
+                   lambda: int((group / peak).read_text()) / 2**20 if (group / peak).exists() else None)
+        finally:
+            for _ in range(100):
+                try:
+                    group.rmdir()
+                    break
+                except OSError:
+                    time.sleep(0.05)  # the last process has not gone yet
+        return
+    yield (lambda: resource.setrlimit(resource.RLIMIT_DATA, (SMALL, SMALL)), "a resource limit of 128 MiB of data (no cgroup may be made)",
+           lambda: None)
+
+
+def small(place, options, names, say):
+    """One core and 128 MiB, with all lists that there are."""
+    files = lists.real(place.folder / "real") or [lists.made(place.folder, "1M")]
+    with small_room() as (enter, room, most), Server(place, "doline", blocklists=files) as server:
+        say(f"in {room}")
+        yield figure("in 128 MiB: text to serving", server.start(into=enter), "s", f"{room}, one core; {len(files)} lists")
+        warm(server, names)
+        words = f"--window 128 --seconds {options.seconds} {workloads.CACHED}"
+        yield figure("in 128 MiB: cached", cpu_of(server, words, names), "µs CPU/query")
+        yield figure("in 128 MiB: resident", server.memory_mib()["resident_mib"], "MiB", anonymous(server))
+        if most() is not None:
+            yield figure("in 128 MiB: most that was charged", most(), "MiB", "files read count until they are evicted")
+        server.stop()
+        yield figure("in 128 MiB: restart to blocking", server.start(again=True, into=enter), "s")
+        server.stop()
+
+
+PARTS = {"scale": (growth, devices, workers, swap), "lists": (sizes, small)}
+
+
+def measure(place, options, part, say):
+    names = workloads.names_for(place, options.list_size)
+    with Upstream(place):
+        for measurement in PARTS[part]:
+            say(measurement.__doc__.splitlines()[0])
+            try:
+                for each in measurement(place, options, names, say):
+                    yield {"part": part} | each
+            except Failure as failure:
+                say(f"{measurement.__name__}: {failure}")
+                yield {"part": part} | figure(measurement.__name__, None, "", str(failure).splitlines()[0])
+
+
+def table(results):
+    """Lines of Markdown."""
+    yield "\n| Doline | figure | | |\n|---|--:|---|---|"
+    for each in results:
+        value = each["figure"]
+        text = "failed" if value is None else f"{value:,.2f}" if value < 100 and value != int(value) else f"{value:,.0f}"
+        yield f"| {each['what']} | {text} | {each['unit']} | {each['note']} |"
