@@ -30,6 +30,8 @@
 #include "resolver/resolver.h"
 #include "response/synthesize.h"
 #include "upstream/exchange.h"
+#include "upstream/question_table.h"
+#include "upstream/server_sockets.h"
 
 namespace doline {
 
@@ -64,8 +66,14 @@ constexpr Limit limits[] = {
     {"listener", "stream_query_octets_max", listener::stream_query_octets_max, "octets", "a query over TCP"},
     {"listener", "unsent_octets_max", listener::unsent_octets_max, "octets",
      "responses that a TCP client does not read"},
+    {"listener", "connections_max", listener::TcpLimits().connections_max, "", "TCP connections, a worker"},
+    {"listener", "connections_of_client_share", listener::TcpLimits().connections_of_client_share, "",
+     "of these a client keeps when there is no room"},
     {"upstream", "exchanges_max", upstream::exchanges_max, "", "questions to upstreams in flight, a worker"},
     {"upstream", "attempts_max", upstream::attempts_max, "", "datagrams and streams for one question"},
+    {"upstream", "questions_per_socket_max", upstream::questions_per_socket_max, "", "asked from one port"},
+    {"upstream", "socket_time", in_milliseconds(upstream::socket_time), "ms", "for which a port is asked from"},
+    {"upstream", "sockets_per_server_max", upstream::sockets_per_server_max, "", "ports open to one server, a worker"},
     {"upstream", "cname_max", upstream::cname_max, "", "links of a CNAME chain"},
     {"redirect", "interfaces_max", redirect::interfaces_max, "", "interfaces of the LAN"},
     {"redirect", "ports_max", redirect::ports_max, "", "ports intercepted"},
@@ -79,6 +87,7 @@ constexpr Limit limits[] = {
     {"querylog", "answer_octets_max", querylog::answer_octets_max, "octets", "kept of one response's answers"},
     {"resolver", "waiting_max", resolver::waiting_max, "", "queries that wait for an upstream, a worker"},
     {"resolver", "waiting_per_client_max", resolver::waiting_per_client_max, "", "of these, of one client"},
+    {"resolver", "clients_known_max", resolver::clients_known_max, "", "clients whose device is remembered, a worker"},
     {"resolver", "failure_memory", in_milliseconds(resolver::failure_memory), "ms",
      "until a failed question is asked again"},
     {"resolver", "failures_max", resolver::failures_max, "", "failed questions remembered, a worker"},
