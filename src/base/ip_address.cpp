@@ -53,14 +53,6 @@ bool IpAddress::is_loopback() const {
   return octets_[15] == 1;
 }
 
-bool IpAddress::is_link_local() const {
-  return is_v4() ? octets_[12] == 169 && octets_[13] == 254 : octets_[0] == 0xfe && (octets_[1] & 0xc0) == 0x80;
-}
-
-bool IpAddress::is_multicast() const {
-  return is_v4() ? (octets_[12] & 0xf0) == 0xe0 : octets_[0] == 0xff;
-}
-
 bool IpAddress::is_private() const {
   if (is_loopback() || is_link_local()) return true;
   if (is_v6()) return (octets_[0] & 0xfe) == 0xfc;

@@ -62,9 +62,13 @@ class IpAddress {
 
   /// 0.0.0.0 or ::
   [[nodiscard]] bool is_unspecified() const { return *this == IpAddress{} || *this == v4(0, 0, 0, 0); }
-  [[nodiscard]] bool is_loopback() const;    ///< 127.0.0.0/8 or ::1
-  [[nodiscard]] bool is_link_local() const;  ///< 169.254.0.0/16 or fe80::/10
-  [[nodiscard]] bool is_multicast() const;   ///< 224.0.0.0/4 or ff00::/8
+  [[nodiscard]] bool is_loopback() const;     ///< 127.0.0.0/8 or ::1
+  [[nodiscard]] bool is_link_local() const {  ///< 169.254.0.0/16 or fe80::/10
+    return is_v4() ? octets_[12] == 169 && octets_[13] == 254 : octets_[0] == 0xfe && (octets_[1] & 0xc0) == 0x80;
+  }
+  [[nodiscard]] bool is_multicast() const {  ///< 224.0.0.0/4 or ff00::/8
+    return is_v4() ? (octets_[12] & 0xf0) == 0xe0 : octets_[0] == 0xff;
+  }
   /// One host's: neither unspecified nor multicast, and of IPv4 neither 0.0.0.0/8 nor 240.0.0.0/4 (RFC 6890).
   [[nodiscard]] bool is_unicast() const {
     if (is_v4()) return octets_[12] - 1u < 223u;

@@ -40,6 +40,14 @@ struct Covering {
 struct Listing {
   std::array<Covering, coverings_max> coverings;  // [0, count), longest listed name first; beyond unset
   std::uint8_t count = 0;
+
+  Listing() {}  // NOLINT(modernize-use-equals-default): nor is what is beyond filled with zeros, or copied
+  Listing(const Listing& other) { *this = other; }
+  Listing& operator=(const Listing& other) {
+    count = other.count;
+    for (std::size_t at = 0; at < count; ++at) coverings[at] = other.coverings[at];
+    return *this;
+  }
   [[nodiscard]] bool is_empty() const { return count == 0; }
   [[nodiscard]] std::span<const Covering> all() const { return {coverings.data(), count}; }
 };

@@ -15,7 +15,8 @@ LocalTime to_local_time(WallTime wall) {
 }
 
 Verdict decide(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking) {
-  Verdict verdict{Action{}, {no_rule, lists.look_up(asking.lowered_qname), std::nullopt}, std::nullopt};
+  Verdict verdict;
+  verdict.reason.listing = lists.look_up(asking.lowered_qname);
   const Walk walk(book, lists, asking, verdict.reason.listing);
   bool is_decided = false;
   walk.each_candidate([&](std::size_t place) {
