@@ -1,7 +1,6 @@
 #include "blocklist/compile.h"
 
 #include <fcntl.h>
-#include <malloc.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -241,9 +240,6 @@ Result<CompileReport, std::string> compile(const std::vector<ListInput>& inputs,
     result = attempt(within, target, seed, fingerprint);
   }
   check(result.has_value());
-#ifdef __GLIBC__
-  ::malloc_trim(0);  // tens of megabytes were needed for a second, in a process that is to stay small
-#endif
   if (!*result) return std::move(*result);
   for (std::size_t at = lists_max; at < inputs.size(); ++at) {
     ListReport report;

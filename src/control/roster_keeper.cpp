@@ -74,11 +74,11 @@ struct RosterKeeper::Impl : std::enable_shared_from_this<RosterKeeper::Impl> {
   };
 
   Impl(Loop& control_loop, std::filesystem::path state_folder, const Clock& a_clock, spdlog::logger& logger,
-       OnRoster to_call, RosterPace a_pace);
-  void begin(std::filesystem::path vendors);
+       OnRoster to_call, RosterPace a_pace, std::filesystem::path vendors);
+  void begin();
 
   void take(const device::Sighting& sighting);
-  void read_vendors(const std::filesystem::path& folder);
+  void read_vendors();
   bool read_leases();
   void watch_leases();
   void build();
@@ -94,6 +94,7 @@ struct RosterKeeper::Impl : std::enable_shared_from_this<RosterKeeper::Impl> {
   spdlog::logger& log;
   const OnRoster on_roster;
   const RosterPace pace;
+  std::filesystem::path vendor_folder;  // empty once it is being read
   SightingBook book;
   std::vector<device::Group> groups;
   std::vector<device::DeviceSettings> devices;
@@ -113,25 +114,25 @@ struct RosterKeeper::Impl : std::enable_shared_from_this<RosterKeeper::Impl> {
 };
 
 RosterKeeper::Impl::Impl(Loop& control_loop, std::filesystem::path state_folder, const Clock& a_clock,
-                         spdlog::logger& logger, OnRoster to_call, RosterPace a_pace)
+                         spdlog::logger& logger, OnRoster to_call, RosterPace a_pace, std::filesystem::path vendors)
     : loop(control_loop),
       file(state_folder / "devices.json"),
       clock(a_clock),
       log(logger),
       on_roster(std::move(to_call)),
-      pace(a_pace) {
+      pace(a_pace),
+      vendor_folder(std::move(vendors)) {
   std::error_code ignored;
   std::filesystem::create_directories(state_folder, ignored);  // save() will say what is wrong
   if (const auto text = read_text_file(file)) book.read_text(*text, now());
 }
 
-void RosterKeeper::Impl::begin(std::filesystem::path vendors) {
+void RosterKeeper::Impl::begin() {
   auto followed = Neighbours::follow(loop, [this](const device::Sighting& sighting) { take(sighting); });
   if (followed)
     neighbours = std::move(*followed);
   else
     log.warn("devices: {}; only configured and leased devices are known", followed.error());
-  read_vendors(vendors);
   look_timer = loop.every(look_at_leases_every, [this] {
     if (read_leases()) build_soon();
   });
@@ -148,10 +149,12 @@ void RosterKeeper::Impl::take(const device::Sighting& sighting) {
   build_soon();
 }
 
-void RosterKeeper::Impl::read_vendors(const std::filesystem::path& folder) {
+/// Once, and only where a device lacks its vendor: the files' megabytes are more work than the rest of a start.
+void RosterKeeper::Impl::read_vendors() {
+  if (vendor_folder.empty() || !book.lacks_vendors()) return;
   const auto table = std::make_shared<device::VendorTable>();
   loop.work(
-      [folder, table] {
+      [folder = std::exchange(vendor_folder, {}), table] {
         std::vector<std::string> texts;
         for (const char* name : vendor_files)
           if (auto text = read_text_file(folder / name)) texts.push_back(std::move(*text));
@@ -224,6 +227,7 @@ void RosterKeeper::Impl::build() {
   for (const device::DeviceSettings& device : devices) builder.add_device(device);
   book.fill(builder);
   current = builder.build();
+  read_vendors();
 }
 
 void RosterKeeper::Impl::build_soon() {
@@ -264,8 +268,9 @@ void RosterKeeper::Impl::ask() {
 
 RosterKeeper::RosterKeeper(Loop& loop, std::filesystem::path state_folder, const Clock& clock, spdlog::logger& log,
                            OnRoster on_roster, RosterPace pace, std::filesystem::path vendors)
-    : impl_(std::make_shared<Impl>(loop, std::move(state_folder), clock, log, std::move(on_roster), pace)) {
-  impl_->begin(std::move(vendors));
+    : impl_(std::make_shared<Impl>(loop, std::move(state_folder), clock, log, std::move(on_roster), pace,
+                                   std::move(vendors))) {
+  impl_->begin();
 }
 
 RosterKeeper::~RosterKeeper() {

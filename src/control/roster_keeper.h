@@ -42,7 +42,8 @@ class RosterKeeper {
   using OnRoster = std::function<void(std::shared_ptr<const device::Roster>)>;
 
   /// `on_roster`: whenever current() has changed, but for configure(). `vendors`: the folder of the IEEE's CSV files
-  /// (Debian: ieee-data), read on the pool; without it devices have no vendor.
+  /// (Debian: ieee-data), read on the pool when the first device is there whose vendor is not remembered; without it
+  /// devices have no vendor.
   RosterKeeper(Loop& loop, std::filesystem::path state_folder, const Clock& clock, spdlog::logger& log,
                OnRoster on_roster, RosterPace pace = RosterPace{},
                std::filesystem::path vendors = "/usr/share/ieee-data");

@@ -138,6 +138,12 @@ bool SightingBook::set_vendors(device::VendorTable vendors) {
   return is_changed;
 }
 
+bool SightingBook::lacks_vendors() const {
+  return std::any_of(macs_.begin(), macs_.end(), [](const Entry& entry) {
+    return entry.second.vendor.empty() && !entry.first.is_locally_administered();
+  });
+}
+
 std::vector<const SightingBook::Entry*> SightingBook::in_order() const {
   std::vector<const Entry*> entries;
   for (const Entry& entry : macs_) entries.push_back(&entry);

@@ -36,6 +36,8 @@ class SightingBook {
   bool forget(WallTime now);
   /// True as above.
   bool set_vendors(device::VendorTable vendors);
+  /// There is a MAC that some vendor gave, and nobody has said which.
+  [[nodiscard]] bool lacks_vendors() const;
   [[nodiscard]] bool knows(const IpAddress& address) const { return holders_.contains(address); }
   [[nodiscard]] std::size_t mac_count() const { return macs_.size(); }
   [[nodiscard]] std::size_t address_count() const { return holders_.size(); }

@@ -172,11 +172,23 @@ TEST_CASE("a device without host name is called by its vendor once the table is 
   CHECK(home.name_at("192.168.1.30") == "94:51:3d:13:9a:35");
   REQUIRE(home.until([&] { return home.name_at("192.168.1.30") == "Wyze Labs 13:9a:35"; }));
   CHECK(home.rosters.size() == 1);
+
+  // Its vendor is remembered, so that nobody asks what the table says now, until there is another device.
+  home.folder.write("vendors/oui.csv", "MA-L,94513D,Wyze Labs Inc,\nMA-L,A45E60,Apple,\n");
+  home.start();
+  home.keeper->configure({}, {}, {file});
+  CHECK(home.name_at("192.168.1.30") == "Wyze Labs 13:9a:35");
+  CHECK(home.loop.jobs() == 0);
+  home.folder.write("leases", lease("a4:5e:60:00:00:01", "192.168.1.31", "*"));
+  REQUIRE(home.until([&] { return home.name_at("192.168.1.31") == "Apple 00:00:01"; }));
+  CHECK(home.name_at("192.168.1.30") == "Wyze Labs Inc 13:9a:35");
 }
 
 TEST_CASE("a keeper may end while its jobs run") {
   Home home;
-  home.keeper->configure({}, {}, {});
+  const auto file = home.folder.write("leases", lease("94:51:3d:13:9a:35", "192.168.1.30", "*"));
+  home.keeper->configure({}, {}, {file});
+  CHECK(home.loop.jobs() > 0);
   home.keeper.reset();
   CHECK(home.until([&] { return home.loop.jobs() == 0; }));
 }

@@ -102,9 +102,13 @@ TEST_CASE("devices keep their order when they are seen again") {
 
 TEST_CASE("a vendor comes with the table, and stays without it") {
   SightingBook book;
+  book.note({v4(3), mac(3, 0x96), {}}, Source::neighbour, noon);
+  CHECK_FALSE(book.lacks_vendors());  // it made its MAC up
   book.note(seen(1, 1), Source::neighbour, noon);
   CHECK(name_at(book, 1) == "94:51:3d:00:00:01");
+  CHECK(book.lacks_vendors());
   CHECK(book.set_vendors(vendors()));
+  CHECK_FALSE(book.lacks_vendors());
   CHECK_FALSE(book.set_vendors(vendors()));
   CHECK(name_at(book, 1) == "Wyze Labs 00:00:01");
   book.note(seen(2, 2), Source::neighbour, noon);
@@ -112,6 +116,7 @@ TEST_CASE("a vendor comes with the table, and stays without it") {
   SightingBook later;
   later.read_text(book.to_text(), noon);
   CHECK(name_at(later, 1) == "Wyze Labs 00:00:01");
+  CHECK_FALSE(later.lacks_vendors());
 }
 
 TEST_CASE("what was not seen for long is forgotten, a made-up MAC sooner") {
