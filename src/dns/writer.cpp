@@ -8,6 +8,7 @@
 #include "dns/fold.h"
 #include "dns/message_reader.h"
 #include "dns/rdata.h"
+#include "dns/write_octets.h"
 
 namespace doline::dns {
 
@@ -18,15 +19,6 @@ constexpr std::size_t opt_octets = 11;
 constexpr std::size_t option_head_octets = 4;
 constexpr std::uint16_t option_cookie = 10;
 constexpr std::uint16_t option_extended_error = 15;
-
-void put16(std::uint8_t* at, std::uint16_t value) {
-  at[0] = static_cast<std::uint8_t>(value >> 8);
-  at[1] = static_cast<std::uint8_t>(value);
-}
-void put32(std::uint8_t* at, std::uint32_t value) {
-  put16(at, static_cast<std::uint16_t>(value >> 16));
-  put16(at + 2, static_cast<std::uint16_t>(value));
-}
 
 bool equal_folded(const std::uint8_t* left, const std::uint8_t* right, std::size_t count) {
   const auto equal_word = [](std::uint64_t a, std::uint64_t b) { return a == b || fold(a) == fold(b); };
