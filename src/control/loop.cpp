@@ -188,7 +188,7 @@ void Loop::work(std::function<void()> job, std::function<void()> done) {
             &loop_, &task->request,
             [](uv_work_t* work) {
               static_cast<Job*>(work->data)->job();
-#ifdef __GLIBC__
+#if defined(__GLIBC__) && !defined(DOLINE_SANITIZED)  // the sanitizers' malloc is not glibc's
               ::malloc_trim(0);  // a job needs megabytes for a moment, in a process that is to stay small
 #endif
             },
