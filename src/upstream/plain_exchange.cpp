@@ -116,13 +116,13 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   void flush() {
     has_begun_landings = false;
     for (std::size_t i = 0; i < unsent.size() && !is_stopped; ++i) {
-      const auto [route, server] = unsent[i];
-      routes[route].servers[server]->sockets.flush(
+      const auto at = unsent[i];
+      routes[at.route].servers[at.server]->sockets.flush(
           batch,
           [&](std::uint16_t asker) {
             if (!is_stopped) note_unsent(place_of_asker(asker));
           },
-          [&, route = route, server = server](std::uint16_t socket) { note_refusals(route, server, socket); });
+          [this, at](std::uint16_t socket) { note_refusals(at.route, at.server, socket); });
     }
     unsent.clear();
   }
