@@ -23,7 +23,7 @@ constexpr std::uint64_t text_octets_max = std::uint64_t{1} << 30;
 constexpr std::size_t buffer_octets = std::size_t{1} << 20;
 /// Repetitions are merged first when so many entries are there, then whenever their number has doubled.
 constexpr std::uint64_t merge_entries = 8'000'000;
-/// An unlucky seed has a probability below 2^-18 (FORMAT.md); this many in a row do not happen.
+/// An unlucky seed has a probability below 2^-14 (FORMAT.md); this many in a row do not happen.
 constexpr int attempts_max = 8;
 
 const std::string too_many_names = "with this list there would be more than " + std::to_string(names_max) + " names";
@@ -162,27 +162,50 @@ Seed seed_for(const std::filesystem::path& target) {
   return header.seed;
 }
 
-// Beside the target, onto the disk, then renamed: a reader or a power failure finds the old file or the new one.
-std::string replace_file(const std::filesystem::path& target, const Image& image) {
-  std::string beside = target.string() + ".XXXXXX";
-  Descriptor file(::mkostemp(beside.data(), O_CLOEXEC));
-  if (file.number() < 0) return because("cannot write", target, errno);
-  const auto give_up = [&] {
-    std::string sentence = because("cannot write", target, errno);
-    ::unlink(beside.c_str());
-    return sentence;
-  };
-  for (Octets piece : image.pieces()) {
-    while (!piece.empty()) {
-      const ssize_t wrote = ::write(file.number(), piece.data(), piece.size());
-      if (wrote < 0 && errno == EINTR) continue;
-      if (wrote < 0) return give_up();
-      piece = piece.subspan(static_cast<std::size_t>(wrote));
+// Written beside the target, onto the disk, then renamed: a reader or a power failure finds the old file or the new
+// one.
+class Replacement {
+ public:
+  explicit Replacement(const std::filesystem::path& target)
+      : target_(target),
+        beside_(target.string() + ".XXXXXX"),
+        file_(::mkostemp(beside_.data(), O_CLOEXEC)),
+        is_beside_(file_.number() >= 0),
+        error_(is_beside_ ? 0 : errno) {}
+  Replacement(const Replacement&) = delete;
+  Replacement& operator=(const Replacement&) = delete;
+  ~Replacement() {
+    if (is_beside_) ::unlink(beside_.c_str());
+  }
+
+  void append(Octets octets) {
+    while (!octets.empty() && error_ == 0) {
+      const ssize_t wrote = ::write(file_.number(), octets.data(), octets.size());
+      if (wrote >= 0)
+        octets = octets.subspan(static_cast<std::size_t>(wrote));
+      else if (errno != EINTR)
+        error_ = errno;
     }
   }
-  if (::fchmod(file.number(), 0644) != 0 || ::fsync(file.number()) != 0 || !file.close()) return give_up();
-  if (::rename(beside.c_str(), target.c_str()) != 0) return give_up();
-  const std::filesystem::path folder = target.has_parent_path() ? target.parent_path() : ".";
+  /// Its octets begin with `header` now. The sentence why not, here or before, or "".
+  std::string take_place(const FileHeader& header);
+
+ private:
+  const std::filesystem::path& target_;
+  std::string beside_;
+  Descriptor file_;
+  bool is_beside_;
+  int error_;
+};
+
+std::string Replacement::take_place(const FileHeader& header) {
+  const bool is_placed = error_ == 0 &&
+                         ::pwrite(file_.number(), &header, sizeof header, 0) == static_cast<ssize_t>(sizeof header) &&
+                         ::fchmod(file_.number(), 0644) == 0 && ::fsync(file_.number()) == 0 && file_.close() &&
+                         ::rename(beside_.c_str(), target_.c_str()) == 0;
+  if (!is_placed) return because("cannot write", target_, error_ != 0 ? error_ : errno);
+  is_beside_ = false;
+  const std::filesystem::path folder = target_.has_parent_path() ? target_.parent_path() : ".";
   const Descriptor directory(::open(folder.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECTORY));
   if (directory.number() >= 0)
     ::fsync(directory.number());  // the file is right either way; only its survival is at stake
@@ -200,13 +223,15 @@ std::optional<Result<CompileReport, std::string>> attempt(std::span<const ListIn
     report.lists.push_back(reading.read(inputs[at], ListId{static_cast<std::uint16_t>(at)}));
   }
   const std::uint64_t names = reading.finish(report.lists);
-  auto image = make_image(std::move(reading.gathering), names, seed, fingerprint, inputs.size(), reading.below);
+  Replacement file(target);
+  const auto image = make_image(std::move(reading.gathering), names, seed, fingerprint, inputs.size(), reading.below,
+                                [&](Octets octets) { file.append(octets); });
   if (!image && image.error() == ImageFault::unlucky_seed) return std::nullopt;
   if (!image) return {fail(std::string("the lists name their names in too many different combinations"))};
   for (std::size_t at = 0; at < inputs.size(); ++at) report.lists[at].names = image->lists[at].names;
   report.names = names;
   report.file_octets = image->header.file_octets;
-  if (std::string failure = replace_file(target, *image); !failure.empty()) return {fail(std::move(failure))};
+  if (std::string failure = file.take_place(image->header); !failure.empty()) return {fail(std::move(failure))};
   return {std::move(report)};
 }
 

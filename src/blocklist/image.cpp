@@ -66,9 +66,10 @@ class Statements {
   [[nodiscard]] std::uint32_t number_of(std::span<const Said> name) { return places_[found(name)]; }
   /// The words of each, by number.
   [[nodiscard]] const std::vector<const std::u16string*>& all() const { return all_; }
-  /// How many names the statements from this number on are made of.
+  /// Of how many names those from this number on are made.
   [[nodiscard]] std::uint64_t names_from(std::size_t number) const {
-    return names_from_[std::min(number, all_.size())];
+    const auto first = frequencies_.begin() + static_cast<std::ptrdiff_t>(std::min(number, frequencies_.size()));
+    return std::accumulate(first, frequencies_.end(), std::uint64_t{0});
   }
 
  private:
@@ -82,7 +83,7 @@ class Statements {
   std::u16string words_;
   std::vector<std::uint32_t> places_;  // number by order of appearance
   std::vector<const std::u16string*> all_;
-  std::vector<std::uint64_t> names_from_;
+  std::vector<std::uint32_t> frequencies_;
 };
 
 Statements::Statements(Gathering& gathering) {
@@ -97,13 +98,11 @@ Statements::Statements(Gathering& gathering) {
   std::stable_sort(by_frequency.begin(), by_frequency.end(),
                    [&](std::uint32_t left, std::uint32_t right) { return frequency[left] > frequency[right]; });
   places_.resize(frequency.size());
-  names_from_.resize(frequency.size() + 1);
-  for (std::uint32_t number = 0; number < by_frequency.size(); ++number) {
-    places_[by_frequency[number]] = number;
-    all_.push_back(interned_.all()[by_frequency[number]]);
+  for (const std::uint32_t at : by_frequency) {
+    places_[at] = static_cast<std::uint32_t>(all_.size());
+    all_.push_back(interned_.all()[at]);
+    frequencies_.push_back(frequency[at]);
   }
-  for (std::size_t number = frequency.size(); number > 0; --number)
-    names_from_[number - 1] = names_from_[number] + frequency[by_frequency[number - 1]];
 }
 
 // As few octets as possible: a bit more for every slot, or eight octets for each name beyond the last code.
@@ -117,40 +116,122 @@ std::uint32_t code_bits_for(const Statements& statements, std::uint64_t slots) {
   return best;
 }
 
-// Fills blocks, codes and rare from front to back.
-class Filling {
+template <class T>
+Octets octets_of(std::span<const T> array) {
+  return {reinterpret_cast<const std::uint8_t*>(array.data()), array.size_bytes()};
+}
+
+// The sections, one after the other, each described in the header's table.
+class Sections {
  public:
-  explicit Filling(Image& image) : image_(image) {}
-  /// Names come in the order of their homes. False: the seed is unlucky.
-  bool put(const NameKey& key, std::uint32_t statement);
+  Sections(FileHeader& header, const OnOctets& on_octets) : header_(header), on_octets_(on_octets) {
+    on_octets_(Octets(zeros).first(sizeof header));
+  }
+  void begin() {
+    const std::uint64_t padding = (section_alignment - header_.file_octets % section_alignment) % section_alignment;
+    on_octets_(Octets(zeros).first(padding));
+    header_.file_octets += padding;
+    header_.section[count_] = {count_ + 1, 0, header_.file_octets, 0, 0};
+    XXH3_64bits_reset(&checksum_);
+  }
+  void append(Octets octets) {
+    on_octets_(octets);
+    header_.file_octets += octets.size();
+    XXH3_64bits_update(&checksum_, octets.data(), octets.size());
+  }
+  void end() {
+    SectionEntry& section = header_.section[count_++];
+    section.length = header_.file_octets - section.offset;
+    section.checksum = XXH3_64bits_digest(&checksum_);
+  }
+  template <class T>
+  void add(const std::vector<T>& array) {
+    begin();
+    append(octets_of(std::span(array)));
+    end();
+  }
 
  private:
-  Image& image_;
+  static constexpr std::array<std::uint8_t, sizeof(FileHeader)> zeros{};
+  FileHeader& header_;
+  const OnOctets& on_octets_;
+  std::uint32_t count_ = 0;
+  XXH3_state_t checksum_;
+};
+
+// Fills blocks, codes and rare from front to back, and hands on the blocks that no later name can reach.
+class Filling {
+ public:
+  Filling(const FileHeader& header, Sections& sections)
+      : header_(header), codes_(code_octets(slots(header), header.code_bits)), sections_(sections) {
+    sections_.begin();
+  }
+  static std::uint64_t slots(const FileHeader& header) {
+    return (std::uint64_t{header.home_blocks} + spill_blocks_max) * slots_per_block;
+  }
+  /// Names come in the order of their homes. False: the seed is unlucky.
+  bool put(const NameKey& key, std::uint32_t statement);
+  void finish();
+
+ private:
+  void hand_on(std::uint32_t end);
+
+  static constexpr std::uint32_t at_once = 4096;
+  const FileHeader& header_;
+  std::vector<Block> window_ = std::vector<Block>(at_once + 2 * (spill_blocks_max + 1));
+  std::uint32_t first_ = 0;   // block of the window
   std::uint32_t block_ = 0;   // that takes the next name
   std::uint32_t filled_ = 0;  // of its slots
+  std::vector<std::uint8_t> codes_;
+  std::vector<RareStatement> rare_;
+  Sections& sections_;
 };
 
 bool Filling::put(const NameKey& key, std::uint32_t statement) {
   // A name lies in its home block or, where that is full, behind the names before it.
-  const std::uint32_t home = home_of(key.place, image_.header.home_blocks);
+  const std::uint32_t home = home_of(key.place, header_.home_blocks);
+  while (home - first_ > at_once) hand_on(std::min(home, first_ + at_once));
   const std::uint32_t next = std::max(home, filled_ == slots_per_block ? block_ + 1 : block_);
   if (next - home > spill_blocks_max) return false;
   if (next != block_) filled_ = 0;
   block_ = next;
-  for (std::uint32_t at = home; at < block_; ++at) image_.blocks[at].send_on(key);
+  for (std::uint32_t at = home; at < block_; ++at) window_[at - first_].send_on(key);
   // A look-up takes the first equal tag for its name: there must be none before it. Later names are checked against
   // this one in their turn, so no look-up of a listed name can end at another.
-  if (find_slot(image_.blocks.data(), home, key) != no_slot) return false;
-  image_.blocks[block_].put(filled_, key.tag);
+  if (find_slot(window_.data(), home - first_, key) != no_slot) return false;
+  window_[block_ - first_].put(filled_, key.tag);
   const std::uint32_t slot = block_ * slots_per_block + filled_++;
-  const std::uint32_t last = last_code(image_.header.code_bits);
-  set_code(image_.codes, slot, image_.header.code_bits, std::min(statement, last));
-  if (statement > last) image_.rare.push_back({slot, statement});
+  const std::uint32_t last = last_code(header_.code_bits);
+  set_code(codes_, slot, header_.code_bits, std::min(statement, last));
+  if (statement > last) rare_.push_back({slot, statement});
   return true;
 }
 
+// The blocks before `end`, of which there are at most at_once.
+void Filling::hand_on(std::uint32_t end) {
+  const auto passed = window_.begin() + (end - first_);
+  sections_.append(octets_of(std::span<const Block>(window_.begin(), passed)));
+  std::fill(std::move(passed, window_.end(), window_.begin()), window_.end(), Block{});
+  first_ = end;
+}
+
+void Filling::finish() {
+  const std::uint32_t end = header_.home_blocks + spill_blocks_max;
+  while (first_ < end) hand_on(std::min(end, first_ + at_once));
+  sections_.end();
+  sections_.add(codes_);
+  sections_.add(rare_);
+}
+
 // The sets of lists behind the statements.
-Result<void, ImageFault> add_sets(Image& image, const Statements& statements) {
+struct SetTable {
+  std::vector<Statement> statements;  // by their number
+  std::vector<std::uint32_t> bounds;
+  std::vector<std::uint16_t> members;
+};
+
+Result<SetTable, ImageFault> make_sets(const Statements& statements) {
+  SetTable table;
   Interned sets;
   check(sets.number_of({}) == 0);
   std::u16string named;
@@ -162,85 +243,52 @@ Result<void, ImageFault> add_sets(Image& image, const Statements& statements) {
       if ((word & 1) != 0) named.push_back(static_cast<char16_t>(word >> 2));
       if ((word & 2) != 0) below.push_back(static_cast<char16_t>(word >> 2));
     }
-    image.statements.push_back({sets.number_of(named), sets.number_of(below)});
+    table.statements.push_back({sets.number_of(named), sets.number_of(below)});
   }
-  image.set_bounds.push_back(0);
+  table.bounds.push_back(0);
   for (const std::u16string* set : sets.all()) {
-    image.set_members.insert(image.set_members.end(), set->begin(), set->end());
-    if (image.set_members.size() > std::numeric_limits<std::uint32_t>::max()) return fail(ImageFault::too_large);
-    image.set_bounds.push_back(static_cast<std::uint32_t>(image.set_members.size()));
+    table.members.insert(table.members.end(), set->begin(), set->end());
+    if (table.members.size() > std::numeric_limits<std::uint32_t>::max()) return fail(ImageFault::too_large);
+    table.bounds.push_back(static_cast<std::uint32_t>(table.members.size()));
   }
-  return {};
-}
-
-template <class T>
-Octets octets_of(const std::vector<T>& array) {
-  return {reinterpret_cast<const std::uint8_t*>(array.data()), array.size() * sizeof(T)};
-}
-
-std::array<Octets, section_count> sections_of(const Image& image) {
-  return {octets_of(image.blocks),     octets_of(image.codes),       octets_of(image.rare), octets_of(image.statements),
-          octets_of(image.set_bounds), octets_of(image.set_members), octets_of(image.lists)};
-}
-
-// Describes the sections as they are now.
-void seal(Image& image) {
-  FileHeader& header = image.header;
-  std::uint64_t offset = sizeof header;
-  std::uint32_t kind = 0;
-  for (const Octets section : sections_of(image)) {
-    offset = (offset + section_alignment - 1) / section_alignment * section_alignment;
-    header.section[kind] = {kind + 1, 0, offset, section.size(), checksum_of(section)};
-    offset += section.size();
-    ++kind;
-  }
-  header.file_octets = offset;
-  header.checksum = header_checksum(header);
+  return table;
 }
 
 }  // namespace
 
-std::vector<Octets> Image::pieces() const {
-  static constexpr std::array<std::uint8_t, section_alignment> zeros{};
-  std::vector<Octets> all{{reinterpret_cast<const std::uint8_t*>(&header), sizeof header}};
-  std::uint64_t end = sizeof header;
-  const auto sections = sections_of(*this);
-  for (std::size_t at = 0; at < section_count; ++at) {
-    all.push_back(Octets(zeros).first(header.section[at].offset - end));
-    all.push_back(sections[at]);
-    end = header.section[at].offset + sections[at].size();
-  }
-  return all;
-}
-
 Result<Image, ImageFault> make_image(Gathering gathering, std::uint64_t names, const Seed& seed,
-                                     std::uint64_t fingerprint, std::size_t list_count, Depths below) {
+                                     std::uint64_t fingerprint, std::size_t list_count, Depths below,
+                                     const OnOctets& on_octets) {
+  Statements statements(gathering);
+  const auto sets = make_sets(statements);
+  if (!sets) return fail(sets.error());
+
   Image image;
+  image.lists.resize(list_count);
   FileHeader& header = image.header;
   header.seed = seed;
   header.fingerprint = fingerprint;
+  header.file_octets = sizeof header;
   header.name_count = names;
   header.home_blocks = static_cast<std::uint32_t>(names * 100 / (slots_per_block * fill_percent) + 1);
   header.list_count = static_cast<std::uint32_t>(list_count);
   header.below = below;
+  header.code_bits = code_bits_for(statements, Filling::slots(header));
 
-  Statements statements(gathering);
-  const std::uint64_t blocks = std::uint64_t{header.home_blocks} + spill_blocks_max;
-  header.code_bits = code_bits_for(statements, blocks * slots_per_block);
-  image.blocks.resize(blocks);
-  image.codes.resize(code_octets(blocks * slots_per_block, header.code_bits));
-  image.lists.resize(list_count);
-
-  Filling filling(image);
+  Sections sections(header, on_octets);
+  Filling filling(header, sections);
   bool is_lucky = true;
   each_name(gathering, [&](std::span<const Said> name) {
     is_lucky = is_lucky && filling.put(name.front().key(), statements.number_of(name));
     for (const Said& said : name) ++image.lists[said.list().value].names;
   });
-  gathering = {};
   if (!is_lucky) return fail(ImageFault::unlucky_seed);
-  if (const auto added = add_sets(image, statements); !added) return fail(added.error());
-  seal(image);
+  filling.finish();
+  sections.add(sets->statements);
+  sections.add(sets->bounds);
+  sections.add(sets->members);
+  sections.add(image.lists);
+  header.checksum = header_checksum(header);
   return image;
 }
 

@@ -1,9 +1,11 @@
 #include "blocklist/compile.h"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstring>
 
 #include "blocklist/file_format.h"
@@ -94,6 +96,30 @@ TEST_CASE("only a target that cannot be written is a fault, and nothing is left 
   std::filesystem::create_directory(folder / "set");
   CHECK_FALSE(compile({}, folder / "set").has_value());
   CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
+}
+
+TEST_CASE("a disk that is full is a fault, leaves the set as it was and nothing beside it") {
+  const TemporaryFolder folder;
+  const std::vector<ListInput> few{{"list", folder.write("list", "a.example\n"), {}, false}};
+  REQUIRE(compile(few, folder / "set").has_value());
+  const std::string before = content_of(folder / "set");
+  std::string text;
+  for (int number = 0; number < 2000; ++number) text += std::to_string(number) + ".example\n";
+  const std::vector<ListInput> many{{"list", folder.write("list", text), {}, false}};
+
+  // No file may grow beyond 8 KiB: to who writes, that is a full disk by another name.
+  rlimit limit{};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &limit) == 0);
+  const rlimit small{8192, limit.rlim_max};
+  const auto handled = std::signal(SIGXFSZ, SIG_IGN);
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
+  const auto report = compile(many, folder / "set");
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
+  std::signal(SIGXFSZ, handled);
+  REQUIRE_FALSE(report.has_value());
+  CHECK(report.error() == "cannot write " + (folder / "set").string() + ": File too large");
+  CHECK(content_of(folder / "set") == before);
+  CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 2);
 }
 
 TEST_CASE("no lists make a set that lists nothing") {
