@@ -64,7 +64,7 @@ RuleBook::RuleBook(RuleBookSettings settings) : settings_(std::move(settings)) {
   check_action(settings_.otherwise);
   compiled_.push_back(
       {lists_rule, Sinkhole{}, forward_of(settings_.otherwise), Mode::enforce, add_list_row(unnamed), false});
-  compiled_.push_back({no_rule, settings_.otherwise, settings_.otherwise, Mode::enforce, no_lists, false, true});
+  compiled_.push_back({no_rule, settings_.otherwise, settings_.otherwise, Mode::enforce, no_lists, false});
 
   // 3. The index.
   words_ = (compiled_.size() + 63) / 64;

@@ -60,7 +60,6 @@ class RuleBook {
     Mode mode = Mode::enforce;
     std::uint32_t lists = no_lists;  // which row of list_rows_
     bool has_conditions = false;     // beside lists
-    bool is_plain = false;           // matches everything and is enforced, as `otherwise`
   };
   static constexpr std::uint32_t no_lists = 0xffffffff;
 

@@ -115,47 +115,41 @@ std::optional<blocklist::ListId> Walk::find_list(Among among) const {
 Judgement Walk::judge(std::size_t place) const {
   const RuleBook::Compiled& rule = book_.compiled_[place];
   Judgement judgement;
-  if (rule.is_plain) {
-    judgement.decided = rule.then;
-    return judgement;
-  }
   if (rule.has_conditions) judgement.mismatch = compare(book_.settings_.rules[place].when);
   if (judgement.mismatch != Mismatch::none) return judgement;
+  if (rule.lists == RuleBook::no_lists) {
+    (rule.mode == Mode::enforce ? judgement.decided : judgement.observed) = rule.then;
+    return judgement;
+  }
 
+  const auto named = book_.list_row(rule.lists);
+  const auto allow = book_.list_row(book_.allow_lists_), enforcing = book_.list_row(book_.enforced_lists_);
+  std::uint64_t any = 0, any_allow = 0, any_enforced = 0, any_enforced_allow = 0;
+  if (!listing_.is_empty()) {
+    for (std::size_t i = 0; i < named.size(); ++i) {
+      const std::uint64_t hits = named[i] & listed_[i];
+      any |= hits;
+      any_allow |= hits & allow[i];
+      any_enforced |= hits & enforcing[i];
+      any_enforced_allow |= hits & enforcing[i] & allow[i];
+    }
+  }
+  if (any == 0) {
+    judgement.mismatch = Mismatch::listed;
+    return judgement;
+  }
   // What it says if everything were enforced, and what it says with what is. Lists that observe count only in the
   // first.
-  std::optional<Action> if_all, enforced;
-  if (rule.lists == RuleBook::no_lists) {
-    if_all = enforced = rule.then;
-  } else {
-    const auto named = book_.list_row(rule.lists);
-    const auto allow = book_.list_row(book_.allow_lists_), enforcing = book_.list_row(book_.enforced_lists_);
-    std::uint64_t any = 0, any_allow = 0, any_enforced = 0, any_enforced_allow = 0;
-    if (!listing_.is_empty()) {
-      for (std::size_t i = 0; i < named.size(); ++i) {
-        const std::uint64_t hits = named[i] & listed_[i];
-        any |= hits;
-        any_allow |= hits & allow[i];
-        any_enforced |= hits & enforcing[i];
-        any_enforced_allow |= hits & enforcing[i] & allow[i];
-      }
-    }
-    if (any == 0) {
-      judgement.mismatch = Mismatch::listed;
-      return judgement;
-    }
-    if_all = any_allow != 0 ? rule.allowed : rule.then;
-    if (any_enforced != 0) enforced = any_enforced_allow != 0 ? rule.allowed : rule.then;
-    const bool is_by_enforced = enforced && rule.mode == Mode::enforce;
-    const bool is_by_allow = (is_by_enforced ? any_enforced_allow : any_allow) != 0;
-    judgement.list = find_list([&](blocklist::ListId id) {
-      return has_bit(named, id.value) && (!is_by_enforced || has_bit(enforcing, id.value)) &&
-             (!is_by_allow || has_bit(allow, id.value));
-    });
-  }
-  if (rule.mode == Mode::observe) enforced.reset();
-  judgement.decided = enforced;
-  if (if_all != enforced) judgement.observed = if_all;
+  const Action if_all = any_allow != 0 ? rule.allowed : rule.then;
+  if (any_enforced != 0 && rule.mode == Mode::enforce)
+    judgement.decided = any_enforced_allow != 0 ? rule.allowed : rule.then;
+  const bool is_by_enforced = judgement.decided.has_value();
+  const bool is_by_allow = (is_by_enforced ? any_enforced_allow : any_allow) != 0;
+  judgement.list = find_list([&](blocklist::ListId id) {
+    return has_bit(named, id.value) && (!is_by_enforced || has_bit(enforcing, id.value)) &&
+           (!is_by_allow || has_bit(allow, id.value));
+  });
+  if (judgement.decided != if_all) judgement.observed = if_all;
   return judgement;
 }
 

@@ -110,6 +110,11 @@ struct Bench final : Landing {
   }
 };
 
+/// An address where somebody has just stopped to listen.
+Endpoint nobody_listens(asio::io_context& loop) {
+  return FakeServer(loop, never()).endpoint();
+}
+
 TEST_CASE("a question is asked by UDP and its answer comes back") {
   Bench bench;
   FakeServer server(bench.loop, always(7));
@@ -262,11 +267,7 @@ TEST_CASE("an answer for one question is none for another on the same socket") {
 
 TEST_CASE("that nobody listens moves all questions of the socket to the next server") {
   Bench bench;
-  Endpoint nobody;
-  {
-    const FakeServer gone(bench.loop, never());
-    nobody = gone.endpoint();
-  }
+  const Endpoint nobody = nobody_listens(bench.loop);
   FakeServer good(bench.loop, always(3));
   bench.options.routes[0].timeout = seconds(60);
   bench.open({nobody, good.endpoint()});
@@ -410,11 +411,7 @@ TEST_CASE("a server that fails is passed over at once, and when all fail that is
 
 TEST_CASE("where nobody listens others are asked at once") {
   Bench bench;
-  Endpoint nobody;
-  {
-    const FakeServer gone(bench.loop, never());
-    nobody = gone.endpoint();
-  }
+  const Endpoint nobody = nobody_listens(bench.loop);
   FakeServer good(bench.loop, always(3));
   bench.open({nobody, good.endpoint()});
   CHECK(bench.ask().last == 3);
