@@ -1,4 +1,5 @@
-// Fold: ASCII letters made small, eight or sixteen octets at a time, and the hash over them. Private to dns.
+// Fold: ASCII letters made small, eight or sixteen octets at a time, and the hash over them. Private to dns, and to
+// name.h, whose names move by the block.
 //
 // A name's wire form may be folded as a whole: its length octets are at most 63, below 'A' (65).
 #pragma once
