@@ -14,6 +14,8 @@
 #include "blocklist/gathering.h"
 #include "blocklist/image.h"
 #include "blocklist/line_reader.h"
+#include "blocklist/pattern_set.h"
+#include "blocklist/rule_table.h"
 
 namespace doline::blocklist {
 namespace {
@@ -27,6 +29,10 @@ constexpr std::uint64_t merge_entries = 8'000'000;
 constexpr int attempts_max = 8;
 
 const std::string too_many_names = "with this list there would be more than " + std::to_string(names_max) + " names";
+
+/// Of all lists: what they say of names by rules, and addresses.
+constexpr std::size_t rules_said_max = 16'000'000;
+const std::string too_many_rules = "with this list there would be more rules, expressions or addresses than fit";
 
 std::string because(std::string_view what, const std::filesystem::path& file, int error) {
   return std::string(what) + " " + file.string() + ": " + std::strerror(error);
@@ -51,7 +57,9 @@ class Descriptor {
 // All texts of one attempt, read under one seed.
 class Reading {
  public:
-  Reading(const Seed& seed, std::size_t list_count) : seed_(seed), dropped_(list_count), merge_at_(merge_entries) {}
+  Reading(const Seed& seed, std::size_t list_count) : seed_(seed), dropped_(list_count), merge_at_(merge_entries) {
+    rules.zones.resize(list_count);
+  }
 
   ListReport read(const ListInput& input, ListId list);
 
@@ -60,6 +68,10 @@ class Reading {
 
   Gathering gathering;
   Depths below;
+  RuleTable rules;
+
+  /// A flag a list: left out.
+  [[nodiscard]] const std::vector<bool>& dropped() const { return dropped_; }
 
  private:
   std::string read_text(const ListInput& input, ListId list, ListReport& report);
@@ -94,6 +106,32 @@ std::string Reading::read_text(const ListInput& input, ListId list, ListReport& 
     if (name.covers_below) below.add(name.labels);
     return true;
   };
+  bool has_room = true;
+  const auto on_rule = [&](const ListedRule& listed) {
+    const auto word = rules.word_of(list, listed.rule);
+    has_room = word && gathering.more_count() < rules_said_max && rules.patterns.size() < patterns_max &&
+               rules.prefixes.size() < rules_said_max;
+    if (!has_room) return false;
+    switch (listed.of) {
+      case Listed::pattern:
+        rules.add_pattern(listed.pattern, *word);
+        return true;
+      case Listed::answer_address:
+      case Listed::client_address:
+        rules.add_prefix(listed.prefix, listed.of == Listed::client_address, *word);
+        return true;
+      case Listed::name:
+        break;
+    }
+    const ListedName& name = listed.name;
+    const NameKey key = key_of(name.wire.first(name.wire.size() - 1), seed_);
+    if ((*word & plain_word) != 0)
+      gathering.add(Said(key, list, name.covers_name, name.covers_below));
+    else
+      gathering.add(SaidMore{key, *word, name.covers_name, name.covers_below});
+    if (name.covers_below) below.add(name.labels);
+    return true;
+  };
   const auto on_problem = [&](const LineProblem& problem) {
     if (report.first_problems.size() < problems_shown) report.first_problems.push_back(problem);
   };
@@ -118,14 +156,16 @@ std::string Reading::read_text(const ListInput& input, ListId list, ListReport& 
       report.format = input.format ? input.format : recognise(text);
       if (!report.format) {
         return text.empty() ? input.file.string() + " is empty"
-                            : input.file.string() + " looks neither like a hosts file nor like a list of domains";
+                            : input.file.string() + " looks like none of the formats of lists";
       }
+      rules.zones[list.value] = report.format == ListFormat::rpz;
       reader.emplace(*report.format, input.subdomains);
     }
-    const std::size_t used = reader->read(text, last, on_name, on_problem);
+    const std::size_t used = reader->read(text, last, on_name, on_rule, on_problem);
     held -= used;
     std::memmove(buffer_.get(), buffer_.get() + used, held);
     report.read = reader->result();
+    if (!has_room) return too_many_rules;
     if (gathering.count() > merge_at_) {
       if (gathering.merge(dropped_) > names_max) return too_many_names;
       merge_at_ = std::max(merge_entries, 2 * gathering.count());
@@ -135,6 +175,7 @@ std::string Reading::read_text(const ListInput& input, ListId list, ListReport& 
 }
 
 std::uint64_t Reading::finish(std::vector<ListReport>& reports) {
+  gathering.settle_more([&](std::uint32_t rule) { return !dropped_[rules.list_of(rule).value]; });
   std::uint64_t names = gathering.merge(dropped_);
   for (std::size_t at = reports.size(); names > names_max; names = gathering.merge(dropped_)) {
     check(at > 0);
@@ -224,7 +265,8 @@ std::optional<Result<CompileReport, std::string>> attempt(std::span<const ListIn
   }
   const std::uint64_t names = reading.finish(report.lists);
   Replacement file(target);
-  const auto image = make_image(std::move(reading.gathering), names, seed, fingerprint, inputs.size(), reading.below,
+  const auto image = make_image({std::move(reading.gathering), names, seed, fingerprint, reading.dropped(),
+                                 reading.below, std::move(reading.rules)},
                                 [&](Octets octets) { file.append(octets); });
   if (!image && image.error() == ImageFault::unlucky_seed) return std::nullopt;
   if (!image) return {fail(std::string("the lists name their names in too many different combinations"))};

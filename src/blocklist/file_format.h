@@ -19,7 +19,7 @@ namespace doline::blocklist {
 using Octets = std::span<const std::uint8_t>;
 
 inline constexpr std::array<char, 8> file_magic{'D', 'O', 'L', 'I', 'N', 'E', 'L', 'S'};
-inline constexpr std::uint32_t file_version = 2;
+inline constexpr std::uint32_t file_version = 3;
 inline constexpr std::uint32_t byte_order_mark = 0x01020304;
 inline constexpr std::size_t section_alignment = 64;
 
@@ -31,8 +31,15 @@ enum class Section : std::uint32_t {
   set_bounds = 5,   ///< u32[sets + 1]: where each interned set begins in `set_members`
   set_members = 6,  ///< u16[]: ListIds, ascending within a set
   lists = 7,        ///< ListSummary[list_count]
+  rules = 8,        ///< TextHead and text each: what lines say that is more than their list's plain word
+  rule_bounds = 9,  ///< u32[sets + 1]: where each set's words begin in `words`; none for a set of plain words only
+  words = 10,       ///< u32[]: an index into `rules`, or plain_word | ListId
+  patterns = 11,    ///< TextHead and text each: the set and the regular expression
+  prefixes = 12,    ///< Prefix[]: addresses, the longest prefixes first
 };
-inline constexpr std::size_t section_count = 7;
+inline constexpr std::size_t section_count = 12;
+/// Of a word in the section `words`: the plain word of the list whose ListId the other bits are.
+inline constexpr std::uint32_t plain_word = 0x80000000;
 
 struct SectionEntry {
   std::uint32_t kind = 0;
@@ -71,7 +78,7 @@ struct FileHeader {
   std::uint32_t code_bits = 0;
   std::uint32_t reserved = 0;
   std::array<SectionEntry, section_count> section{};
-  std::array<std::uint8_t, 192> reserved_too{};
+  std::array<std::uint8_t, 32> reserved_too{};
   std::uint64_t checksum = 0;  ///< XXH3, 64 bits, of all octets before
 };
 static_assert(sizeof(FileHeader) == 512);
@@ -87,8 +94,21 @@ struct RareStatement {
 };
 struct ListSummary {
   std::uint32_t names = 0;  ///< distinct
-  std::uint32_t reserved = 0;
+  std::uint32_t flags = 0;
+  static constexpr std::uint32_t zone = 1;  ///< RPZ: it answers as the zone says, by its own precedence
 };
+/// Before a text, which zeros follow up to a multiple of four octets.
+struct TextHead {
+  std::uint32_t number = 0;  ///< of a rule's list, of a pattern's set
+  std::uint32_t octets = 0;
+};
+struct Prefix {
+  std::array<std::uint8_t, 16> address{};  ///< an IPv4 one mapped (RFC 4291 §2.5.5.2)
+  std::uint32_t length = 0;                ///< of the mapped address: 0 to 128
+  std::uint32_t set_and_kind = 0;          ///< set << 1, and 1 for a client's address, 0 for an answer's
+  friend auto operator<=>(const Prefix&, const Prefix&) = default;
+};
+static_assert(sizeof(Prefix) == 24);
 
 inline constexpr std::uint32_t slots_per_block = 10;
 /// Of a hundred slots: 64 / (10 × 0.92) = 7 octets a name, and five in six look-ups of unlisted names end in one cache

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "base/check.h"
 
@@ -65,8 +66,9 @@ std::uint64_t Gathering::merge(const std::vector<bool>& dropped) {
     collect_sorted(part);
     std::size_t kept = 0;
     for (const Said& said : sorted_) {
-      check(said.list().value < dropped.size());
-      if (dropped[said.list().value]) continue;
+      const ListId list = said.list();
+      check(list == more || list.value < dropped.size());
+      if (list != more && dropped[list.value]) continue;
       if (kept > 0 && sorted_[kept - 1].is_of_name(said)) {
         if (sorted_[kept - 1].list() == said.list()) {
           sorted_[kept - 1].tag_list_covers |= said.tag_list_covers;
@@ -100,6 +102,33 @@ std::span<const Said> Gathering::part(std::size_t number) {
     sorted_.insert(sorted_.end(), part.chunks[chunk], part.chunks[chunk] + used);
   }
   return sorted_;
+}
+
+void Gathering::sort_more() {
+  const auto order = [](const SaidMore& said) { return std::tuple(said.key.place, said.key.tag, said.rule); };
+  std::sort(more_.begin(), more_.end(),
+            [&](const SaidMore& left, const SaidMore& right) { return order(left) < order(right); });
+  std::size_t kept = 0;
+  for (const SaidMore& said : more_) {
+    if (kept > 0 && order(more_[kept - 1]) == order(said)) {
+      more_[kept - 1].covers_name |= said.covers_name;
+      more_[kept - 1].covers_below |= said.covers_below;
+      continue;
+    }
+    more_[kept++] = said;
+    add(Said(said.key, more, true, true));
+  }
+  more_.resize(kept);
+}
+
+std::span<const SaidMore> Gathering::more_of(const NameKey& key) const {
+  const auto order = [](const NameKey& one) { return std::pair(one.place, one.tag); };
+  const auto first = std::lower_bound(more_.begin(), more_.end(), key, [&](const SaidMore& said, const NameKey& wanted) {
+    return order(said.key) < order(wanted);
+  });
+  auto end = first;
+  while (end != more_.end() && order(end->key) == order(key)) ++end;
+  return {first, end};
 }
 
 }  // namespace doline::blocklist

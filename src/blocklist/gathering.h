@@ -37,16 +37,28 @@ struct Said {
   [[nodiscard]] bool is_of_name(const Said& other) const { return place == other.place && tag() == other.tag(); }
   auto operator<=>(const Said&) const = default;
 };
-static_assert(sizeof(Said) == 16 && lists_max <= 1U << 14);
+static_assert(sizeof(Said) == 16 && lists_max < 1U << 14);
+
+/// What a list says of a name that is more than its plain word: by a rule.
+struct SaidMore {
+  NameKey key;
+  std::uint32_t rule;  ///< of the compilation's rules
+  bool covers_name, covers_below;
+};
 
 class Gathering {
  public:
+  /// In place of a list where SaidMore tells.
+  static constexpr ListId more{(1U << 14) - 1};
+
+  void add(const SaidMore& said) { more_.push_back(said); }
   void add(const Said& said) {
     Part& part = parts_[said.place >> 56];
     if (part.used == chunk_entries || part.chunks.empty()) grow(part);
     part.chunks.back()[part.used++] = said;
     ++count_;
   }
+  [[nodiscard]] std::size_t more_count() const { return more_.size(); }
   /// Entries, repetitions included until they are merged.
   [[nodiscard]] std::uint64_t count() const { return count_; }
   /// Merges repetitions, lets go of everything that a dropped list said (one flag a list), and returns the distinct
@@ -57,7 +69,19 @@ class Gathering {
   std::span<const Said> part(std::size_t number);
   static constexpr std::size_t part_count = 256;
 
+  /// Once all is read, before the last merge(): what is said by rules that do not `count` is let go of, the rest sorted,
+  /// and its names entered.
+  template <class Counts>
+  void settle_more(Counts counts) {
+    std::erase_if(more_, [&](const SaidMore& said) { return !counts(said.rule); });
+    sort_more();
+  }
+  /// What rules say of a name; ascending by rule.
+  [[nodiscard]] std::span<const SaidMore> more_of(const NameKey& key) const;
+
  private:
+  void sort_more();
+
   // Chunks are cut from slabs as large as a huge page: a compilation touches tens of megabytes once, and with pages of
   // 4 KiB a fifth of its time went into faults.
   static constexpr std::size_t slab_octets = std::size_t{2} << 20;
@@ -77,6 +101,7 @@ class Gathering {
   std::array<Part, part_count> parts_;
   std::uint64_t count_ = 0;
   std::vector<Said> sorted_;
+  std::vector<SaidMore> more_;
 };
 
 }  // namespace doline::blocklist

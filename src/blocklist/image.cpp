@@ -12,29 +12,23 @@
 namespace doline::blocklist {
 namespace {
 
-// Gives equal sequences of 16-bit numbers one number, counted from 0 in the order of their appearance.
+// Gives equal sequences of numbers one number, counted from 0 in the order of their appearance.
 class Interned {
  public:
-  std::uint32_t number_of(std::u16string_view sequence) {
-    // Most names stand on one list.
-    if (sequence.size() == 1) {
-      std::uint32_t& known = of_one_[static_cast<std::size_t>(sequence.front())];
-      if (known == 0) known = add(sequence) + 1;
-      return known - 1;
-    }
+  std::uint32_t number_of(std::u32string_view sequence) {
     const auto found = numbers_.find(sequence);
     return found != numbers_.end() ? found->second : add(sequence);
   }
-  [[nodiscard]] const std::vector<const std::u16string*>& all() const { return all_; }
+  [[nodiscard]] const std::vector<const std::u32string*>& all() const { return all_; }
 
  private:
   struct Hash {
     using is_transparent = void;
-    std::size_t operator()(std::u16string_view sequence) const {
-      return XXH3_64bits(sequence.data(), sequence.size() * sizeof(char16_t));
+    std::size_t operator()(std::u32string_view sequence) const {
+      return XXH3_64bits(sequence.data(), sequence.size() * sizeof(char32_t));
     }
   };
-  std::uint32_t add(std::u16string_view sequence) {
+  std::uint32_t add(std::u32string_view sequence) {
     const auto number = static_cast<std::uint32_t>(all_.size());
     const auto [place, is_new] = numbers_.emplace(sequence, number);
     check(is_new);
@@ -42,9 +36,8 @@ class Interned {
     return number;
   }
 
-  std::unordered_map<std::u16string, std::uint32_t, Hash, std::equal_to<>> numbers_;  // its nodes stay where they are
-  std::vector<const std::u16string*> all_;
-  std::vector<std::uint32_t> of_one_ = std::vector<std::uint32_t>(std::size_t{1} << 16);  // number + 1
+  std::unordered_map<std::u32string, std::uint32_t, Hash, std::equal_to<>> numbers_;  // its nodes stay where they are
+  std::vector<const std::u32string*> all_;
 };
 
 // Calls `on_name` with what is said of each name, in the order of the names' places.
@@ -59,13 +52,22 @@ void each_name(Gathering& gathering, OnName&& on_name) {
   }
 }
 
-// What is said of names: each statement once, numbered by how often it is made, the most frequent first.
+// Sets of words, as they are interned: plain words and rules as file_format.h numbers them, ascending, so that the
+// plain ones are last. A set of plain words alone is written as its lists.
+using Words = std::u32string;
+
+// What is said of names: each statement once, numbered by how often it is made, the most frequent first. A statement is
+// two sets of words, that of the name before that of what is below, with a number between that no word has.
 class Statements {
  public:
-  explicit Statements(Gathering& gathering);
+  static constexpr char32_t and_below = 0x7fffffff;
+
+  explicit Statements(ImageInput& input);
   [[nodiscard]] std::uint32_t number_of(std::span<const Said> name) { return places_[found(name)]; }
+  /// The lists that spoke of the name that number_of() was last asked of.
+  [[nodiscard]] std::span<const ListId> lists() const { return lists_; }
   /// The words of each, by number.
-  [[nodiscard]] const std::vector<const std::u16string*>& all() const { return all_; }
+  [[nodiscard]] const std::vector<const Words*>& all() const { return all_; }
   /// Of how many names those from this number on are made.
   [[nodiscard]] std::uint64_t names_from(std::size_t number) const {
     const auto first = frequencies_.begin() + static_cast<std::ptrdiff_t>(std::min(number, frequencies_.size()));
@@ -73,22 +75,76 @@ class Statements {
   }
 
  private:
-  std::uint32_t found(std::span<const Said> name) {
-    words_.clear();
-    for (const Said& said : name) words_.push_back(said.word());
-    return interned_.number_of(words_);
-  }
+  std::uint32_t found(std::span<const Said> name);
+  void take_plain(std::span<const Said> name);
+  void take_more(std::span<const Said> name);
 
+  ImageInput& input_;
   Interned interned_;
-  std::u16string words_;
+  Words words_;
+  std::vector<std::uint32_t> of_one_ = std::vector<std::uint32_t>(std::size_t{1} << 16);  // by word, number + 1
+  std::vector<std::uint32_t> named_, below_;
+  std::vector<ListId> lists_;
   std::vector<std::uint32_t> places_;  // number by order of appearance
-  std::vector<const std::u16string*> all_;
+  std::vector<const Words*> all_;
   std::vector<std::uint32_t> frequencies_;
 };
 
-Statements::Statements(Gathering& gathering) {
+std::uint32_t Statements::found(std::span<const Said> name) {
+  lists_.clear();
+  if (name.back().list() == Gathering::more) {
+    take_more(name);
+    return interned_.number_of(words_);
+  }
+  for (const Said& said : name) lists_.push_back(said.list());
+  if (name.size() > 1) {
+    take_plain(name);
+    return interned_.number_of(words_);
+  }
+  // Most names stand on one list.
+  std::uint32_t& known = of_one_[name.front().word()];
+  if (known == 0) {
+    take_plain(name);
+    known = interned_.number_of(words_) + 1;
+  }
+  return known - 1;
+}
+
+void Statements::take_plain(std::span<const Said> name) {
+  words_.clear();
+  for (const Said& said : name)
+    if ((said.word() & 1) != 0) words_ += plain_word | said.list().value;
+  words_ += and_below;
+  for (const Said& said : name)
+    if ((said.word() & 2) != 0) words_ += plain_word | said.list().value;
+}
+
+// Where rules speak too.
+void Statements::take_more(std::span<const Said> name) {
+  named_.clear();
+  below_.clear();
+  const auto take = [&](std::uint32_t word, bool covers_name, bool covers_below) {
+    if (covers_name) named_.push_back(word);
+    if (covers_below) below_.push_back(word);
+  };
+  for (const Said& said : name.first(name.size() - 1))
+    take(plain_word | said.list().value, (said.word() & 1) != 0, (said.word() & 2) != 0);
+  for (const SaidMore& said : input_.gathering.more_of(name.back().key()))
+    take(said.rule, said.covers_name, said.covers_below);
+  for (std::vector<std::uint32_t>* words : {&named_, &below_}) {
+    input_.rules.settle(*words, input_.dropped);
+    for (const std::uint32_t word : *words) lists_.push_back(input_.rules.list_of(word));
+  }
+  std::sort(lists_.begin(), lists_.end());
+  lists_.erase(std::unique(lists_.begin(), lists_.end()), lists_.end());
+  words_.assign(named_.begin(), named_.end());
+  words_ += and_below;
+  words_.append(below_.begin(), below_.end());
+}
+
+Statements::Statements(ImageInput& input) : input_(input) {
   std::vector<std::uint32_t> frequency;
-  each_name(gathering, [&](std::span<const Said> name) {
+  each_name(input.gathering, [&](std::span<const Said> name) {
     const std::uint32_t at = found(name);
     if (at == frequency.size()) frequency.push_back(0);
     ++frequency[at];
@@ -223,64 +279,107 @@ void Filling::finish() {
   sections_.add(rare_);
 }
 
-// The sets of lists behind the statements.
+// The sets behind the statements, and those of expressions and prefixes.
 struct SetTable {
   std::vector<Statement> statements;  // by their number
   std::vector<std::uint32_t> bounds;
   std::vector<std::uint16_t> members;
+  std::vector<std::uint32_t> word_bounds;
+  std::vector<std::uint32_t> words;
+  std::vector<std::uint8_t> patterns;
+  std::vector<Prefix> prefixes;
 };
 
-Result<SetTable, ImageFault> make_sets(const Statements& statements) {
+void append_text(std::vector<std::uint8_t>& octets, std::uint32_t number, std::string_view text) {
+  const TextHead head{number, static_cast<std::uint32_t>(text.size())};
+  const auto* begin = reinterpret_cast<const std::uint8_t*>(&head);
+  octets.insert(octets.end(), begin, begin + sizeof head);
+  octets.insert(octets.end(), text.begin(), text.end());
+  octets.resize((octets.size() + 3) / 4 * 4);
+}
+
+Result<SetTable, ImageFault> make_sets(const Statements& statements, ImageInput& input) {
   SetTable table;
   Interned sets;
   check(sets.number_of({}) == 0);
-  std::u16string named;
-  std::u16string below;
-  for (const std::u16string* words : statements.all()) {
-    named.clear();
-    below.clear();
-    for (const char16_t word : *words) {
-      if ((word & 1) != 0) named.push_back(static_cast<char16_t>(word >> 2));
-      if ((word & 2) != 0) below.push_back(static_cast<char16_t>(word >> 2));
-    }
-    table.statements.push_back({sets.number_of(named), sets.number_of(below)});
+  for (const Words* words : statements.all()) {
+    const std::u32string_view all(*words);
+    const std::size_t end = all.find(Statements::and_below);
+    table.statements.push_back({sets.number_of(all.substr(0, end)), sets.number_of(all.substr(end + 1))});
   }
+  const auto number_of = [&](std::vector<std::uint32_t>& words) {
+    input.rules.settle(words, input.dropped);
+    return sets.number_of(Words(words.begin(), words.end()));
+  };
+  // Those that may overrule others first: a listing has room for so many sets and no more.
+  const auto may_overrule = [&](const std::vector<std::uint32_t>& words) {
+    return std::any_of(words.begin(), words.end(), [&](std::uint32_t word) {
+      if ((word & plain_word) != 0) return false;
+      const std::string& text = input.rules.texts[input.rules.rows[word].text];
+      return text.starts_with("@@") || text.starts_with("$important");
+    });
+  };
+  for (const bool overrules : {true, false})
+    for (auto& [expression, words] : input.rules.patterns)
+      if (may_overrule(words) == overrules)
+        if (const std::uint32_t set = number_of(words); set != 0) append_text(table.patterns, set, expression);
+  for (auto& [prefix, words] : input.rules.prefixes)
+    if (const std::uint32_t set = number_of(words); set != 0)
+      table.prefixes.push_back({prefix.address, prefix.length, set << 1 | prefix.set_and_kind});
+  std::stable_sort(table.prefixes.begin(), table.prefixes.end(),
+                   [](const Prefix& left, const Prefix& right) { return left.length > right.length; });
+
   table.bounds.push_back(0);
-  for (const std::u16string* set : sets.all()) {
-    table.members.insert(table.members.end(), set->begin(), set->end());
-    if (table.members.size() > std::numeric_limits<std::uint32_t>::max()) return fail(ImageFault::too_large);
+  table.word_bounds.push_back(0);
+  for (const Words* set : sets.all()) {
+    const std::size_t begin = table.members.size();
+    bool is_plain = true;
+    for (const char32_t word : *set) {
+      const ListId list = input.rules.list_of(word);
+      is_plain = is_plain && (word & plain_word) != 0 && !input.rules.is_zone(list);
+      table.members.push_back(list.value);
+    }
+    const auto first = table.members.begin() + static_cast<std::ptrdiff_t>(begin);
+    std::sort(first, table.members.end());
+    table.members.erase(std::unique(first, table.members.end()), table.members.end());
+    if (!is_plain) table.words.insert(table.words.end(), set->begin(), set->end());
+    if (std::max(table.members.size(), table.words.size()) > std::numeric_limits<std::uint32_t>::max())
+      return fail(ImageFault::too_large);
     table.bounds.push_back(static_cast<std::uint32_t>(table.members.size()));
+    table.word_bounds.push_back(static_cast<std::uint32_t>(table.words.size()));
   }
   return table;
 }
 
 }  // namespace
 
-Result<Image, ImageFault> make_image(Gathering gathering, std::uint64_t names, const Seed& seed,
-                                     std::uint64_t fingerprint, std::size_t list_count, Depths below,
-                                     const OnOctets& on_octets) {
-  Statements statements(gathering);
-  const auto sets = make_sets(statements);
+Result<Image, ImageFault> make_image(ImageInput input, const OnOctets& on_octets) {
+  Statements statements(input);
+  const auto sets = make_sets(statements, input);
   if (!sets) return fail(sets.error());
+  std::vector<std::uint8_t> rules;
+  for (const RuleTable::Row& row : input.rules.rows) append_text(rules, row.list.value, input.rules.texts[row.text]);
 
   Image image;
-  image.lists.resize(list_count);
+  image.lists.resize(input.dropped.size());
+  for (std::size_t at = 0; at < image.lists.size(); ++at)
+    if (input.rules.is_zone({static_cast<std::uint16_t>(at)})) image.lists[at].flags = ListSummary::zone;
   FileHeader& header = image.header;
-  header.seed = seed;
-  header.fingerprint = fingerprint;
+  header.seed = input.seed;
+  header.fingerprint = input.fingerprint;
   header.file_octets = sizeof header;
-  header.name_count = names;
-  header.home_blocks = static_cast<std::uint32_t>(names * 100 / (slots_per_block * fill_percent) + 1);
-  header.list_count = static_cast<std::uint32_t>(list_count);
-  header.below = below;
+  header.name_count = input.names;
+  header.home_blocks = static_cast<std::uint32_t>(input.names * 100 / (slots_per_block * fill_percent) + 1);
+  header.list_count = static_cast<std::uint32_t>(input.dropped.size());
+  header.below = input.below;
   header.code_bits = code_bits_for(statements, Filling::slots(header));
 
   Sections sections(header, on_octets);
   Filling filling(header, sections);
   bool is_lucky = true;
-  each_name(gathering, [&](std::span<const Said> name) {
+  each_name(input.gathering, [&](std::span<const Said> name) {
     is_lucky = is_lucky && filling.put(name.front().key(), statements.number_of(name));
-    for (const Said& said : name) ++image.lists[said.list().value].names;
+    for (const ListId list : statements.lists()) ++image.lists[list.value].names;
   });
   if (!is_lucky) return fail(ImageFault::unlucky_seed);
   filling.finish();
@@ -288,6 +387,11 @@ Result<Image, ImageFault> make_image(Gathering gathering, std::uint64_t names, c
   sections.add(sets->bounds);
   sections.add(sets->members);
   sections.add(image.lists);
+  sections.add(rules);
+  sections.add(sets->word_bounds);
+  sections.add(sets->words);
+  sections.add(sets->patterns);
+  sections.add(sets->prefixes);
   header.checksum = header_checksum(header);
   return image;
 }

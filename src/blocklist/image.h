@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "blocklist/gathering.h"
+#include "blocklist/rule_table.h"
 
 namespace doline::blocklist {
 
@@ -25,9 +26,16 @@ struct Image {
 /// 512 octets of 0.
 using OnOctets = std::function<void(Octets)>;
 
-/// Takes what merge() has just sorted, whose distinct names it counted as `names`, and lets go of it.
-[[nodiscard]] Result<Image, ImageFault> make_image(Gathering gathering, std::uint64_t names, const Seed& seed,
-                                                   std::uint64_t fingerprint, std::size_t list_count, Depths below,
-                                                   const OnOctets& on_octets);
+/// What is to be written.
+struct ImageInput {
+  Gathering gathering;  ///< which merge() has just sorted
+  std::uint64_t names;  ///< distinct ones, as merge() counted them
+  Seed seed;
+  std::uint64_t fingerprint;
+  std::vector<bool> dropped;  ///< a flag a list: what it says does not count
+  Depths below;
+  RuleTable rules;
+};
+[[nodiscard]] Result<Image, ImageFault> make_image(ImageInput input, const OnOctets& on_octets);
 
 }  // namespace doline::blocklist

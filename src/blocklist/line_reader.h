@@ -14,7 +14,9 @@
 #include <string_view>
 
 #include "base/ip_address.h"
+#include "blocklist/line_item.h"
 #include "blocklist/list_file.h"
+#include "blocklist/pattern_set.h"
 #include "dns/name.h"
 
 namespace doline::blocklist {
@@ -25,7 +27,7 @@ inline constexpr std::size_t line_octets_max = 16 * 1024;
 /// So much of the text must be there for a line to be read at a glance: an address, a name of up to 240 octets, an end.
 inline constexpr std::size_t glance_octets = 300;
 
-/// A name as the reader lends it: valid until the callback returns.
+/// A name as the reader lends it, with all lists' plain word on it; valid until the callback returns.
 struct ListedName {
   std::span<const std::uint8_t> wire;  ///< small letters, with the root label
   std::uint8_t labels = 0;
@@ -34,14 +36,25 @@ struct ListedName {
   std::uint32_t line = 0;
 };
 
+/// Anything else that a line may say, lent as long.
+struct ListedRule {
+  Listed of = Listed::name;
+  ListedName name;           ///< of Listed::name
+  std::string_view pattern;  ///< of Listed::pattern, tried
+  IpPrefix prefix;           ///< of the addresses
+  const ListRule& rule;
+  std::uint32_t line = 0;
+};
+
 class LineReader {
  public:
   LineReader(ListFormat format, bool subdomains) : format_(format), subdomains_(subdomains) {}
 
   /// Reads the whole lines of `text` and returns how many octets that were; with `last`, also an unfinished line at its
-  /// end. `on_name(const ListedName&)` returns false to stop; `on_problem(const LineProblem&)`.
-  template <class OnName, class OnProblem>
-  std::size_t read(std::string_view text, bool last, OnName&& on_name, OnProblem&& on_problem);
+  /// end. `on_name(const ListedName&)` and `on_rule(const ListedRule&)` return false to stop; `on_problem(const
+  /// LineProblem&)`.
+  template <class OnName, class OnRule, class OnProblem>
+  std::size_t read(std::string_view text, bool last, OnName&& on_name, OnRule&& on_rule, OnProblem&& on_problem);
 
   [[nodiscard]] const ReadResult& result() const { return result_; }
 
@@ -75,13 +88,29 @@ class LineReader {
 
   template <class OnName>
   std::size_t read_plain_line(std::string_view text, OnName& on_name, bool& goes_on);
-  template <class OnName, class OnProblem>
-  bool read_line(std::string_view line, OnName& on_name, OnProblem& on_problem);
+  template <class OnName, class OnRule, class OnProblem>
+  bool read_line(std::string_view line, OnName& on_name, OnRule& on_rule, OnProblem& on_problem);
+  template <class OnName, class OnRule, class OnProblem>
+  bool read_hosts_line(std::string_view line, Token first, OnName& on_name, OnRule& on_rule, OnProblem& on_problem);
+  template <class OnName, class OnRule, class OnProblem>
+  bool take_items(OnName& on_name, OnRule& on_rule, OnProblem& on_problem);
   template <class OnName, class OnProblem>
   bool read_name(Token token, bool covers_name, bool covers_below, OnName& on_name, OnProblem& on_problem);
+  // The same with a rule.
+  template <class OnRule, class OnProblem>
+  bool read_rule(Token token, const LineItem& item, OnRule& on_rule, OnProblem& on_problem);
+  void count(const ListRule& rule) {
+    ++result_.entries;
+    ++result_.rules;
+    if (rule.is_exception) ++result_.exceptions;
+  }
+  // Fills items_ with what a line says whose format is not hosts or domains.
+  void read_items(std::string_view line);
+  void read_trimmed(std::string_view line);
   template <class OnProblem>
   void report(std::size_t column, LineFault fault, OnProblem& on_problem) {
     ++result_.problems;
+    ++result_.skipped[static_cast<std::size_t>(fault)];
     on_problem(LineProblem{line_, static_cast<std::uint32_t>(column + 1), fault});
   }
   // Fills wire_ and labels_ with the name at the beginning of `text` and returns its octets there; 0 where it takes a
@@ -100,13 +129,18 @@ class LineReader {
   ReadResult result_;
   std::array<char, 48> address_{};  // text of the last address read: hosts files repeat one
   std::size_t address_size_ = 0;
+  LineItem own_address_;  // what a hosts line with this address says; plain for 0.0.0.0 and the like
+  LineItems items_;
+  UnboundReader unbound_;
+  ZoneReader zone_;
   std::array<std::uint8_t, dns::name_octets_max + 1> wire_{};
   std::size_t wire_size_ = 0;
   std::uint8_t labels_ = 0;
 };
 
-template <class OnName, class OnProblem>
-std::size_t LineReader::read(std::string_view text, bool last, OnName&& on_name, OnProblem&& on_problem) {
+template <class OnName, class OnRule, class OnProblem>
+std::size_t LineReader::read(std::string_view text, bool last, OnName&& on_name, OnRule&& on_rule,
+                             OnProblem&& on_problem) {
   std::size_t at = 0;
   while (at < text.size()) {
     bool goes_on = true;
@@ -124,7 +158,7 @@ std::size_t LineReader::read(std::string_view text, bool last, OnName&& on_name,
       ++result_.lines;
       if (end - at > line_octets_max) {
         report(0, LineFault::too_long, on_problem);
-      } else if (!read_line(text.substr(at, end - at), on_name, on_problem)) {
+      } else if (!read_line(text.substr(at, end - at), on_name, on_rule, on_problem)) {
         return std::min(end + 1, text.size());
       }
     }
@@ -134,33 +168,55 @@ std::size_t LineReader::read(std::string_view text, bool last, OnName&& on_name,
   return at;
 }
 
-// Most lines are a name and no more, or the address of an earlier line, a blank and a name. Returns the line's octets;
-// 0: it is not of these, or may not be whole.
+// Most lines are a name and no more, or the address of an earlier line, a blank and a name, or `||name^`. Returns the
+// line's octets; 0: it is not of these, or may not be whole.
 template <class OnName>
 std::size_t LineReader::read_plain_line(std::string_view text, OnName& on_name, bool& goes_on) {
   if (text.size() < glance_octets) return 0;
   std::size_t begin = 0;
-  if (format_ == ListFormat::hosts) {
-    if (address_size_ == 0 || !text.starts_with(last_address()) || !is_blank(text[address_size_])) return 0;
-    begin = address_size_ + 1;
+  switch (format_) {
+    case ListFormat::hosts:
+      if (address_size_ == 0 || !own_address_.rule.is_plain() || !text.starts_with(last_address()) ||
+          !is_blank(text[address_size_]))
+        return 0;
+      begin = address_size_ + 1;
+      break;
+    case ListFormat::domains:
+    case ListFormat::wildcard:
+      break;
+    case ListFormat::adblock:
+      if (!text.starts_with("||")) return 0;
+      begin = 2;
+      break;
+    default:
+      return 0;
   }
   std::size_t end = begin + to_wire_at_a_glance(text.data() + begin);
   if (end == begin) return 0;
+  const bool is_adblock = format_ == ListFormat::adblock;
+  if (is_adblock && text[end++] != '^') return 0;
   if (text[end] == '\r') ++end;
   if (text[end] != '\n') return 0;
   ++line_;
   ++result_.lines;
   ++result_.entries;
-  goes_on = on_name(ListedName{{wire_.data(), wire_size_}, labels_, true, subdomains_, line_});
+  goes_on = on_name(ListedName{{wire_.data(), wire_size_}, labels_, true, is_adblock || subdomains_, line_});
   return end + 1;
 }
 
-template <class OnName, class OnProblem>
-bool LineReader::read_line(std::string_view line, OnName& on_name, OnProblem& on_problem) {
+template <class OnName, class OnRule, class OnProblem>
+bool LineReader::read_line(std::string_view line, OnName& on_name, OnRule& on_rule, OnProblem& on_problem) {
   std::size_t from = 0;
   if (line_ == 1 && line.starts_with("\xef\xbb\xbf")) from = 3;  // UTF-8 byte order mark
-  Token first = next_token(line, from);
+  if (format_ == ListFormat::rpz) line.remove_prefix(from);  // blanks at its beginning are of meaning
+  Token first = next_token(line, format_ == ListFormat::rpz ? 0 : from);
   if (first.text.empty()) return true;
+  const bool is_plain_format =
+      format_ == ListFormat::hosts || format_ == ListFormat::domains || format_ == ListFormat::wildcard;
+  if (!is_plain_format) {
+    read_items(line);
+    return take_items(on_name, on_rule, on_problem);
+  }
   switch (first.text.front()) {
     case '#':
     case '!':
@@ -173,20 +229,7 @@ bool LineReader::read_line(std::string_view line, OnName& on_name, OnProblem& on
     line = line.substr(0, static_cast<std::size_t>(static_cast<const char*>(hash) - line.data()));
     first = next_token(line, from);
   }
-
-  if (format_ == ListFormat::hosts) {
-    if (!is_address(first.text)) {
-      report(first.column, LineFault::bad_name, on_problem);
-      return true;
-    }
-    Token token = next_token(line, first.column + first.text.size());
-    if (token.text.empty()) report(first.column, LineFault::no_name, on_problem);
-    for (; !token.text.empty(); token = next_token(line, token.column + token.text.size())) {
-      if (token.text == "0.0.0.0") continue;  // StevenBlack's preamble
-      if (!read_name(token, true, subdomains_, on_name, on_problem)) return false;
-    }
-    return true;
-  }
+  if (format_ == ListFormat::hosts) return read_hosts_line(line, first, on_name, on_rule, on_problem);
 
   const Token second = next_token(line, first.column + first.text.size());
   if (!second.text.empty()) {
@@ -197,8 +240,56 @@ bool LineReader::read_line(std::string_view line, OnName& on_name, OnProblem& on
     }
     return true;
   }
-  if (!first.text.starts_with("*.")) return read_name(first, true, subdomains_, on_name, on_problem);
-  return read_name({first.text.substr(2), first.column + 2}, false, true, on_name, on_problem);
+  if (const std::size_t star = first.text.rfind('*'); star != first.text.npos) {
+    if (star != 0 || !first.text.starts_with("*.")) {
+      read_items(line);
+      return take_items(on_name, on_rule, on_problem);
+    }
+    return read_name({first.text.substr(2), first.column + 2}, false, true, on_name, on_problem);
+  }
+  return read_name(first, true, subdomains_, on_name, on_problem);
+}
+
+template <class OnName, class OnRule, class OnProblem>
+bool LineReader::read_hosts_line(std::string_view line, Token first, OnName& on_name, OnRule& on_rule,
+                                 OnProblem& on_problem) {
+  if (!is_address(first.text)) {
+    report(first.column, LineFault::bad_name, on_problem);
+    return true;
+  }
+  Token token = next_token(line, first.column + first.text.size());
+  if (token.text.empty()) report(first.column, LineFault::no_name, on_problem);
+  own_address_.covers_below = subdomains_;
+  for (; !token.text.empty(); token = next_token(line, token.column + token.text.size())) {
+    if (token.text == "0.0.0.0") continue;  // StevenBlack's preamble
+    if (own_address_.rule.is_plain() ? !read_name(token, true, subdomains_, on_name, on_problem)
+                                     : !read_rule(token, own_address_, on_rule, on_problem))
+      return false;
+  }
+  return true;
+}
+
+template <class OnName, class OnRule, class OnProblem>
+bool LineReader::take_items(OnName& on_name, OnRule& on_rule, OnProblem& on_problem) {
+  for (const LineItem& item : items_.all()) {
+    if (item.fault) {
+      report(item.column, *item.fault, on_problem);
+      continue;
+    }
+    bool goes_on = true;
+    if (item.of == Listed::name) {
+      goes_on = item.rule.is_plain()
+                    ? read_name({item.name, item.column}, item.covers_name, item.covers_below, on_name, on_problem)
+                    : read_rule({item.name, item.column}, item, on_rule, on_problem);
+    } else if (item.of == Listed::pattern && find_pattern_fault(item.pattern)) {
+      report(item.column, LineFault::bad_pattern, on_problem);
+    } else {
+      count(item.rule);
+      goes_on = on_rule(ListedRule{item.of, {}, item.pattern, item.prefix, item.rule, line_});
+    }
+    if (!goes_on) return false;
+  }
+  return true;
 }
 
 template <class OnName, class OnProblem>
@@ -210,6 +301,23 @@ bool LineReader::read_name(Token token, bool covers_name, bool covers_below, OnN
   if (is_localhost_kin()) return true;
   ++result_.entries;
   return on_name(ListedName{{wire_.data(), wire_size_}, labels_, covers_name, covers_below, line_});
+}
+
+template <class OnRule, class OnProblem>
+bool LineReader::read_rule(Token token, const LineItem& item, OnRule& on_rule, OnProblem& on_problem) {
+  if (token.text == ".") {
+    wire_[0] = 0;
+    wire_size_ = 1;
+    labels_ = 0;
+  } else if (const auto fault = to_wire(token.text)) {
+    report(token.column + fault->second, fault->first, on_problem);
+    return true;
+  }
+  if (is_localhost_kin()) return true;
+  count(item.rule);
+  return on_rule(ListedRule{
+      Listed::name, {{wire_.data(), wire_size_}, labels_, item.covers_name, item.covers_below, line_}, "", {}, item.rule,
+      line_});
 }
 
 }  // namespace doline::blocklist

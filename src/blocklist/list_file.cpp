@@ -1,11 +1,13 @@
 #include "blocklist/list_file.h"
 
+#include <algorithm>
 #include <bit>
 #include <string>
 
 #include "base/check.h"
 #include "blocklist/lanes.h"
 #include "blocklist/line_reader.h"
+#include "blocklist/pattern_set.h"
 
 namespace doline::blocklist {
 namespace {
@@ -113,6 +115,13 @@ bool LineReader::is_address(std::string_view token) {
   if (is && token.size() <= address_.size()) {
     address_size_ = token.size();
     std::memcpy(address_.data(), token.data(), address_size_);
+    // Of what no device can connect to, a line says no more than that its names are listed.
+    const auto answer = IpAddress::parse(token);
+    own_address_.rule = {};
+    if (answer && answer->is_unicast() && !answer->is_unspecified() && !answer->is_loopback()) {
+      own_address_.rule.effect = ListRule::Effect::answer;
+      own_address_.rule.answer = make_answer(*answer);
+    }
   }
   return is;
 }
@@ -130,20 +139,66 @@ bool LineReader::is_localhost_kin() const {
   return false;
 }
 
+void LineReader::read_items(std::string_view line) {
+  items_.clear();
+  const std::size_t from = line_ == 1 && line.starts_with("\xef\xbb\xbf") ? 3 : 0;
+  line = line.substr(0, line.find_last_not_of(" \t\r") + 1);
+  if (format_ == ListFormat::rpz) return zone_.read_line(line, items_);
+  const std::size_t begin = line.find_first_not_of(" \t", from);
+  if (begin == line.npos) return;
+  read_trimmed(line.substr(begin));
+  items_.shift(begin);
+}
+
+void LineReader::read_trimmed(std::string_view line) {
+  switch (format_) {
+    case ListFormat::adblock:
+      return read_adblock_line(line, items_);
+    case ListFormat::dnsmasq:
+      return read_dnsmasq_line(line, items_);
+    case ListFormat::unbound:
+      return unbound_.read_line(line, items_);
+    case ListFormat::regex:
+      return read_regex_line(line, items_);
+    case ListFormat::addresses:
+      if (line.front() != '#' && line.front() != ';' && line.front() != '!') read_address_line(line, items_);
+      return;
+    case ListFormat::domains:
+    case ListFormat::wildcard:
+      return read_wildcard_line(line, items_);
+    case ListFormat::hosts:
+    case ListFormat::rpz:
+      return;
+  }
+}
+
 std::string_view to_string(ListFormat format) {
   switch (format) {
     case ListFormat::hosts:
       return "hosts";
     case ListFormat::domains:
       return "domains";
+    case ListFormat::wildcard:
+      return "wildcard";
+    case ListFormat::adblock:
+      return "adblock";
+    case ListFormat::rpz:
+      return "rpz";
+    case ListFormat::dnsmasq:
+      return "dnsmasq";
+    case ListFormat::unbound:
+      return "unbound";
+    case ListFormat::regex:
+      return "regex";
+    case ListFormat::addresses:
+      return "addresses";
   }
   return "?";
 }
 
 std::optional<ListFormat> parse_list_format(std::string_view text) {
-  for (const ListFormat format : {ListFormat::hosts, ListFormat::domains}) {
-    if (text == to_string(format)) return format;
-  }
+  for (std::size_t at = 0; at < list_formats; ++at)
+    if (text == to_string(static_cast<ListFormat>(at))) return static_cast<ListFormat>(at);
   return std::nullopt;
 }
 
@@ -159,15 +214,108 @@ std::string_view to_string(LineFault fault) {
       return "too long";
     case LineFault::not_text:
       return "not text";
+    case LineFault::cosmetic:
+      return "about a page's elements, not names";
+    case LineFault::url_rule:
+      return "about a URL's path, not its name";
+    case LineFault::unknown_modifier:
+      return "a modifier that DNS does not know";
+    case LineFault::bad_modifier:
+      return "a modifier's value that cannot be";
+    case LineFault::bad_pattern:
+      return "not a regular expression that takes linear time";
+    case LineFault::bad_address:
+      return "not an address or a prefix";
+    case LineFault::bad_record:
+      return "not a record";
+    case LineFault::other_zone:
+      return "a name outside the zone";
+    case LineFault::needs_servers:
+      return "about name servers, which a forwarder does not see";
+    case LineFault::not_for_lists:
+      return "lists nothing";
   }
   return "?";
 }
 
+bool is_damage(LineFault fault) {
+  switch (fault) {
+    case LineFault::cosmetic:
+    case LineFault::url_rule:
+    case LineFault::unknown_modifier:
+    case LineFault::needs_servers:
+    case LineFault::not_for_lists:
+      return false;
+    default:
+      return true;
+  }
+}
+
+std::uint64_t ReadResult::damaged() const {
+  std::uint64_t lines_damaged = 0;
+  for (std::size_t at = 0; at < line_faults; ++at)
+    if (is_damage(static_cast<LineFault>(at))) lines_damaged += skipped[at];
+  return lines_damaged;
+}
+
+// Which formats a line, without blanks around it, can be of. Names alone may stand in AdBlock lists too.
+namespace {
+
+struct LineKind {
+  std::optional<ListFormat> format;
+  bool is_neutral = false;  // stands in lists of several formats
+};
+
+bool starts_with_any(std::string_view line, std::initializer_list<std::string_view> words) {
+  return std::any_of(words.begin(), words.end(), [&](std::string_view word) { return line.starts_with(word); });
+}
+
+LineKind kind_of(std::string_view line) {
+  const auto reads_as = [&](ListFormat format) {
+    bool has_name = false;
+    LineReader reader(format, false);
+    reader.read(
+        line, true,
+        [&](const ListedName& name) {
+          // A lone word is more likely a line of an error page than a top-level domain.
+          has_name = has_name || name.labels > 1 || !name.covers_name;
+          return true;
+        },
+        [&](const ListedRule& rule) { return has_name = has_name || rule.of != Listed::name || rule.name.labels > 1; },
+        [](const LineProblem&) {});
+    // Of a hosts file's preamble nothing is listed, but it is a hosts file's.
+    return has_name || (format == ListFormat::hosts && reader.result().problems == 0 && reader.result().entries == 0);
+  };
+  if (starts_with_any(line, {"||", "@@", "|"})) return {ListFormat::adblock, false};
+  if (starts_with_any(line, {"address=/", "server=/", "local=/"})) return {ListFormat::dnsmasq, false};
+  if (starts_with_any(line, {"local-zone:", "local-data:"})) return {ListFormat::unbound, false};
+  if (starts_with_any(line, {"$TTL", "$ORIGIN"})) return {ListFormat::rpz, false};
+  if (reads_as(ListFormat::hosts)) return {ListFormat::hosts, false};
+  if (reads_as(ListFormat::domains))
+    return {line.starts_with("*.") ? ListFormat::wildcard : ListFormat::domains, false};
+  if (line == "server:") return {std::nullopt, true};
+  // `name [ttl] [IN] CNAME target`, `@ SOA ...`
+  for (const std::string_view type : {" CNAME ", "\tCNAME\t", "\tCNAME ", " SOA ", "\tSOA ", "\tSOA\t"})
+    if (line.find(type) != line.npos) return {ListFormat::rpz, false};
+  const std::string_view first = line.substr(0, line.find_first_of(" \t#;,"));
+  if (IpPrefix::parse(first)) return {ListFormat::addresses, true};
+  // Parts of URLs and of pages: most of the lists for browsers that are given to resolvers all the same.
+  if (line.find("##") != line.npos || line.find("#@#") != line.npos ||
+      (line.find_first_of(" \t") == line.npos &&
+       (std::string_view("&-_.?,=+:$").find(line.front()) != line.npos || (line.front() == '/' && line.back() != '/'))))
+    return {ListFormat::adblock, false};
+  if (line.starts_with('/') && line.size() > 2 && line.rfind('/') > 0) return {ListFormat::regex, true};
+  if (line.find_first_of("^$\\(") != line.npos && line.find_first_of(" <>{};:=") == line.npos)
+    return {ListFormat::regex, false};
+  return {};
+}
+
+}  // namespace
+
 std::optional<ListFormat> recognise(std::string_view text) {
-  std::size_t lines = 0;
-  std::size_t hosts_lines = 0;
-  std::size_t domain_lines = 0;
-  std::size_t address_lines = 0;  // domain lists that hold addresses too, sorted, begin with thousands of them
+  std::array<std::size_t, list_formats> count{};
+  std::size_t lines = 0, neutral = 0;
+  bool is_after_parenthesis = false;  // inside a record over several lines
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   for (std::size_t at = 0; at < text.size() && lines < judged_lines_max;) {
     const std::size_t end = std::min(text.find('\n', at), text.size());
@@ -177,73 +325,121 @@ std::optional<ListFormat> recognise(std::string_view text) {
     while (!line.empty() && (line.front() == ' ' || line.front() == '\t')) line.remove_prefix(1);
     while (!line.empty() && (line.back() == ' ' || line.back() == '\t' || line.back() == '\r')) line.remove_suffix(1);
     if (line.empty() || line.front() == '#' || line.front() == '!' || line.front() == ';') continue;
+    if (lines == 0 && line.starts_with('[') && (line.find("dblock") != line.npos || line.find("dGuard") != line.npos)) {
+      return ListFormat::adblock;
+    }
     if (lines == 0 && is_markup(line)) return std::nullopt;
     ++lines;
-
-    bool has_name = false;
-    const auto on_name = [&](const ListedName& name) {
-      // A lone word is more likely a line of an error page than a top-level domain.
-      has_name = has_name || name.labels > 1 || !name.covers_name;
-      return true;
-    };
-    bool is_lone_address = false;
-    const auto on_problem = [&](const LineProblem& problem) {
-      is_lone_address = problem.fault == LineFault::an_address;
-    };
-    LineReader hosts(ListFormat::hosts, false);
-    hosts.read(line, true, on_name, on_problem);
-    // Of a hosts file's preamble nothing is listed, but it is a hosts file's.
-    if (has_name || (hosts.result().problems == 0 && hosts.result().entries == 0)) {
-      ++hosts_lines;
+    if (is_after_parenthesis) {
+      is_after_parenthesis = line.find(')') == line.npos;
+      ++neutral;
       continue;
     }
-    LineReader domains(ListFormat::domains, false);
-    domains.read(line, true, on_name, on_problem);
-    if (has_name) ++domain_lines;
-    if (is_lone_address) ++address_lines;
+    const LineKind kind = kind_of(line);
+    if (kind.format) ++count[static_cast<std::size_t>(*kind.format)];
+    if (kind.is_neutral) ++neutral;
+    if (kind.format == ListFormat::rpz) is_after_parenthesis = line.find('(') != line.npos && line.find(')') == line.npos;
   }
-  if (hosts_lines * 2 > lines) return ListFormat::hosts;
-  if (domain_lines * 2 > lines - address_lines) return ListFormat::domains;
+  const auto of = [&](ListFormat format) { return count[static_cast<std::size_t>(format)]; };
+  // A handful of AdBlock's own rules tell what the plain names among them are; so do a zone's first lines.
+  const std::size_t names = of(ListFormat::hosts) + of(ListFormat::domains) + of(ListFormat::wildcard);
+  if (of(ListFormat::adblock) * 2 > lines - neutral || (of(ListFormat::adblock) > 0 && of(ListFormat::adblock) + names +
+                                                       of(ListFormat::regex) > lines / 2))
+    return ListFormat::adblock;
+  for (const ListFormat format : {ListFormat::rpz, ListFormat::dnsmasq, ListFormat::unbound, ListFormat::hosts})
+    if (of(format) * 2 > lines - neutral && of(format) > 0) return format;
+  const std::size_t domains = of(ListFormat::domains) + of(ListFormat::wildcard);
+  if (domains > 0 && domains * 2 > lines - of(ListFormat::addresses))
+    return of(ListFormat::wildcard) > of(ListFormat::domains) ? ListFormat::wildcard : ListFormat::domains;
+  if (of(ListFormat::regex) > 0 && of(ListFormat::regex) * 2 > lines) return ListFormat::regex;
+  if (of(ListFormat::addresses) * 2 > lines) return ListFormat::addresses;
   return std::nullopt;
 }
+
+std::string to_string(const Entry& entry) {
+  std::string text = to_string(entry.rule);
+  std::string what;
+  switch (entry.of) {
+    case Listed::name:
+      what = !entry.covers_name ? "*." : entry.covers_below ? "||" : "|";
+      what += entry.name.to_string() + '^';
+      break;
+    case Listed::pattern:
+      what = '/' + entry.pattern + '/';
+      break;
+    case Listed::answer_address:
+    case Listed::client_address:
+      what = entry.prefix.to_string();
+      break;
+  }
+  return text.starts_with("@@") ? "@@" + what + text.substr(2) : what + text;
+}
+
+namespace {
+
+Entry to_entry(const ListedName& listed) {
+  Entry entry;
+  const auto name = dns::Name::from_wire(listed.wire);
+  check(name.has_value());
+  entry.name = *name;
+  entry.covers_name = listed.covers_name;
+  entry.covers_below = listed.covers_below;
+  entry.line = listed.line;
+  return entry;
+}
+
+Entry to_entry(const ListedRule& listed) {
+  Entry entry = listed.of == Listed::name ? to_entry(listed.name) : Entry{};
+  entry.of = listed.of;
+  entry.pattern = listed.pattern;
+  entry.prefix = listed.prefix;
+  entry.rule = listed.rule;
+  entry.line = listed.line;
+  return entry;
+}
+
+}  // namespace
 
 ReadResult read_list(std::string_view text, ListFormat format, bool subdomains,
                      const std::function<void(const Entry&)>& on_entry,
                      const std::function<void(const LineProblem&)>& on_problem) {
   LineReader reader(format, subdomains);
-  Entry entry;
-  reader.read(
-      text, true,
-      [&](const ListedName& listed) {
-        const auto name = dns::Name::from_wire(listed.wire);
-        check(name.has_value());
-        entry = {*name, listed.covers_name, listed.covers_below, listed.line};
-        on_entry(entry);
-        return true;
-      },
-      on_problem);
+  const auto hand_on = [&](const auto& listed) {
+    on_entry(to_entry(listed));
+    return true;
+  };
+  reader.read(text, true, hand_on, hand_on, on_problem);
   return reader.result();
 }
 
-std::optional<Entry> find_line(std::string_view text, ListFormat format, bool subdomains, const dns::Name& name) {
+std::vector<Entry> find_lines(std::string_view text, ListFormat format, bool subdomains, const dns::Name& name) {
   const dns::Name lowered = name.lowered();
   const auto wanted = lowered.wire();
-  std::optional<Entry> found;
+  const std::string spelled = to_pattern_text(lowered);
+  std::vector<Entry> found;
+  const auto speaks_of_it = [&](const ListedName& listed) {
+    const auto wire = listed.wire;
+    if (wire.size() > wanted.size()) return false;
+    const bool equal = wire.size() == wanted.size();
+    if (equal ? !listed.covers_name : !listed.covers_below) return false;
+    if (std::memcmp(wanted.data() + wanted.size() - wire.size(), wire.data(), wire.size()) != 0) return false;
+    const auto entry_name = dns::Name::from_wire(wire);
+    check(entry_name.has_value());
+    // The same octets might begin inside a label; is_within counts in labels.
+    return lowered.is_within(*entry_name);
+  };
+  const auto keep = [&](const auto& listed) {
+    found.push_back(to_entry(listed));
+    return found.size() < lines_found_max;
+  };
   LineReader reader(format, subdomains);
   reader.read(
-      text, true,
-      [&](const ListedName& listed) {
-        const auto wire = listed.wire;
-        if (wire.size() > wanted.size()) return true;
-        const bool equal = wire.size() == wanted.size();
-        if (equal ? !listed.covers_name : !listed.covers_below) return true;
-        if (std::memcmp(wanted.data() + wanted.size() - wire.size(), wire.data(), wire.size()) != 0) return true;
-        const auto entry_name = dns::Name::from_wire(wire);
-        check(entry_name.has_value());
-        // The same octets might begin inside a label; is_within counts in labels.
-        if (!lowered.is_within(*entry_name)) return true;
-        found = Entry{*entry_name, listed.covers_name, listed.covers_below, listed.line};
-        return false;
+      text, true, [&](const ListedName& listed) { return !speaks_of_it(listed) || keep(listed); },
+      [&](const ListedRule& listed) {
+        const bool speaks = listed.of == Listed::name      ? speaks_of_it(listed.name)
+                            : listed.of == Listed::pattern ? matches(listed.pattern, spelled)
+                                                           : false;
+        return !speaks || keep(listed);
       },
       [](const LineProblem&) {});
   return found;

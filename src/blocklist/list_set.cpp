@@ -10,11 +10,13 @@
 #include <cstring>
 
 #include "blocklist/file_format.h"
+#include "blocklist/pattern_set.h"
 
 namespace doline::blocklist {
 namespace {
 
 constexpr std::size_t labels_max = 127;
+
 
 // A name that may be listed, between the two steps of look_up().
 struct Probe {
@@ -49,6 +51,15 @@ struct ListSet::Layout {
   std::span<const std::uint32_t> set_bounds;
   std::span<const ListId> set_members;
   std::span<const ListSummary> lists;
+  std::span<const std::uint32_t> word_bounds;
+  std::span<const std::uint32_t> words;
+  // Prefixes of one kind and length, which is known by where its span begins; the longest first.
+  std::vector<std::span<const Prefix>> answers, clients;
+
+  // Read from the mapping when it is opened: few.
+  std::vector<ListRule> rules;
+  std::unique_ptr<const PatternSet> patterns;
+  std::vector<std::uint32_t> pattern_sets;
 
   ~Layout() {
     if (mapping != nullptr) ::munmap(mapping, mapping_octets);
@@ -67,6 +78,9 @@ struct ListSet::Layout {
   bool point_at_sections();
   [[nodiscard]] bool tables_are_sound() const;
   [[nodiscard]] bool is_undamaged() const;
+  bool read_rules();
+  bool read_patterns();
+  bool point_at_prefixes();
 
   [[nodiscard]] std::uint32_t home(const NameKey& key) const { return home_of(key.place, header.home_blocks); }
   [[nodiscard]] const Statement* find(std::uint32_t home, NameKey key) const {
@@ -74,6 +88,9 @@ struct ListSet::Layout {
     return slot != no_slot ? statement_of(slot) : nullptr;
   }
   void look_up_with_ancestors(Octets labels, Listing& listing) const;
+  void look_up_patterns(const dns::Name& lowered, Listing& listing) const;
+  static void look_up_address(const std::vector<std::span<const Prefix>>& prefixes, const IpAddress& address,
+                              Listing& listing);
   [[nodiscard]] const Statement* statement_of(std::uint32_t slot) const;
 };
 
@@ -106,13 +123,17 @@ bool ListSet::Layout::point_at_sections() {
   set_bounds = as_array<std::uint32_t>(section(Section::set_bounds));
   set_members = as_array<ListId>(section(Section::set_members));
   lists = as_array<ListSummary>(section(Section::lists));
+  word_bounds = as_array<std::uint32_t>(section(Section::rule_bounds));
+  words = as_array<std::uint32_t>(section(Section::words));
   return blocks.size() == std::size_t{header.home_blocks} + spill_blocks_max &&
          codes.size() == code_octets(blocks.size() * slots_per_block, header.code_bits) && !set_bounds.empty() &&
          lists.size() == header.list_count;
 }
 
 bool ListSet::Layout::tables_are_sound() const {
-  for (const Section kind : {Section::statements, Section::set_bounds, Section::set_members, Section::lists}) {
+  for (const Section kind :
+       {Section::statements, Section::set_bounds, Section::set_members, Section::lists, Section::rules,
+        Section::rule_bounds, Section::words, Section::patterns, Section::prefixes}) {
     if (!matches_checksum(kind)) return false;
   }
   const std::size_t set_count = set_bounds.size() - 1;
@@ -121,7 +142,63 @@ bool ListSet::Layout::tables_are_sound() const {
   if (!std::is_sorted(set_bounds.begin(), set_bounds.end())) return false;
   if (set_bounds.back() > set_members.size()) return false;
   const auto is_no_list = [&](ListId list) { return list.value >= header.list_count; };
-  return std::none_of(set_members.begin(), set_members.end(), is_no_list);
+  return std::none_of(set_members.begin(), set_members.end(), is_no_list) && word_bounds.size() == set_bounds.size() &&
+         std::is_sorted(word_bounds.begin(), word_bounds.end()) && word_bounds.back() <= words.size();
+}
+
+// Calls `take(number, text)` for the texts of a section. False: it is not as described, or `take` says so.
+template <class Take>
+bool each_text(Octets octets, Take take) {
+  while (!octets.empty()) {
+    TextHead head;
+    if (octets.size() < sizeof head) return false;
+    std::memcpy(&head, octets.data(), sizeof head);
+    octets = octets.subspan(sizeof head);
+    const std::size_t padded = (std::size_t{head.octets} + 3) / 4 * 4;
+    if (padded > octets.size()) return false;
+    if (!take(head.number, std::string_view(reinterpret_cast<const char*>(octets.data()), head.octets))) return false;
+    octets = octets.subspan(padded);
+  }
+  return true;
+}
+
+bool ListSet::Layout::read_rules() {
+  const bool are_read = each_text(section(Section::rules), [&](std::uint32_t list, std::string_view text) {
+    auto rule = parse_rule(text);
+    if (!rule || list >= header.list_count) return false;
+    rule->list = {static_cast<std::uint16_t>(list)};
+    rules.push_back(std::move(*rule));
+    return true;
+  });
+  return are_read && std::all_of(words.begin(), words.end(), [&](std::uint32_t word) {
+           return (word & plain_word) != 0 ? (word & ~plain_word) < header.list_count : word < rules.size();
+         });
+}
+
+bool ListSet::Layout::read_patterns() {
+  std::vector<std::string_view> expressions;
+  const bool are_read = each_text(section(Section::patterns), [&](std::uint32_t set, std::string_view expression) {
+    expressions.push_back(expression);
+    pattern_sets.push_back(set);
+    return std::size_t{set} + 1 < set_bounds.size();
+  });
+  if (are_read && !expressions.empty()) patterns = std::make_unique<PatternSet>(expressions);
+  return are_read;
+}
+
+bool ListSet::Layout::point_at_prefixes() {
+  const auto prefixes = as_array<Prefix>(section(Section::prefixes));
+  for (std::size_t at = 0, end = 0; at < prefixes.size(); at = end) {
+    const auto is_alike = [&](const Prefix& prefix) {
+      return prefix.length == prefixes[at].length && (prefix.set_and_kind & 1) == (prefixes[at].set_and_kind & 1);
+    };
+    while (end < prefixes.size() && is_alike(prefixes[end])) {
+      if (prefixes[end].length > 128 || (prefixes[end].set_and_kind >> 1) + std::size_t{1} >= set_bounds.size()) return false;
+      ++end;
+    }
+    ((prefixes[at].set_and_kind & 1) != 0 ? clients : answers).push_back(prefixes.subspan(at, end - at));
+  }
+  return true;
 }
 
 bool ListSet::Layout::is_undamaged() const {
@@ -186,7 +263,9 @@ Result<std::shared_ptr<const ListSet>, ListSetFault> ListSet::open(const std::fi
   layout.mapping = mapping;
   layout.mapping_octets = size;
   if (const auto fault = layout.read_header()) return fail(*fault);
-  if (!layout.point_at_sections() || !layout.tables_are_sound()) return fail(ListSetFault::damaged);
+  if (!layout.point_at_sections() || !layout.tables_are_sound() || !layout.read_rules() || !layout.read_patterns() ||
+      !layout.point_at_prefixes())
+    return fail(ListSetFault::damaged);
   if (check_all && !layout.is_undamaged()) return fail(ListSetFault::damaged);
   return std::shared_ptr<const ListSet>(set);
 }
@@ -194,23 +273,77 @@ Result<std::shared_ptr<const ListSet>, ListSetFault> ListSet::open(const std::fi
 Listing ListSet::look_up(const dns::Name& lowered) const {
   Listing listing;
   const Layout& layout = *layout_;
-  if (layout.header.name_count == 0) return listing;
-  const Octets labels = lowered.wire().first(lowered.size() - 1);
-  if (!layout.header.below.are_none()) {
-    layout.look_up_with_ancestors(labels, listing);
-    return listing;
+  if (layout.header.name_count != 0) {
+    const Octets labels = lowered.wire().first(lowered.size() - 1);
+    if (!layout.header.below.are_none()) {
+      layout.look_up_with_ancestors(labels, listing);
+    } else {
+      const NameKey key = key_of(labels, layout.header.seed);
+      const Statement* says = layout.find(layout.home(key), key);
+      if (says != nullptr && says->named != 0) {
+        listing.coverings[0] = {says->named, label_count(labels)};
+        listing.count = 1;
+      }
+    }
   }
-  const NameKey key = key_of(labels, layout.header.seed);
-  const Statement* says = layout.find(layout.home(key), key);
-  if (says == nullptr || says->named == 0) return listing;
-  listing.coverings[0] = {says->named, label_count(labels)};
-  listing.count = 1;
+  if (layout.patterns) layout.look_up_patterns(lowered, listing);
   return listing;
+}
+
+// What is said already, or finds no room, is left out.
+namespace {
+
+void add_covering(Listing& listing, std::uint32_t set, std::uint8_t labels) {
+  const auto known = listing.all();
+  if (set == 0 || listing.count == coverings_max ||
+      std::any_of(known.begin(), known.end(), [&](const Covering& one) { return one.set == set; }))
+    return;
+  listing.coverings[listing.count++] = {set, labels};
+}
+
+}  // namespace
+
+void ListSet::Layout::look_up_patterns(const dns::Name& lowered, Listing& listing) const {
+  for (const std::uint32_t number : patterns->match(lowered)) add_covering(listing, pattern_sets[number], 0);
+}
+
+void ListSet::Layout::look_up_address(const std::vector<std::span<const Prefix>>& prefixes, const IpAddress& address,
+                                      Listing& listing) {
+  for (const std::span<const Prefix>& alike : prefixes) {
+    std::array<std::uint8_t, 16> wanted = address.mapped();
+    const std::uint32_t length = alike.front().length;
+    for (std::size_t at = 0; at < wanted.size(); ++at) {
+      const std::size_t bits = length > at * 8 ? length - at * 8 : 0;
+      if (bits < 8) wanted[at] = static_cast<std::uint8_t>(wanted[at] & ~(0xffU >> bits));
+    }
+    const auto found = std::lower_bound(alike.begin(), alike.end(), wanted,
+                                        [](const Prefix& left, const auto& right) { return left.address < right; });
+    if (found != alike.end() && found->address == wanted) add_covering(listing, found->set_and_kind >> 1, 0);
+  }
+}
+
+Listing ListSet::look_up_answer(const IpAddress& address) const {
+  Listing listing;
+  Layout::look_up_address(layout_->answers, address, listing);
+  return listing;
+}
+
+Listing ListSet::look_up_client(const IpAddress& client) const {
+  Listing listing;
+  Layout::look_up_address(layout_->clients, client, listing);
+  return listing;
+}
+
+bool ListSet::lists_answers() const {
+  return !layout_->answers.empty();
+}
+bool ListSet::lists_clients() const {
+  return !layout_->clients.empty();
 }
 
 // Two steps, so that the memory of all names is under way at once: first where each would lie, then what lies there.
 void ListSet::Layout::look_up_with_ancestors(Octets labels, Listing& listing) const {
-  std::array<Probe, labels_max> probes;
+  std::array<Probe, labels_max + 1> probes;
   std::size_t count = 0;
   const std::uint8_t depth = label_count(labels);
   for (std::uint8_t covered = depth; covered > 0; --covered) {
@@ -221,16 +354,16 @@ void ListSet::Layout::look_up_with_ancestors(Octets labels, Listing& listing) co
     }
     labels = labels.subspan(labels[0] + std::size_t{1});
   }
+  if (header.below.has(0)) {  // the root: every name
+    const NameKey key = key_of(labels, header.seed);
+    probes[count++] = {key, home(key), 0};
+  }
 
   for (const Probe& probe : std::span(probes).first(count)) {
     const Statement* says = find(probe.home, probe.key);
     if (says == nullptr) continue;
     const std::uint32_t set = probe.labels == depth ? says->named : says->below;
-    const auto known = listing.all();
-    if (set == 0 || std::any_of(known.begin(), known.end(), [&](const Covering& one) { return one.set == set; }))
-      continue;
-    listing.coverings[listing.count++] = {set, probe.labels};
-    if (listing.count == coverings_max) break;
+    add_covering(listing, set, probe.labels);
   }
 }
 
@@ -238,6 +371,22 @@ std::span<const ListId> ListSet::lists_of(std::uint32_t set) const {
   const auto bounds = layout_->set_bounds;
   if (std::size_t{set} + 1 >= bounds.size()) return {};
   return layout_->set_members.subspan(bounds[set], bounds[set + 1] - bounds[set]);
+}
+
+std::span<const std::uint32_t> ListSet::words_of(std::uint32_t set) const {
+  const auto bounds = layout_->word_bounds;
+  if (std::size_t{set} + 1 >= bounds.size()) return {};
+  return layout_->words.subspan(bounds[set], bounds[set + 1] - bounds[set]);
+}
+
+Word ListSet::word(std::uint32_t number) const {
+  if ((number & plain_word) != 0) return {ListId{static_cast<std::uint16_t>(number)}, nullptr};
+  const ListRule& rule = layout_->rules[number];
+  return {rule.list, &rule};
+}
+
+bool ListSet::is_zone(ListId list) const {
+  return list.value < layout_->lists.size() && (layout_->lists[list.value].flags & ListSummary::zone) != 0;
 }
 
 std::uint64_t ListSet::name_count() const {

@@ -16,24 +16,29 @@
 #include <string>
 #include <vector>
 
-#include "base/id.h"
+#include "base/ip_address.h"
 #include "base/result.h"
+#include "blocklist/list_id.h"
+#include "blocklist/list_rule.h"
 #include "dns/name.h"
 
 namespace doline::blocklist {
 
-/// Position of a list in the set, in the order of the configuration.
-using ListId = Id<struct ListTag, std::uint16_t>;
-inline constexpr std::size_t lists_max = 4096;
 inline constexpr std::size_t names_max = 64'000'000;
 /// A name has at most 127 suffixes, but more than this many of them with *different* sets of lists is answered by the
 /// longest.
 inline constexpr std::size_t coverings_max = 16;
 
-/// What one list says of a look-up: which label depth of the name it lists.
+/// What lists say of a look-up, by one name of theirs, or by expressions and addresses.
 struct Covering {
-  std::uint32_t set;    ///< index of an interned set of ListIds
-  std::uint8_t labels;  ///< labels of the listed name that covers (3 for `ads.example.com`)
+  std::uint32_t set;    ///< index of an interned set of words
+  std::uint8_t labels;  ///< of the listed name that covers (3 for `ads.example.com`); 0: no name does
+};
+
+/// One list's word on what was looked up.
+struct Word {
+  ListId list;
+  const ListRule* rule = nullptr;  ///< null: no more than "it is listed"; borrowed from the set of lists
 };
 
 /// The answer to a look-up: small, by value, no heap. Empty for most names.
@@ -69,8 +74,19 @@ class ListSet {
 
   /// `lowered`: qname with small letters (Name::lowered()).
   [[nodiscard]] Listing look_up(const dns::Name& lowered) const;
+  /// Words on an address in an answer, and on that of a client; the longest prefix first.
+  [[nodiscard]] Listing look_up_answer(const IpAddress& address) const;
+  [[nodiscard]] Listing look_up_client(const IpAddress& client) const;
+  [[nodiscard]] bool lists_answers() const;  ///< whether any look_up_answer() can find something
+  [[nodiscard]] bool lists_clients() const;
+
   /// The lists of an interned set, ascending; borrowed from the mapping.
   [[nodiscard]] std::span<const ListId> lists_of(std::uint32_t set) const;
+  /// Its words, where any says more than "it is listed" or is a zone's; else none, and lists_of() tells all.
+  [[nodiscard]] std::span<const std::uint32_t> words_of(std::uint32_t set) const;
+  [[nodiscard]] Word word(std::uint32_t number) const;
+  /// RPZ: it answers as the zone says, and of its words those on the longest name decide.
+  [[nodiscard]] bool is_zone(ListId list) const;
   [[nodiscard]] std::uint64_t name_count() const;
   /// Distinct names of one list; 0 for a list that the set does not have.
   [[nodiscard]] std::uint64_t name_count(ListId list) const;

@@ -16,21 +16,11 @@ bool is_url(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](char letter) { return letter > ' ' && letter < 0x7f; });
 }
 
-/// Known to the configuration; recognised and read by a later build.
-bool is_later_format(std::string_view text) {
-  for (const std::string_view format : {"wildcard", "adblock", "rpz", "dnsmasq", "unbound", "regex", "addresses"})
-    if (text == format) return true;
-  return false;
-}
-
 void read_format(Reading& reading, const Node& node, ListSettings& list) {
   const auto text = read_text(reading, node, "a list's format");
   if (!text) return;
   list.format = blocklist::parse_list_format(*text);
-  if (list.format) return;
-  if (is_later_format(*text))
-    reading.add_not_yet(node, "the list format " + quote(*text));
-  else
+  if (!list.format)
     reading.add_unknown(node, "a list's format", *text,
                         {"hosts", "domains", "wildcard", "adblock", "rpz", "dnsmasq", "unbound", "regex", "addresses"});
 }

@@ -37,6 +37,7 @@ std::optional<int> minutes_of(std::string_view text, bool is_end) {
 class PolicySection {
  public:
   PolicySection(Reading& reading, Live& live) : reading_(reading), live_(live), book_(live.policy) {
+    for (const device::Group& group : live.groups) book_.groups.push_back(group.name);
     for (const device::DeviceSettings& device : live.devices) devices_.insert(device.name);
     for (const ListSettings& list : live.lists) lists_.emplace(list.name, static_cast<std::uint16_t>(lists_.size()));
   }

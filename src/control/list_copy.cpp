@@ -138,14 +138,15 @@ Result<Judgement, std::string> judge(const Candidate& candidate) {
   // A web page is the commonest wrong answer (a portal, an expired host); `<` begins no line of any list.
   if (text[start] == '<') return fail(std::string("it is a web page, not a list"));
   const auto format = candidate.format ? candidate.format : blocklist::recognise(text);
-  if (!format) return fail(std::string("it looks neither like a hosts file nor like a list of domains"));
+  if (!format) return fail(std::string("it looks like none of the formats of lists"));
 
   const auto read =
       blocklist::read_list(text, *format, false, [](const blocklist::Entry&) {}, [](const blocklist::LineProblem&) {});
-  Judgement judgement{read.entries, read.problems, false};
+  const std::uint64_t bad = read.damaged();
+  Judgement judgement{read.entries, bad, false};
   if (read.entries == 0) return fail(std::string("it names nothing"));
-  if (read.problems > read.entries)
-    return fail("it has more bad lines (" + std::to_string(read.problems) + ") than names (" +
+  if (bad > read.entries)
+    return fail("it has more bad lines (" + std::to_string(bad) + ") than names (" +
                 std::to_string(read.entries) + ")");
   if (!candidate.is_whole && read.entries * 2 < candidate.entries_before)
     return fail("it has " + std::to_string(read.entries) + " names where there were " +

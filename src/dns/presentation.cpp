@@ -79,6 +79,18 @@ std::string rdata_to_string(RecordType type, Octets uncompressed_rdata) {
   return text;
 }
 
+bool rdata_is_sound(RecordType type, Octets uncompressed_rdata) {
+  bool is_uncompressed = true;
+  return uncompressed_rdata.size() <= message_octets_max &&
+         walk_rdata(uncompressed_rdata, 0, uncompressed_rdata.size(), type,
+                    [&](const RdataPiece& piece) {
+                      if (!piece.is_name) return;
+                      const auto name = Name::from_wire(uncompressed_rdata.subspan(piece.at, piece.octets));
+                      is_uncompressed = is_uncompressed && name && name->size() == piece.octets;
+                    }) &&
+         is_uncompressed;
+}
+
 Record to_record(const ResponseView& view, const RecordView& record) {
   Record result{view.owner(record), record.type, record.record_class, record.ttl, {}};
   const Octets message = view.octets();

@@ -26,6 +26,8 @@ struct Record {
 
 /// RDATA as a zone file shows it: `192.0.2.1`, `10 mail.example.`; what ldns cannot print as RFC 3597 `\# 4 c0000201`.
 [[nodiscard]] std::string rdata_to_string(RecordType type, Octets uncompressed_rdata);
+/// Whether octets from elsewhere than a message are RDATA of this type, without compressed names.
+[[nodiscard]] bool rdata_is_sound(RecordType type, Octets uncompressed_rdata);
 /// The record of a checked response, names decompressed.
 [[nodiscard]] Record to_record(const ResponseView& view, const RecordView& record);
 /// One line of zone-file text; the fault is ldns's sentence.

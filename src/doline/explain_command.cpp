@@ -47,6 +47,14 @@ struct ListLine {
   std::string listed_name;
 };
 
+/// As its list would have it, but for what only AdBlock's words can say.
+std::string to_text(const blocklist::Entry& entry, blocklist::ListFormat format) {
+  const bool is_of_names = format == blocklist::ListFormat::hosts || format == blocklist::ListFormat::domains ||
+                           format == blocklist::ListFormat::wildcard;
+  if (!is_of_names || !entry.rule.is_plain() || entry.of != blocklist::Listed::name) return to_string(entry);
+  return (entry.covers_name ? "" : "*.") + entry.name.to_string();
+}
+
 /// Where each list names it, by reading its text.
 std::vector<ListLine> find_lines(const blocklist::ListSet& set, const blocklist::Listing& listing,
                                  const std::vector<blocklist::ListInput>& inputs, const dns::Name& name) {
@@ -59,13 +67,14 @@ std::vector<ListLine> find_lines(const blocklist::ListSet& set, const blocklist:
       ListLine line{input.name, input.file.native(), 0, ""};
       if (const auto text = control::read_text_file(input.file)) {
         const auto format = input.format ? input.format : blocklist::recognise(*text);
-        const auto entry = format ? blocklist::find_line(*text, *format, input.subdomains, name) : std::nullopt;
-        if (entry) {
-          line.line = entry->line;
-          line.listed_name = (entry->covers_name ? "" : "*.") + entry->name.to_string();
-        }
+        if (format)
+          for (const blocklist::Entry& entry : blocklist::find_lines(*text, *format, input.subdomains, name)) {
+            line.line = entry.line;
+            line.listed_name = to_text(entry, *format);
+            lines.push_back(line);
+          }
       }
-      lines.push_back(std::move(line));
+      if (line.line == 0) lines.push_back(std::move(line));
     }
   return lines;
 }

@@ -14,9 +14,23 @@ LocalTime to_local_time(WallTime wall) {
   return {local.tm_hour * 60 + local.tm_min, (local.tm_wday + 6) % 7};
 }
 
+namespace {
+
+/// What is said of the client stands before what is said of the name.
+blocklist::Listing listing_of(const blocklist::ListSet& lists, const Asking& asking) {
+  if (!lists.lists_clients()) return lists.look_up(asking.lowered_qname);
+  blocklist::Listing listing = lists.look_up_client(asking.client);
+  const blocklist::Listing of_name = lists.look_up(asking.lowered_qname);
+  for (const blocklist::Covering& covering : of_name.all())
+    if (listing.count < blocklist::coverings_max) listing.coverings[listing.count++] = covering;
+  return listing;
+}
+
+}  // namespace
+
 Verdict decide(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking) {
   Verdict verdict;
-  verdict.reason.listing = lists.look_up(asking.lowered_qname);
+  verdict.reason.listing = listing_of(lists, asking);
   const Walk walk(book, lists, asking, verdict.reason.listing);
   bool is_decided = false;
   walk.each_candidate([&](std::size_t place) {

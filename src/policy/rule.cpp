@@ -11,6 +11,7 @@ std::string_view to_string(const Action& action) {
     std::string_view operator()(const NoData&) const { return "nodata"; }
     std::string_view operator()(const Refuse&) const { return "refuse"; }
     std::string_view operator()(const Drop&) const { return "drop"; }
+    std::string_view operator()(const ListAnswer&) const { return "rewrite"; }
   };
   return std::visit(Word{}, action);
 }

@@ -54,7 +54,13 @@ struct Refuse {
 struct Drop {
   bool operator==(const Drop&) const = default;
 };
-using Action = std::variant<Forward, Sinkhole, Rewrite, NxDomain, NoData, Refuse, Drop>;
+/// What a list's lines answer themselves: records, or a response code of their own. Both numbers are the list set's.
+struct ListAnswer {
+  std::uint32_t set = 0;   ///< the words among which it was found
+  std::uint32_t word = 0;  ///< the one that decided
+  bool operator==(const ListAnswer&) const = default;
+};
+using Action = std::variant<Forward, Sinkhole, Rewrite, NxDomain, NoData, Refuse, Drop, ListAnswer>;
 [[nodiscard]] std::string_view to_string(const Action& action);  ///< `forward`, `block`, `rewrite`, `nxdomain`, ...
 
 struct RewriteTarget {

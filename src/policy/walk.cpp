@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "policy/weigh.h"
+
 namespace doline::policy {
 
 namespace {
@@ -35,9 +37,11 @@ Walk::Walk(const RuleBook& book, const blocklist::ListSet& lists, const Asking& 
   if (listing_.is_empty()) return;
   std::fill_n(listed_.begin(), book_.list_words_, 0);
   const std::size_t known = book_.settings_.lists.size();
-  for (const blocklist::Covering& covering : listing_.all())
+  for (const blocklist::Covering& covering : listing_.all()) {
+    has_words_ = has_words_ || !lists_.words_of(covering.set).empty();
     for (const blocklist::ListId id : lists_.lists_of(covering.set))
       if (id.value < known) listed_[id.value / 64] |= std::uint64_t{1} << id.value % 64;
+  }
 }
 
 bool Walk::has_lists(std::size_t place) const {
@@ -138,6 +142,10 @@ Judgement Walk::judge(std::size_t place) const {
     judgement.mismatch = Mismatch::listed;
     return judgement;
   }
+  if (has_words_) {
+    judge_words(place, judgement);
+    return judgement;
+  }
   // What it says if everything were enforced, and what it says with what is. Lists that observe count only in the
   // first.
   const Action if_all = any_allow != 0 ? rule.allowed : rule.then;
@@ -151,6 +159,32 @@ Judgement Walk::judge(std::size_t place) const {
   });
   if (judgement.decided != if_all) judgement.observed = if_all;
   return judgement;
+}
+
+void Walk::judge_words(std::size_t place, Judgement& judgement) const {
+  const RuleBook::Compiled& rule = book_.compiled_[place];
+  const auto named = book_.list_row(rule.lists);
+  const auto action_of = [&](const Weighed& weighed) -> Action {
+    if (weighed.outcome == Weighed::Outcome::allow) return rule.allowed;
+    // A line's own answer replaces `block`, and nothing else that the operator wrote.
+    if (!std::holds_alternative<Sinkhole>(rule.then)) return rule.then;
+    if (weighed.outcome == Weighed::Outcome::answer) return to_action(lists_, weighed);
+    return weighed.is_of_zone ? Action(NxDomain{}) : rule.then;
+  };
+  const auto of_all = weigh(book_, lists_, asking_, listing_, named, named);
+  if (!of_all) {
+    judgement.mismatch = Mismatch::listed;
+    return;
+  }
+  const Action if_all = action_of(*of_all);
+  judgement.list = of_all->list;
+  if (rule.mode == Mode::enforce)
+    if (const auto of_enforced =
+            weigh(book_, lists_, asking_, listing_, named, book_.list_row(book_.enforced_lists_))) {
+      judgement.decided = action_of(*of_enforced);
+      judgement.list = of_enforced->list;
+    }
+  if (judgement.decided != if_all) judgement.observed = if_all;
 }
 
 std::string_view to_string(Mismatch mismatch) {

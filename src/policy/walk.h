@@ -52,6 +52,8 @@ class Walk {
   void find_candidates(RuleBook::Row& row) const;
   [[nodiscard]] Mismatch compare(const Condition& when) const;
   [[nodiscard]] bool is_time(const Condition& when) const;
+  /// Where lines say more than that they list it.
+  void judge_words(std::size_t place, Judgement& judgement) const;
   /// The longest listed name's first list among those of the row.
   template <class Among>
   [[nodiscard]] std::optional<blocklist::ListId> find_list(Among among) const;
@@ -61,6 +63,7 @@ class Walk {
   const Asking& asking_;
   const blocklist::Listing& listing_;
   std::array<std::uint64_t, blocklist::lists_max / 64> listed_;  // [0, list_words_), where the listing is not empty
+  bool has_words_ = false;  // not all of them plain
 };
 
 [[nodiscard]] std::string_view to_string(Mismatch mismatch);  ///< `another device`

@@ -10,6 +10,7 @@
 #include "dns/read_octets.h"
 #include "dns/writer.h"
 #include "policy/decide.h"
+#include "policy/weigh.h"
 #include "resolver/waiting_room.h"
 #include "response/finish.h"
 #include "response/synthesize.h"
@@ -34,6 +35,7 @@ VerdictKind kind_of(const policy::Action& action) {
     VerdictKind operator()(const policy::NoData&) const { return VerdictKind::nodata; }
     VerdictKind operator()(const policy::Refuse&) const { return VerdictKind::refuse; }
     VerdictKind operator()(const policy::Drop&) const { return VerdictKind::drop; }
+    VerdictKind operator()(const policy::ListAnswer&) const { return VerdictKind::rewrite; }
   };
   return std::visit(Kind{}, action);
 }
@@ -143,13 +145,10 @@ struct Resolver::Impl final : upstream::Landing {
                                                     .destination = arrival.destination,
                                                     .time = local_time});
     note(record, verdict);
-    std::optional<policy::Rewrite> rewrite_by_name;
+    const dns::Name* target = nullptr;  // what is looked up instead
     if (!verdict.forwards()) {
-      const auto* rewrite = std::get_if<policy::Rewrite>(&verdict.action);
-      if (!rewrite || !snapshot->rules->rewrite(*rewrite).cname)
-        return say_verdict(arrival, query, record, fit, verdict, out);
-      rewrite_by_name = *rewrite;
-      key.question.qname = *snapshot->rules->rewrite(*rewrite).cname;
+      if (!find_target(verdict.action, key.question)) return say_verdict(arrival, query, record, fit, verdict, out);
+      target = &key.question.qname;
     }
 
     // 5. look up
@@ -160,7 +159,7 @@ struct Resolver::Impl final : upstream::Landing {
     if (hit && (!hit->is_stale || failed_lately)) {
       record.source = hit->is_stale ? Source::stale : Source::cache;
       response::Touches touches = touches_for(*hit);
-      const std::size_t size = say_words(*snapshot, query, record, fit, rewrite_by_name, hit->words, touches, out);
+      const std::size_t size = say_words(*snapshot, query, record, fit, target, hit->words, touches, out);
       if (hit->wants_prefetch && !has_failed_lately(key)) prefetch(key);
       return leave_now(arrival, record, size, out);
     }
@@ -179,7 +178,7 @@ struct Resolver::Impl final : upstream::Landing {
     waiting.client = arrival.client;
     waiting.received = now.monotonic;
     waiting.fit = fit;
-    waiting.rewrite = rewrite_by_name;
+    waiting.is_rewritten = target != nullptr;
     waiting.record = record;
     waiting.snapshot = snapshot;
     ++statistics.waiting;
@@ -205,14 +204,15 @@ struct Resolver::Impl final : upstream::Landing {
     waiting_room.land(flight, [&](Waiting& waiting) {
       const dns::QueryView query = waiting.query.view();
       querylog::Record& record = waiting.record;
+      const dns::Name* target = waiting.is_rewritten ? &key.question.qname : nullptr;
       std::size_t size;
       if (result) {
         record.source = Source::upstream;
         record.upstream = result->server;
-        size = say_words(*waiting.snapshot, query, record, waiting.fit, waiting.rewrite, result->words, {}, late);
+        size = say_words(*waiting.snapshot, query, record, waiting.fit, target, result->words, {}, late);
       } else if (stale) {
         record.source = Source::stale;
-        size = say_words(*waiting.snapshot, query, record, waiting.fit, waiting.rewrite, stale->words,
+        size = say_words(*waiting.snapshot, query, record, waiting.fit, target, stale->words,
                          touches_for(*stale), late);
       } else {
         ++statistics.failed;
@@ -245,11 +245,11 @@ struct Resolver::Impl final : upstream::Landing {
   // ── the ways an answer comes about
   // ───────────────────────────────────────────────────────────────────────────────────
 
-  /// 7. review, 8. synthesize where the review says so, 9. finish. `words` answer the question, or a rewrite's target.
+  /// 7. review, 8. synthesize where the review says so, 9. finish. `words` answer the question, or that for `target`.
   std::size_t say_words(const Snapshot& under, const dns::QueryView& query, querylog::Record& record,
-                        const response::Fit& fit, std::optional<policy::Rewrite> rewrite_by_name, dns::Octets words,
+                        const response::Fit& fit, const dns::Name* target, dns::Octets words,
                         response::Touches touches, std::span<std::uint8_t> out) {
-    const dns::Name& asked = rewrite_by_name ? *under.rules->rewrite(*rewrite_by_name).cname : query.question().qname;
+    const dns::Name& asked = target ? *target : query.question().qname;
     if (first_answer_type(words, asked.size()) == RecordType::cname) {
       if (const auto verdict = review_chain(under, query, record, words)) {
         note(record, *verdict);
@@ -257,7 +257,7 @@ struct Resolver::Impl final : upstream::Landing {
       }
     }
     if ((words[3] & 0x20) != 0) record.dnssec = querylog::Dnssec::upstream_said_secure;
-    if (rewrite_by_name) words = lead_to_target(under, query.question(), asked, words, touches);
+    if (target) words = lead_to_target(under, query.question(), asked, words, touches);
     record.code = code_of(words);
     ++(record.source == Source::cache   ? statistics.from_cache
        : record.source == Source::stale ? statistics.stale
@@ -286,7 +286,9 @@ struct Resolver::Impl final : upstream::Landing {
                                                 .lowered_qname = question.qname,
                                                 .destination = record.destination,
                                                 .time = local_time});
-      if (!verdict.forwards() && !std::holds_alternative<policy::Rewrite>(verdict.action)) return verdict;
+      if (!verdict.forwards() && !std::holds_alternative<policy::Rewrite>(verdict.action) &&
+          !std::holds_alternative<policy::ListAnswer>(verdict.action))
+        return verdict;
     }
     return std::nullopt;
   }
@@ -324,13 +326,44 @@ struct Resolver::Impl final : upstream::Landing {
   std::size_t synthesize(const Snapshot& under, const dns::QueryView& query, querylog::Record& record,
                          const response::Fit& fit, const policy::Verdict& verdict, std::span<std::uint8_t> out) {
     const auto* rewrite = std::get_if<policy::Rewrite>(&verdict.action);
+    const auto* of_list = std::get_if<policy::ListAnswer>(&verdict.action);
     const std::size_t size =
-        response::synthesize(query, verdict.action, rewrite ? &under.rules->rewrite(*rewrite) : nullptr, under.block,
-                             fit, reason_text(under, verdict), out);
+        of_list ? answer_as_listed(under, query, fit, *of_list, reason_text(under, verdict), out)
+                : response::synthesize(query, verdict.action, rewrite ? &under.rules->rewrite(*rewrite) : nullptr,
+                                       under.block, fit, reason_text(under, verdict), out);
     if (size > 0) ++statistics.synthesized;
     record.source = size > 0 ? Source::synthesized : Source::none;
     record.code = size > 0 ? code_of(out) : ResponseCode::noerror;
     return size;
+  }
+
+  /// As the lines of a list say.
+  static std::size_t answer_as_listed(const Snapshot& under, const dns::QueryView& query, const response::Fit& fit,
+                                      const policy::ListAnswer& answer, std::string_view text,
+                                      std::span<std::uint8_t> out) {
+    std::array<response::OwnRecord, response::own_records_max> records;
+    std::size_t count = 0;
+    std::optional<ResponseCode> code;
+    policy::each_answer(*under.lists, answer, [&](const blocklist::LineAnswer& line) {
+      if (line.kind == blocklist::LineAnswer::Kind::code)
+        code = line.code;
+      else if (line.kind == blocklist::LineAnswer::Kind::record && count < records.size())
+        records[count++] = {line.type, line.rdata};
+    });
+    if (code && *code != ResponseCode::noerror && count == 0)
+      return response::refuse(query, *code, ExtendedError::blocked, text, fit, out);
+    return response::answer(query, std::span(records).first(count), under.block.ttl_seconds, fit, text, out);
+  }
+
+  /// Where the verdict leads to another name, that name stands in the question.
+  bool find_target(const policy::Action& action, dns::Question& question) const {
+    std::optional<dns::Name> target;
+    if (const auto* rewrite = std::get_if<policy::Rewrite>(&action))
+      target = snapshot->rules->rewrite(*rewrite).cname;
+    else if (const auto* answer = std::get_if<policy::ListAnswer>(&action))
+      target = policy::find_target(*snapshot->lists, *answer, question);
+    if (target) question.qname = *target;
+    return target.has_value();
   }
 
   std::size_t say_error(const listener::Arrival& arrival, const dns::QueryView& query, querylog::Record& record,

@@ -43,7 +43,7 @@ struct Waiting {
   Endpoint client;
   MonotonicTime received;
   response::Fit fit;
-  std::optional<policy::Rewrite> rewrite;  ///< the question in flight is a rewrite's target
+  bool is_rewritten = false;  ///< the question asked upstream is not the client's
   querylog::Record record;
   std::shared_ptr<const Snapshot> snapshot;  ///< a query finishes under the snapshot it began with
   // The room's own:

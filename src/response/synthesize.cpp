@@ -54,6 +54,8 @@ class Draft {
   }
   void add_cname(const Name& target, std::uint32_t ttl) { add_answer(RecordType::cname, ttl, target.wire()); }
 
+  void add_record(RecordType type, dns::Octets rdata, std::uint32_t ttl) { add_answer(type, ttl, rdata); }
+
   /// What a negative answer is cached by (RFC 2308 §5). Its owner is the name itself, or the one above where it does
   /// not exist. Without it the answer is as good, only not cached: no reason to say TC.
   void add_soa(std::uint32_t ttl) {
@@ -171,6 +173,10 @@ struct Synthesis {
   }
   std::size_t operator()(const policy::Refuse&) const { return refused(); }
   std::size_t operator()(const policy::Drop&) const { return 0; }
+  std::size_t operator()(const policy::ListAnswer&) const {
+    check(false);  // answer() does, with what the lists hold
+    return 0;
+  }
 };
 
 /// The octets of a lone question that can be read, whatever is wrong behind it: a client may look for it in what comes
@@ -190,6 +196,20 @@ std::size_t synthesize(const dns::QueryView& query, const policy::Action& action
                        const BlockSettings& block, const Fit& fit, std::string_view error_text,
                        std::span<std::uint8_t> out) {
   return std::visit(Synthesis{query, rewrite, block, fit, error_text, out}, action);
+}
+
+std::size_t answer(const dns::QueryView& query, std::span<const OwnRecord> records, std::uint32_t ttl_seconds,
+                   const Fit& fit, std::string_view error_text, std::span<std::uint8_t> out) {
+  const RecordType asked = query.question().qtype;
+  const auto fits = [&](const OwnRecord& record) {
+    return record.type == asked || record.type == RecordType::cname || asked == RecordType::any;
+  };
+  const bool is_positive = std::any_of(records.begin(), records.end(), fits);
+  Draft draft(query, ResponseCode::noerror, fit, out);
+  if (!is_positive) draft.add_soa(ttl_seconds);
+  for (const OwnRecord& record : records)
+    if (fits(record)) draft.add_record(record.type, record.rdata, ttl_seconds);
+  return draft.end(is_positive ? ExtendedError::forged_answer : ExtendedError::blocked, error_text);
 }
 
 std::size_t refuse(const dns::QueryView& query, dns::ResponseCode code, std::optional<dns::ExtendedError> error,

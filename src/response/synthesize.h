@@ -40,6 +40,17 @@ inline constexpr std::size_t udp_octets_max = 1232;  ///< DNS flag day 2020; our
                                      const policy::RewriteTarget* rewrite, const BlockSettings& block, const Fit& fit,
                                      std::string_view error_text, std::span<std::uint8_t> out);
 
+/// A record that a list's line or the operator gives; RDATA uncompressed.
+struct OwnRecord {
+  dns::RecordType type;
+  dns::Octets rdata;
+};
+inline constexpr std::size_t own_records_max = 64;
+/// Those of the type asked for, a CNAME for any type, all for ANY; NODATA where none is left.
+[[nodiscard]] std::size_t answer(const dns::QueryView& query, std::span<const OwnRecord> records,
+                                 std::uint32_t ttl_seconds, const Fit& fit, std::string_view error_text,
+                                 std::span<std::uint8_t> out);
+
 /// An answerless response with `code` and, where the client speaks EDNS, `error`.
 [[nodiscard]] std::size_t refuse(const dns::QueryView& query, dns::ResponseCode code,
                                  std::optional<dns::ExtendedError> error, std::string_view error_text, const Fit& fit,

@@ -33,9 +33,16 @@ void open_and_ask(const std::vector<std::uint8_t>& octets, bool check_all) {
     check(listing.count <= coverings_max);
     for (const Covering& covering : listing.all()) {
       for (const ListId list : (*set)->lists_of(covering.set)) check(list.value < (*set)->list_count());
+      for (const std::uint32_t word : (*set)->words_of(covering.set))
+        check((*set)->word(word).list.value < (*set)->list_count());
     }
   }
+  for (const char* text : {"1.2.3.4", "10.0.0.7", "2001:db8::1"}) {
+    check((*set)->look_up_answer(*IpAddress::parse(text)).count <= coverings_max);
+    check((*set)->look_up_client(*IpAddress::parse(text)).count <= coverings_max);
+  }
   (void)(*set)->lists_of(0xffffffff);
+  (void)(*set)->words_of(0xffffffff);
   (void)(*set)->name_count(ListId{0xffff});
 }
 

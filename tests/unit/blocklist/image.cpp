@@ -35,7 +35,7 @@ doline::Result<File, ImageFault> image_of(const std::vector<Said>& all, std::siz
   for (const Said& said : all) gathering.add(said);
   const std::uint64_t names = gathering.merge(std::vector<bool>(lists));
   std::vector<std::uint8_t> octets;
-  const auto image = make_image(std::move(gathering), names, {1, 2}, 3, lists, {},
+  const auto image = make_image({std::move(gathering), names, {1, 2}, 3, std::vector<bool>(lists), {}, {}},
                                 [&](Octets piece) { octets.insert(octets.end(), piece.begin(), piece.end()); });
   if (!image) return doline::fail(image.error());
   REQUIRE(octets.size() == image->header.file_octets);

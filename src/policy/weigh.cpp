@@ -1,0 +1,173 @@
+#include "policy/weigh.h"
+
+#include <algorithm>
+#include <array>
+
+#include "device/mac_address.h"
+
+namespace doline::policy {
+
+namespace {
+
+using blocklist::LineAnswer;
+using blocklist::LineConditions;
+using blocklist::ListId;
+using blocklist::ListRule;
+using Effect = ListRule::Effect;
+
+constexpr std::size_t rewrites_cancelled_max = 16;
+
+bool is_in(std::span<const std::uint64_t> row, std::size_t at) {
+  return at / 64 < row.size() && (row[at / 64] >> at % 64 & 1) != 0;
+}
+
+bool is_in_group(const RuleBook& book, const Asking& asking, const std::string& name) {
+  const auto groups = book.groups();
+  for (std::size_t at = 0; at < groups.size() && at < device::groups_max; ++at)
+    if ((asking.groups >> at & 1) != 0 && groups[at] == name) return true;
+  return false;
+}
+
+bool is_client(const RuleBook& book, const Asking& asking, const blocklist::ClientMatch& client) {
+  if (client.prefix) return client.prefix->contains(asking.client);
+  if (asking.device.name == client.text || is_in_group(book, asking, client.text)) return true;
+  const auto& ids = asking.device.client_ids;
+  if (std::find(ids.begin(), ids.end(), client.text) != ids.end()) return true;
+  if (asking.device.macs.empty()) return false;
+  const auto mac = device::MacAddress::parse(client.text);
+  return mac && std::find(asking.device.macs.begin(), asking.device.macs.end(), *mac) != asking.device.macs.end();
+}
+
+/// One of `some`, where there are any, and none of `none`.
+template <class T, class Is>
+bool fits(const std::vector<T>& some, const std::vector<T>& none, Is is) {
+  return (some.empty() || std::any_of(some.begin(), some.end(), is)) && std::none_of(none.begin(), none.end(), is);
+}
+
+bool hold(const RuleBook& book, const Asking& asking, const LineConditions& when) {
+  return fits(when.types, when.not_types, [&](dns::RecordType type) { return type == asking.question.qtype; }) &&
+         fits(when.clients, when.not_clients,
+              [&](const blocklist::ClientMatch& client) { return is_client(book, asking, client); }) &&
+         fits(when.tags, when.not_tags, [&](const std::string& tag) { return is_in_group(book, asking, tag); }) &&
+         std::none_of(when.but_within.begin(), when.but_within.end(),
+                      [&](const dns::Name& name) { return asking.lowered_qname.is_within(name); }) &&
+         when.origins.empty() && when.not_origins.empty();  // of answers: nothing is known of them yet
+}
+
+/// The higher counts; equal ones in the order of the listing.
+enum class Rank : std::uint8_t { none, block, answer, exception, important_block, important_answer, allowed };
+
+}  // namespace
+
+std::optional<Weighed> weigh(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking,
+                             const blocklist::Listing& listing, std::span<const std::uint64_t> named,
+                             std::span<const std::uint64_t> counting) {
+  const auto each_word = [&](const blocklist::Covering& covering, auto&& take) {
+    const auto words = lists.words_of(covering.set);
+    const auto take_counting = [&](ListId list, const ListRule* rule, std::uint32_t number) {
+      if (!is_in(named, list.value) || !is_in(counting, list.value)) return;
+      if (rule != nullptr && rule->conditions && !hold(book, asking, *rule->conditions)) return;
+      take(list, rule, number);
+    };
+    if (words.empty())
+      for (const ListId list : lists.lists_of(covering.set)) take_counting(list, nullptr, 0);
+    for (const std::uint32_t number : words) {
+      const blocklist::Word word = lists.word(number);
+      take_counting(word.list, word.rule, number);
+    }
+  };
+
+  // 1. Which answers do not count.
+  std::array<const ListRule*, rewrites_cancelled_max> cancels;
+  std::size_t cancel_count = 0;
+  for (const blocklist::Covering& covering : listing.all())
+    each_word(covering, [&](ListId, const ListRule* rule, std::uint32_t) {
+      if (rule != nullptr && rule->effect == Effect::no_rewrite && cancel_count < cancels.size())
+        cancels[cancel_count++] = rule;
+    });
+  const auto is_cancelled = [&](const ListRule& rule) {
+    return std::any_of(cancels.begin(), cancels.begin() + cancel_count, [&](const ListRule* cancel) {
+      return (!cancel->answer || cancel->answer == rule.answer) && cancel->is_important >= rule.is_important;
+    });
+  };
+
+  // 2. The word that counts most; of zones, the first one's on the longest name.
+  Weighed best, of_zone;
+  Rank rank = Rank::none, zone_rank = Rank::none;
+  for (const blocklist::Covering& covering : listing.all()) {
+    const ListId zone_before = of_zone.list;
+    const bool had_zone = zone_rank != Rank::none;
+    each_word(covering, [&](ListId list, const ListRule* rule, std::uint32_t number) {
+      const bool is_allow_list = list.value < book.lists().size() && book.lists()[list.value].kind == ListKind::allow;
+      const Effect effect = rule != nullptr ? rule->effect : Effect::block;
+      if (effect == Effect::no_rewrite || effect == Effect::cancel) return;
+      if (effect == Effect::answer && is_cancelled(*rule)) return;
+      const bool is_important = rule != nullptr && rule->is_important;
+      Weighed weighed{Weighed::Outcome::block, list, false, covering.set, number};
+      Rank found = is_important ? Rank::important_block : Rank::block;
+      if (is_allow_list || effect == Effect::allow) {
+        weighed.outcome = Weighed::Outcome::allow;
+        found = is_allow_list || is_important ? Rank::allowed : Rank::exception;
+      } else if (effect == Effect::answer) {
+        weighed.outcome = Weighed::Outcome::answer;
+        found = is_important ? Rank::important_answer : Rank::answer;
+      }
+      if (!is_allow_list && lists.is_zone(list)) {
+        weighed.is_of_zone = true;
+        const bool is_first = zone_rank == Rank::none || list < of_zone.list ||
+                              (list == of_zone.list && !(had_zone && list == zone_before) && found > zone_rank);
+        if (is_first) {
+          of_zone = weighed;
+          zone_rank = found;
+        }
+      } else if (found > rank) {
+        best = weighed;
+        rank = found;
+      }
+    });
+  }
+  if (zone_rank > rank) return of_zone;
+  if (rank == Rank::none) return std::nullopt;
+  return best;
+}
+
+Action to_action(const blocklist::ListSet& lists, const Weighed& answer) {
+  const ListRule& rule = *lists.word(answer.word).rule;
+  switch (rule.answer->kind) {
+    case LineAnswer::Kind::drop:
+      return Drop{};
+    case LineAnswer::Kind::code:
+      if (rule.answer->code == dns::ResponseCode::nxdomain) return NxDomain{};
+      if (rule.answer->code == dns::ResponseCode::noerror) return NoData{};
+      if (rule.answer->code == dns::ResponseCode::refused) return Refuse{};
+      break;
+    case LineAnswer::Kind::record:
+    case LineAnswer::Kind::tcp_only:
+      break;
+  }
+  return ListAnswer{answer.set, answer.word};
+}
+
+std::optional<dns::Name> find_target(const blocklist::ListSet& lists, const ListAnswer& answer,
+                                     const dns::Question& question) {
+  std::optional<dns::Name> target;
+  if (question.qtype == dns::RecordType::cname) return target;
+  each_answer(lists, answer, [&](const LineAnswer& line) {
+    if (line.kind != LineAnswer::Kind::record || line.type != dns::RecordType::cname || target) return;
+    const auto name = dns::Name::from_wire(line.rdata);
+    if (!name) return;
+    const auto wire = name->wire();
+    if (wire[0] != 1 || wire[1] != '*') {
+      target = name->lowered();
+      return;
+    }
+    const auto asked = question.qname.wire();
+    std::vector<std::uint8_t> whole(asked.begin(), asked.end() - 1);
+    whole.insert(whole.end(), wire.begin() + 2, wire.end());
+    if (const auto joined = dns::Name::from_wire(whole); joined && whole.size() <= dns::name_octets_max)
+      target = joined->lowered();
+  });
+  return target;
+}
+
+}  // namespace doline::policy
