@@ -62,7 +62,8 @@ void read_adblock_line(std::string_view line, LineItems& items) {
       const bool is_comment = line.find_first_not_of(" \t", blank) != line.npos &&
                               line[line.find_first_not_of(" \t", blank)] == '#' &&
                               is_spelled_like_a_name(line.substr(0, blank));
-      if (!is_comment && !line.starts_with('/') && line.find('$') > blank) return items.add_fault(blank, LineFault::bad_name);
+      if (!is_comment && !line.starts_with('/') && line.find('$') > blank)
+        return items.add_fault(blank, LineFault::bad_name);
       if (is_comment) line = line.substr(0, blank);
     } else {
       for (std::size_t at = blank; at < line.size();) {
@@ -169,7 +170,8 @@ void read_adblock_line(std::string_view line, LineItems& items) {
   };
   if (pattern.empty() || pattern == "*") {
     // `*` alone, or with modifiers alone: every name.
-    if (pattern.empty() && (!whole.empty() || modifiers_at == text.size())) return items.add_fault(0, LineFault::no_name);
+    if (pattern.empty() && (!whole.empty() || modifiers_at == text.size()))
+      return items.add_fault(0, LineFault::no_name);
     return add_name(".", true, true);
   }
   if (is_spelled_like_a_name(pattern) && !pattern.ends_with('.')) {
@@ -192,11 +194,15 @@ void read_adblock_line(std::string_view line, LineItems& items) {
     return items.add_fault(column(pattern) + bad, LineFault::bad_name);
   if (!begins_at_label && !begins_name && !ends_name && pattern.find_first_of(".*") == pattern.npos)
     return items.add_fault(column(pattern), LineFault::url_rule);
-  add_pattern((begins_at_label ? "(?:^|\\.)" : begins_name ? "^" : "") + to_expression(pattern) + (ends_name ? "$" : ""));
+  add_pattern((begins_at_label ? "(?:^|\\.)"
+               : begins_name   ? "^"
+                               : "") +
+              to_expression(pattern) + (ends_name ? "$" : ""));
 }
 
 void read_wildcard_line(std::string_view line, LineItems& items) {
-  if (line.find_first_not_of(std::string(octets_of_names) + '*') != line.npos || line.find_first_not_of("*.") == line.npos)
+  if (line.find_first_not_of(std::string(octets_of_names) + '*') != line.npos ||
+      line.find_first_not_of("*.") == line.npos)
     return items.add_fault(0, LineFault::bad_name);
   LineItem& item = items.add();
   item.of = Listed::pattern;

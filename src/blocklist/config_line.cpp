@@ -54,8 +54,7 @@ void read_dnsmasq_line(std::string_view line, LineItems& items) {
   ListRule rule;
   if (is_address && !target.empty() && target != "#") {
     const auto address = IpAddress::parse(target);
-    if (!address)
-      return items.add_fault(static_cast<std::size_t>(target.data() - line.data()), LineFault::bad_address);
+    if (!address) return items.add_fault(static_cast<std::size_t>(target.data() - line.data()), LineFault::bad_address);
     if (!is_null(*address)) {
       rule.effect = ListRule::Effect::answer;
       rule.answer = make_answer(*address);
@@ -100,8 +99,8 @@ void UnboundReader::read_line(std::string_view line, LineItems& items) {
     redirected_.clear();
     const bool blocks = is_one_of({"always_nxdomain", "always_nodata", "always_null", "always_refuse", "always_deny",
                                    "static", "refuse", "deny", "inform_deny", "inform_redirect", "redirect"});
-    const bool allows = is_one_of({"always_transparent", "transparent", "typetransparent", "nodefault", "inform",
-                                   "block_a"});
+    const bool allows =
+        is_one_of({"always_transparent", "transparent", "typetransparent", "nodefault", "inform", "block_a"});
     if (!blocks && !allows) return items.add_fault(type_at, LineFault::not_for_lists);
     if (is_one_of({"redirect", "inform_redirect"})) redirected_ = name;
     LineItem& item = items.add();

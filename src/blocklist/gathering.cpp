@@ -123,9 +123,9 @@ void Gathering::sort_more() {
 
 std::span<const SaidMore> Gathering::more_of(const NameKey& key) const {
   const auto order = [](const NameKey& one) { return std::pair(one.place, one.tag); };
-  const auto first = std::lower_bound(more_.begin(), more_.end(), key, [&](const SaidMore& said, const NameKey& wanted) {
-    return order(said.key) < order(wanted);
-  });
+  const auto first =
+      std::lower_bound(more_.begin(), more_.end(), key,
+                       [&](const SaidMore& said, const NameKey& wanted) { return order(said.key) < order(wanted); });
   auto end = first;
   while (end != more_.end() && order(end->key) == order(key)) ++end;
   return {first, end};

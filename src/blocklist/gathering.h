@@ -69,8 +69,8 @@ class Gathering {
   std::span<const Said> part(std::size_t number);
   static constexpr std::size_t part_count = 256;
 
-  /// Once all is read, before the last merge(): what is said by rules that do not `count` is let go of, the rest sorted,
-  /// and its names entered.
+  /// Once all is read, before the last merge(): what is said by rules that do not `count` is let go of, the rest
+  /// sorted, and its names entered.
   template <class Counts>
   void settle_more(Counts counts) {
     std::erase_if(more_, [&](const SaidMore& said) { return !counts(said.rule); });

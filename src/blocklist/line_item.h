@@ -80,12 +80,11 @@ class ZoneReader {
   [[nodiscard]] std::string absolute(std::string_view name) const;
   void list_trigger(std::string_view type, std::string_view rdata, LineItems& items);
 
-  std::string record_;              // that is not complete yet, its lines joined
+  std::string record_;  // that is not complete yet, its lines joined
   int open_parentheses_ = 0;
-  std::string origin_;              // absolute, with the final dot; empty: not told
+  std::string origin_;               // absolute, with the final dot; empty: not told
   std::optional<std::string> apex_;  // the zone's own name, as soon as it is known
-  std::string owner_;               // of the last record, absolute
+  std::string owner_;                // of the last record, absolute
 };
-
 
 }  // namespace doline::blocklist

@@ -208,7 +208,7 @@ template <class OnName, class OnRule, class OnProblem>
 bool LineReader::read_line(std::string_view line, OnName& on_name, OnRule& on_rule, OnProblem& on_problem) {
   std::size_t from = 0;
   if (line_ == 1 && line.starts_with("\xef\xbb\xbf")) from = 3;  // UTF-8 byte order mark
-  if (format_ == ListFormat::rpz) line.remove_prefix(from);  // blanks at its beginning are of meaning
+  if (format_ == ListFormat::rpz) line.remove_prefix(from);      // blanks at its beginning are of meaning
   Token first = next_token(line, format_ == ListFormat::rpz ? 0 : from);
   if (first.text.empty()) return true;
   const bool is_plain_format =
@@ -315,9 +315,12 @@ bool LineReader::read_rule(Token token, const LineItem& item, OnRule& on_rule, O
   }
   if (is_localhost_kin()) return true;
   count(item.rule);
-  return on_rule(ListedRule{
-      Listed::name, {{wire_.data(), wire_size_}, labels_, item.covers_name, item.covers_below, line_}, "", {}, item.rule,
-      line_});
+  return on_rule(ListedRule{Listed::name,
+                            {{wire_.data(), wire_size_}, labels_, item.covers_name, item.covers_below, line_},
+                            "",
+                            {},
+                            item.rule,
+                            line_});
 }
 
 }  // namespace doline::blocklist

@@ -264,6 +264,7 @@ namespace {
 struct LineKind {
   std::optional<ListFormat> format;
   bool is_neutral = false;  // stands in lists of several formats
+  bool is_telling = false;  // AdBlock's, and nothing else's
 };
 
 bool starts_with_any(std::string_view line, std::initializer_list<std::string_view> words) {
@@ -286,7 +287,10 @@ LineKind kind_of(std::string_view line) {
     // Of a hosts file's preamble nothing is listed, but it is a hosts file's.
     return has_name || (format == ListFormat::hosts && reader.result().problems == 0 && reader.result().entries == 0);
   };
-  if (starts_with_any(line, {"||", "@@", "|"})) return {ListFormat::adblock, false};
+  if (starts_with_any(line, {"||", "@@", "|"}) || line.find("##") != line.npos || line.find("#@#") != line.npos ||
+      line.find("$third-party") != line.npos || line.find("$domain=") != line.npos ||
+      line.find(",domain=") != line.npos)
+    return {ListFormat::adblock, false, true};
   if (starts_with_any(line, {"address=/", "server=/", "local=/"})) return {ListFormat::dnsmasq, false};
   if (starts_with_any(line, {"local-zone:", "local-data:"})) return {ListFormat::unbound, false};
   if (starts_with_any(line, {"$TTL", "$ORIGIN"})) return {ListFormat::rpz, false};
@@ -299,10 +303,9 @@ LineKind kind_of(std::string_view line) {
     if (line.find(type) != line.npos) return {ListFormat::rpz, false};
   const std::string_view first = line.substr(0, line.find_first_of(" \t#;,"));
   if (IpPrefix::parse(first)) return {ListFormat::addresses, true};
-  // Parts of URLs and of pages: most of the lists for browsers that are given to resolvers all the same.
-  if (line.find("##") != line.npos || line.find("#@#") != line.npos ||
-      (line.find_first_of(" \t") == line.npos &&
-       (std::string_view("&-_.?,=+:$").find(line.front()) != line.npos || (line.front() == '/' && line.back() != '/'))))
+  // Parts of URLs: most of the lists for browsers that are given to resolvers all the same.
+  if (line.find_first_of(" \t") == line.npos &&
+      (std::string_view("&-_.?,=+:$").find(line.front()) != line.npos || (line.front() == '/' && line.back() != '/')))
     return {ListFormat::adblock, false};
   if (line.starts_with('/') && line.size() > 2 && line.rfind('/') > 0) return {ListFormat::regex, true};
   if (line.find_first_of("^$\\(") != line.npos && line.find_first_of(" <>{};:=") == line.npos)
@@ -314,7 +317,7 @@ LineKind kind_of(std::string_view line) {
 
 std::optional<ListFormat> recognise(std::string_view text) {
   std::array<std::size_t, list_formats> count{};
-  std::size_t lines = 0, neutral = 0;
+  std::size_t lines = 0, neutral = 0, telling = 0;
   bool is_after_parenthesis = false;  // inside a record over several lines
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   for (std::size_t at = 0; at < text.size() && lines < judged_lines_max;) {
@@ -338,14 +341,14 @@ std::optional<ListFormat> recognise(std::string_view text) {
     const LineKind kind = kind_of(line);
     if (kind.format) ++count[static_cast<std::size_t>(*kind.format)];
     if (kind.is_neutral) ++neutral;
-    if (kind.format == ListFormat::rpz) is_after_parenthesis = line.find('(') != line.npos && line.find(')') == line.npos;
+    if (kind.is_telling) ++telling;
+    if (kind.format == ListFormat::rpz)
+      is_after_parenthesis = line.find('(') != line.npos && line.find(')') == line.npos;
   }
   const auto of = [&](ListFormat format) { return count[static_cast<std::size_t>(format)]; };
   // A handful of AdBlock's own rules tell what the plain names among them are; so do a zone's first lines.
   const std::size_t names = of(ListFormat::hosts) + of(ListFormat::domains) + of(ListFormat::wildcard);
-  if (of(ListFormat::adblock) * 2 > lines - neutral || (of(ListFormat::adblock) > 0 && of(ListFormat::adblock) + names +
-                                                       of(ListFormat::regex) > lines / 2))
-    return ListFormat::adblock;
+  if (telling > 0 && (of(ListFormat::adblock) + names + of(ListFormat::regex)) * 2 > lines) return ListFormat::adblock;
   for (const ListFormat format : {ListFormat::rpz, ListFormat::dnsmasq, ListFormat::unbound, ListFormat::hosts})
     if (of(format) * 2 > lines - neutral && of(format) > 0) return format;
   const std::size_t domains = of(ListFormat::domains) + of(ListFormat::wildcard);

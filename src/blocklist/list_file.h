@@ -88,8 +88,8 @@ ReadResult read_list(std::string_view text, ListFormat format, bool subdomains,
                      const std::function<void(const Entry&)>& on_entry,
                      const std::function<void(const LineProblem&)>& on_problem);
 
-/// The lines that speak of `name`, exactly, by reading the text: for `doline explain`. At most `lines_found_max`, in the
-/// order of the text.
+/// The lines that speak of `name`, exactly, by reading the text: for `doline explain`. At most `lines_found_max`, in
+/// the order of the text.
 [[nodiscard]] std::vector<Entry> find_lines(std::string_view text, ListFormat format, bool subdomains,
                                             const dns::Name& name);
 inline constexpr std::size_t lines_found_max = 16;

@@ -12,14 +12,14 @@ namespace {
 constexpr std::string_view drop_word = "DROP";
 constexpr std::string_view tcp_only_word = "TCP-ONLY";
 
-
 /// Calls `take(piece)` for the pieces between separators that no backslash stands before; false from it ends it.
 template <class Take>
 bool each_piece(std::string_view text, char separator, Take take) {
   std::size_t begin = 0;
   char quote = 0;
   const auto may_open = [&](std::size_t at) {
-    return (text[at] == '"' || text[at] == '\'') && (at == begin || std::string_view("=|~").find(text[at - 1]) != text.npos);
+    return (text[at] == '"' || text[at] == '\'') &&
+           (at == begin || std::string_view("=|~").find(text[at - 1]) != text.npos);
   };
   for (std::size_t at = 0; at <= text.size(); ++at) {
     if (at < text.size()) {
@@ -180,8 +180,10 @@ void append_values(std::string& text, std::string_view word, const std::vector<T
 
 LineAnswer make_answer(const IpAddress& address) {
   const auto octets = address.octets();
-  return {LineAnswer::Kind::record, dns::ResponseCode::noerror,
-          address.is_v4() ? dns::RecordType::a : dns::RecordType::aaaa, {octets.begin(), octets.end()}};
+  return {LineAnswer::Kind::record,
+          dns::ResponseCode::noerror,
+          address.is_v4() ? dns::RecordType::a : dns::RecordType::aaaa,
+          {octets.begin(), octets.end()}};
 }
 
 LineAnswer make_answer(const dns::Name& cname) {
@@ -197,7 +199,8 @@ std::optional<LineAnswer> make_answer(dns::RecordType type, std::string_view val
   }
   if (type == RecordType::cname) {
     const auto name = dns::Name::parse(value);
-    return name && !value.empty() && value.find_first_of(" \t;") == value.npos ? std::optional(make_answer(*name)) : std::nullopt;
+    return name && !value.empty() && value.find_first_of(" \t;") == value.npos ? std::optional(make_answer(*name))
+                                                                               : std::nullopt;
   }
   LineAnswer answer{LineAnswer::Kind::record, dns::ResponseCode::noerror, type, {}};
   if (auto octets = parse_generic(value)) {
@@ -237,14 +240,15 @@ Result<ListRule, RuleFault> parse_modifiers(std::string_view text, bool is_excep
     if (word == "dnstype")
       return needs(read_values(value, conditions.types, conditions.not_types,
                                [](const std::string& type) { return dns::parse_record_type(type); }));
-    if (word == "respgeo")
-      return needs(read_values(value, conditions.origins, conditions.not_origins, parse_origin));
+    if (word == "respgeo") return needs(read_values(value, conditions.origins, conditions.not_origins, parse_origin));
     if (word == "denyallow") {
       std::vector<dns::Name> none;
-      return needs(read_values(value, conditions.but_within, none, [](const std::string& name) {
-               const auto parsed = dns::Name::parse(name);
-               return parsed && !parsed->is_root() ? std::optional(parsed->lowered()) : std::nullopt;
-             }) && none.empty());
+      return needs(read_values(value, conditions.but_within, none,
+                               [](const std::string& name) {
+                                 const auto parsed = dns::Name::parse(name);
+                                 return parsed && !parsed->is_root() ? std::optional(parsed->lowered()) : std::nullopt;
+                               }) &&
+                   none.empty());
     }
     if (word == "dnsrewrite") {
       is_rewrite = true;
@@ -273,7 +277,8 @@ std::string to_string(const ListRule& rule) {
   if (rule.conditions) {
     const LineConditions& when = *rule.conditions;
     const auto itself = [](const std::string& value) { return value; };
-    append_values(text, "client", when.clients, when.not_clients, [](const ClientMatch& client) { return client.text; });
+    append_values(text, "client", when.clients, when.not_clients,
+                  [](const ClientMatch& client) { return client.text; });
     append_values(text, "ctag", when.tags, when.not_tags, itself);
     append_values(text, "denyallow", when.but_within, {}, [](const dns::Name& name) { return name.to_string(); });
     append_values(text, "dnstype", when.types, when.not_types,

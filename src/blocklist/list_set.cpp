@@ -17,7 +17,6 @@ namespace {
 
 constexpr std::size_t labels_max = 127;
 
-
 // A name that may be listed, between the two steps of look_up().
 struct Probe {
   NameKey key;
@@ -193,7 +192,8 @@ bool ListSet::Layout::point_at_prefixes() {
       return prefix.length == prefixes[at].length && (prefix.set_and_kind & 1) == (prefixes[at].set_and_kind & 1);
     };
     while (end < prefixes.size() && is_alike(prefixes[end])) {
-      if (prefixes[end].length > 128 || (prefixes[end].set_and_kind >> 1) + std::size_t{1} >= set_bounds.size()) return false;
+      if (prefixes[end].length > 128 || (prefixes[end].set_and_kind >> 1) + std::size_t{1} >= set_bounds.size())
+        return false;
       ++end;
     }
     ((prefixes[at].set_and_kind & 1) != 0 ? clients : answers).push_back(prefixes.subspan(at, end - at));

@@ -33,7 +33,8 @@ RE2::Options options_with(std::int64_t octets_max) {
 class LiteralFinder {
  public:
   explicit LiteralFinder(const std::vector<std::string>& literals) {
-    for (std::uint8_t letter = 'a'; letter <= 'z'; ++letter) classes_[letter] = static_cast<std::uint8_t>(1 + letter - 'a');
+    for (std::uint8_t letter = 'a'; letter <= 'z'; ++letter)
+      classes_[letter] = static_cast<std::uint8_t>(1 + letter - 'a');
     for (std::uint8_t digit = '0'; digit <= '9'; ++digit) classes_[digit] = static_cast<std::uint8_t>(27 + digit - '0');
     classes_['-'] = 37;
     classes_['.'] = 38;
@@ -137,7 +138,7 @@ struct PatternSet::Automata {
   re2::FilteredRE2 filtered{static_cast<int>(literal_octets_min)};
   std::vector<std::uint32_t> numbers;  // of the expressions in `filtered`
   std::unique_ptr<LiteralFinder> literals;
-  std::vector<int> without_literals;  // places in `filtered`, ascending
+  std::vector<int> without_literals;   // places in `filtered`, ascending
   std::unique_ptr<RE2::Set> combined;  // of those; null where there are none
 };
 
@@ -156,8 +157,7 @@ PatternSet::Automata::Automata(std::span<const std::string_view> expressions) {
   std::sort(without_literals.begin(), without_literals.end());
   if (without_literals.empty()) return;
   combined = std::make_unique<RE2::Set>(options_with(combined_octets_max), RE2::UNANCHORED);
-  for (const int place : without_literals)
-    combined->Add(filtered.GetRE2(place).pattern(), nullptr);
+  for (const int place : without_literals) combined->Add(filtered.GetRE2(place).pattern(), nullptr);
   if (!combined->Compile()) combined.reset();
 }
 
@@ -186,7 +186,8 @@ std::vector<std::uint32_t> PatternSet::match(const dns::Name& lowered) const {
     std::vector<int> candidates;
     automata.filtered.AllPotentials(found, &candidates);
     for (const int place : candidates)
-      if (!std::binary_search(automata.without_literals.begin(), automata.without_literals.end(), place)) try_one(place);
+      if (!std::binary_search(automata.without_literals.begin(), automata.without_literals.end(), place))
+        try_one(place);
   }
   if (!automata.without_literals.empty()) {
     // At first only whether any does: that costs no memory.
@@ -196,8 +197,8 @@ std::vector<std::uint32_t> PatternSet::match(const dns::Name& lowered) const {
       automata.combined->Match(text, &which, &error);
     if (error.kind == RE2::Set::kNoError) {
       for (const int one : which)
-        matching.push_back(automata.numbers[static_cast<std::size_t>(
-            automata.without_literals[static_cast<std::size_t>(one)])]);
+        matching.push_back(
+            automata.numbers[static_cast<std::size_t>(automata.without_literals[static_cast<std::size_t>(one)])]);
     } else {
       for (const int place : automata.without_literals) try_one(place);
     }

@@ -44,7 +44,8 @@ void RuleTable::settle(std::vector<std::uint32_t>& words, const std::vector<bool
     std::erase_if(words, [&](std::uint32_t word) {
       const bool is_plain = (word & plain_word) != 0;
       const std::uint32_t text = is_plain ? plain_text : rows[word].text;
-      return (!is_plain && rows[word].is_cancel) || std::find(cancelled.begin(), cancelled.end(), text) != cancelled.end();
+      return (!is_plain && rows[word].is_cancel) ||
+             std::find(cancelled.begin(), cancelled.end(), text) != cancelled.end();
     });
   std::sort(words.begin(), words.end());
   words.erase(std::unique(words.begin(), words.end()), words.end());

@@ -29,7 +29,9 @@ class RuleTable {
 
   /// A word as file_format.h has it: for a plain rule the list's plain word. Nothing: there are too many.
   std::optional<std::uint32_t> word_of(ListId list, const ListRule& rule);
-  void add_pattern(std::string_view expression, std::uint32_t word) { patterns[std::string(expression)].push_back(word); }
+  void add_pattern(std::string_view expression, std::uint32_t word) {
+    patterns[std::string(expression)].push_back(word);
+  }
   void add_prefix(const IpPrefix& prefix, bool of_client, std::uint32_t word);
 
   /// Takes out of `words` what does not count: of lists that are left out, and what others among them cancel, and they.

@@ -174,7 +174,7 @@ void ZoneReader::list_trigger(std::string_view type, std::string_view rdata, Lin
     if (target == ".") {
       rule = {};
     } else if (lone == "*") {
-      rule.answer = LineAnswer{};  // NODATA
+      rule.answer = LineAnswer{};                            // NODATA
     } else if (lone == "rpz-passthru" || lone == trigger) {  // the trigger itself: as older zones say it
       rule.effect = ListRule::Effect::allow;
       rule.is_exception = true;

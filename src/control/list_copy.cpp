@@ -146,8 +146,8 @@ Result<Judgement, std::string> judge(const Candidate& candidate) {
   Judgement judgement{read.entries, bad, false};
   if (read.entries == 0) return fail(std::string("it names nothing"));
   if (bad > read.entries)
-    return fail("it has more bad lines (" + std::to_string(bad) + ") than names (" +
-                std::to_string(read.entries) + ")");
+    return fail("it has more bad lines (" + std::to_string(bad) + ") than names (" + std::to_string(read.entries) +
+                ")");
   if (!candidate.is_whole && read.entries * 2 < candidate.entries_before)
     return fail("it has " + std::to_string(read.entries) + " names where there were " +
                 std::to_string(candidate.entries_before) + ", and nothing says that it is whole");

@@ -63,7 +63,7 @@ class Walk {
   const Asking& asking_;
   const blocklist::Listing& listing_;
   std::array<std::uint64_t, blocklist::lists_max / 64> listed_;  // [0, list_words_), where the listing is not empty
-  bool has_words_ = false;  // not all of them plain
+  bool has_words_ = false;                                       // not all of them plain
 };
 
 [[nodiscard]] std::string_view to_string(Mismatch mismatch);  ///< `another device`

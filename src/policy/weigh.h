@@ -3,7 +3,8 @@
 // First to last: an allow list, or an exception that is $important; what is $important; an exception, or a zone's
 // PASSTHRU; an answer of a line's own; a plain word. Among equals the longest name decides. Of zones (RPZ) the first in
 // the order of the configuration speaks, and of its words those on the client before those on the longest name; what
-// the draft calls CNAME . is its plain word. An exception of `$dnsrewrite` takes away that answer, or all. Pure; without allocation.
+// the draft calls CNAME . is its plain word. An exception of `$dnsrewrite` takes away that answer, or all. Pure;
+// without allocation.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +32,8 @@ struct Weighed {
 /// What happens by an answer of lines.
 [[nodiscard]] Action to_action(const blocklist::ListSet& lists, const Weighed& answer);
 
-/// Calls `take(const blocklist::LineAnswer&)` for the answer and for all that lines of the same list say beside it under
-/// the same conditions: the addresses of a name, one a line.
+/// Calls `take(const blocklist::LineAnswer&)` for the answer and for all that lines of the same list say beside it
+/// under the same conditions: the addresses of a name, one a line.
 template <class Take>
 void each_answer(const blocklist::ListSet& lists, const ListAnswer& answer, Take take) {
   const blocklist::ListRule& decided = *lists.word(answer.word).rule;

@@ -212,8 +212,8 @@ struct Resolver::Impl final : upstream::Landing {
         size = say_words(*waiting.snapshot, query, record, waiting.fit, target, result->words, {}, late);
       } else if (stale) {
         record.source = Source::stale;
-        size = say_words(*waiting.snapshot, query, record, waiting.fit, target, stale->words,
-                         touches_for(*stale), late);
+        size =
+            say_words(*waiting.snapshot, query, record, waiting.fit, target, stale->words, touches_for(*stale), late);
       } else {
         ++statistics.failed;
         const auto error = result.error() == upstream::ExchangeFault::server_failed ? ExtendedError::invalid_data
@@ -247,8 +247,8 @@ struct Resolver::Impl final : upstream::Landing {
 
   /// 7. review, 8. synthesize where the review says so, 9. finish. `words` answer the question, or that for `target`.
   std::size_t say_words(const Snapshot& under, const dns::QueryView& query, querylog::Record& record,
-                        const response::Fit& fit, const dns::Name* target, dns::Octets words,
-                        response::Touches touches, std::span<std::uint8_t> out) {
+                        const response::Fit& fit, const dns::Name* target, dns::Octets words, response::Touches touches,
+                        std::span<std::uint8_t> out) {
     const dns::Name& asked = target ? *target : query.question().qname;
     if (first_answer_type(words, asked.size()) == RecordType::cname) {
       if (const auto verdict = review_chain(under, query, record, words)) {

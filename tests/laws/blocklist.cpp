@@ -416,3 +416,61 @@ TEST_CASE("real files are recognised as what their folder says") {
   }
   CHECK(files >= 10);
 }
+
+TEST_CASE("one list in its several formats says the same") {
+  const auto data = shared_data();
+  const std::filesystem::path published = data / "lists/same-list-many-formats/hagezi-light-2023";
+  std::error_code ignored;
+  const TemporaryFolder folder;
+  std::vector<ListInput> inputs;
+  std::string names;
+  if (std::filesystem::exists(published, ignored)) {
+    for (const char* file :
+         {"onlydomains.txt", "adblock.txt", "dnsmasq.conf", "unbound.conf", "rpz.zone", "wildcard.txt"}) {
+      const std::filesystem::path text = folder / file;
+      FILE* shell = ::popen(("xz -dc '" + (published / file).string() + ".xz' > '" + text.string() + "'").c_str(), "r");
+      REQUIRE(shell != nullptr);
+      REQUIRE(::pclose(shell) == 0);
+      inputs.push_back({file, text, std::nullopt, true});
+    }
+    names = content_of(inputs[0].file);
+  } else {
+    MESSAGE("no real lists in " << data.string() << ": tested with one name");
+    names = "ads.example\n";
+    inputs = {{"domains", folder.write("domains", names), std::nullopt, true},
+              {"adblock", folder.write("adblock", "||ads.example^\n"), std::nullopt, true},
+              {"dnsmasq", folder.write("dnsmasq", "address=/ads.example/#\n"), std::nullopt, true},
+              {"unbound", folder.write("unbound", "local-zone: \"ads.example\" always_nxdomain\n"), std::nullopt, true},
+              {"rpz", folder.write("rpz", "$TTL 60\nads.example CNAME .\n*.ads.example CNAME .\n"), std::nullopt, true},
+              {"wildcard", folder.write("wildcard", "*.ads.example\n"), std::nullopt, true}};
+  }
+  const auto report = compile(inputs, folder / "set");
+  REQUIRE(report.has_value());
+  for (const ListReport& list : report->lists) {
+    CAPTURE(list.name);
+    CHECK(list.failure == "");
+    CHECK(list.read.rules == 0);
+    CHECK(list.names == report->lists[0].names);
+  }
+  const auto set = ListSet::open(folder / "set", true);
+  REQUIRE(set.has_value());
+  std::size_t asked = 0;
+  read_list(
+      names, ListFormat::domains, true,
+      [&](const Entry& entry) {
+        // The wildcard covers what is below the name, the others the name too.
+        const auto lists_of = [&](const dns::Name& name) {
+          std::uint64_t lists = 0;
+          const Listing listing = (*set)->look_up(name);
+          for (const Covering& covering : listing.all())
+            for (const ListId list : (*set)->lists_of(covering.set)) lists |= std::uint64_t{1} << list.value;
+          return lists;
+        };
+        const auto below = dns::Name::parse("www." + entry.name.to_string());
+        REQUIRE(below.has_value());
+        if ((lists_of(entry.name) | 0x20) != 0x3f || lists_of(*below) != 0x3f) FAIL(entry.name.to_string());
+        ++asked;
+      },
+      [](const LineProblem&) {});
+  CHECK(asked == report->lists[0].names);
+}

@@ -62,8 +62,8 @@ std::string random_line(Seeded& random, ListFormat format) {
   maybe(8, pick<const char*>(random, {"dnstype=A", "dnstype=~A"}));
   maybe(8, "denyallow=a." + random_name(random));
   maybe(8, pick<const char*>(random, {"ctag=kids", "ctag=~kids"}));
-  maybe(4, pick<const char*>(random, {"dnsrewrite=192.0.2.4", "dnsrewrite=NXDOMAIN", "dnsrewrite=REFUSED;;",
-                                      "dnsrewrite=other.z"}));
+  maybe(4, pick<const char*>(
+               random, {"dnsrewrite=192.0.2.4", "dnsrewrite=NXDOMAIN", "dnsrewrite=REFUSED;;", "dnsrewrite=other.z"}));
   if (line.starts_with("@@")) maybe(10, "dnsrewrite");
   maybe(10, "badfilter");
   for (std::size_t at = 0; at < modifiers.size(); ++at) line += (at == 0 ? "$" : ",") + modifiers[at];
@@ -201,8 +201,8 @@ void check_lists(Seeded& random) {
   settings.groups = {"kids"};
   for (std::size_t count = random.between(1, 5); count-- > 0;) {
     List list;
-    list.format = pick(random, {ListFormat::adblock, ListFormat::adblock, ListFormat::rpz, ListFormat::hosts,
-                                ListFormat::domains});
+    list.format = pick(
+        random, {ListFormat::adblock, ListFormat::adblock, ListFormat::rpz, ListFormat::hosts, ListFormat::domains});
     list.kind = random.once_in(6) ? ListKind::allow : ListKind::block;
     for (std::size_t lines = random.between(1, 12); lines-- > 0;) list.text += random_line(random, list.format) + '\n';
     blocklist::read_list(
@@ -230,9 +230,8 @@ void check_lists(Seeded& random) {
     CAPTURE(query.device.name);
     const Verdict verdict = decide(book, **set, query.asking());
     const std::vector<Action> best = weigh_obviously(lists, query);
-    const bool is_among = std::any_of(best.begin(), best.end(), [&](const Action& action) {
-      return action.index() == verdict.action.index();
-    });
+    const bool is_among = std::any_of(best.begin(), best.end(),
+                                      [&](const Action& action) { return action.index() == verdict.action.index(); });
     CAPTURE(to_string(verdict.action));
     CAPTURE(to_string(best.front()));
     CHECK(is_among);

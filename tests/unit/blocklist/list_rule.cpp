@@ -56,7 +56,8 @@ TEST_CASE("Rewrites are short or long, and the short words are in capitals") {
   CHECK(said("dnsrewrite=refused") == "$dnsrewrite=NOERROR;CNAME;refused");
   CHECK(said("dnsrewrite=DROP") == "$dnsrewrite=DROP");
   CHECK(said("dnsrewrite=TCP-ONLY") == "$dnsrewrite=TCP-ONLY");
-  CHECK(said("dnsrewrite=NOERROR;MX;10 mail.example") == "$dnsrewrite=NOERROR;MX;\\\\# 16 000a046d61696c076578616d706c6500");
+  CHECK(said("dnsrewrite=NOERROR;MX;10 mail.example") ==
+        "$dnsrewrite=NOERROR;MX;\\\\# 16 000a046d61696c076578616d706c6500");
   CHECK(said("dnsrewrite=NOERROR;PTR;host.example") == "$dnsrewrite=NOERROR;PTR;\\\\# 14 04686f7374076578616d706c6500");
   CHECK(said("dnsrewrite=NOERROR;SRV;1 2 443 host.example").starts_with("$dnsrewrite=NOERROR;SRV;"));
   CHECK(said("dnsrewrite=NOERROR;TXT;\"hello world\"").starts_with("$dnsrewrite=NOERROR;TXT;"));
@@ -69,11 +70,10 @@ TEST_CASE("A modifier that DNS does not know makes the rule void, and so does a 
   CHECK(said("third-party") == "unknown");
   CHECK(said("important,script") == "unknown");
   CHECK(said("domain=a.example") == "unknown");
-  for (const char* bad :
-       {"important=1", "client=", "client", "dnstype=NOTYPE", "dnstype=", "denyallow=~a.example", "denyallow=.",
-        "dnsrewrite", "dnsrewrite=", "dnsrewrite=NOERROR;A;2001:db8::1", "dnsrewrite=NOERROR;NOTYPE;x",
-        "dnsrewrite=NOERROR;MX;mail", "dnsrewrite=WHAT;;", "dnsrewrite=NOERROR;A", "respgeo=China", "respgeo=",
-        "dnsrewrite=NOERROR;TYPE5;\\\\# 1 ff"}) {
+  for (const char* bad : {"important=1", "client=", "client", "dnstype=NOTYPE", "dnstype=", "denyallow=~a.example",
+                          "denyallow=.", "dnsrewrite", "dnsrewrite=", "dnsrewrite=NOERROR;A;2001:db8::1",
+                          "dnsrewrite=NOERROR;NOTYPE;x", "dnsrewrite=NOERROR;MX;mail", "dnsrewrite=WHAT;;",
+                          "dnsrewrite=NOERROR;A", "respgeo=China", "respgeo=", "dnsrewrite=NOERROR;TYPE5;\\\\# 1 ff"}) {
     CAPTURE(bad);
     CHECK(said(bad) == "bad value");
   }
