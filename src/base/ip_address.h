@@ -41,10 +41,10 @@ class IpAddress {
   static std::optional<IpAddress> parse(std::string_view text);
 
   [[nodiscard]] constexpr bool is_v4() const {
-    constexpr auto head =
-        std::bit_cast<std::array<std::uint32_t, 2>>(std::array<std::uint8_t, 8>{0, 0, 0, 0, 0, 0, 0xff, 0xff});
-    const auto parts = std::bit_cast<std::array<std::uint32_t, 4>>(octets_);
-    return (parts[0] | parts[1]) == head[0] && parts[2] == head[1];
+    constexpr auto head = std::bit_cast<std::uint64_t>(std::array<std::uint8_t, 8>{0, 0, 0xff, 0xff, 0, 0, 0, 0});
+    constexpr auto counts = std::bit_cast<std::uint64_t>(std::array<std::uint8_t, 8>{0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0});
+    const auto both = words();
+    return both[0] == 0 && (both[1] & counts) == head;
   }
   [[nodiscard]] bool is_v6() const { return !is_v4(); }
   /// 4 or 16 octets, network order; borrowed from this value.
@@ -78,7 +78,8 @@ class IpAddress {
   [[nodiscard]] bool is_private() const;
 
   friend constexpr bool operator==(const IpAddress& left, const IpAddress& right) {
-    return left.words() == right.words();
+    const auto one = left.words(), other = right.words();
+    return ((one[0] ^ other[0]) | (one[1] ^ other[1])) == 0;
   }
   constexpr auto operator<=>(const IpAddress&) const = default;
 
@@ -163,6 +164,7 @@ struct std::hash<doline::IpAddress> {
     std::memcpy(&low, address.mapped().data() + 8, 8);
     std::uint64_t mixed = (high * 0x9e3779b97f4a7c15ULL) ^ low;
     mixed ^= mixed >> 32;
-    return static_cast<std::size_t>(mixed * 0xd6e8feb86659fd93ULL);
+    mixed *= 0xd6e8feb86659fd93ULL;
+    return static_cast<std::size_t>(mixed ^ mixed >> 32);  // hosts differ in high bits, tables count by low ones
   }
 };

@@ -19,10 +19,10 @@ MessageFault fault_of(NameFault fault) {
 
 std::optional<MessageFault> read_question(MessageReader& reader, Question& question) {
   if (const auto fault = reader.read_first_name(question.qname)) return fault_of(*fault);
-  std::uint16_t type = 0, record_class = 0;
-  if (!reader.read(type) || !reader.read(record_class)) return MessageFault::truncated;
-  question.qtype = static_cast<RecordType>(type);
-  question.qclass = static_cast<RecordClass>(record_class);
+  Octets fixed;
+  if (!reader.read(fixed, 4)) return MessageFault::truncated;
+  question.qtype = static_cast<RecordType>(read16(fixed, 0));
+  question.qclass = static_cast<RecordClass>(read16(fixed, 2));
   return std::nullopt;
 }
 

@@ -70,7 +70,14 @@ class MessageReader {
         return message_[end] < 0xc0 ? NameFault::bad_label_type : NameFault::bad_pointer;
     if (end >= limit) return end < message_.size() ? NameFault::name_too_long : NameFault::truncated;
     name.size_ = static_cast<std::uint8_t>(end + 1 - at_);
-    std::memcpy(name.octets_, message_.data() + at_, name.size_);
+    const std::size_t blocks = (name.size_ + block_octets - 1) / block_octets * block_octets;
+    if (left() >= blocks)  // mostly: behind the name there is more
+      for (std::size_t at = 0; at < blocks; at += block_octets) {
+        const Block block = load_block(message_.data() + at_ + at);
+        std::memcpy(name.octets_ + at, &block, block_octets);
+      }
+    else
+      std::memcpy(name.octets_, message_.data() + at_, name.size_);
     at_ = end + 1;
     return std::nullopt;
   }

@@ -1,17 +1,24 @@
 // Numbers in a message, for who has checked that they are there.
 #pragma once
 
+#include <arpa/inet.h>
+
 #include <cstdint>
+#include <cstring>
 
 #include "dns/message.h"
 
 namespace doline::dns {
 
 [[nodiscard]] inline std::uint16_t read16(Octets octets, std::size_t at) {
-  return static_cast<std::uint16_t>(octets[at] << 8 | octets[at + 1]);
+  std::uint16_t in_order;
+  std::memcpy(&in_order, octets.data() + at, sizeof in_order);
+  return ntohs(in_order);
 }
 [[nodiscard]] inline std::uint32_t read32(Octets octets, std::size_t at) {
-  return std::uint32_t{read16(octets, at)} << 16 | read16(octets, at + 2);
+  std::uint32_t in_order;
+  std::memcpy(&in_order, octets.data() + at, sizeof in_order);
+  return ntohl(in_order);
 }
 
 }  // namespace doline::dns

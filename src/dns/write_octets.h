@@ -1,17 +1,20 @@
 // Numbers into a message, for who has checked that there is room.
 #pragma once
 
+#include <arpa/inet.h>
+
 #include <cstdint>
+#include <cstring>
 
 namespace doline::dns {
 
 inline void put16(std::uint8_t* at, std::uint16_t value) {
-  at[0] = static_cast<std::uint8_t>(value >> 8);
-  at[1] = static_cast<std::uint8_t>(value);
+  const std::uint16_t in_order = htons(value);
+  std::memcpy(at, &in_order, sizeof in_order);
 }
 inline void put32(std::uint8_t* at, std::uint32_t value) {
-  put16(at, static_cast<std::uint16_t>(value >> 16));
-  put16(at + 2, static_cast<std::uint16_t>(value));
+  const std::uint32_t in_order = htonl(value);
+  std::memcpy(at, &in_order, sizeof in_order);
 }
 
 }  // namespace doline::dns

@@ -95,9 +95,11 @@ void write_source(msghdr& message, std::uint8_t* room, const IpAddress& local, s
 }
 
 /// Nobody can be answered there, or everybody would be (RFC 1122 §3.2.1.3; port 0: RFC 6335 §6).
-bool may_ask(const Endpoint& client, const Envelope& envelope) {
-  return client.port != 0 && client.address.is_unicast() && !envelope.destination.is_multicast() &&
-         !envelope.is_broadcast;
+bool may_be_answered(const Endpoint& client) {
+  return client.port != 0 && client.address.is_unicast();
+}
+bool was_for_many(const Envelope& envelope) {
+  return envelope.is_broadcast || envelope.destination.is_multicast();
 }
 
 }  // namespace
@@ -108,6 +110,7 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
     SocketKind kind;
     Endpoint address;
     bool has_one_address;
+    bool is_v6;
   };
 
   /// The room for one batch. A prompt response borrows the address of the datagram that it answers.
@@ -164,22 +167,28 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
       ++statistics.oversized;
       return;
     }
-    const Envelope envelope =
-        door.has_one_address ? Envelope{.destination = door.address.address} : read_envelope(message);
     Arrival arrival{.message = {batch->queries[slot].data(), batch->in[slot].msg_len},
                     .client = to_endpoint(static_cast<const sockaddr*>(message.msg_name)),
-                    .destination = destination_of(door, envelope),
-                    .route = {.carrier = Carrier::udp,
-                              .socket = static_cast<std::uint16_t>(index),
-                              .interface = envelope.interface,
-                              .local = envelope.destination},
+                    .destination = {door.address, device::DestinationSource::local},
+                    .route = {},
                     .at = now};
-    if (!may_ask(arrival.client, envelope)) {
+    arrival.route.socket = static_cast<std::uint16_t>(index);
+    bool is_allowed = may_be_answered(arrival.client);
+    if (door.has_one_address) {
+      arrival.route.local = door.address.address;
+      if (door.is_v6 && arrival.client.address.is_link_local())
+        arrival.route.interface = batch->in_clients[slot].sin6_scope_id;
+    } else {
+      const Envelope envelope = read_envelope(message);
+      is_allowed = is_allowed && !was_for_many(envelope);
+      arrival.destination = destination_of(door, envelope);
+      arrival.route.interface = envelope.interface;
+      arrival.route.local = envelope.destination;
+    }
+    if (!is_allowed) {
       ++statistics.not_allowed;
       return;
     }
-    if (door.has_one_address && arrival.client.address.is_link_local())
-      arrival.route.interface = batch->in_clients[slot].sin6_scope_id;
     ++statistics.served;
     auto& response = batch->responses[out_count];
     const std::size_t size = serve(arrival, response);
@@ -301,7 +310,7 @@ UdpListener::UdpListener(asio::io_context& loop, std::vector<SocketPair>& pairs,
   impl_->prepare_all();
   for (SocketPair& pair : pairs)
     impl_->doors.push_back({asio::posix::stream_descriptor(loop, pair.udp.release()), pair.kind, pair.address,
-                            has_one_address(pair.address.address, pair.kind)});
+                            has_one_address(pair.address.address, pair.kind), pair.address.address.is_v6()});
 }
 
 UdpListener::~UdpListener() {

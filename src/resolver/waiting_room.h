@@ -133,7 +133,7 @@ class WaitingRoom {
   };
 
   static std::uint64_t hash_of(const cache::Key& key);
-  static std::uint64_t hash_of(const IpAddress& client) { return std::hash<IpAddress>{}(client) >> 32; }
+  static std::uint64_t hash_of(const IpAddress& client) { return std::hash<IpAddress>{}(client); }
   [[nodiscard]] FlightId find_flight(const cache::Key& key, std::uint64_t hash);
   FlightId begin_flight(const cache::Key& key, std::uint64_t hash);
   void leave(std::uint32_t place);
