@@ -42,7 +42,8 @@ class IpAddress {
 
   [[nodiscard]] constexpr bool is_v4() const {
     constexpr auto head = std::bit_cast<std::uint64_t>(std::array<std::uint8_t, 8>{0, 0, 0xff, 0xff, 0, 0, 0, 0});
-    constexpr auto counts = std::bit_cast<std::uint64_t>(std::array<std::uint8_t, 8>{0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0});
+    constexpr auto counts =
+        std::bit_cast<std::uint64_t>(std::array<std::uint8_t, 8>{0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0});
     const auto both = words();
     return both[0] == 0 && (both[1] & counts) == head;
   }

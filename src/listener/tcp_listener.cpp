@@ -3,21 +3,24 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <asio/io_context.hpp>
-#include <asio/ip/tcp.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 #include <cerrno>
+#include <cstring>
 #include <list>
-#include <optional>
 #include <unordered_map>
 #include <utility>
 
 #include "base/check.h"
 #include "dns/message.h"
-#include "transport/as_tuple.h"
+#include "dns/read_octets.h"
+#include "listener/socket_watch.h"
 #include "transport/message_stream.h"
-#include "transport/spawn.h"
 
 namespace doline::listener {
 
@@ -26,27 +29,38 @@ namespace {
 /// SO_ORIGINAL_DST of <linux/netfilter_ipv4.h> and IP6T_SO_ORIGINAL_DST; those headers do not go together with
 /// <netinet/in.h>.
 constexpr int original_destination_option = 80;
-/// A response queue that grew beyond this is given back when it is empty.
-constexpr std::size_t queue_octets_kept = 16'384;
+constexpr std::size_t length_octets = 2;
+/// What one call reads, beside the beginning of a query that came before.
+constexpr std::size_t octets_per_read = 16'384;
+/// Whatever is kept of what was read, and one more reading.
+constexpr std::size_t room_octets = length_octets + stream_query_octets_max + octets_per_read;
+/// What grew beyond this for one connection is given back when it is empty.
+constexpr std::size_t octets_kept = 16'384;
+/// Connections taken from a door before other work gets its turn.
+constexpr int accepts_per_wake = 64;
+/// Deadlines are looked at this often in the shortest time that one may be away: so late may they be noticed.
+constexpr int looks_per_deadline = 16;
+
+constexpr MonotonicTime never = MonotonicTime::max();
 
 struct Connection;
 using ConnectionList = std::list<Connection*>;
 
 struct Connection {
-  Connection(asio::ip::tcp::socket socket, std::uint64_t number)
-      : id(number), resume(socket.get_executor()), stream(std::move(socket), stream_query_octets_max) {}
+  Connection(Socket socket_in, std::uint64_t number) : id(number), socket(std::move(socket_in)) {}
 
   const std::uint64_t id;
+  Socket socket;
   Endpoint client;
   device::Destination destination;
   IpAddress local;
-  /// Woken by cancel(): the reader waits on it while there is too much in flight.
-  asio::steady_timer resume;
-  transport::MessageStream stream;
-  std::vector<std::uint8_t> queue, writing;  // frames; a writer takes the whole queue at a time
+  SocketWatch::Wish wish{.to_read = true, .to_write = false};
+  std::vector<std::uint8_t> rest;            // has arrived and is not served: mostly nothing
+  std::vector<std::uint8_t> queue, writing;  // frames; what a slow client has not taken is moved to `writing`
+  std::size_t written = 0;                   // of `writing`
   int queued = 0, being_written = 0;         // responses in them
   int unanswered = 0;                        // queries that were served and have neither a response nor been forgotten
-  bool has_writer = false;                   // the client is slow
+  MonotonicTime read_deadline = never, write_deadline = never;
   bool is_to_flush = false;
   bool is_paused = false;
   bool has_read_all = false;  // the client has closed its side (half-close): what is in flight is still answered
@@ -55,9 +69,9 @@ struct Connection {
   ConnectionList::iterator place;
 
   [[nodiscard]] int in_flight() const { return unanswered + queued + being_written; }
+  [[nodiscard]] bool is_slow() const { return being_written > 0; }
+  [[nodiscard]] MonotonicTime deadline() const { return std::min(read_deadline, write_deadline); }
 };
-
-using ConnectionPointer = std::shared_ptr<Connection>;
 
 /// Whom an accepted connection was meant for.
 device::Destination destination_of(int descriptor, SocketKind kind, const Endpoint& local) {
@@ -84,51 +98,120 @@ device::Destination destination_of(int descriptor, SocketKind kind, const Endpoi
   return ours;
 }
 
-/// By number: Asio's category does not map all of these to conditions.
-bool is_shortage(const std::error_code& error) {
-  const int number = error.value();
-  return number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM;
+bool is_shortage(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+/// Nothing to read, or no room to write, now.
+bool is_for_later(int error) {
+  return error == EAGAIN || error == EINTR;
+}
+
+void empty(std::vector<std::uint8_t>& octets) {
+  octets.clear();
+  if (octets.capacity() > octets_kept) std::vector<std::uint8_t>().swap(octets);
 }
 
 }  // namespace
 
 struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
   struct Door {
-    asio::ip::tcp::acceptor acceptor;
-    asio::steady_timer pause;
+    Socket socket;
     SocketKind kind;
+    asio::steady_timer pause;
   };
 
   Impl(asio::io_context& loop_in, const Clock& clock_in, TcpLimits limits_in, Serve serve_in)
-      : loop(loop_in), clock(clock_in), limits(limits_in), serve(std::move(serve_in)) {}
+      : loop(loop_in),
+        clock(clock_in),
+        limits(limits_in),
+        serve(std::move(serve_in)),
+        waiting(loop_in, watch.descriptor()),
+        sweeping(loop_in) {}
+  ~Impl() { (void)waiting.release(); }  // the descriptor is the watch's
+
+  // ── turns of the loop
+  // ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  void start() {
+    // Doors have the numbers below those of connections.
+    next_id = doors.size();
+    for (std::size_t index = 0; index < doors.size(); ++index)
+      check(watch.add(doors[index].socket.get(), index, {.to_read = true}));
+    wait();
+  }
+
+  void wait() {
+    waiting.async_wait(asio::posix::descriptor_base::wait_read,
+                       [weak = weak_from_this()](const std::error_code& error) {
+                         const std::shared_ptr<Impl> impl = weak.lock();
+                         if (!impl || impl->is_stopped || error) return;
+                         impl->begin_turn();
+                         impl->watch.take_news([&](const SocketWatch::News& news) { impl->take(news); });
+                         impl->wait();
+                       });
+  }
+
+  void begin_turn() {
+    now = clock.now();
+    has_begun_turn = true;
+  }
+
+  void take(const SocketWatch::News& news) {
+    if (news.number < doors.size()) return accept(news.number);
+    const auto found = connections.find(news.number);
+    if (found == connections.end()) return;
+    Connection& connection = *found->second;
+    if (news.can_write && connection.is_slow()) write_on(connection);
+    if (!connection.is_open) return;
+    if (connection.wish.to_read ? news.can_read : news.is_over)
+      connection.wish.to_read ? read(connection) : end(connection);
+  }
+
+  /// After whatever may change what is waited for.
+  void watch_for(Connection& connection) {
+    const SocketWatch::Wish wish{.to_read = !connection.is_paused && !connection.has_read_all,
+                                 .to_write = connection.is_slow()};
+    if (wish == connection.wish) return;
+    connection.wish = wish;
+    watch.change(connection.socket.get(), connection.id, wish);
+  }
 
   // ── accepting
   // ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  static asio::awaitable<void> accept(std::shared_ptr<Impl> self, std::size_t index) {
-    Door& door = self->doors[index];
-    while (!self->is_stopped) {
-      asio::ip::tcp::endpoint client;
-      auto result = co_await door.acceptor.async_accept(client, transport::use_tuple);
-      auto& [error, socket] = result;
-      if (self->is_stopped) break;
-      if (!error) {
-        self->admit(std::move(socket), to_endpoint(client.data()), door.kind);
+  void accept(std::size_t index) {
+    Door& door = doors[index];
+    for (int count = 0; count < accepts_per_wake; ++count) {
+      SocketAddress client;
+      const int descriptor = accept4(door.socket.get(), client.get(), &client.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (descriptor >= 0) {
+        admit(Socket(descriptor), to_endpoint(client.get()), door.kind);
         continue;
       }
-      ++self->statistics.refused;
-      if (error.value() == ECONNABORTED) continue;
+      const int error = errno;
+      if (is_for_later(error)) return;
+      ++statistics.refused;
+      if (error == ECONNABORTED) continue;
       // Any other error may come back at once and keep the loop from everything else: EMFILE does.
-      if (is_shortage(error)) self->evict(self->idlest());
-      door.pause.expires_after(accept_pause);
-      const auto paused = co_await door.pause.async_wait(transport::use_tuple);
-      (void)paused;
+      if (is_shortage(error)) evict(idlest());
+      return pause(index);
     }
   }
 
-  void admit(asio::ip::tcp::socket socket, const Endpoint& client, SocketKind kind) {
+  void pause(std::size_t index) {
+    watch.change(doors[index].socket.get(), index, {});
+    doors[index].pause.expires_after(accept_pause);
+    doors[index].pause.async_wait([weak = weak_from_this(), index](const std::error_code& error) {
+      const std::shared_ptr<Impl> impl = weak.lock();
+      if (!impl || impl->is_stopped || error) return;
+      impl->watch.change(impl->doors[index].socket.get(), index, {.to_read = true});
+    });
+  }
+
+  void admit(Socket socket, const Endpoint& client, SocketKind kind) {
     SocketAddress local_address;
-    const int descriptor = socket.native_handle();
+    const int descriptor = socket.get();
     if (getsockname(descriptor, local_address.get(), &local_address.length) != 0) return;
     const Endpoint local = to_endpoint(local_address.get());
     const int on = 1;
@@ -140,17 +223,22 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
       evict(greedy != nullptr ? greedy : idlest());
     }
 
-    auto connection = std::make_shared<Connection>(std::move(socket), next_id++);
-    connection->client = client;
-    connection->local = local.address;
-    connection->destination = destination_of(descriptor, kind, local);
-    connection->list = &quiet;
-    connection->place = quiet.insert(quiet.end(), connection.get());
-    connections.emplace(connection->id, connection);
+    auto made = std::make_unique<Connection>(std::move(socket), next_id);
+    if (!watch.add(descriptor, made->id, made->wish)) {
+      ++statistics.refused;
+      return;
+    }
+    ++next_id;
+    Connection& connection = *connections.emplace(made->id, std::move(made)).first->second;
+    connection.client = client;
+    connection.local = local.address;
+    connection.destination = destination_of(descriptor, kind, local);
+    connection.list = &quiet;
+    connection.place = quiet.insert(quiet.end(), &connection);
     ++connections_of[client.address];
     ++statistics.accepted;
     ++statistics.open;
-    transport::spawn(loop.get_executor(), read_queries(shared_from_this(), std::move(connection)));
+    set_deadline(connection.read_deadline, now.monotonic + limits.first_octets);
   }
 
   // ── whom to leave when there is no room
@@ -185,48 +273,93 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
     end(*connection);
   }
 
-  /// Ends a connection; its coroutines notice and return. Responses that were not written are counted as client_gone.
+  /// Ends a connection. Responses that were not written are counted as client_gone. What is left of it stays until
+  /// flush(), since those who called may still look at it.
   void end(Connection& connection) {
     if (!connection.is_open) return;
     connection.is_open = false;
-    statistics.client_gone += static_cast<std::uint64_t>(std::exchange(connection.queued, 0));
+    statistics.client_gone +=
+        static_cast<std::uint64_t>(std::exchange(connection.queued, 0) + std::exchange(connection.being_written, 0));
     connection.list->erase(connection.place);
     const auto count = connections_of.find(connection.client.address);
     if (--count->second == 0) connections_of.erase(count);
-    connection.stream.close();
-    connection.resume.cancel();
+    connection.socket = {};
     ++statistics.ended;
     --statistics.open;
-    connections.erase(connection.id);  // the coroutines hold it as long as they need it
+    const auto found = connections.find(connection.id);
+    ended.push_back(std::move(found->second));
+    connections.erase(found);
+  }
+
+  // ── deadlines
+  // ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  void set_deadline(MonotonicTime& deadline, MonotonicTime at) {
+    deadline = at;
+    if (at < armed_for) arm(at);
+  }
+
+  /// The timer is set anew only for an earlier time; what is no longer due is found out when its time comes.
+  void arm(MonotonicTime at) {
+    armed_for = at;
+    sweeping.expires_at(at);
+    sweeping.async_wait([weak = weak_from_this()](const std::error_code& error) {
+      const std::shared_ptr<Impl> impl = weak.lock();
+      if (!impl || impl->is_stopped || error) return;
+      impl->begin_turn();
+      impl->sweep();
+    });
+  }
+
+  void sweep() {
+    armed_for = never;
+    MonotonicTime next = never;
+    for (ConnectionList* list : {&quiet, &busy})
+      for (auto place = list->begin(); place != list->end();) {
+        Connection& connection = **place++;
+        if (connection.deadline() > now.monotonic) {
+          next = std::min(next, connection.deadline());
+          continue;
+        }
+        ++statistics.timed_out;
+        end(connection);
+      }
+    if (next == never) return;
+    const auto pause = std::max(milliseconds(1), std::min(limits.first_octets, limits.idle) / looks_per_deadline);
+    arm(std::max(next, now.monotonic + pause));
   }
 
   // ── reading
   // ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  static asio::awaitable<void> read_queries(std::shared_ptr<Impl> self, ConnectionPointer connection) {
-    MonotonicTime deadline = self->clock.now().monotonic + self->limits.first_octets;
-    while (connection->is_open) {
-      auto query = co_await connection->stream.read(deadline);
-      if (!connection->is_open) break;
-      if (!query) {
-        self->end_reading(*connection, query.error());
-        break;
-      }
-      self->serve_query(connection, *query);
-      while (connection->is_open && self->is_full(*connection)) {
-        connection->is_paused = true;
-        connection->resume.expires_at(transport::never);
-        const auto resumed = co_await connection->resume.async_wait(transport::use_tuple);
-        (void)resumed;
-      }
-      connection->is_paused = false;
-      deadline = self->read_deadline(*connection);
-    }
+  void read(Connection& connection) {
+    const std::size_t before = connection.rest.size();  // the beginning of one query
+    if (before > 0) std::memcpy(room.data(), connection.rest.data(), before);
+    const ssize_t got = recv(connection.socket.get(), room.data() + before, octets_per_read, MSG_DONTWAIT);
+    if (got > 0) return serve_queries(connection, {room.data(), before + static_cast<std::size_t>(got)});
+    if (got < 0 && is_for_later(errno)) return;
+    connection.has_read_all = true;
+    connection.read_deadline = never;
+    if (got < 0 || connection.in_flight() == 0) return end(connection);
+    watch_for(connection);
   }
 
-  /// RFC 7766 §6.2.3: a connection is idle when nothing is in flight.
-  [[nodiscard]] MonotonicTime read_deadline(const Connection& connection) const {
-    return connection.in_flight() > 0 ? transport::never : clock.now().monotonic + limits.idle;
+  /// As many as may be in flight; the rest is kept. `octets`: in the room.
+  void serve_queries(Connection& connection, dns::Octets octets) {
+    while (!is_full(connection) && octets.size() >= length_octets) {
+      const std::size_t length = dns::read16(octets, 0);
+      if (length > stream_query_octets_max) return end(connection);
+      if (octets.size() < length_octets + length) break;
+      serve_query(connection, octets.subspan(length_octets, length));
+      if (!connection.is_open) return;
+      octets = octets.subspan(length_octets + length);
+    }
+    if (octets.empty())
+      empty(connection.rest);
+    else
+      connection.rest.assign(octets.begin(), octets.end());
+    connection.is_paused = is_full(connection);
+    watch_for(connection);
   }
 
   [[nodiscard]] bool is_full(const Connection& connection) const {
@@ -234,102 +367,115 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
            connection.queue.size() + connection.writing.size() >= unsent_octets_pause;
   }
 
-  void serve_query(const ConnectionPointer& connection, dns::Octets query) {
+  void serve_query(Connection& connection, dns::Octets query) {
     ++statistics.received;
-    ++connection->unanswered;
-    touch(*connection);
+    ++connection.unanswered;
+    connection.read_deadline = never;  // RFC 7766 §6.2.3: a connection is idle when nothing is in flight
+    touch(connection);
     Arrival arrival{.message = query,
-                    .client = connection->client,
-                    .destination = connection->destination,
-                    .route = {.carrier = Carrier::tcp, .local = connection->local, .connection = connection->id},
-                    .at = clock.now()};
+                    .client = connection.client,
+                    .destination = connection.destination,
+                    .route = {.carrier = Carrier::tcp, .local = connection.local, .connection = connection.id},
+                    .at = now};
     const std::size_t size = serve(arrival, response);
     check(size <= response.size());
     if (size > 0) answer(connection, {response.data(), size});
   }
 
-  void end_reading(Connection& connection, transport::StreamFault fault) {
-    if (fault == transport::StreamFault::timeout) ++statistics.timed_out;
-    const bool may_still_read = fault == transport::StreamFault::closed || fault == transport::StreamFault::truncated;
-    connection.has_read_all = true;
-    if (!may_still_read || connection.in_flight() == 0) end(connection);
+  /// In a turn of its own: who made room for more may be in the midst of answering.
+  void resume_later(Connection& connection) {
+    asio::post(loop, [weak = weak_from_this(), id = connection.id] {
+      const std::shared_ptr<Impl> impl = weak.lock();
+      if (!impl || impl->is_stopped) return;
+      impl->begin_turn();
+      const auto found = impl->connections.find(id);
+      if (found != impl->connections.end() && found->second->is_paused) impl->resume(*found->second);
+    });
+  }
+  void resume(Connection& connection) {
+    const dns::Octets rest(room.data(), connection.rest.size());
+    std::copy(connection.rest.begin(), connection.rest.end(), room.begin());
+    serve_queries(connection, rest);
+    if (connection.is_open && !connection.is_paused) go_on(connection);
   }
 
   // ── answering
   // ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  void answer(const ConnectionPointer& connection, dns::Octets octets) {
-    check(connection->unanswered > 0);
-    --connection->unanswered;
-    if (!connection->is_open) {
-      ++statistics.client_gone;
-      return;
-    }
-    ++connection->queued;
-    transport::append_frame(connection->queue, octets);
-    if (connection->queue.size() + connection->writing.size() > unsent_octets_max) return end(*connection);
-    touch(*connection);
-    if (!std::exchange(connection->is_to_flush, true)) to_flush.push_back(connection);
+  void answer(Connection& connection, dns::Octets octets) {
+    check(connection.unanswered > 0);
+    --connection.unanswered;
+    ++connection.queued;
+    transport::append_frame(connection.queue, octets);
+    if (connection.queue.size() + connection.writing.size() > unsent_octets_max) return end(connection);
+    touch(connection);
+    if (!std::exchange(connection.is_to_flush, true)) to_flush.push_back(connection.id);
   }
 
   void flush() {
-    for (std::size_t i = 0; i < to_flush.size(); ++i) {  // ending one connection adds none
-      const ConnectionPointer connection = std::move(to_flush[i]);
-      connection->is_to_flush = false;
-      if (connection->is_open && !connection->has_writer) write_now(connection);
+    if (!to_flush.empty() && !has_begun_turn) begin_turn();
+    has_begun_turn = false;
+    for (const std::uint64_t id : to_flush) {
+      const auto found = connections.find(id);
+      if (found == connections.end()) continue;
+      found->second->is_to_flush = false;
+      if (!found->second->is_slow()) write(*found->second);
     }
     to_flush.clear();
+    ended.clear();
   }
 
-  /// As a rule the kernel takes all. A client that does not read is waited for by a coroutine.
-  void write_now(const ConnectionPointer& connection) {
-    const ssize_t written = ::send(connection->stream.socket().native_handle(), connection->queue.data(),
-                                   connection->queue.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (written == static_cast<ssize_t>(connection->queue.size())) {
-      statistics.sent += static_cast<std::uint64_t>(std::exchange(connection->queued, 0));
-      connection->queue.clear();
-      if (connection->queue.capacity() > queue_octets_kept) std::vector<std::uint8_t>().swap(connection->queue);
-      go_on(*connection);
-    } else if (written >= 0 || errno == EAGAIN || errno == EINTR) {
-      if (written > 0) connection->queue.erase(connection->queue.begin(), connection->queue.begin() + written);
-      connection->has_writer = true;
-      transport::spawn(loop.get_executor(), write_responses(shared_from_this(), connection));
+  /// As a rule the kernel takes all. A client that does not read is waited for.
+  void write(Connection& connection) {
+    const ssize_t written =
+        ::send(connection.socket.get(), connection.queue.data(), connection.queue.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (written == static_cast<ssize_t>(connection.queue.size())) {
+      statistics.sent += static_cast<std::uint64_t>(std::exchange(connection.queued, 0));
+      empty(connection.queue);
+      go_on(connection);
+    } else if (written >= 0 || is_for_later(errno)) {
+      begin_to_wait(connection, written > 0 ? static_cast<std::size_t>(written) : 0);
+      watch_for(connection);
     } else {
-      end(*connection);
+      end(connection);
     }
   }
 
-  static asio::awaitable<void> write_responses(std::shared_ptr<Impl> self, ConnectionPointer connection) {
-    while (connection->is_open && connection->queued > 0) {
-      connection->writing.swap(connection->queue);
-      connection->being_written = std::exchange(connection->queued, 0);
-      const MonotonicTime deadline = self->clock.now().monotonic + self->limits.idle;
-      const auto written = co_await connection->stream.write(connection->writing, deadline);
-      const auto count = static_cast<std::uint64_t>(std::exchange(connection->being_written, 0));
-      if (!written) {
-        self->statistics.client_gone += count;
-        if (written.error() == transport::StreamFault::timeout && connection->is_open) ++self->statistics.timed_out;
-        self->end(*connection);
-        break;
+  void begin_to_wait(Connection& connection, std::size_t written) {
+    connection.writing.swap(connection.queue);
+    connection.written = written;
+    connection.being_written = std::exchange(connection.queued, 0);
+    set_deadline(connection.write_deadline, now.monotonic + limits.idle);
+  }
+
+  void write_on(Connection& connection) {
+    while (connection.is_slow()) {
+      const ssize_t written = ::send(connection.socket.get(), connection.writing.data() + connection.written,
+                                     connection.writing.size() - connection.written, MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (written < 0) {
+        if (!is_for_later(errno)) end(connection);
+        return;
       }
-      self->statistics.sent += count;
-      connection->writing.clear();
-      if (connection->writing.capacity() > queue_octets_kept) std::vector<std::uint8_t>().swap(connection->writing);
-      self->go_on(*connection);
+      connection.written += static_cast<std::size_t>(written);
+      if (connection.written < connection.writing.size()) return;
+      statistics.sent += static_cast<std::uint64_t>(std::exchange(connection.being_written, 0));
+      connection.write_deadline = never;
+      empty(connection.writing);
+      if (connection.queued > 0) begin_to_wait(connection, 0);
     }
-    connection->has_writer = false;
+    watch_for(connection);
+    go_on(connection);
   }
 
   /// Something is no longer in flight: reading may resume, the connection may be idle now, or done.
   void go_on(Connection& connection) {
-    if (!connection.is_open) return;
     touch(connection);
     if (connection.has_read_all) {
       if (connection.in_flight() == 0) end(connection);
     } else if (connection.is_paused) {
-      if (!is_full(connection)) connection.resume.cancel();
+      if (!is_full(connection)) resume_later(connection);
     } else if (connection.in_flight() == 0) {
-      connection.stream.set_read_deadline(clock.now().monotonic + limits.idle);
+      set_deadline(connection.read_deadline, now.monotonic + limits.idle);
     }
   }
 
@@ -340,7 +486,7 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
       ++statistics.client_gone;
       return false;
     }
-    answer(ConnectionPointer(found->second), octets);
+    answer(*found->second, octets);
     return true;
   }
 
@@ -348,36 +494,47 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
     check(route.carrier == Carrier::tcp);
     const auto found = connections.find(route.connection);
     if (found == connections.end()) return;
-    const ConnectionPointer connection = found->second;
-    check(connection->unanswered > 0);
-    --connection->unanswered;
-    go_on(*connection);
+    check(found->second->unanswered > 0);
+    --found->second->unanswered;
+    if (!has_begun_turn) begin_turn();
+    go_on(*found->second);
   }
 
-  // ── start and stop
-  // ───────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── stop
+  // ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   void stop() {
     flush();
     is_stopped = true;
-    std::error_code ignored;
+    waiting.cancel();
+    sweeping.cancel();
     for (Door& door : doors) {
-      door.acceptor.close(ignored);
+      door.socket = {};
       door.pause.cancel();
     }
     while (Connection* connection = idlest()) end(*connection);
+    ended.clear();
   }
 
   asio::io_context& loop;
   const Clock& clock;
   const TcpLimits limits;
   Serve serve;
+  SocketWatch watch;
+  asio::posix::stream_descriptor waiting;  // for news of the watch
+  asio::steady_timer sweeping;
+  MonotonicTime armed_for = never;
   std::vector<Door> doors;
-  std::uint64_t next_id = 1;
-  std::unordered_map<std::uint64_t, ConnectionPointer> connections;
+  Moment now{};  // of this turn
+  bool has_begun_turn = false;
+  std::uint64_t next_id = 0;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections;
   std::unordered_map<IpAddress, int> connections_of;
   ConnectionList quiet, busy;  // without and with queries in flight; the one idle longest first
-  std::vector<ConnectionPointer> to_flush;
+  std::vector<std::uint64_t> to_flush;
+  std::vector<std::unique_ptr<Connection>> ended;  // in this turn
+  // Of all connections, used within a call.
+  std::vector<std::uint8_t> room = std::vector<std::uint8_t>(room_octets);
   std::vector<std::uint8_t> response = std::vector<std::uint8_t>(dns::message_octets_max);
   bool is_stopped = false;
   TcpStatistics statistics;
@@ -386,11 +543,7 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
 TcpListener::TcpListener(asio::io_context& loop, std::vector<SocketPair>& pairs, const Clock& clock, TcpLimits limits,
                          Serve serve)
     : impl_(std::make_shared<Impl>(loop, clock, limits, std::move(serve))) {
-  for (SocketPair& pair : pairs) {
-    const auto protocol = pair.address.address.is_v4() ? asio::ip::tcp::v4() : asio::ip::tcp::v6();
-    impl_->doors.push_back(
-        {asio::ip::tcp::acceptor(loop, protocol, pair.tcp.release()), asio::steady_timer(loop), pair.kind});
-  }
+  for (SocketPair& pair : pairs) impl_->doors.push_back({std::move(pair.tcp), pair.kind, asio::steady_timer(loop)});
 }
 
 TcpListener::~TcpListener() {
@@ -398,8 +551,7 @@ TcpListener::~TcpListener() {
 }
 
 void TcpListener::start() {
-  for (std::size_t index = 0; index < impl_->doors.size(); ++index)
-    transport::spawn(impl_->loop.get_executor(), Impl::accept(impl_, index));
+  impl_->start();
 }
 
 void TcpListener::stop() {

@@ -479,7 +479,8 @@ struct Resolver::Impl final : upstream::Landing {
         arrival.route.carrier == listener::Carrier::tcp ? querylog::Transport::tcp : querylog::Transport::udp;
     record.qtype = question.qtype;
     record.log = client.log;
-    if (record.log != device::LogChoice::none) record.qname = question.qname;  // the rest is cheaper made than asked for
+    if (record.log != device::LogChoice::none)
+      record.qname = question.qname;  // the rest is cheaper made than asked for
     return record;
   }
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "dns/write_octets.h"
 #include "transport/as_tuple.h"
 
 namespace doline::transport {
@@ -42,9 +43,10 @@ std::string_view to_string(StreamFault fault) {
 
 void append_frame(std::vector<std::uint8_t>& frames, dns::Octets message) {
   check(message.size() <= dns::message_octets_max);
-  frames.push_back(static_cast<std::uint8_t>(message.size() >> 8));
-  frames.push_back(static_cast<std::uint8_t>(message.size() & 0xff));
-  frames.insert(frames.end(), message.begin(), message.end());
+  const std::size_t at = frames.size();
+  frames.resize(at + length_octets + message.size());
+  dns::put16(frames.data() + at, static_cast<std::uint16_t>(message.size()));
+  if (!message.empty()) std::memcpy(frames.data() + at + length_octets, message.data(), message.size());
 }
 
 /// One timer serves both directions and is not touched by an operation that ends in time: it runs until the deadline it
