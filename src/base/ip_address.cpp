@@ -120,17 +120,15 @@ SocketAddress to_socket_address(const Endpoint& endpoint, std::uint32_t scope) {
     sockaddr_in v4{};
     v4.sin_family = AF_INET;
     v4.sin_port = htons(endpoint.port);
-    std::memcpy(&v4.sin_addr, endpoint.address.octets().data(), 4);
+    std::memcpy(&v4.sin_addr, endpoint.address.mapped().data() + 12, 4);
     std::memcpy(&result.storage, &v4, sizeof v4);
     result.length = sizeof v4;
   } else {
-    sockaddr_in6 v6{};
+    sockaddr_in6& v6 = result.storage;
     v6.sin6_family = AF_INET6;
     v6.sin6_port = htons(endpoint.port);
     v6.sin6_scope_id = endpoint.address.is_link_local() ? scope : 0;
-    std::memcpy(&v6.sin6_addr, endpoint.address.octets().data(), 16);
-    std::memcpy(&result.storage, &v6, sizeof v6);
-    result.length = sizeof v6;
+    std::memcpy(&v6.sin6_addr, endpoint.address.mapped().data(), 16);
   }
   return result;
 }

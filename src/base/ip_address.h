@@ -129,10 +129,10 @@ struct Endpoint {
   auto operator<=>(const Endpoint&) const = default;
 };
 
-/// A socket address with its length, as system calls want it.
+/// A socket address of one of the two families with its length, as system calls want it.
 struct SocketAddress {
-  sockaddr_storage storage{};
-  socklen_t length = sizeof(sockaddr_storage);
+  sockaddr_in6 storage{};
+  socklen_t length = sizeof(sockaddr_in6);
 
   [[nodiscard]] sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
   [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }

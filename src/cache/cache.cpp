@@ -21,6 +21,8 @@ constexpr std::size_t probation_part = 10;
 constexpr std::uint8_t frequency_max = 3;
 /// What malloc() adds to a block, and to what it rounds.
 constexpr std::size_t block_head_octets = 8, block_step_octets = 16;
+/// What a growing cache asks of the allocator at once.
+constexpr std::size_t growth_octets = 64 << 10;
 
 enum class Place : std::uint8_t { probation, main };
 
@@ -245,6 +247,7 @@ struct Cache::Impl {
       if (before) remove(*before);  // there are newer words than these, though we may not keep them
       return;
     }
+    if (statistics.octets >= grown) grow_ahead();
     Entry& entry = make(key, hash, words);
     entry.inserted = now;
     entry.ttl_seconds = static_cast<std::uint32_t>(bounded.count());
@@ -267,6 +270,13 @@ struct Cache::Impl {
     if (is_negative && ttl <= seconds(0)) return seconds(0);
     const seconds most = is_negative ? std::min(options.max_ttl, options.max_negative_ttl) : options.max_ttl;
     return std::min({std::max(ttl, options.min_ttl), most, seconds(INT32_MAX)});
+  }
+
+  /// By itself the allocator takes memory from the system page by page, with a system call for each: what is taken and
+  /// given back at once stays with it, and costs no page before it is used.
+  void grow_ahead() {
+    ::operator delete(::operator new(growth_octets));
+    grown = statistics.octets + growth_octets;
   }
 
   static Entry& make(const Key& key, std::uint64_t hash, dns::Octets words) {
@@ -350,7 +360,8 @@ struct Cache::Impl {
   std::uint64_t seed;
   Table<Entry*> index;
   std::uint64_t mask = 0;
-  std::size_t room = 0;  // for entries
+  std::size_t room = 0;   // for entries
+  std::size_t grown = 0;  // octets for which memory has been taken once
   Queue probation, main;
   GhostList ghosts;
   Statistics statistics;

@@ -64,12 +64,12 @@ class QueryView {
   [[nodiscard]] const Question& question() const { return question_; }
   [[nodiscard]] const std::optional<Edns>& edns() const { return edns_; }
   [[nodiscard]] Octets octets() const { return message_; }
-  /// The same query on a copy of its header and question, without EDNS options: what is left borrows only the copy.
-  [[nodiscard]] QueryView on_copy(Octets header_and_question) const {
-    QueryView view(*this);
-    view.message_ = header_and_question;
-    if (view.edns_) view.edns_->cookie = view.edns_->client_subnet = view.edns_->client_id = std::nullopt;
-    return view;
+  /// From now on the same query as `other`, on a copy of its header and question and without EDNS options: what is left
+  /// borrows only the copy.
+  void keep(const QueryView& other, Octets header_and_question) {
+    *this = other;
+    message_ = header_and_question;
+    if (edns_) edns_->cookie = edns_->client_subnet = edns_->client_id = std::nullopt;
   }
 
  private:

@@ -255,7 +255,7 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
     out_door = route.socket;
     std::memcpy(batch->responses[out_count].data(), response.data(), response.size());
     const SocketAddress to = to_socket_address(client, route.interface);
-    std::memcpy(&batch->out_clients[out_count], &to.storage, to.length);
+    batch->out_clients[out_count] = to.storage;
     batch->out[out_count].msg_hdr.msg_name = &batch->out_clients[out_count];
     batch->out[out_count].msg_hdr.msg_namelen = to.length;
     add_response(doors[out_door], route, client.address, response.size());

@@ -86,7 +86,7 @@ std::optional<IpPrefix> network_of(const ifaddrs& entry) {
   SocketAddress mask;
   const std::size_t size = address.is_v4() ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
   std::memcpy(&mask.storage, entry.ifa_netmask, size);
-  mask.storage.ss_family = entry.ifa_addr->sa_family;
+  mask.get()->sa_family = entry.ifa_addr->sa_family;
   // A mask reads as an address; an IPv6 one must not be taken for an IPv4-mapped one, and cannot be: it begins with
   // ones.
   const int length = length_of_mask(mask.get());

@@ -202,7 +202,7 @@ struct Resolver::Impl final : upstream::Landing {
       stale = cache.find(key, now.monotonic);
     }
     waiting_room.land(flight, [&](Waiting& waiting) {
-      const dns::QueryView query = waiting.query.view();
+      const dns::QueryView& query = waiting.query.view();
       querylog::Record& record = waiting.record;
       const dns::Name* target = waiting.is_rewritten ? &key.question.qname : nullptr;
       std::size_t size;
@@ -583,9 +583,10 @@ struct Resolver::Impl final : upstream::Landing {
   }
 
   void begin_batch(Moment moment) {
-    const auto minute = [](WallTime time) { return std::chrono::floor<std::chrono::minutes>(time); };
-    if (minute(moment.wall) != minute(now.wall)) local_time = policy::to_local_time(moment.wall);
     now = moment;
+    if (moment.wall >= this_minute && moment.wall < this_minute + std::chrono::minutes(1)) return;
+    this_minute = std::chrono::floor<std::chrono::minutes>(moment.wall);
+    local_time = policy::to_local_time(moment.wall);
   }
 
   Options options;
@@ -594,7 +595,8 @@ struct Resolver::Impl final : upstream::Landing {
   cache::Cache cache;
   WaitingRoom waiting_room;
   Moment now{};
-  policy::LocalTime local_time;
+  WallTime this_minute{};
+  policy::LocalTime local_time;  // in it
   std::vector<std::uint8_t> late, scratch;
   std::vector<std::string> list_texts, rule_texts;
   std::unordered_map<std::uint64_t, MonotonicTime> failures;

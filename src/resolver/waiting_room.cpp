@@ -7,13 +7,9 @@
 namespace doline::resolver {
 
 void KeptQuery::keep(const dns::QueryView& query) {
-  size_ = static_cast<std::uint16_t>(dns::header_octets + query.question().qname.size() + 4);
-  std::memcpy(octets_.data(), query.octets().data(), size_);
-  view_ = query.on_copy({});
-}
-
-dns::QueryView KeptQuery::view() const {
-  return view_.on_copy({octets_.data(), size_});
+  const std::size_t size = dns::header_octets + query.question().qname.size() + 4;
+  std::memcpy(octets_.data(), query.octets().data(), size);
+  view_.keep(query, {octets_.data(), size});
 }
 
 std::uint64_t WaitingRoom::hash_of(const cache::Key& key) {
@@ -61,16 +57,17 @@ WaitingRoom::Admission WaitingRoom::admit(const cache::Key& key, const IpAddress
   ++waiting_;
   if (free_places_.empty()) {
     free_places_.push_back(static_cast<std::uint32_t>(places_.size()));
-    places_.emplace_back();
+    places_.push_back(std::make_unique<Waiting>());
   }
   const std::uint32_t place = free_places_.back();
   free_places_.pop_back();
   Flight& flight = flights_.slots[admission.flight];
-  (flight.first == none ? flight.first : places_[flight.last].next) = place;
+  (flight.first == none ? flight.first : places_[flight.last]->next) = place;
   flight.last = place;
-  places_[place].next = none;
-  places_[place].share = share;
-  admission.place = &places_[place];
+  Waiting& waiting = *places_[place];
+  waiting.next = none;
+  waiting.share = share;
+  admission.place = &waiting;
   return admission;
 }
 
@@ -82,7 +79,7 @@ std::optional<FlightId> WaitingRoom::begin_prefetch(const cache::Key& key) {
 }
 
 void WaitingRoom::leave(std::uint32_t place) {
-  Waiting& waiting = places_[place];
+  Waiting& waiting = *places_[place];
   waiting.snapshot.reset();
   Share& share = shares_.slots[waiting.share];
   check(share.waiting > 0);

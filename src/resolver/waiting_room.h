@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -25,15 +26,18 @@
 namespace doline::resolver {
 
 /// A query stripped to what finish() needs of it: header, question and, where it had one, OPT without its options.
+/// Stays where it is: its view borrows its own octets.
 class KeptQuery {
  public:
+  KeptQuery() = default;
+  KeptQuery(const KeptQuery&) = delete;
+  KeptQuery& operator=(const KeptQuery&) = delete;
   void keep(const dns::QueryView& query);
-  /// Borrows this; good until it moves.
-  [[nodiscard]] dns::QueryView view() const;
+  /// Good until the next keep().
+  [[nodiscard]] const dns::QueryView& view() const { return view_; }
 
  private:
   dns::QueryView view_;
-  std::uint16_t size_ = 0;
   std::array<std::uint8_t, query_kept_octets> octets_;
 };
 
@@ -73,7 +77,7 @@ class WaitingRoom {
   void land(FlightId flight, Take take) {
     std::uint32_t place = flights_.slots[flight].first;
     while (place != none) {
-      Waiting& waiting = places_[place];
+      Waiting& waiting = *places_[place];
       const std::uint32_t next = waiting.next;
       take(waiting);
       leave(place);
@@ -138,7 +142,7 @@ class WaitingRoom {
   FlightId begin_flight(const cache::Key& key, std::uint64_t hash);
   void leave(std::uint32_t place);
 
-  std::vector<Waiting> places_;
+  std::vector<std::unique_ptr<Waiting>> places_;
   std::vector<std::uint32_t> free_places_;
   Chained<Flight> flights_;
   Chained<Share> shares_;

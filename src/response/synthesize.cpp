@@ -61,9 +61,9 @@ class Draft {
   void add_soa(std::uint32_t ttl) {
     const Name& qname = query_.question().qname;
     const bool is_missing = code_ == ResponseCode::nxdomain && !qname.is_root();
-    auto rdata = soa_rdata;
-    dns::put32(rdata.data() + rdata.size() - 4, ttl);
-    if (add(dns::header_octets + (is_missing ? 1u + qname.wire()[0] : 0), RecordType::soa, ttl, rdata)) space_[9] = 1;
+    if (!add(dns::header_octets + (is_missing ? 1u + qname.wire()[0] : 0), RecordType::soa, ttl, soa_rdata)) return;
+    dns::put32(space_.data() + size_ - 4, ttl);
+    space_[9] = 1;
   }
 
   std::size_t end(std::optional<ExtendedError> error, std::string_view text) {

@@ -256,6 +256,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   /// The server asked least in this exchange, up before down, by the route's strategy.
   std::optional<std::uint16_t> choose(const InFlight& exchange) {
     const RouteState& route = routes[exchange.request.route];
+    if (route.servers.size() == 1 && exchange.attempts_count == 0) return 0;
     struct Rank {
       int tries;
       std::uint64_t order;

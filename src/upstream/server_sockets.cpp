@@ -21,7 +21,7 @@ constexpr int port_tries_max = 8;
 /// Connected to the server, on a random port. The error is errno's.
 Result<int, int> open_connected(const Endpoint& server, RandomSource& random) {
   const SocketAddress to = to_socket_address(server);
-  const int descriptor = ::socket(to.storage.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const int descriptor = ::socket(to.get()->sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (descriptor < 0) return fail(int{errno});
   for (int tries = 0; tries < port_tries_max; ++tries) {
     const auto port = random.next<std::uint16_t>();
