@@ -1,5 +1,8 @@
 #include "dns/message.h"
 
+#include <memory>
+#include <utility>
+
 #include "base/check.h"
 #include "dns/message_reader.h"
 #include "dns/rdata.h"
@@ -45,6 +48,17 @@ std::optional<MessageFault> read_record(MessageReader& reader, RecordHead& head)
   head.ttl_offset = static_cast<std::uint16_t>(reader.at() - 6);
   if (!reader.read(head.rdata, read16(fixed, 8))) return MessageFault::truncated;
   return std::nullopt;
+}
+
+RecordView record_of(Section section, std::size_t owner_at, std::size_t rdata_at, const RecordHead& head) {
+  return {.section = section,
+          .owner_offset = static_cast<std::uint16_t>(owner_at),
+          .type = head.type,
+          .record_class = static_cast<RecordClass>(head.record_class),
+          .ttl = head.ttl,
+          .ttl_offset = head.ttl_offset,
+          .rdata_offset = static_cast<std::uint16_t>(rdata_at),
+          .rdata = head.rdata};
 }
 
 bool signs_message(const RecordHead& head) {
@@ -188,7 +202,9 @@ Result<ResponseView, MessageFault> ResponseView::parse(Octets message) {
         if (signs_message(head)) return MessageFault::signed_message;
         const std::size_t rdata_at = reader.at() - head.rdata.size();
         if (!rdata_parses(message, rdata_at, head.rdata.size(), head.type)) return MessageFault::bad_rdata;
-        ++view.record_count_;
+        if (const auto place = static_cast<std::size_t>(view.record_count_++); place < view.first_.size())
+          std::construct_at(&view.first_[place],
+                            record_of(static_cast<Section>((count_offset - 6) / 2), owner_at, rdata_at, head));
       }
     }
     if (reader.left() != 0) return MessageFault::trailing_octets;
@@ -234,22 +250,16 @@ ResponseView::Iterator& ResponseView::Iterator::operator++() {
 
 void ResponseView::Iterator::read() {
   RecordHead head;
+  std::size_t owner_at, section;
   do {
-    std::size_t section = 0;
+    section = 0;
     while (counts_[section] == 0) check(++section < counts_.size());  // left_ > 0: there is one
     --counts_[section];
     MessageReader reader(message_, next_);
     check(!read_record(reader, head));  // parse() has read it before
-    record_.section = static_cast<Section>(section);
-    record_.owner_offset = static_cast<std::uint16_t>(next_);
-    next_ = reader.at();
+    owner_at = std::exchange(next_, reader.at());
   } while (head.type == RecordType::opt);
-  record_.type = head.type;
-  record_.record_class = static_cast<RecordClass>(head.record_class);
-  record_.ttl = head.ttl;
-  record_.ttl_offset = head.ttl_offset;
-  record_.rdata_offset = static_cast<std::uint16_t>(next_ - head.rdata.size());
-  record_.rdata = head.rdata;
+  record_ = record_of(static_cast<Section>(section), owner_at, next_ - head.rdata.size(), head);
 }
 
 }  // namespace doline::dns

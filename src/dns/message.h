@@ -6,6 +6,8 @@
 // Any thread.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -113,6 +115,20 @@ class ResponseView {
   /// The (decompressed) name at `offset` octets into the RDATA: 0 for CNAME, NS, PTR, DNAME; 2 for MX; 6 for SRV.
   [[nodiscard]] Name rdata_name(const RecordView& record, std::size_t offset) const;
 
+  /// Calls `look(record)` for each in message order, until it says false: for who walks them several times, since the
+  /// first ones, which mostly are all, were kept when they were checked.
+  template <class Look>
+  void each(Look look) const {
+    const std::size_t count = std::min(first_.size(), static_cast<std::size_t>(record_count_));
+    for (std::size_t i = 0; i < count; ++i)
+      if (!look(first_[i])) return;
+    if (count == static_cast<std::size_t>(record_count_)) return;
+    auto rest = begin();
+    for (std::size_t i = 0; i < count; ++i) ++rest;
+    for (; rest != end(); ++rest)
+      if (!look(*rest)) return;
+  }
+
   /// Input iteration in message order: `for (const RecordView& record : view)`.
   class Iterator {
    public:
@@ -143,6 +159,9 @@ class ResponseView {
   ResponseCode code_ = ResponseCode::noerror;
   std::uint16_t records_offset_ = 0;
   int record_count_ = 0;
+  union {
+    std::array<RecordView, 8> first_;  // in a union, so that those that are not there are not filled with zeros
+  };
 };
 
 }  // namespace doline::dns

@@ -66,37 +66,11 @@ std::optional<Name> substitute(const Name& name, const Name& owner, const Name& 
   return made ? std::optional<Name>(*made) : std::nullopt;
 }
 
-/// The records of a message, for who walks them several times: the first ones, which mostly are all, are read once.
-class Records {
- public:
-  explicit Records(const ResponseView& view) : view_(view), rest_(view.begin()) {
-    const auto first = std::min(at_hand_.size(), static_cast<std::size_t>(view.record_count()));
-    for (; count_ < first; ++rest_) std::construct_at(&at_hand_[count_++], *rest_);
-  }
-  /// Calls `look(record)` for each in order, until it says false.
-  template <class Look>
-  void each(Look look) const {
-    for (std::size_t i = 0; i < count_; ++i)
-      if (!look(at_hand_[i])) return;
-    if (count_ == static_cast<std::size_t>(view_.record_count())) return;
-    for (auto record = rest_; record != view_.end(); ++record)
-      if (!look(*record)) return;
-  }
-
- private:
-  const ResponseView& view_;
-  union {
-    std::array<RecordView, 8> at_hand_;  // in a union, so that those that are not needed are not filled with zeros
-  };
-  std::size_t count_ = 0;
-  ResponseView::Iterator rest_;
-};
-
 /// Copies what is to be believed, record by record.
 class Sieve {
  public:
   Sieve(const ResponseView& view, const dns::Question& asked, std::span<std::uint8_t> out)
-      : view_(view), records_(view), asked_(asked), writer_(out) {
+      : view_(view), asked_(asked), writer_(out) {
     std::construct_at(&names_[0], asked.qname);
     offsets_[0] = dns::header_octets;
   }
@@ -132,7 +106,7 @@ class Sieve {
       const Name& name = names_[links_];
       std::optional<RecordView> cname, dname;
       bool is_answered = false;
-      records_.each([&](const RecordView& record) {
+      view_.each([&](const RecordView& record) {
         if (record.section != Section::answer) return false;
         if (record.record_class != asked_.qclass) return true;
         const bool is_asked = record.type == asked_.qtype || asked_.qtype == RecordType::any;
@@ -176,7 +150,7 @@ class Sieve {
   /// the TTL that counts: else whoever caches it from our cache, aged, would keep it longer than we.
   bool keep_soa() {
     bool is_kept = false;
-    records_.each([&](const RecordView& record) {
+    view_.each([&](const RecordView& record) {
       if (record.section != Section::authority || record.type != RecordType::soa ||
           record.record_class != asked_.qclass)
         return true;
@@ -193,7 +167,7 @@ class Sieve {
   [[nodiscard]] bool is_referral() const {
     if (links_ > 0 || view_.code() != ResponseCode::noerror) return false;
     bool has_ns = false;
-    records_.each([&](const RecordView& record) {
+    view_.each([&](const RecordView& record) {
       has_ns = record.section == Section::authority && record.type == RecordType::ns;
       return !has_ns;
     });
@@ -202,7 +176,7 @@ class Sieve {
 
   [[nodiscard]] bool has_signed_authority() const {
     bool is_signed = false;
-    records_.each([&](const RecordView& record) {
+    view_.each([&](const RecordView& record) {
       is_signed = record.section == Section::authority && record.type == RecordType::rrsig;
       return !is_signed;
     });
@@ -218,7 +192,7 @@ class Sieve {
     };
     std::array<Proof, proofs_max> kept;
     std::size_t kept_count = 0;
-    records_.each([&](const RecordView& signature) {
+    view_.each([&](const RecordView& signature) {
       if (signature.section != Section::authority || signature.type != RecordType::rrsig ||
           signature.record_class != asked_.qclass)
         return true;
@@ -245,7 +219,7 @@ class Sieve {
   void keep_set(Section section, const Name& owner, RecordType type, std::uint32_t ttl_max = UINT32_MAX) {
     bool is_kept = false;
     const bool is_singleton = type == RecordType::cname || type == RecordType::dname || type == RecordType::soa;
-    records_.each([&](const RecordView& record) {
+    view_.each([&](const RecordView& record) {
       if (record.section != section || record.record_class != asked_.qclass) return true;
       const bool is_of_set = record.type == type || type == RecordType::any;
       if (!is_of_set && (record.type != RecordType::rrsig || covered_by(record) != type)) return true;
@@ -271,7 +245,6 @@ class Sieve {
   }
 
   const ResponseView& view_;
-  const Records records_;
   const dns::Question& asked_;
   dns::MessageWriter writer_;
   union {

@@ -177,6 +177,40 @@ TEST_CASE("records are met in message order with their sections, without OPT, na
   CHECK(view->rdata_name(records[3], 2).to_string() == "wWw.de");
 }
 
+TEST_CASE("each() meets the same records as iteration, few or many, until it is told to stop") {
+  for (const int answers : {0, 1, 8, 9, 30}) {
+    Bytes octets = header(0x80, 1, answers, 0, 2) + www_a;
+    for (int i = 0; i < answers; ++i) octets = octets + record(1, {192, 0, 2, static_cast<std::uint8_t>(i)});
+    octets = octets + opt({}) + record(2, {2, 'n', 's', 0xc0, 12});
+    const auto view = ResponseView::parse(octets);
+    REQUIRE(view.has_value());
+    auto expected = view->begin();
+    int met = 0;
+    view->each([&](const RecordView& met_record) {
+      REQUIRE(expected != view->end());
+      CHECK(met_record.section == expected->section);
+      CHECK(met_record.owner_offset == expected->owner_offset);
+      CHECK(met_record.type == expected->type);
+      CHECK(met_record.record_class == expected->record_class);
+      CHECK(met_record.ttl == expected->ttl);
+      CHECK(met_record.ttl_offset == expected->ttl_offset);
+      CHECK(met_record.rdata_offset == expected->rdata_offset);
+      CHECK(met_record.rdata.data() == expected->rdata.data());
+      CHECK(met_record.rdata.size() == expected->rdata.size());
+      ++expected;
+      ++met;
+      return true;
+    });
+    CHECK(expected == view->end());
+    CHECK(met == answers + 1);
+    for (const int wanted : {1, answers / 2 + 1}) {
+      int seen = 0;
+      view->each([&](const RecordView&) { return ++seen < wanted; });
+      CHECK(seen == wanted);
+    }
+  }
+}
+
 TEST_CASE("a pointer leads before the labels that it ends, at most sixteen times") {
   // Each owner is a pointer to the owner before it.
   const auto chain = [](int records) {
