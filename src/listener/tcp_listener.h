@@ -1,11 +1,10 @@
 // TcpListener: DNS over TCP for one worker (RFC 7766): pipelined queries, responses in whatever order they are ready.
 //
-// Lives on the worker's loop. Asio only says when one of the sockets has news; octets are moved here. What is answered in
-// a turn is written when it ends: whoever runs the loop calls flush(). Limits:
-// connections (where there are too many the one idle longest goes, first among those of clients with more than their
-// share), time to the first query, idle time, queries in flight per connection (then reading pauses), and a bounded
-// queue of responses for a client that does not read. Only whole queries and responses count as activity: a client that
-// sends an octet now and then is idle.
+// Lives on the worker's loop. Asio only says when one of the sockets has news; octets are moved here. What is answered
+// in a turn is written when it ends: whoever runs the loop calls flush(). Limits: connections (where there are too many
+// the one idle longest goes, first among those of clients with more than their share), time to the first query, idle
+// time, queries in flight per connection (then reading pauses), and a bounded queue of responses for a client that does
+// not read. Only whole queries and responses count as activity: a client that sends an octet now and then is idle.
 #pragma once
 
 #include <cstdint>
