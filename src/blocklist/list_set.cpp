@@ -267,6 +267,9 @@ Result<std::shared_ptr<const ListSet>, ListSetFault> ListSet::open(const std::fi
       !layout.point_at_prefixes())
     return fail(ListSetFault::damaged);
   if (check_all && !layout.is_undamaged()) return fail(ListSetFault::damaged);
+  set->has_words_ = !layout.words.empty();
+  set->lists_answers_ = !layout.answers.empty();
+  set->lists_clients_ = !layout.clients.empty();
   return std::shared_ptr<const ListSet>(set);
 }
 
@@ -332,13 +335,6 @@ Listing ListSet::look_up_client(const IpAddress& client) const {
   Listing listing;
   Layout::look_up_address(layout_->clients, client, listing);
   return listing;
-}
-
-bool ListSet::lists_answers() const {
-  return !layout_->answers.empty();
-}
-bool ListSet::lists_clients() const {
-  return !layout_->clients.empty();
 }
 
 // Two steps, so that the memory of all names is under way at once: first where each would lie, then what lies there.

@@ -77,11 +77,13 @@ class ListSet {
   /// Words on an address in an answer, and on that of a client; the longest prefix first.
   [[nodiscard]] Listing look_up_answer(const IpAddress& address) const;
   [[nodiscard]] Listing look_up_client(const IpAddress& client) const;
-  [[nodiscard]] bool lists_answers() const;  ///< whether any look_up_answer() can find something
-  [[nodiscard]] bool lists_clients() const;
+  [[nodiscard]] bool lists_answers() const { return lists_answers_; }  ///< any look_up_answer() may find something
+  [[nodiscard]] bool lists_clients() const { return lists_clients_; }
 
   /// The lists of an interned set, ascending; borrowed from the mapping.
   [[nodiscard]] std::span<const ListId> lists_of(std::uint32_t set) const;
+  /// False: all words of all sets are plain.
+  [[nodiscard]] bool has_words() const { return has_words_; }
   /// Its words, where any says more than "it is listed" or is a zone's; else none, and lists_of() tells all.
   [[nodiscard]] std::span<const std::uint32_t> words_of(std::uint32_t set) const;
   [[nodiscard]] Word word(std::uint32_t number) const;
@@ -98,6 +100,7 @@ class ListSet {
   ListSet();
   struct Layout;  // pointers into the mapping
   std::unique_ptr<Layout> layout_;
+  bool has_words_ = false, lists_answers_ = false, lists_clients_ = false;  // what every look-up asks
 };
 
 }  // namespace doline::blocklist

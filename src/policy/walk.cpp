@@ -38,7 +38,7 @@ Walk::Walk(const RuleBook& book, const blocklist::ListSet& lists, const Asking& 
   std::fill_n(listed_.begin(), book_.list_words_, 0);
   const std::size_t known = book_.settings_.lists.size();
   for (const blocklist::Covering& covering : listing_.all()) {
-    has_words_ = has_words_ || !lists_.words_of(covering.set).empty();
+    if (lists_.has_words()) has_words_ = has_words_ || !lists_.words_of(covering.set).empty();
     for (const blocklist::ListId id : lists_.lists_of(covering.set))
       if (id.value < known) listed_[id.value / 64] |= std::uint64_t{1} << id.value % 64;
   }
