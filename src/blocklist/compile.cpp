@@ -16,6 +16,7 @@
 #include "blocklist/line_reader.h"
 #include "blocklist/pattern_set.h"
 #include "blocklist/rule_table.h"
+#include "blocklist/unpacker.h"
 
 namespace doline::blocklist {
 namespace {
@@ -23,6 +24,7 @@ namespace {
 /// A file beyond this is not read: the largest published list has a twentieth of it.
 constexpr std::uint64_t text_octets_max = std::uint64_t{1} << 30;
 constexpr std::size_t buffer_octets = std::size_t{1} << 20;
+constexpr std::size_t packed_octets = std::size_t{64} << 10;
 /// Repetitions are merged first when so many entries are there, then whenever their number has doubled.
 constexpr std::uint64_t merge_entries = 8'000'000;
 /// An unlucky seed has a probability below 2^-14 (FORMAT.md); this many in a row do not happen.
@@ -53,6 +55,76 @@ class Descriptor {
  private:
   int number_;
 };
+
+/// A file's text, unpacked where it is packed.
+class TextSource {
+ public:
+  explicit TextSource(int file) : file_(file) {}
+  /// Fills the room, or comes to the end; 0 there. The fault is why not.
+  Result<std::size_t, std::string> read(std::span<char> room);
+
+ private:
+  /// Into packed_, behind what is left there; false at the end of the file.
+  Result<bool, std::string> read_packed();
+
+  int file_;
+  bool has_begun_ = false;
+  std::optional<Unpacker> unpacker_;
+  std::string packed_;
+  std::size_t taken_ = 0;
+};
+
+Result<bool, std::string> TextSource::read_packed() {
+  packed_.erase(0, taken_);
+  taken_ = 0;
+  const std::size_t held = packed_.size();
+  packed_.resize(held + packed_octets);
+  ssize_t got = 0;
+  do got = ::read(file_, packed_.data() + held, packed_octets);
+  while (got < 0 && errno == EINTR);
+  packed_.resize(held + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  if (got < 0) return fail(std::string(std::strerror(errno)));
+  return got > 0;
+}
+
+Result<std::size_t, std::string> TextSource::read(std::span<char> room) {
+  if (!has_begun_) {
+    has_begun_ = true;
+    while (packed_.size() < packing_octets) {
+      const auto more = read_packed();
+      if (!more) return fail(more.error());
+      if (!*more) break;
+    }
+    if (const auto packing = find_packing(packed_)) unpacker_.emplace(*packing);
+  }
+  if (!unpacker_) {  // what was read to look at it, then the file itself
+    if (taken_ < packed_.size()) {
+      const std::size_t count = packed_.copy(room.data(), room.size(), taken_);
+      taken_ += count;
+      return count;
+    }
+    for (;;) {
+      const ssize_t got = ::read(file_, room.data(), room.size());
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return fail(std::string(std::strerror(errno)));
+      return static_cast<std::size_t>(got);
+    }
+  }
+  for (;;) {
+    const auto step = unpacker_->unpack(std::string_view(packed_).substr(taken_), room);
+    if (!step) return fail(std::string(to_string(step.error())));
+    taken_ += step->taken;
+    if (step->made > 0) return step->made;
+    if (step->taken > 0 && taken_ < packed_.size()) continue;
+    const auto more = read_packed();
+    if (!more) return fail(more.error());
+    if (*more) continue;
+    const auto last = unpacker_->unpack({}, room);
+    if (!last || !unpacker_->is_whole())
+      return fail(std::string(to_string(last ? UnpackFault::cut_off : last.error())));
+    return last->made;
+  }
+}
 
 // All texts of one attempt, read under one seed.
 class Reading {
@@ -135,20 +207,20 @@ std::string Reading::read_text(const ListInput& input, ListId list, ListReport& 
   const auto on_problem = [&](const LineProblem& problem) {
     if (report.first_problems.size() < problems_shown) report.first_problems.push_back(problem);
   };
+  TextSource source(file.number());
   std::size_t held = 0;  // octets of the buffer not yet read as lines
   std::uint64_t total = 0;
   for (bool last = false; !last;) {
     // A full buffer first: recognise() judges by it.
     while (held < buffer_octets) {
-      const ssize_t got = ::read(file.number(), buffer_.get() + held, buffer_octets - held);
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return because("cannot read", input.file, errno);
-      if (got == 0) {
+      const auto got = source.read({buffer_.get() + held, buffer_octets - held});
+      if (!got) return "cannot read " + input.file.string() + ": " + got.error();
+      if (*got == 0) {
         last = true;
         break;
       }
-      held += static_cast<std::size_t>(got);
-      total += static_cast<std::uint64_t>(got);
+      held += *got;
+      total += *got;
       if (total > text_octets_max) return input.file.string() + " is larger than 1 GiB";
     }
     const std::string_view text(buffer_.get(), held);

@@ -8,8 +8,10 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "config/printable.h"
 #include "config/reader.h"
 #include "control/command_socket.h"
+#include "control/exemption_book.h"
 #include "control/interception.h"
 #include "control/life_signs.h"
 #include "control/list_keeper.h"
@@ -28,6 +30,7 @@ using nlohmann::json;
 constexpr seconds hung_after{2};
 constexpr milliseconds stop_patience{2'000};
 constexpr milliseconds install_again_after{50};
+constexpr milliseconds exemptions_looked_at{60'000};  ///< at least so often, where any will end
 
 std::shared_ptr<const geo::ResolverBook> read_resolvers(const std::filesystem::path& file, spdlog::logger& log) {
   auto book = std::make_shared<geo::ResolverBook>();
@@ -76,7 +79,9 @@ struct Control::Impl {
         clock(clock_in),
         log(log_in),
         lists(loop, settings.fixed.state, clock, log, [this](const auto&) { take_lists(); }),
-        rosters(loop, settings.fixed.state, clock, log, [this](const auto&) { publish_soon(); }) {
+        rosters(loop, settings.fixed.state, clock, log, [this](const auto&) { publish_soon(); }),
+        exemptions(settings.fixed.state / "exemptions.json", clock.now().wall, exemption_complaint) {
+    if (!exemption_complaint.empty()) log.warn("{}", exemption_complaint);
     take_settings(std::move(settings.live));
     lists.configure(settings.live.lists);
     current = make_snapshot();
@@ -87,10 +92,29 @@ struct Control::Impl {
   /// What follows from the file alone; list set and roster come from their keepers.
   void take_settings(config::Live live) {
     if (!upstream || !(live.upstream == *upstream)) upstream = std::make_shared<const upstream::Options>(live.upstream);
-    rules = std::make_shared<const policy::RuleBook>(live.policy);
     resolvers = read_resolvers(live.resolver_list, log);
     rosters.configure(live.groups, live.devices, live.leases);
     settings.live = std::move(live);
+    make_rules();
+  }
+
+  /// The operator's rules, and what is set aside for now.
+  void make_rules() {
+    policy::RuleBookSettings book = settings.live.policy;
+    book.exemptions = exemptions.all();
+    rules = std::make_shared<const policy::RuleBook>(std::move(book));
+    exemption_end = Watch();
+    const auto next = exemptions.next_end();
+    if (!next) return;
+    // A timer knows nothing of a clock that is set meanwhile: it looks again.
+    const auto left = std::chrono::ceil<milliseconds>(*next - clock.now().wall);
+    exemption_end = loop.after(std::clamp(left, milliseconds(0), exemptions_looked_at), [this] {
+      if (exemptions.end_until(clock.now().wall)) {
+        log.info("Blocking is in force again where it was set aside until now.");
+        publish_soon();
+      }
+      make_rules();
+    });
   }
 
   std::shared_ptr<const resolver::Snapshot> make_snapshot() {
@@ -294,6 +318,7 @@ struct Control::Impl {
       lists.refresh();
       return answer({{"ok", true}});
     }
+    if (wish == "exempt" || wish == "exempt.end") return serve_exemption(wish == "exempt.end", request, answer);
     if (wish.starts_with("redirect.")) {
       if (!interception)
         return answer({{"error", "Interception is not configured: write a `redirect:` section into " +
@@ -305,6 +330,29 @@ struct Control::Impl {
       if (wish == "redirect.seen") return interception->seen(answer);
     }
     answer({{"error", "This Doline does not know the request '" + wish.substr(0, 64) + "'."}});
+  }
+
+  /// `doline pause`, `allow` and `resume`.
+  void serve_exemption(bool is_end, const json& request, const CommandSocket::Answer& answer) {
+    const auto wanted = read_request(request, *current->roster, clock.now().wall);
+    if (!wanted) return answer({{"error", wanted.error()}});
+    json told = {{"ok", true}};
+    if (is_end) {
+      told["ended"] = request.value("all", false) ? exemptions.remove_all() : exemptions.remove(*wanted);
+    } else {
+      told["exemption"] = to_json(*wanted);
+      if (const auto added = exemptions.add(*wanted); !added) {
+        log.warn("Blocking: {}", added.error());
+        told["warning"] = added.error();
+      }
+    }
+    log.info("Blocking is {}{}{}{}.", is_end ? "in force again" : "set aside",
+             wanted->name ? " for the name " + wanted->name->to_string() : "",
+             wanted->device.empty() ? "" : ", device " + config::printable(wanted->device),
+             wanted->group.empty() ? "" : ", group " + config::printable(wanted->group));
+    make_rules();
+    publish_soon();
+    answer(told);
   }
 
   void collect_and_answer(const CommandSocket::Answer& answer) {
@@ -331,6 +379,7 @@ struct Control::Impl {
     all.list_names = current->lists->name_count();
     all.lists = lists.states();
     all.devices = current->roster->devices().size() - 1;
+    all.exemptions = exemptions.all();
     if (charge.log) all.log = charge.log->statistics();
     if (interception) all.interception = {interception->state(), interception->reason()};
     all.redirect_mode = settings.fixed.redirect ? settings.fixed.redirect->mode : redirect::Mode::off;
@@ -394,6 +443,9 @@ struct Control::Impl {
   std::shared_ptr<const geo::ResolverBook> resolvers;
   ListKeeper lists;
   RosterKeeper rosters;
+  std::string exemption_complaint;
+  ExemptionBook exemptions;
+  Watch exemption_end;
   std::uint64_t generation = 0;
   std::shared_ptr<const resolver::Snapshot> current;
   std::vector<std::shared_ptr<const resolver::Snapshot>> kept;  // current, and those that workers still use

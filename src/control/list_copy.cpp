@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "blocklist/unpacker.h"
 #include "control/download.h"
 #include "control/text_file.h"
 
@@ -21,6 +22,7 @@ namespace {
 
 constexpr std::size_t name_octets_max = 100;  // of a file name; the file systems' limit is 255
 constexpr std::size_t notes_octets_max = 16 * 1024;
+constexpr std::size_t unpacked_octets_max = std::size_t{1} << 30;
 
 /// A whole file, mapped as long as this lives. Nobody writes to it: downloads are ours, copies are replaced by rename.
 class MappedText {
@@ -132,7 +134,12 @@ Result<void, std::string> write_notes(const std::filesystem::path& file, const C
 Result<Judgement, std::string> judge(const Candidate& candidate) {
   const MappedText file(candidate.file);
   if (!file.is_there()) return fail(because(candidate.file, "cannot be read"));
-  const std::string_view text = file.text();
+  // A packed text is kept as it came, and judged by what is in it.
+  const bool is_packed = blocklist::find_packing(file.text()).has_value();
+  auto unpacked = is_packed ? blocklist::unpack_all(std::string(file.text()), unpacked_octets_max)
+                            : Result<std::string, blocklist::UnpackFault>(std::string());
+  if (!unpacked) return fail(std::string(to_string(unpacked.error())));
+  const std::string_view text = is_packed ? std::string_view(*unpacked) : file.text();
   const std::size_t start = text.find_first_not_of(" \t\r\n\f\v");
   if (start == std::string_view::npos) return fail(std::string("it is empty"));
   // A web page is the commonest wrong answer (a portal, an expired host); `<` begins no line of any list.
@@ -152,7 +159,7 @@ Result<Judgement, std::string> judge(const Candidate& candidate) {
     return fail("it has " + std::to_string(read.entries) + " names where there were " +
                 std::to_string(candidate.entries_before) + ", and nothing says that it is whole");
   const MappedText copy(candidate.copy);
-  judgement.is_same = copy.is_there() && copy.text() == text;
+  judgement.is_same = copy.is_there() && copy.text() == file.text();
   return judgement;
 }
 

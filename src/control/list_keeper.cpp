@@ -1,6 +1,7 @@
 #include "control/list_keeper.h"
 
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <random>
@@ -9,6 +10,7 @@
 #include <utility>
 
 #include "control/list_copy.h"
+#include "control/list_reports.h"
 
 namespace doline::control {
 
@@ -43,6 +45,12 @@ std::uint64_t octets_of(const std::filesystem::path& file) {
   std::error_code error;
   const auto size = std::filesystem::file_size(file, error);
   return error ? 0 : static_cast<std::uint64_t>(size);
+}
+
+std::optional<WallTime> modified(const std::filesystem::path& file) {
+  struct stat status{};
+  if (::stat(file.c_str(), &status) != 0) return std::nullopt;
+  return WallTime(seconds(status.st_mtim.tv_sec));
 }
 
 std::filesystem::path text_folder(const std::filesystem::path& state_folder) {
@@ -118,7 +126,7 @@ struct ListKeeper::Impl : std::enable_shared_from_this<ListKeeper::Impl> {
   [[nodiscard]] WallTime now() const { return clock.now().wall; }
 
   Loop& loop;
-  const std::filesystem::path folder, image;
+  const std::filesystem::path folder, image, reports;
   const Clock& clock;
   spdlog::logger& log;
   const OnSet on_set;
@@ -144,6 +152,7 @@ ListKeeper::Impl::Impl(Loop& control_loop, std::filesystem::path state_folder, c
     : loop(control_loop),
       folder(text_folder(state_folder)),
       image(list_image(state_folder)),
+      reports(state_folder / "lists.report.json"),
       clock(a_clock),
       log(logger),
       on_set(std::move(to_call)),
@@ -349,10 +358,11 @@ void ListKeeper::Impl::compile() {
   };
   const auto work = std::make_shared<Work>();
   loop.work(
-      [work, texts = std::move(texts), target = image] {
+      [work, texts = std::move(texts), target = image, reports = reports] {
         const auto begun = std::chrono::steady_clock::now();
         work->report = blocklist::compile(texts, target);
         if (!work->report) return;
+        (void)write_reports(reports, *work->report);  // without it the next start tells less of the lists
         if (auto opened = blocklist::ListSet::open(target))
           work->set = *opened;
         else
@@ -368,14 +378,19 @@ void ListKeeper::Impl::tell_problems(const List& list) {
   const blocklist::ListReport& report = *list.report;
   if (!report.failure.empty() && list.is_fetched() && !list.notes) return;  // not fetched yet: no news
   if (!report.failure.empty()) log.warn("list {}: {}", list.settings.name, report.failure);
-  for (std::size_t i = 0; i < std::min(report.first_problems.size(), problems_logged); ++i) {
-    const blocklist::LineProblem& problem = report.first_problems[i];
+  const std::uint64_t damaged = report.read.damaged();
+  std::size_t told = 0;
+  for (const blocklist::LineProblem& problem : report.first_problems) {
+    if (!blocklist::is_damage(problem.fault) || ++told > problems_logged) continue;
     log.warn("list {}: {}:{}:{}: {}", list.settings.name, list.text.string(), problem.line, problem.column,
              to_string(problem.fault));
   }
-  if (report.read.problems > problems_logged)
-    log.warn("list {}: {} of {} lines cannot be read; the others are used", list.settings.name,
-             grouped(report.read.problems), grouped(report.read.lines));
+  if (damaged > problems_logged)
+    log.warn("list {}: {} of {} lines cannot be read; the others are used", list.settings.name, grouped(damaged),
+             grouped(report.read.lines));
+  if (report.read.problems > damaged)
+    log.info("list {}: {} of {} lines are no matter of DNS; `doline lists` tells why", list.settings.name,
+             grouped(report.read.problems - damaged), grouped(report.read.lines));
 }
 
 void ListKeeper::Impl::take_compiled(std::uint64_t of_configuration,
@@ -477,6 +492,9 @@ void ListKeeper::configure(std::vector<config::ListSettings> lists) {
   if (auto opened = blocklist::ListSet::open(it.image); opened && (*opened)->fingerprint() == print) {
     it.current = *opened;
     it.is_current = true;
+    auto reports = read_reports(it.reports, print);
+    for (std::size_t at = 0; at < it.lists.size() && at < reports.size(); ++at)
+      it.lists[at]->report = std::move(reports[at]);
     it.log.info("lists: {} names in {} lists, as compiled before", grouped(it.current->name_count()), it.lists.size());
     return;
   }
@@ -518,11 +536,12 @@ std::vector<ListKeeper::State> ListKeeper::states() const {
     state.url = list.settings.url;
     state.file = list.text;
     state.octets = octets_of(list.text);
+    state.modified = modified(list.text);
     if (at < impl_->current->list_count())
       state.names = impl_->current->name_count(blocklist::ListId{static_cast<std::uint16_t>(at)});
     if (list.report) {
       state.format = list.report->format;
-      state.problems = list.report->read.problems;
+      state.read = list.report->read;
       state.first_problems = list.report->first_problems;
       state.failure = list.report->failure;
     }

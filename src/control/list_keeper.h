@@ -50,7 +50,8 @@ class ListKeeper {
     std::optional<blocklist::ListFormat> format;  ///< as compiled
     std::uint64_t names = 0;                      ///< distinct, in current()
     std::uint64_t octets = 0;                     ///< of the text
-    std::uint64_t problems = 0;                   ///< bad lines
+    std::optional<WallTime> modified;             ///< the text
+    blocklist::ReadResult read;                   ///< what its lines say
     std::vector<blocklist::LineProblem> first_problems;
     std::string failure;  ///< why the list is empty; else ""
     // Of a URL:

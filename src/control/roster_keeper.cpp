@@ -43,28 +43,6 @@ Version version_of(const std::filesystem::path& file) {
           status.st_mtim.tv_nsec};
 }
 
-/// The sentence why not, or "".
-std::string replace_file(const std::filesystem::path& file, const std::string& text, const char* suffix) {
-  const std::string beside = file.string() + suffix;
-  const auto because = [&] { return file.string() + " cannot be written: " + std::strerror(errno); };
-  // Of the people of this house: nobody else's business.
-  const int descriptor = open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-  if (descriptor < 0) return because();
-  std::size_t at = 0;
-  while (at < text.size()) {
-    const ssize_t wrote = write(descriptor, text.data() + at, text.size() - at);
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) break;
-    at += static_cast<std::size_t>(wrote);
-  }
-  const bool is_written = at == text.size() && fsync(descriptor) == 0;
-  std::string failure = is_written ? "" : because();
-  if (close(descriptor) != 0 && failure.empty()) failure = because();
-  if (failure.empty() && rename(beside.c_str(), file.c_str()) != 0) failure = because();
-  if (!failure.empty()) unlink(beside.c_str());
-  return failure;
-}
-
 }  // namespace
 
 struct RosterKeeper::Impl : std::enable_shared_from_this<RosterKeeper::Impl> {
@@ -247,7 +225,7 @@ void RosterKeeper::Impl::save() {
   is_urgent = false;
   saves_passed_over = 0;
   const auto failure = std::make_shared<std::string>();
-  loop.work([to = file, text = book.to_text(), failure] { *failure = replace_file(to, text, ".new"); },
+  loop.work([to = file, text = book.to_text(), failure] { *failure = replace_text_file(to, text, ".new"); },
             [weak = weak_from_this(), failure] {
               const auto self = weak.lock();
               if (!self) return;
@@ -276,7 +254,7 @@ RosterKeeper::RosterKeeper(Loop& loop, std::filesystem::path state_folder, const
 RosterKeeper::~RosterKeeper() {
   if (impl_->is_saved) return;
   // A save that is still on the pool has a file of its own; if it ends later it wins, and is a minute old.
-  if (const auto failure = replace_file(impl_->file, impl_->book.to_text(), ".end"); !failure.empty())
+  if (const auto failure = replace_text_file(impl_->file, impl_->book.to_text(), ".end"); !failure.empty())
     impl_->log.warn("devices: {}; they will not be remembered", failure);
 }
 

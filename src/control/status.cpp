@@ -6,6 +6,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "control/exemption_book.h"
+
 namespace doline::control {
 
 namespace {
@@ -152,15 +154,26 @@ json to_json(const ListKeeper::State& list) {
   for (const blocklist::LineProblem& problem : list.first_problems)
     problems.push_back(
         {{"line", problem.line}, {"column", problem.column}, {"what", blocklist::to_string(problem.fault)}});
+  json skipped = json::object();
+  for (std::size_t at = 0; at < blocklist::line_faults; ++at)
+    if (list.read.skipped[at] > 0)
+      skipped[std::string(blocklist::to_string(static_cast<blocklist::LineFault>(at)))] = list.read.skipped[at];
   return {{"name", list.name},
           {"kind", to_string(list.kind)},
+          {"format", list.format ? json(blocklist::to_string(*list.format)) : json(nullptr)},
           {"mode", list.mode == policy::Mode::observe ? "observe" : "enforce"},
           {"state", state_of(list)},
           {"url", list.url},
           {"file", list.file.native()},
           {"names", list.names},
           {"octets", list.octets},
-          {"problems", list.problems},
+          {"modified", to_json(list.modified)},
+          {"lines", list.read.lines},
+          {"entries", list.read.entries},
+          {"rules", list.read.rules},
+          {"exceptions", list.read.exceptions},
+          {"problems", list.read.problems},
+          {"skipped", std::move(skipped)},
           {"first_problems", std::move(problems)},
           {"error", list.failure.empty() ? list.last_error : list.failure},
           {"last_fetch", to_json(list.last_fetch)},
@@ -183,6 +196,8 @@ json to_json(const Status& status) {
   for (const Endpoint& endpoint : status.serving) serving.push_back(endpoint.to_string());
   json lists = json::array();
   for (const ListKeeper::State& list : status.lists) lists.push_back(to_json(list));
+  json exemptions = json::array();
+  for (const policy::Exemption& exemption : status.exemptions) exemptions.push_back(to_json(exemption));
   json interception = {{"mode", redirect::to_string(status.redirect_mode)},
                        {"state", redirect::to_string(redirect::State::absent)},
                        {"reason", ""}};
@@ -203,6 +218,7 @@ json to_json(const Status& status) {
           {"workers", status.workers.size()},
           {"resident_octets", resident_octets()},
           {"devices", status.devices},
+          {"exemptions", std::move(exemptions)},
           {"queries", queries(status.workers)},
           {"cache", cached(status.workers)},
           {"sockets", sockets(status.workers)},

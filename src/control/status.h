@@ -12,6 +12,7 @@
 #include "base/ip_address.h"
 #include "base/time.h"
 #include "control/list_keeper.h"
+#include "policy/exemption.h"
 #include "querylog/log_writer.h"
 #include "redirect/request.h"
 #include "resolver/worker.h"
@@ -29,6 +30,7 @@ struct Status {
   std::uint64_t list_names = 0;
   std::vector<ListKeeper::State> lists;
   std::size_t devices = 0;
+  std::vector<policy::Exemption> exemptions;
   std::optional<querylog::LogStatistics> log;                           ///< absent: the query log is off
   std::optional<std::pair<redirect::State, std::string>> interception;  ///< and the reason; absent: no warden
   redirect::Mode redirect_mode = redirect::Mode::off;

@@ -5,9 +5,18 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
+#include "blocklist/unpacker.h"
+
 namespace doline::control {
+
+namespace {
+
+constexpr std::size_t list_text_octets_max = std::size_t{1} << 30;
+
+}  // namespace
 
 Result<std::string, std::string> read_text_file(const std::filesystem::path& file) {
   const auto fault = [&](const std::string& why) { return fail(file.native() + " cannot be read: " + why + '.'); };
@@ -35,6 +44,36 @@ Result<std::string, std::string> read_text_file(const std::filesystem::path& fil
   ::close(descriptor);
   if (!why.empty()) return fault(why);
   return text;
+}
+
+Result<std::string, std::string> read_list_text(const std::filesystem::path& file) {
+  auto text = read_text_file(file);
+  if (!text) return text;
+  auto unpacked = blocklist::unpack_all(std::move(*text), list_text_octets_max);
+  if (!unpacked)
+    return fail(file.native() + " cannot be read: " + std::string(blocklist::to_string(unpacked.error())) + '.');
+  return std::move(*unpacked);
+}
+
+std::string replace_text_file(const std::filesystem::path& file, const std::string& text, const char* suffix) {
+  const std::string beside = file.string() + suffix;
+  const auto because = [&] { return file.string() + " cannot be written: " + std::strerror(errno); };
+  // Of the people of this house: nobody else's business.
+  const int descriptor = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+  if (descriptor < 0) return because();
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const ssize_t wrote = ::write(descriptor, text.data() + at, text.size() - at);
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) break;
+    at += static_cast<std::size_t>(wrote);
+  }
+  const bool is_written = at == text.size() && ::fsync(descriptor) == 0;
+  std::string failure = is_written ? "" : because();
+  if (::close(descriptor) != 0 && failure.empty()) failure = because();
+  if (failure.empty() && ::rename(beside.c_str(), file.c_str()) != 0) failure = because();
+  if (!failure.empty()) ::unlink(beside.c_str());
+  return failure;
 }
 
 }  // namespace doline::control

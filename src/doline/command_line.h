@@ -13,7 +13,9 @@ struct DevicesArguments;
 struct ExplainArguments;
 struct ForgetArguments;
 struct LimitsArguments;
+struct ListsArguments;
 struct LogArguments;
+struct PauseArguments;
 struct RedirectArguments;
 struct RunArguments;
 struct SettingsChoice;
@@ -39,6 +41,10 @@ CLI::App* add_devices_command(CLI::App& app, DevicesArguments& arguments);
 CLI::App* add_status_command(CLI::App& app, StatusArguments& arguments);
 /// As add_log_command. Without a verb is a usage error of CLI11.
 CLI::App* add_redirect_command(CLI::App& app, RedirectArguments& arguments);
+/// Declares `pause`, `resume` and `allow`; parsing sets `arguments.is_called` where it is one of them.
+void add_pause_commands(CLI::App& app, PauseArguments& arguments);
+/// As add_log_command.
+CLI::App* add_lists_command(CLI::App& app, ListsArguments& arguments);
 /// As add_log_command.
 CLI::App* add_limits_command(CLI::App& app, LimitsArguments& arguments);
 

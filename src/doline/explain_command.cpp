@@ -7,9 +7,11 @@
 #include <ostream>
 
 #include "blocklist/compile.h"
+#include "control/exemption_book.h"
 #include "control/list_keeper.h"
 #include "control/text_file.h"
 #include "doline/exit_status.h"
+#include "doline/pause_command.h"
 #include "doline/terminal_text.h"
 #include "policy/explain.h"
 
@@ -65,7 +67,7 @@ std::vector<ListLine> find_lines(const blocklist::ListSet& set, const blocklist:
       const auto is_there = [&](const ListLine& line) { return line.list == input.name; };
       if (std::any_of(lines.begin(), lines.end(), is_there)) continue;
       ListLine line{input.name, input.file.native(), 0, ""};
-      if (const auto text = control::read_text_file(input.file)) {
+      if (const auto text = control::read_list_text(input.file)) {
         const auto format = input.format ? input.format : blocklist::recognise(*text);
         if (format)
           for (const blocklist::Entry& entry : blocklist::find_lines(*text, *format, input.subdomains, name)) {
@@ -109,10 +111,17 @@ std::string_view to_string(Step::Outcome outcome) {
       return "skipped";
     case Step::Outcome::observed:
       return "observed";
+    case Step::Outcome::set_aside:
+      return "set aside";
     case Step::Outcome::decided:
       return "decided";
   }
   return "";
+}
+
+std::string describe(const policy::Exemption& exemption) {
+  return describe_exemption(exemption.device, exemption.group, exemption.name ? exemption.name->to_string() : "",
+                            exemption.until);
 }
 
 }  // namespace
@@ -140,7 +149,12 @@ int run_explain(const ExplainArguments& arguments, const Clock& clock, std::ostr
   const Asker asker = find_asker(*roster, arguments.device);
   const auto inputs = control::list_inputs(settings->fixed.state, live.lists);
   const auto lists = open_lists(inputs, control::list_image(settings->fixed.state), err);
-  const policy::RuleBook rules(live.policy);
+  policy::RuleBookSettings book = live.policy;
+  std::string complaint;
+  book.exemptions =
+      control::ExemptionBook(settings->fixed.state / "exemptions.json", clock.now().wall, complaint).all();
+  if (!complaint.empty()) err << "doline: " << printable(complaint) << '\n';
+  const policy::RuleBook rules(std::move(book));
 
   const dns::Question question{*name, *type, dns::RecordClass::in};
   const dns::Name lowered = name->lowered();
@@ -174,6 +188,7 @@ int run_explain(const ExplainArguments& arguments, const Clock& clock, std::ostr
       ordered_json one = {{"rule", rule_place(rules, step.rule)}, {"outcome", to_string(step.outcome)}};
       if (step.mismatch != policy::Mismatch::none) one["because"] = policy::to_string(step.mismatch);
       if (step.action) one["action"] = policy::to_string(*step.action);
+      if (step.exemption) one["exemption"] = control::to_json(*step.exemption);
       if (step.list) one["list"] = inputs[step.list->value].name;
       object["steps"].push_back(std::move(one));
     }
@@ -199,6 +214,9 @@ int run_explain(const ExplainArguments& arguments, const Clock& clock, std::ostr
     out << "  " << printable(rule_place(rules, step.rule)) << ": ";
     if (step.outcome == Step::Outcome::skipped)
       out << policy::to_string(step.mismatch) << '\n';
+    else if (step.exemption != nullptr)
+      out << "would be " << policy::to_string(*step.action) << ", but blocking is set aside: "
+          << describe(*step.exemption) << '\n';
     else
       out << "only observes; would be " << policy::to_string(*step.action) << '\n';
   }

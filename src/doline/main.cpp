@@ -16,7 +16,9 @@
 #include "doline/explain_command.h"
 #include "doline/forget_command.h"
 #include "doline/limits_command.h"
+#include "doline/lists_command.h"
 #include "doline/log_command.h"
+#include "doline/pause_command.h"
 #include "doline/redirect_command.h"
 #include "doline/run_command.h"
 #include "doline/status_command.h"
@@ -92,6 +94,8 @@ int main(int count, char** words) {
   StatusArguments status;
   LimitsArguments limits;
   RedirectArguments redirect;
+  PauseArguments pause;
+  ListsArguments lists;
   std::vector<int> channels;
 
   const CLI::App* run_command = add_run_command(app, run);
@@ -105,6 +109,8 @@ int main(int count, char** words) {
   add_settings_options(*devices_command, devices_settings);
   const CLI::App* status_command = add_status_command(app, status);
   const CLI::App* redirect_command = add_redirect_command(app, redirect);
+  add_pause_commands(app, pause);
+  const CLI::App* lists_command = add_lists_command(app, lists);
   const CLI::App* limits_command = add_limits_command(app, limits);
   const CLI::App* version_command = app.add_subcommand("version", "The version of this program");
   CLI::App* warden_command = app.add_subcommand("warden", "")->group("");  // started by `doline run` only
@@ -121,6 +127,8 @@ int main(int count, char** words) {
   if (check_command->parsed()) return run_check(check, std::cout, std::cerr);
   if (explain_command->parsed()) return run_explain(explain, clock, std::cout, std::cerr);
   if (status_command->parsed()) return run_status(status, std::cout, std::cerr);
+  if (pause.is_called) return run_pause(pause, clock, std::cout, std::cerr);
+  if (lists_command->parsed()) return run_lists(lists, clock, std::cout, std::cerr);
   if (limits_command->parsed()) return run_limits(limits, std::cout);
   if (redirect_command->parsed()) {
     const SettingsChoice choice{.config = redirect.config, .state = {}, .port = {}};

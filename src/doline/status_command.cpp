@@ -7,6 +7,7 @@
 
 #include "control/command_socket.h"
 #include "doline/exit_status.h"
+#include "doline/pause_command.h"
 #include "doline/terminal_text.h"
 
 namespace doline {
@@ -67,6 +68,13 @@ std::string describe_status(const json& status) {
                       text(interception.at("mode")), figure(queries, "intercepted"),
                       text(interception.at("reason")).empty() ? "" : ": " + text(interception.at("reason")));
   page += fmt::format("devices        {}\n", figure(status, "devices"));
+  for (const json& exemption : status.at("exemptions")) {
+    const auto until = exemption.at("until");
+    page += "set aside      " +
+            describe_exemption(exemption.value("device", ""), exemption.value("group", ""), exemption.value("name", ""),
+                               until.is_number() ? std::optional(WallTime(seconds(until.get<std::int64_t>()))) : std::nullopt) +
+            '\n';
+  }
   const json& log = status.at("querylog");
   if (log.is_object())
     page +=

@@ -25,26 +25,6 @@ bool take(std::string_view& text, std::string_view prefix) {
   return true;
 }
 
-std::optional<WallTime> parse_ago(std::string_view text, WallTime now) {
-  std::string_view rest = text;
-  const int number = take_number(rest, 1, 7);
-  if (number < 0 || rest.size() != 1) return std::nullopt;
-  switch (rest[0]) {
-    case 's':
-      return now - seconds(number);
-    case 'm':
-      return now - std::chrono::minutes(number);
-    case 'h':
-      return now - std::chrono::hours(number);
-    case 'd':
-      return now - std::chrono::hours(24) * number;
-    case 'w':
-      return now - std::chrono::hours(24 * 7) * number;
-    default:
-      return std::nullopt;
-  }
-}
-
 std::tm local_parts(WallTime time) {
   const std::time_t since_1970 = std::chrono::floor<seconds>(time).time_since_epoch().count();
   std::tm parts{};
@@ -116,11 +96,30 @@ std::optional<WallTime> parse_date(std::string_view text) {
 
 }  // namespace
 
+std::optional<seconds> parse_duration(std::string_view text) {
+  const int number = take_number(text, 1, 7);
+  if (number < 0 || text.size() != 1) return std::nullopt;
+  switch (text[0]) {
+    case 's':
+      return seconds(number);
+    case 'm':
+      return std::chrono::minutes(number);
+    case 'h':
+      return std::chrono::hours(number);
+    case 'd':
+      return std::chrono::hours(24) * number;
+    case 'w':
+      return std::chrono::hours(24 * 7) * number;
+    default:
+      return std::nullopt;
+  }
+}
+
 std::optional<WallTime> parse_time(std::string_view text, WallTime now) {
   if (text == "now") return now;
   if (text == "today") return midnight(now, 0);
   if (text == "yesterday") return midnight(now, 1);
-  if (const auto ago = parse_ago(text, now)) return ago;
+  if (const auto ago = parse_duration(text)) return now - *ago;
   return parse_date(text);
 }
 

@@ -21,7 +21,11 @@ Explanation explain(const RuleBook& book, const blocklist::ListSet& lists, const
       explanation.steps.push_back({rule, Step::Outcome::skipped, judgement.mismatch, std::nullopt, std::nullopt});
     if (judgement.observed)
       explanation.steps.push_back({rule, Step::Outcome::observed, Mismatch::none, judgement.observed, judgement.list});
-    if (judgement.decided) {
+    if (!judgement.decided) continue;
+    if (const Exemption* exemption = walk.find_exemption(*judgement.decided)) {
+      explanation.steps.push_back(
+          {rule, Step::Outcome::set_aside, Mismatch::none, judgement.decided, judgement.list, exemption});
+    } else {
       explanation.steps.push_back({rule, Step::Outcome::decided, Mismatch::none, judgement.decided, judgement.list});
       break;
     }

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "policy/exemption.h"
 #include "policy/rule.h"
 
 namespace doline::policy {
@@ -31,7 +32,8 @@ struct RuleBookSettings {
   std::vector<Rule> rules;
   std::vector<RewriteTarget> rewrites;
   std::vector<ListPolicy> lists;
-  std::vector<std::string> groups;  ///< names by GroupId: lines of lists name clients' groups
+  std::vector<std::string> groups;  ///< names by GroupId: lines of lists and exemptions name clients' groups
+  std::vector<Exemption> exemptions;
   Action otherwise = Forward{};
 };
 
@@ -44,6 +46,7 @@ class RuleBook {
   [[nodiscard]] const Rule& rule(RuleId id) const;  ///< a real rule, not no_rule or lists_rule
   [[nodiscard]] const RewriteTarget& rewrite(Rewrite action) const { return settings_.rewrites[action.target]; }
   [[nodiscard]] std::span<const ListPolicy> lists() const { return settings_.lists; }
+  [[nodiscard]] std::span<const Exemption> exemptions() const { return settings_.exemptions; }
   [[nodiscard]] std::span<const std::string> groups() const { return settings_.groups; }
   [[nodiscard]] const Action& otherwise() const { return settings_.otherwise; }
 

@@ -187,6 +187,22 @@ void Walk::judge_words(std::size_t place, Judgement& judgement) const {
   if (judgement.decided != if_all) judgement.observed = if_all;
 }
 
+const Exemption* Walk::find_exemption_among(const Action& action) const {
+  // Where queries go and what the operator answers himself is not blocking.
+  if (std::holds_alternative<Forward>(action) || std::holds_alternative<Rewrite>(action)) return nullptr;
+  const auto& groups = book_.settings_.groups;
+  const auto is_for = [&](const Exemption& exemption) {
+    if (exemption.name && !asking_.lowered_qname.is_within(*exemption.name)) return false;
+    if (!exemption.device.empty()) return exemption.device == asking_.device.name;
+    if (exemption.group.empty()) return true;
+    const auto found = std::find(groups.begin(), groups.end(), exemption.group);
+    return found != groups.end() && (asking_.groups >> (found - groups.begin()) & 1) != 0;
+  };
+  const auto& all = book_.settings_.exemptions;
+  const auto found = std::find_if(all.begin(), all.end(), is_for);
+  return found == all.end() ? nullptr : &*found;
+}
+
 std::string_view to_string(Mismatch mismatch) {
   switch (mismatch) {
     case Mismatch::none:

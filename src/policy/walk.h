@@ -38,6 +38,11 @@ class Walk {
   /// The whole comparison, whether or not the index would have passed the place over.
   [[nodiscard]] Judgement judge(std::size_t place) const;
 
+  /// The exemption that sets an action aside, where it is one that refuses and the book has one for this query.
+  [[nodiscard]] const Exemption* find_exemption(const Action& action) const {
+    return book_.settings_.exemptions.empty() ? nullptr : find_exemption_among(action);
+  }
+
   /// Calls `take(place)` for every place that may match, in order, until it returns true.
   template <class Take>
   void each_candidate(Take take) const {
@@ -52,6 +57,7 @@ class Walk {
   void find_candidates(RuleBook::Row& row) const;
   [[nodiscard]] Mismatch compare(const Condition& when) const;
   [[nodiscard]] bool is_time(const Condition& when) const;
+  [[nodiscard]] const Exemption* find_exemption_among(const Action& action) const;
   /// Where lines say more than that they list it.
   void judge_words(std::size_t place, Judgement& judgement) const;
   /// The longest listed name's first list among those of the row.

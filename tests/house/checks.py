@@ -72,7 +72,7 @@ def plan(tree):
 LIBRARY_HEADERS = {
     "asio": r"asio(\.hpp|/.*)", "cap_ng": r"cap-ng\.h", "cli11": r"CLI/.*", "curl": r"curl/.*", "json": r"nlohmann/.*",
     "ldns": r"ldns/.*", "mnl": r"libmnl/.*", "spdlog": r"(spdlog|fmt)/.*", "sqlite": r"sqlite3\.h", "uv": r"uv(\.h|/.*)",
-    "xxhash": r"xxhash\.h", "re2": r"re2/.*", "yaml_cpp": r"yaml-cpp/.*",
+    "xxhash": r"xxhash\.h", "re2": r"re2/.*", "zlib": r"zlib\.h", "lzma": r"lzma\.h", "zstd": r"zstd\.h", "yaml_cpp": r"yaml-cpp/.*",
 }
 # tl::expected comes to all by base/result.h; others do not include it.
 ONLY_IN = {r"tl/expected\.hpp": "src/base/result.h"}

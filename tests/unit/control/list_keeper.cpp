@@ -120,7 +120,7 @@ TEST_CASE("the operator's file is compiled, and compiled again when it is edited
   CHECK(home.names("a.example"));
   const auto state = home.keeper->states().at(0);
   CHECK(state.names == 3);
-  CHECK(state.problems == 1);
+  CHECK(state.read.problems == 1);
   CHECK(state.first_problems.at(0).line == 2);
   CHECK(state.format == blocklist::ListFormat::domains);
   CHECK(state.failure.empty());
