@@ -78,8 +78,7 @@ struct Zstd {
     ZSTD_inBuffer in{packed.data(), packed.size(), 0};
     ZSTD_outBuffer out{text.data(), text.size(), 0};
     const std::size_t left = ZSTD_decompressStream(stream, &out, &in);
-    if (ZSTD_isError(left) != 0)
-      return fail(is_about_memory(left) ? UnpackFault::too_large : UnpackFault::damaged);
+    if (ZSTD_isError(left) != 0) return fail(is_about_memory(left) ? UnpackFault::too_large : UnpackFault::damaged);
     if (in.pos > 0 || out.pos > 0) is_at_end = left == 0;
     return Unpacker::Step{in.pos, out.pos};
   }

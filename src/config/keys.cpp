@@ -49,6 +49,7 @@ constexpr auto table = std::to_array<KnownKey>({
     {"lists.*.subdomains"},
     {"lists.*.kind"},
     {"lists.*.mode"},
+    {"must_resolve"},
     {"resolver_list"},
     {"geo", When::not_yet},
     {"geo.country", When::not_yet},

@@ -9,6 +9,7 @@ namespace {
 using std::chrono::hours;
 
 constexpr std::size_t url_octets_max = 2'000;
+constexpr std::size_t must_resolve_max = 1'000;
 
 bool is_url(std::string_view text) {
   const std::size_t scheme = text.starts_with("https://") ? 8 : text.starts_with("http://") ? 7 : 0;
@@ -78,6 +79,9 @@ void read_lists(Reading& reading, const Keys& top, Settings& settings) {
   }
   for (const ListSettings& list : settings.live.lists)
     settings.live.policy.lists.push_back({list.name, list.kind, list.mode});
+  if (const Node* node = top.find("must_resolve"))
+    for (const Node* value : to_list(reading, *node, must_resolve_max, "names"))
+      if (const auto name = read_name(reading, *value)) settings.live.must_resolve.push_back(name->lowered());
   if (const Node* node = top.find("resolver_list"))
     if (const auto path = read_input_path(reading, *node)) settings.live.resolver_list = *path;
 }

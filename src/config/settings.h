@@ -73,6 +73,7 @@ struct Live {
   upstream::Options upstream;                        ///< routes[0] is `default`
   std::vector<resolver::ForwardZone> forward_zones;  ///< longest suffix first
   std::vector<ListSettings> lists;
+  std::vector<dns::Name> must_resolve;  ///< no fetched list may block these; small letters
   std::filesystem::path resolver_list;  ///< CSV for geo::ResolverBook; empty: none
   std::vector<device::Group> groups;    ///< position = GroupId
   std::vector<device::DeviceSettings> devices;

@@ -83,7 +83,7 @@ struct Control::Impl {
         exemptions(settings.fixed.state / "exemptions.json", clock.now().wall, exemption_complaint) {
     if (!exemption_complaint.empty()) log.warn("{}", exemption_complaint);
     take_settings(std::move(settings.live));
-    lists.configure(settings.live.lists);
+    lists.configure(settings.live.lists, settings.live.must_resolve);
     current = make_snapshot();
   }
 
@@ -230,7 +230,7 @@ struct Control::Impl {
       log.warn("{}: the new value of {} waits for a restart.", settings.file.native(), key);
     announcement += ", " + describe_change(settings.live.policy.rules, wanted.live.policy.rules);
     take_settings(std::move(wanted.live));
-    lists.configure(settings.live.lists);
+    lists.configure(settings.live.lists, settings.live.must_resolve);
     if (charge.log) charge.log->keep(settings.live.log_keep, settings.live.log_max_size_octets);
     publish_soon();
   }

@@ -20,7 +20,8 @@ namespace doline::control {
 
 class ExemptionBook {
  public:
-  /// Reads the file and writes nothing; what is malformed in it, or has ended, is passed over. `complaint`: the sentence about a file that is no such one.
+  /// Reads the file and writes nothing; what is malformed in it, or has ended, is passed over. `complaint`: the
+  /// sentence about a file that is no such one.
   ExemptionBook(std::filesystem::path file, WallTime now, std::string& complaint);
 
   [[nodiscard]] const std::vector<policy::Exemption>& all() const { return all_; }

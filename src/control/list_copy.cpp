@@ -9,9 +9,12 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <utility>
 
+#include "blocklist/pattern_set.h"
 #include "blocklist/unpacker.h"
 #include "control/download.h"
 #include "control/text_file.h"
@@ -131,6 +134,23 @@ Result<void, std::string> write_notes(const std::filesystem::path& file, const C
   return {};
 }
 
+namespace {
+
+bool speaks_of(const blocklist::Entry& entry, const dns::Name& name) {
+  switch (entry.of) {
+    case blocklist::Listed::name:
+      return entry.name == name ? entry.covers_name : entry.covers_below && name.is_within(entry.name);
+    case blocklist::Listed::pattern:
+      return blocklist::matches(entry.pattern, blocklist::to_pattern_text(name));
+    case blocklist::Listed::answer_address:
+    case blocklist::Listed::client_address:
+      return false;
+  }
+  return false;
+}
+
+}  // namespace
+
 Result<Judgement, std::string> judge(const Candidate& candidate) {
   const MappedText file(candidate.file);
   if (!file.is_there()) return fail(because(candidate.file, "cannot be read"));
@@ -147,14 +167,28 @@ Result<Judgement, std::string> judge(const Candidate& candidate) {
   const auto format = candidate.format ? candidate.format : blocklist::recognise(text);
   if (!format) return fail(std::string("it looks like none of the formats of lists"));
 
-  const auto read =
-      blocklist::read_list(text, *format, false, [](const blocklist::Entry&) {}, [](const blocklist::LineProblem&) {});
+  std::map<dns::Name, std::string> blocked;  // names that must resolve, and by which line they would not
+  std::set<dns::Name> excepted;
+  const auto rehearse = [&](const blocklist::Entry& entry) {
+    for (const dns::Name& name : candidate.must_resolve) {
+      if (!speaks_of(entry, name)) continue;
+      if (entry.rule.effect == blocklist::ListRule::Effect::allow)
+        excepted.insert(name);
+      else if (!entry.rule.conditions && (entry.rule.effect == blocklist::ListRule::Effect::block ||
+                                          entry.rule.effect == blocklist::ListRule::Effect::answer))
+        blocked.try_emplace(name, "line " + std::to_string(entry.line) + ": " + to_string(entry));
+    }
+  };
+  const auto read = blocklist::read_list(text, *format, candidate.subdomains, rehearse, [](const auto&) {});
   const std::uint64_t bad = read.damaged();
   Judgement judgement{read.entries, bad, false};
   if (read.entries == 0) return fail(std::string("it names nothing"));
   if (bad > read.entries)
     return fail("it has more bad lines (" + std::to_string(bad) + ") than names (" + std::to_string(read.entries) +
                 ")");
+  for (const auto& [name, line] : blocked)
+    if (!excepted.contains(name))
+      return fail("it would block " + name.to_string() + ", which must resolve (" + line + ")");
   if (!candidate.is_whole && read.entries * 2 < candidate.entries_before)
     return fail("it has " + std::to_string(read.entries) + " names where there were " +
                 std::to_string(candidate.entries_before) + ", and nothing says that it is whole");

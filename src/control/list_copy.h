@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "base/time.h"
@@ -36,8 +37,11 @@ struct Candidate {
   std::filesystem::path file;
   std::filesystem::path copy;  ///< the last good one; need not exist
   std::optional<blocklist::ListFormat> format;
+  bool subdomains = false;
   bool is_whole = true;              ///< as Downloaded says
   std::uint64_t entries_before = 0;  ///< of the copy; 0: there is none
+  /// Of a list that blocks: names that it must leave alone, small letters.
+  std::vector<dns::Name> must_resolve;
 };
 
 struct Judgement {
@@ -47,8 +51,8 @@ struct Judgement {
 };
 
 /// Reads all of it. The fault is why it is not to replace the copy: no octets, no list by its first lines (HTML), no
-/// name, more bad lines than names; or, of a transfer that cannot say whether it is whole, fewer than half as many
-/// entries as before. A list that is whole may shrink as its publisher likes.
+/// name, more bad lines than names, a name blocked that must resolve; or, of a transfer that cannot say whether it is
+/// whole, fewer than half as many entries as before. A list that is whole may shrink as its publisher likes.
 [[nodiscard]] Result<Judgement, std::string> judge(const Candidate& candidate);
 /// The candidate, once judged well, becomes the copy: on the disk, then renamed. Its file is gone in any case.
 [[nodiscard]] Result<Judgement, std::string> take_copy(const Candidate& candidate);

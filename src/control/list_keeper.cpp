@@ -47,6 +47,19 @@ std::uint64_t octets_of(const std::filesystem::path& file) {
   return error ? 0 : static_cast<std::uint64_t>(size);
 }
 
+/// Where a URL's list comes from, if that is a name.
+std::optional<dns::Name> host_of(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  if (scheme == url.npos) return std::nullopt;
+  url.remove_prefix(scheme + 3);
+  url = url.substr(0, url.find_first_of("/?#"));
+  if (const std::size_t at = url.rfind('@'); at != url.npos) url.remove_prefix(at + 1);
+  url = url.substr(0, url.find(':'));
+  if (url.empty() || url.starts_with('[') || IpAddress::parse(url)) return std::nullopt;
+  const auto name = dns::Name::parse(url);
+  return name ? std::optional(name->lowered()) : std::nullopt;
+}
+
 std::optional<WallTime> modified(const std::filesystem::path& file) {
   struct stat status{};
   if (::stat(file.c_str(), &status) != 0) return std::nullopt;
@@ -133,6 +146,7 @@ struct ListKeeper::Impl : std::enable_shared_from_this<ListKeeper::Impl> {
   const ListPace pace;
   Downloads downloads;
   std::vector<std::unique_ptr<List>> lists;  // in the order of the configuration
+  std::vector<dns::Name> must_resolve;       // the operator's, and the hosts that lists come from
   std::uint64_t last_number = 0;
   std::minstd_rand random{std::random_device{}()};
 
@@ -245,8 +259,13 @@ void ListKeeper::Impl::take_download(std::uint64_t number, const Result<Download
     succeed(*list, notes);
   } else {
     list->step = List::Step::judging;
-    const Candidate candidate{list->part, list->text, list->settings.format, result->is_whole,
-                              list->notes ? list->notes->entries : 0};
+    const Candidate candidate{list->part,
+                              list->text,
+                              list->settings.format,
+                              list->settings.subdomains,
+                              result->is_whole,
+                              list->notes ? list->notes->entries : 0,
+                              list->settings.kind == policy::ListKind::block ? must_resolve : std::vector<dns::Name>()};
     CopyNotes notes{list->settings.url, result->etag, result->last_modified, now(), result->octets, 0};
     const auto judged = std::make_shared<Result<Judgement, std::string>>();
     loop.work([candidate, judged] { *judged = take_copy(candidate); },
@@ -449,9 +468,12 @@ ListKeeper::ListKeeper(Loop& loop, std::filesystem::path state_folder, const Clo
     : impl_(std::make_shared<Impl>(loop, std::move(state_folder), clock, log, std::move(on_set), pace)) {}
 ListKeeper::~ListKeeper() = default;
 
-void ListKeeper::configure(std::vector<config::ListSettings> lists) {
+void ListKeeper::configure(std::vector<config::ListSettings> lists, std::vector<dns::Name> must_resolve) {
   Impl& it = *impl_;
   ++it.configuration;
+  it.must_resolve = std::move(must_resolve);
+  for (const config::ListSettings& list : lists)
+    if (const auto host = host_of(list.url)) it.must_resolve.push_back(*host);
   std::vector<std::unique_ptr<Impl::List>> before = std::exchange(it.lists, {});
   for (auto& settings : lists) {
     const auto same = std::find_if(before.begin(), before.end(), [&](const auto& old) {

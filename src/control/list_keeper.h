@@ -70,7 +70,8 @@ class ListKeeper {
   ListKeeper& operator=(const ListKeeper&) = delete;
 
   /// At start and at every reload; waits for no network and no compiler. ListId is the position in `lists`.
-  void configure(std::vector<config::ListSettings> lists);
+  /// `must_resolve`: names that no fetched list may block, or it is not taken; the hosts that lists come from are such.
+  void configure(std::vector<config::ListSettings> lists, std::vector<dns::Name> must_resolve = {});
   /// Always of the newest configuration: the set without lists until it has been compiled.
   [[nodiscard]] std::shared_ptr<const blocklist::ListSet> current() const;
   /// current() is the set without lists only because that of the newest configuration is being compiled: who has

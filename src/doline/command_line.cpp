@@ -196,10 +196,13 @@ void add_pause_commands(CLI::App& app, PauseArguments& arguments) {
     return command;
   };
   constexpr const char* statuses =
-      "Routes, rewrites and local names stay in force. `doline status` shows what is set aside; it outlives a restart.\n"
-      "Exit status: 0 done, 1 there was nothing to end, 64 nobody knows the device, 69 no Doline runs there, 77 not for\n"
+      "Routes, rewrites and local names stay in force. `doline status` shows what is set aside; it outlives a "
+      "restart.\n"
+      "Exit status: 0 done, 1 there was nothing to end, 64 nobody knows the device, 69 no Doline runs there, 77 not "
+      "for\n"
       "this user.";
-  CLI::App* pause = add(PauseVerb::pause, "pause", "Set blocking aside for a while, for all or for one device or group");
+  CLI::App* pause =
+      add(PauseVerb::pause, "pause", "Set blocking aside for a while, for all or for one device or group");
   pause->add_option("DURATION", arguments.duration, "90s, 15m (if not given), 2h, 7d")->type_name("");
   pause->footer(std::string("Examples:\n  doline pause\n  doline pause --device tv 1h\n\n") + statuses);
   CLI::App* resume = add(PauseVerb::resume, "resume", "End a pause before its time");
@@ -207,7 +210,8 @@ void add_pause_commands(CLI::App& app, PauseArguments& arguments) {
   resume->footer(std::string("Examples:\n  doline resume --device tv\n  doline resume --all\n\n") + statuses);
   CLI::App* allow = add(PauseVerb::allow, "allow", "Let a name and all below it through, whatever lists and rules say");
   allow->add_option("NAME", arguments.name, "the name")->required()->type_name("");
-  allow->add_option("--for", arguments.duration, "so long; until it is taken back, if not given")->type_name("DURATION");
+  allow->add_option("--for", arguments.duration, "so long; until it is taken back, if not given")
+      ->type_name("DURATION");
   allow->add_flag("--end", arguments.end, "take it back");
   allow->footer(std::string("Examples:\n  doline allow shop.example --device tv --for 1h\n"
                             "  doline allow shop.example --device tv --end\n\n") +
@@ -215,20 +219,27 @@ void add_pause_commands(CLI::App& app, PauseArguments& arguments) {
 }
 
 CLI::App* add_lists_command(CLI::App& app, ListsArguments& arguments) {
-  CLI::App* command = app.add_subcommand("lists", "What each list holds, how fresh it is, and which of its lines are skipped");
+  CLI::App* command =
+      app.add_subcommand("lists", "What each list holds, how fresh it is, and which of its lines are skipped");
   add_settings_options(*command, arguments.settings);
   command->add_flag("--json", arguments.json, "one JSON object a line");
-  command->footer("Examples:\n  doline lists\n  doline lists check list.txt\n  doline lists refresh\n\n"
-                  "Exit status: 0 all lists are in force, 1 some are not, 69 no Doline runs there, 77 not for this user.");
-  CLI::App* check = command->add_subcommand("check", "Read a file as a list and tell what each line says or why it is skipped");
+  command->footer(
+      "Examples:\n  doline lists\n  doline lists check list.txt\n  doline lists refresh\n\n"
+      "Exit status: 0 all lists are in force, 1 some are not, 69 no Doline runs there, 77 not for this user.");
+  CLI::App* check =
+      command->add_subcommand("check", "Read a file as a list and tell what each line says or why it is skipped");
   check->add_option("FILE", arguments.file, "the list; packed files (gz, xz, zst) too")->required()->type_name("");
-  check->add_option("--format", arguments.format, "hosts, domains, wildcard, adblock, rpz, dnsmasq, unbound, regex, addresses; recognised if not given")
+  check
+      ->add_option(
+          "--format", arguments.format,
+          "hosts, domains, wildcard, adblock, rpz, dnsmasq, unbound, regex, addresses; recognised if not given")
       ->type_name("FORMAT");
   check->add_flag("--all", arguments.all, "every line, not only those that are skipped");
   check->add_flag("--json", arguments.json, "one JSON object a line");
   check->callback([&arguments] { arguments.verb = ListsArguments::Verb::check; });
-  check->footer("Examples:\n  doline lists check list.txt\n  doline lists check --all --format adblock list.txt\n\n"
-                "Exit status: 0 it is a list, 1 it is none, 66 the file cannot be read.");
+  check->footer(
+      "Examples:\n  doline lists check list.txt\n  doline lists check --all --format adblock list.txt\n\n"
+      "Exit status: 0 it is a list, 1 it is none, 66 the file cannot be read.");
   CLI::App* refresh = command->add_subcommand("refresh", "Have the running Doline fetch every list anew");
   add_settings_options(*refresh, arguments.settings);
   refresh->callback([&arguments] { arguments.verb = ListsArguments::Verb::refresh; });

@@ -215,8 +215,8 @@ int run_explain(const ExplainArguments& arguments, const Clock& clock, std::ostr
     if (step.outcome == Step::Outcome::skipped)
       out << policy::to_string(step.mismatch) << '\n';
     else if (step.exemption != nullptr)
-      out << "would be " << policy::to_string(*step.action) << ", but blocking is set aside: "
-          << describe(*step.exemption) << '\n';
+      out << "would be " << policy::to_string(*step.action)
+          << ", but blocking is set aside: " << describe(*step.exemption) << '\n';
     else
       out << "only observes; would be " << policy::to_string(*step.action) << '\n';
   }

@@ -111,21 +111,21 @@ int check(const ListsArguments& arguments, std::ostream& out, std::ostream& err)
       *text, *format, false,
       [&](const blocklist::Entry& entry) {
         if (arguments.all)
-          print(entry.line, "says",
-                (entry.of == blocklist::Listed::client_address ? "client " : "") + to_string(entry), 0);
+          print(entry.line, "says", (entry.of == blocklist::Listed::client_address ? "client " : "") + to_string(entry),
+                0);
       },
       [&](const blocklist::LineProblem& problem) {
         print(problem.line, "skipped", std::string(blocklist::to_string(problem.fault)), problem.column);
       });
   if (arguments.json) {
-    ordered_json object = {{"format", to_string(*format)},   {"lines", result.lines},
-                           {"entries", result.entries},      {"rules", result.rules},
+    ordered_json object = {{"format", to_string(*format)},    {"lines", result.lines},
+                           {"entries", result.entries},       {"rules", result.rules},
                            {"exceptions", result.exceptions}, {"skipped", result.problems}};
     out << object.dump() << '\n';
   } else {
-    out << file << ": format " << to_string(*format) << ", " << grouped(result.lines) << " lines: "
-        << grouped(result.entries - result.rules) << " plain names, " << grouped(result.rules) << " rules ("
-        << grouped(result.exceptions) << " exceptions), " << grouped(result.problems) << " skipped\n";
+    out << file << ": format " << to_string(*format) << ", " << grouped(result.lines)
+        << " lines: " << grouped(result.entries - result.rules) << " plain names, " << grouped(result.rules)
+        << " rules (" << grouped(result.exceptions) << " exceptions), " << grouped(result.problems) << " skipped\n";
   }
   return result.entries > 0 ? exit_ok : exit_no;
 }

@@ -71,8 +71,9 @@ std::string describe_status(const json& status) {
   for (const json& exemption : status.at("exemptions")) {
     const auto until = exemption.at("until");
     page += "set aside      " +
-            describe_exemption(exemption.value("device", ""), exemption.value("group", ""), exemption.value("name", ""),
-                               until.is_number() ? std::optional(WallTime(seconds(until.get<std::int64_t>()))) : std::nullopt) +
+            describe_exemption(
+                exemption.value("device", ""), exemption.value("group", ""), exemption.value("name", ""),
+                until.is_number() ? std::optional(WallTime(seconds(until.get<std::int64_t>()))) : std::nullopt) +
             '\n';
   }
   const json& log = status.at("querylog");

@@ -259,6 +259,47 @@ class Program(unittest.TestCase):
         listed = home.status()["lists"][0]
         self.assertEqual((listed["names"], listed["problems"], listed["first_problems"][0]["line"]), (2, 1, 2))
 
+    def test_blocking_is_paused_and_a_name_allowed_for_a_while_and_over_a_restart(self):
+        home = self.home().start()
+        self.assertEqual(home.dig("ads.example").answers, ["0.0.0.0"])
+        self.assertIn("for everybody", home.command("pause", "1h").stdout)
+        wait_for("the pause", lambda: home.dig("ads.example").answers == ["192.0.2.66"])
+        self.assertIn("set aside", home.command("status").stdout)
+        self.assertIn("but blocking is set aside", home.command("explain", "phone", "ads.example").stdout)
+        home.stop()
+        home.start()
+        self.assertEqual(home.dig("ads.example").answers, ["192.0.2.66"])
+        self.assertEqual(home.command("resume").returncode, 0)
+        wait_for("its end", lambda: home.dig("ads.example").answers == ["0.0.0.0"])
+        self.assertEqual(home.command("resume").returncode, 1)
+        self.assertEqual(home.command("allow", "ads.example", "--for", "2s").returncode, 0)
+        wait_for("the name to be let through", lambda: home.dig("ads.example").answers == ["192.0.2.66"])
+        wait_for("it to end by itself", lambda: home.dig("ads.example").answers == ["0.0.0.0"])
+        self.assertEqual(home.status()["exemptions"], [])
+        refused = home.command("pause", "--device", "camerra")
+        self.assertEqual(refused.returncode, 64)
+        self.assertIn("did you mean 'camera'", refused.stderr)
+        self.assertEqual(home.command("pause", "forever").returncode, 64)
+
+    def test_lists_tell_what_they_hold_also_after_a_restart(self):
+        home = self.home(lists="||ads.example^\n@@||good.ads.example^\n||x.example^$third-party\n/(/\n").start()
+        for _ in range(2):
+            told = json.loads(home.command("lists", "--json").stdout.splitlines()[0])
+            self.assertEqual((told["format"], told["names"], told["rules"], told["exceptions"], told["problems"]), ("adblock", 2, 1, 1, 2))
+            self.assertEqual(told["skipped"]["a modifier that DNS does not know"], 1)
+            home.stop()
+            home.start()
+        self.assertIn("adblock", home.command("lists").stdout)
+        checked = home.command("lists", "check", str(home.list))
+        self.assertEqual(checked.returncode, 0)
+        self.assertIn(f"{home.list}:3:14: a modifier that DNS does not know", checked.stdout)
+        self.assertIn("1 rules (1 exceptions), 2 skipped", checked.stdout)
+        subprocess.run(["xz", "-k", str(home.list)], check=True)
+        packed = home.command("lists", "check", "--all", "--json", str(home.list) + ".xz")
+        self.assertEqual(json.loads(packed.stdout.splitlines()[0]), {"line": 1, "says": "||ads.example^"})
+        self.assertEqual(home.command("lists", "check", str(home.config)).returncode, 1)
+        self.assertEqual(home.command("lists", "check", "/does/not/exist").returncode, 66)
+
     def test_sighup_reads_everything_again(self):
         home = self.home().start()
         home.process.send_signal(signal.SIGHUP)

@@ -23,7 +23,7 @@ std::string names(int count) {
 
 TEST_CASE("a good text becomes the copy, and its own file is gone") {
   const TemporaryFolder folder;
-  const Candidate candidate{folder.write("new", names(3)), folder / "copy", std::nullopt, true, 0};
+  const Candidate candidate{folder.write("new", names(3)), folder / "copy", std::nullopt, false, true, 0, {}};
   const auto taken = take_copy(candidate);
   REQUIRE(taken.has_value());
   CHECK(taken->entries == 3);
@@ -36,7 +36,7 @@ TEST_CASE("what is no list leaves the copy alone") {
   const TemporaryFolder folder;
   folder.write("copy", names(3));
   const auto fault_of = [&](std::string_view text, std::optional<blocklist::ListFormat> format = std::nullopt) {
-    const auto taken = take_copy({folder.write("new", text), folder / "copy", format, true, 3});
+    const auto taken = take_copy({folder.write("new", text), folder / "copy", format, false, true, 3, {}});
     CHECK(content_of(folder / "copy") == names(3));
     CHECK_FALSE(std::filesystem::exists(folder / "new"));
     return taken ? std::string() : taken.error();
@@ -51,12 +51,12 @@ TEST_CASE("what is no list leaves the copy alone") {
   CHECK_FALSE(fault_of("ads.example\nbad..one\nbad..two\n", blocklist::ListFormat::domains).empty());
   CHECK_FALSE(fault_of("# only comments\n", blocklist::ListFormat::hosts).empty());
   std::filesystem::remove(folder / "new");
-  CHECK_FALSE(take_copy({folder / "new", folder / "copy", std::nullopt, true, 3}).has_value());
+  CHECK_FALSE(take_copy({folder / "new", folder / "copy", std::nullopt, false, true, 3, {}}).has_value());
 }
 
 TEST_CASE("a few bad lines are no reason to refuse a list") {
   const TemporaryFolder folder;
-  const auto taken = take_copy({folder.write("new", names(5) + "bad..name\n"), folder / "copy", std::nullopt, true, 0});
+  const auto taken = take_copy({folder.write("new", names(5) + "bad..name\n"), folder / "copy", std::nullopt, false, true, 0, {}});
   REQUIRE(taken.has_value());
   CHECK(taken->entries == 5);
   CHECK(taken->problems == 1);
@@ -66,7 +66,7 @@ TEST_CASE("a list may shrink when it is known to be whole") {
   const TemporaryFolder folder;
   const auto shrinks_to = [&](int count, bool is_whole) {
     folder.write("copy", names(100));
-    return take_copy({folder.write("new", names(count)), folder / "copy", std::nullopt, is_whole, 100}).has_value();
+    return take_copy({folder.write("new", names(count)), folder / "copy", std::nullopt, false, is_whole, 100, {}}).has_value();
   };
   CHECK(shrinks_to(1, true));
   CHECK(shrinks_to(50, false));
@@ -78,7 +78,7 @@ TEST_CASE("the same text leaves the very same file") {
   const TemporaryFolder folder;
   const auto copy = folder.write("copy", names(3));
   const auto time = std::filesystem::last_write_time(copy);
-  const auto taken = take_copy({folder.write("new", names(3)), copy, std::nullopt, true, 3});
+  const auto taken = take_copy({folder.write("new", names(3)), copy, std::nullopt, false, true, 3, {}});
   REQUIRE(taken.has_value());
   CHECK(taken->is_same);
   CHECK(std::filesystem::last_write_time(copy) == time);
@@ -121,4 +121,27 @@ TEST_CASE("any list name makes a file name of its own") {
   const std::string longest(300, 'x');
   CHECK(to_file_name(longest + "1").size() < 130);
   CHECK(to_file_name(longest + "1") != to_file_name(longest + "2"));
+}
+
+TEST_CASE("A list that would block a name that must resolve is not taken, and the line is told") {
+  const TemporaryFolder folder;
+  const auto judged = [&](const std::string& text, bool subdomains = false) {
+    const Candidate candidate{folder.write("new", text),
+                              folder / "copy",
+                              std::nullopt,
+                              subdomains,
+                              true,
+                              0,
+                              {*doline::dns::Name::parse("time.example"), *doline::dns::Name::parse("lists.example")}};
+    const auto judgement = judge(candidate);
+    return judgement ? std::string("taken") : judgement.error();
+  };
+  CHECK(judged("a.example\nb.example\n") == "taken");
+  CHECK(judged("a.example\ntime.example\n") ==
+        "it would block time.example, which must resolve (line 2: |time.example^)");
+  CHECK(judged("||a.example^\n||example^\n") == "it would block time.example, which must resolve (line 2: ||example^)");
+  CHECK(judged("||a.example^\n||example^\n@@||time.example^\n@@||lists.example^\n") == "taken");
+  CHECK(judged("||a.example^\n/^lists\\./\n") ==
+        "it would block lists.example, which must resolve (line 2: /^lists\\./)");
+  CHECK(judged("||a.example^\n||time.example^$client=tv\n") == "taken");
 }

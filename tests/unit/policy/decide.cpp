@@ -341,3 +341,34 @@ TEST_CASE("local time is that of the machine's zone") {
   before ? ::setenv("TZ", kept.c_str(), 1) : ::unsetenv("TZ");
   ::tzset();
 }
+
+TEST_CASE("what an exemption sets aside is only observed, and routes and rewrites stay") {
+  RuleBookSettings settings;
+  settings.rules = {rule(NxDomain{}, when_name("ads.example")), rule(Rewrite{0}, when_name("nas.example")),
+                    rule(Forward{{1}}, when_name("corp.example"))};
+  settings.rewrites.resize(1);
+  settings.groups = {"kids", "guests"};
+  settings.otherwise = Refuse{};
+  const auto with = [&](Exemption exemption) {
+    RuleBookSettings made = settings;
+    made.exemptions = {std::move(exemption)};
+    return RuleBook(std::move(made));
+  };
+  const RuleBook of_camera = with({"camera", "", {}, {}});
+  const Verdict verdict = decide(of_camera, Query("x.ads.example"));
+  CHECK(verdict.forwards());
+  REQUIRE(verdict.observed.has_value());
+  CHECK(verdict.observed->rule == RuleId{0});
+  CHECK(verdict.observed->action == Action(NxDomain{}));
+  CHECK(decide(of_camera, Query("nas.example")).action == Action(Rewrite{0}));
+  CHECK(decide(of_camera, Query("corp.example")).action == Action(Forward{{1}}));
+  CHECK(decide(of_camera, Query("ads.example").by("tv")).action == Action(NxDomain{}));
+
+  const RuleBook of_kids = with({"", "kids", {}, {}});
+  CHECK(decide(of_kids, Query("ads.example").in_groups(1)).forwards());
+  CHECK(decide(of_kids, Query("ads.example").in_groups(2)).action == Action(NxDomain{}));
+
+  const RuleBook of_name = with({"", "", *Name::parse("ads.example"), {}});
+  CHECK(decide(of_name, Query("a.ads.example")).forwards());
+  CHECK(decide(of_name, Query("other.example")).action == Action(Refuse{}));
+}
