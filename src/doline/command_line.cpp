@@ -12,6 +12,7 @@
 #include "doline/log_command.h"
 #include "doline/pause_command.h"
 #include "doline/redirect_command.h"
+#include "doline/replay_command.h"
 #include "doline/run_command.h"
 #include "doline/settings_choice.h"
 #include "doline/status_command.h"
@@ -243,6 +244,25 @@ CLI::App* add_lists_command(CLI::App& app, ListsArguments& arguments) {
   CLI::App* refresh = command->add_subcommand("refresh", "Have the running Doline fetch every list anew");
   add_settings_options(*refresh, arguments.settings);
   refresh->callback([&arguments] { arguments.verb = ListsArguments::Verb::refresh; });
+  return command;
+}
+
+CLI::App* add_replay_command(CLI::App& app, ReplayArguments& arguments) {
+  CLI::App* command = app.add_subcommand(
+      "replay", "What a configuration would have done with what was asked: who would notice an edit?");
+  add_settings_options(*command, arguments.settings);
+  command->add_option("--since", arguments.since, "24h, 7d (if not given), today, 2026-11-01")->type_name("TIME");
+  command->add_option("--until", arguments.until, "before this time")->type_name("TIME");
+  command->add_option("--device", arguments.device, "only queries of the device of this name")->type_name("NAME");
+  command->add_option("--limit", arguments.limit, "the N most frequent changes (default 100; 0: all)")->type_name("N");
+  command->add_flag("--json", arguments.json, "one JSON object a line; the last one sums up");
+  add_database_option(*command, arguments.database);
+  command->footer(
+      "Examples:\n  doline replay --since 7d --config new.yml --database /var/lib/doline/doline.db\n"
+      "  doline replay --since today --device tablet\n\n"
+      "Exit status: 0 nothing would change, 1 something would, 64 usage, 66 there is no query log, 78 the "
+      "configuration\n"
+      "has mistakes.");
   return command;
 }
 

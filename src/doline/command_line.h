@@ -17,6 +17,7 @@ struct ListsArguments;
 struct LogArguments;
 struct PauseArguments;
 struct RedirectArguments;
+struct ReplayArguments;
 struct RunArguments;
 struct SettingsChoice;
 struct StatusArguments;
@@ -45,6 +46,8 @@ CLI::App* add_redirect_command(CLI::App& app, RedirectArguments& arguments);
 void add_pause_commands(CLI::App& app, PauseArguments& arguments);
 /// As add_log_command.
 CLI::App* add_lists_command(CLI::App& app, ListsArguments& arguments);
+/// As add_log_command.
+CLI::App* add_replay_command(CLI::App& app, ReplayArguments& arguments);
 /// As add_log_command.
 CLI::App* add_limits_command(CLI::App& app, LimitsArguments& arguments);
 

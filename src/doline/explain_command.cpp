@@ -1,16 +1,14 @@
 #include "doline/explain_command.h"
 
-#include <stdlib.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
 #include "blocklist/compile.h"
 #include "control/exemption_book.h"
-#include "control/list_keeper.h"
 #include "control/text_file.h"
 #include "doline/exit_status.h"
+#include "doline/judging.h"
 #include "doline/pause_command.h"
 #include "doline/terminal_text.h"
 #include "policy/explain.h"
@@ -21,26 +19,6 @@ namespace {
 
 using nlohmann::ordered_json;
 using policy::Step;
-
-/// The running Doline's compiled lists where they are up to date; else compiled here, into a file that is gone again
-/// as soon as it is mapped.
-std::shared_ptr<const blocklist::ListSet> open_lists(const std::vector<blocklist::ListInput>& inputs,
-                                                     const std::filesystem::path& image, std::ostream& err) {
-  if (inputs.empty()) return blocklist::ListSet::none();
-  if (auto set = blocklist::ListSet::open(image); set && (*set)->fingerprint() == blocklist::fingerprint_of(inputs))
-    return *set;
-  std::error_code error;
-  std::string folder = (std::filesystem::temp_directory_path(error) / "doline-explain-XXXXXX").native();
-  if (!::mkdtemp(folder.data())) return blocklist::ListSet::none();
-  const std::filesystem::path own = std::filesystem::path(folder) / "lists.image";
-  err << "The compiled lists are not up to date: reading the lists.\n";
-  auto compiled = blocklist::compile(inputs, own);
-  auto set = blocklist::ListSet::open(own);
-  std::filesystem::remove_all(folder, error);
-  if (compiled && set) return *set;
-  err << "The lists could not be compiled" << (compiled ? "" : ": " + compiled.error()) << ".\n";
-  return blocklist::ListSet::none();
-}
 
 struct ListLine {
   std::string list;
@@ -94,13 +72,6 @@ Asker find_asker(const device::Roster& roster, const std::string& text) {
   return {found, found->addresses.empty() ? IpAddress() : found->addresses.front()};
 }
 
-std::string rule_place(const policy::RuleBook& rules, policy::RuleId id) {
-  if (id == policy::no_rule) return "otherwise";
-  if (id == policy::lists_rule) return "lists that no rule names";
-  const policy::Rule& rule = rules.rule(id);
-  return rule.file + ':' + std::to_string(rule.line);
-}
-
 std::string rule_text(const policy::RuleBook& rules, policy::RuleId id) {
   return id == policy::no_rule || id == policy::lists_rule ? "" : rules.rule(id).text;
 }
@@ -141,27 +112,19 @@ int run_explain(const ExplainArguments& arguments, const Clock& clock, std::ostr
   const auto settings = choose_settings(arguments.settings, err);
   if (!settings) return settings.error();
 
-  const config::Live& live = settings->live;
-  device::RosterBuilder builder;
-  for (const device::Group& group : live.groups) builder.add_group(group);
-  for (const device::DeviceSettings& device : live.devices) builder.add_device(device);
-  const auto roster = builder.build();
-  const Asker asker = find_asker(*roster, arguments.device);
-  const auto inputs = control::list_inputs(settings->fixed.state, live.lists);
-  const auto lists = open_lists(inputs, control::list_image(settings->fixed.state), err);
-  policy::RuleBookSettings book = live.policy;
-  std::string complaint;
-  book.exemptions =
-      control::ExemptionBook(settings->fixed.state / "exemptions.json", clock.now().wall, complaint).all();
-  if (!complaint.empty()) err << "doline: " << printable(complaint) << '\n';
-  const policy::RuleBook rules(std::move(book));
+  const Judging judging = prepare_judging(*settings, clock.now().wall, err);
+  const policy::RuleBook& rules = *judging.rules;
+  const device::Roster& roster = *judging.roster;
+  const auto& lists = judging.lists;
+  const auto& inputs = judging.list_inputs;
+  const Asker asker = find_asker(roster, arguments.device);
 
   const dns::Question question{*name, *type, dns::RecordClass::in};
   const dns::Name lowered = name->lowered();
   device::Destination destination;
   if (meant_for) destination = {{*meant_for, 53}, device::DestinationSource::tproxy};
   const policy::Asking asking{.device = *asker.device,
-                              .groups = roster->groups_of(*asker.device, asker.client),
+                              .groups = roster.groups_of(*asker.device, asker.client),
                               .client = asker.client,
                               .question = question,
                               .lowered_qname = lowered,

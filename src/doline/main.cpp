@@ -20,6 +20,7 @@
 #include "doline/log_command.h"
 #include "doline/pause_command.h"
 #include "doline/redirect_command.h"
+#include "doline/replay_command.h"
 #include "doline/run_command.h"
 #include "doline/status_command.h"
 #include "doline/version.h"
@@ -96,6 +97,7 @@ int main(int count, char** words) {
   RedirectArguments redirect;
   PauseArguments pause;
   ListsArguments lists;
+  ReplayArguments replay;
   std::vector<int> channels;
 
   const CLI::App* run_command = add_run_command(app, run);
@@ -110,6 +112,7 @@ int main(int count, char** words) {
   const CLI::App* status_command = add_status_command(app, status);
   const CLI::App* redirect_command = add_redirect_command(app, redirect);
   add_pause_commands(app, pause);
+  const CLI::App* replay_command = add_replay_command(app, replay);
   const CLI::App* lists_command = add_lists_command(app, lists);
   const CLI::App* limits_command = add_limits_command(app, limits);
   const CLI::App* version_command = app.add_subcommand("version", "The version of this program");
@@ -128,6 +131,10 @@ int main(int count, char** words) {
   if (explain_command->parsed()) return run_explain(explain, clock, std::cout, std::cerr);
   if (status_command->parsed()) return run_status(status, std::cout, std::cerr);
   if (pause.is_called) return run_pause(pause, clock, std::cout, std::cerr);
+  if (replay_command->parsed()) {
+    replay.shows_progress = ::isatty(STDERR_FILENO) != 0;
+    return run_replay(replay, clock, std::cout, std::cerr);
+  }
   if (lists_command->parsed()) return run_lists(lists, clock, std::cout, std::cerr);
   if (limits_command->parsed()) return run_limits(limits, std::cout);
   if (redirect_command->parsed()) {

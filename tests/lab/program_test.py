@@ -300,6 +300,22 @@ class Program(unittest.TestCase):
         self.assertEqual(home.command("lists", "check", str(home.config)).returncode, 1)
         self.assertEqual(home.command("lists", "check", "/does/not/exist").returncode, 66)
 
+    def test_replay_tells_what_another_configuration_would_have_changed(self):
+        home = self.home().start()
+        for name in ("www.example", "www.example", "ads.example"):
+            home.dig(name)
+        home.rows(count=3)
+        same = home.command("replay", "--since", "1h")
+        self.assertEqual((same.returncode, same.stdout), (0, "3 queries judged anew: 0 would be answered otherwise.\n"))
+        candidate = home.folder / "candidate.yml"
+        candidate.write_text(home.config.read_text().replace("rules:\n", "rules:\n  - {when: {name: www.example}, then: refuse}\n"))
+        told = home.command("replay", "--since", "1h", "--config", str(candidate), "--json")
+        self.assertEqual(told.returncode, 1)
+        change, total = [json.loads(line) for line in told.stdout.splitlines()]
+        self.assertEqual((change["name"], change["was"], change["would_be"], change["queries"]), ("www.example", "forward", "refuse", 2))
+        self.assertEqual((total["judged"], total["would_change"]), (3, 2))
+        self.assertEqual(home.command("replay", "--since", "soon").returncode, 64)
+
     def test_sighup_reads_everything_again(self):
         home = self.home().start()
         home.process.send_signal(signal.SIGHUP)

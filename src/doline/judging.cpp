@@ -1,0 +1,69 @@
+#include "doline/judging.h"
+
+#include <stdlib.h>
+
+#include <ostream>
+
+#include "control/exemption_book.h"
+#include "control/list_keeper.h"
+#include "control/sighting_book.h"
+#include "control/text_file.h"
+#include "doline/terminal_text.h"
+
+namespace doline {
+
+namespace {
+
+/// The running Doline's compiled lists where they are up to date; else compiled here, into a file that is gone again
+/// as soon as it is mapped.
+std::shared_ptr<const blocklist::ListSet> open_lists(const std::vector<blocklist::ListInput>& inputs,
+                                                     const std::filesystem::path& image, std::ostream& err) {
+  if (inputs.empty()) return blocklist::ListSet::none();
+  if (auto set = blocklist::ListSet::open(image); set && (*set)->fingerprint() == blocklist::fingerprint_of(inputs))
+    return *set;
+  std::error_code error;
+  std::string folder = (std::filesystem::temp_directory_path(error) / "doline-explain-XXXXXX").native();
+  if (!::mkdtemp(folder.data())) return blocklist::ListSet::none();
+  const std::filesystem::path own = std::filesystem::path(folder) / "lists.image";
+  err << "The compiled lists are not up to date: reading the lists.\n";
+  auto compiled = blocklist::compile(inputs, own);
+  auto set = blocklist::ListSet::open(own);
+  std::filesystem::remove_all(folder, error);
+  if (compiled && set) return *set;
+  err << "The lists could not be compiled" << (compiled ? "" : ": " + compiled.error()) << ".\n";
+  return blocklist::ListSet::none();
+}
+
+std::shared_ptr<const device::Roster> read_roster(const config::Settings& settings, WallTime now) {
+  device::RosterBuilder builder;
+  for (const device::Group& group : settings.live.groups) builder.add_group(group);
+  for (const device::DeviceSettings& device : settings.live.devices) builder.add_device(device);
+  control::SightingBook seen;
+  if (const auto text = control::read_text_file(settings.fixed.state / "devices.json")) seen.read_text(*text, now);
+  seen.fill(builder);
+  return builder.build();
+}
+
+}  // namespace
+
+Judging prepare_judging(const config::Settings& settings, WallTime now, std::ostream& err) {
+  policy::RuleBookSettings book = settings.live.policy;
+  std::string complaint;
+  book.exemptions = control::ExemptionBook(settings.fixed.state / "exemptions.json", now, complaint).all();
+  if (!complaint.empty()) err << "doline: " << printable(complaint) << '\n';
+  Judging judging;
+  judging.rules = std::make_shared<const policy::RuleBook>(std::move(book));
+  judging.list_inputs = control::list_inputs(settings.fixed.state, settings.live.lists);
+  judging.lists = open_lists(judging.list_inputs, control::list_image(settings.fixed.state), err);
+  judging.roster = read_roster(settings, now);
+  return judging;
+}
+
+std::string rule_place(const policy::RuleBook& rules, policy::RuleId id) {
+  if (id == policy::no_rule) return "otherwise";
+  if (id == policy::lists_rule) return "lists that no rule names";
+  const policy::Rule& rule = rules.rule(id);
+  return rule.file + ':' + std::to_string(rule.line);
+}
+
+}  // namespace doline

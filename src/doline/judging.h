@@ -1,0 +1,33 @@
+// Judging: what decides for the commands that judge as the running Doline does, from the same files: rules with what is
+// set aside, compiled lists, devices with what was seen of them.
+#pragma once
+
+#include <iosfwd>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "blocklist/compile.h"
+#include "blocklist/list_set.h"
+#include "config/settings.h"
+#include "device/roster.h"
+#include "policy/rule_book.h"
+
+namespace doline {
+
+struct Judging {
+  std::shared_ptr<const policy::RuleBook> rules;
+  std::shared_ptr<const blocklist::ListSet> lists;
+  std::shared_ptr<const device::Roster> roster;
+  std::vector<blocklist::ListInput> list_inputs;
+};
+
+/// Compiles lists that are not up to date, into a file that is gone again; what cannot be had is told on `err` and left
+/// out. Writes nothing into the state folder.
+[[nodiscard]] Judging prepare_judging(const config::Settings& settings, WallTime now, std::ostream& err);
+
+/// `doline.yml:42`, `otherwise`, `lists that no rule names`.
+[[nodiscard]] std::string rule_place(const policy::RuleBook& rules, policy::RuleId id);
+
+}  // namespace doline
