@@ -38,7 +38,11 @@ class PlaceFileWriter {
     metadata += text("node_count") + number(count) + text("record_size") + number(24);
     metadata += text("ip_version") + number(6) + text("binary_format_major_version") + number(2);
     metadata += text("binary_format_minor_version") + number(0) + text("build_epoch") + number(1'700'000'000);
-    metadata += text("database_type") + text("Test") + text("languages") + std::string("\x01\x04\x02""en", 5);
+    metadata += text("database_type") + text("Test") + text("languages") +
+                std::string(
+                    "\x01\x04\x02"
+                    "en",
+                    5);
     metadata += text("description") + map(1) + text("en") + text("made for a test");
     return tree + std::string(16, '\0') + data_ + "\xab\xcd\xefMaxMind.com" + metadata;
   }

@@ -80,6 +80,13 @@ void read_lists(Reading& reading, const Keys& top, Settings& settings) {
     settings.live.policy.lists.push_back({list.name, list.kind, list.mode});
   if (const Node* node = top.find("resolver_list"))
     if (const auto path = read_input_path(reading, *node)) settings.live.resolver_list = *path;
+  if (const Node* node = top.find("geo")) {
+    const Keys keys(reading, *node, "geo");
+    for (const auto& [key, file] :
+         {std::pair{"country", &settings.live.country_file}, {"asn", &settings.live.asn_file}})
+      if (const Node* value = keys.find(key))
+        if (const auto path = read_input_path(reading, *value)) *file = *path;
+  }
 }
 
 }  // namespace doline::config

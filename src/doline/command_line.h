@@ -16,6 +16,7 @@ struct LimitsArguments;
 struct LogArguments;
 struct RedirectArguments;
 struct RunArguments;
+struct ServicesArguments;
 struct SettingsChoice;
 struct StatusArguments;
 
@@ -39,6 +40,8 @@ CLI::App* add_devices_command(CLI::App& app, DevicesArguments& arguments);
 CLI::App* add_status_command(CLI::App& app, StatusArguments& arguments);
 /// As add_log_command. Without a verb is a usage error of CLI11.
 CLI::App* add_redirect_command(CLI::App& app, RedirectArguments& arguments);
+/// As add_log_command.
+CLI::App* add_services_command(CLI::App& app, ServicesArguments& arguments);
 /// As add_log_command.
 CLI::App* add_limits_command(CLI::App& app, LimitsArguments& arguments);
 

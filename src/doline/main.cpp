@@ -19,6 +19,7 @@
 #include "doline/log_command.h"
 #include "doline/redirect_command.h"
 #include "doline/run_command.h"
+#include "doline/services_command.h"
 #include "doline/status_command.h"
 #include "doline/version.h"
 #include "warden/warden.h"
@@ -91,6 +92,7 @@ int main(int count, char** words) {
   SettingsChoice log_settings, devices_settings;
   StatusArguments status;
   LimitsArguments limits;
+  ServicesArguments services;
   RedirectArguments redirect;
   std::vector<int> channels;
 
@@ -105,6 +107,7 @@ int main(int count, char** words) {
   add_settings_options(*devices_command, devices_settings);
   const CLI::App* status_command = add_status_command(app, status);
   const CLI::App* redirect_command = add_redirect_command(app, redirect);
+  const CLI::App* services_command = add_services_command(app, services);
   const CLI::App* limits_command = add_limits_command(app, limits);
   const CLI::App* version_command = app.add_subcommand("version", "The version of this program");
   CLI::App* warden_command = app.add_subcommand("warden", "")->group("");  // started by `doline run` only
@@ -121,6 +124,7 @@ int main(int count, char** words) {
   if (check_command->parsed()) return run_check(check, std::cout, std::cerr);
   if (explain_command->parsed()) return run_explain(explain, clock, std::cout, std::cerr);
   if (status_command->parsed()) return run_status(status, std::cout, std::cerr);
+  if (services_command->parsed()) return run_services(services, std::cout, std::cerr);
   if (limits_command->parsed()) return run_limits(limits, std::cout);
   if (redirect_command->parsed()) {
     const SettingsChoice choice{.config = redirect.config, .state = {}, .port = {}};

@@ -159,7 +159,8 @@ std::uint32_t asn_of(const Values& values, const Value& record) {
   for (const std::string_view key : {"autonomous_system_number", "asn"}) {
     const auto value = values.find(record, key);
     if (!value) continue;
-    if (const auto number = values.number(*value)) return *number <= 0xffffffff ? static_cast<std::uint32_t>(*number) : 0;
+    if (const auto number = values.number(*value))
+      return *number <= 0xffffffff ? static_cast<std::uint32_t>(*number) : 0;
     std::string_view text = values.text(*value);
     if (text.starts_with("AS")) text.remove_prefix(2);
     std::uint32_t number = 0;

@@ -1,4 +1,5 @@
-// MaxMind DB files: any octets are read without harm, as countries and as AS numbers, and give what such a value can be.
+// MaxMind DB files: any octets are read without harm, as countries and as AS numbers, and give what such a value can
+// be.
 #include "geo/place_table.h"
 
 #include <cstddef>
@@ -20,7 +21,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                              "2002:101:101::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"}) {
       const std::uint32_t value = table->find(*IpAddress::parse(text));
       if (kind == PlaceKind::country && value != 0)
-        check(geo::Country::parse(geo::Country::from_number(static_cast<std::uint16_t>(value)).to_string()).has_value());
+        check(
+            geo::Country::parse(geo::Country::from_number(static_cast<std::uint16_t>(value)).to_string()).has_value());
     }
   }
   return 0;
