@@ -74,7 +74,6 @@ doline_pkg(uv libuv)
 doline_pkg(mnl libmnl)
 doline_pkg(cap_ng libcap-ng)
 doline_pkg(sqlite sqlite3)
-doline_pkg(re2 re2)
 # Its headers only: the library is loaded when it is needed (src/control/curl_library.h).
 pkg_check_modules(PKG_curl REQUIRED libcurl)
 doline_library(curl ${CMAKE_DL_LIBS})

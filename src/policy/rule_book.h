@@ -31,7 +31,7 @@ struct RuleBookSettings {
   std::vector<Rule> rules;
   std::vector<RewriteTarget> rewrites;
   std::vector<ListPolicy> lists;
-  std::vector<std::string> groups;  ///< names by GroupId: lines of lists name clients' groups
+  std::vector<std::string> groups;      ///< names by GroupId: lines of lists name clients' groups
   std::vector<std::string> interfaces;  ///< that rules speak of, at most interfaces_max; position = bit
   Action otherwise = Forward{};
 };

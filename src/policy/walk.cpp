@@ -199,7 +199,7 @@ Judgement Walk::judge(std::size_t place) const {
     return judgement;
   }
   if (has_words_) {
-    judge_words(place, judgement);
+    judge_words(place, then, judgement);
     return judgement;
   }
   // What it says if everything were enforced, and what it says with what is. Lists that observe count only in the
@@ -217,15 +217,15 @@ Judgement Walk::judge(std::size_t place) const {
   return judgement;
 }
 
-void Walk::judge_words(std::size_t place, Judgement& judgement) const {
+void Walk::judge_words(std::size_t place, const Action& then, Judgement& judgement) const {
   const RuleBook::Compiled& rule = book_.compiled_[place];
   const auto named = book_.list_row(rule.lists);
   const auto action_of = [&](const Weighed& weighed) -> Action {
     if (weighed.outcome == Weighed::Outcome::allow) return rule.allowed;
     // A line's own answer replaces `block`, and nothing else that the operator wrote.
-    if (!std::holds_alternative<Sinkhole>(rule.then)) return rule.then;
+    if (!std::holds_alternative<Sinkhole>(then)) return then;
     if (weighed.outcome == Weighed::Outcome::answer) return to_action(lists_, weighed);
-    return weighed.is_of_zone ? Action(NxDomain{}) : rule.then;
+    return weighed.is_of_zone ? Action(NxDomain{}) : then;
   };
   const auto of_all = weigh(book_, lists_, asking_, listing_, named, named);
   if (!of_all) {

@@ -85,7 +85,7 @@ class Walk {
   [[nodiscard]] const Rewrite* find_safe(const RuleBook::Compiled& rule) const;
   [[nodiscard]] bool is_time(const Condition& when) const;
   /// Where lines say more than that they list it.
-  void judge_words(std::size_t place, Judgement& judgement) const;
+  void judge_words(std::size_t place, const Action& then, Judgement& judgement) const;
   /// The longest listed name's first list among those of the row.
   template <class Among>
   [[nodiscard]] std::optional<blocklist::ListId> find_list(Among among) const;
