@@ -84,6 +84,13 @@ void read_lists(Reading& reading, const Keys& top, Settings& settings) {
       if (const auto name = read_name(reading, *value)) settings.live.must_resolve.push_back(name->lowered());
   if (const Node* node = top.find("resolver_list"))
     if (const auto path = read_input_path(reading, *node)) settings.live.resolver_list = *path;
+  if (const Node* node = top.find("geo")) {
+    const Keys keys(reading, *node, "geo");
+    for (const auto& [key, file] :
+         {std::pair{"country", &settings.live.country_file}, {"asn", &settings.live.asn_file}})
+      if (const Node* value = keys.find(key))
+        if (const auto path = read_input_path(reading, *value)) *file = *path;
+  }
 }
 
 }  // namespace doline::config

@@ -1,10 +1,15 @@
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <map>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "config/printable.h"
 #include "config/sections.h"
 #include "dns/code.h"
+#include "policy/safe_search.h"
+#include "policy/service_catalogue.h"
 
 namespace doline::config {
 
@@ -17,6 +22,11 @@ using std::chrono::hours;
 constexpr std::size_t condition_values_max = 4'096;  // of one condition
 constexpr std::size_t rewrites_max = 0xffff;         // Rewrite::target
 constexpr std::size_t rewrite_addresses_max = 32;    // of one name; they fit a response without truncation
+
+constexpr std::size_t safe_engines_max = 64;  // of one rule
+constexpr std::size_t expression_octets_max = 1'000;
+constexpr std::size_t interface_octets_max = 15;  // IFNAMSIZ, without its zero
+constexpr std::size_t allowed_names_max = 4'096;  // of `rebinding.allow`
 
 constexpr std::array<std::string_view, 7> day_names{"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
 constexpr std::array<std::string_view, 7> long_day_names{"monday", "tuesday",  "wednesday", "thursday",
@@ -70,7 +80,8 @@ class PolicySection {
       const Keys keys(reading_, *item, "rules.*");
       if (const Node* when = keys.find("when")) read_when(*when, rule.when);
       if (const Node* then = keys.find("then")) {
-        if (const auto action = read_action(*then, "rules.*.then")) rule.then = *action;
+        if (const auto action = read_action(*then, "rules.*.then", &rule)) rule.then = *action;
+        check_answer_action(*then, rule);
       } else {
         reading_.add(*item, "the rule does not say what to do", "then: block would be an example");
       }
@@ -83,7 +94,7 @@ class PolicySection {
   }
 
   void read_otherwise(const Node& node) {
-    if (const auto action = read_action(node, "otherwise")) book_.otherwise = *action;
+    if (const auto action = read_action(node, "otherwise", nullptr)) book_.otherwise = *action;
   }
 
   void read_block_response(const Node& node) {
@@ -122,7 +133,8 @@ class PolicySection {
   }
 
   // ── then ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-  std::optional<Action> read_action(const Node& node, const std::string& path) {
+  /// `rule`: whose action it is; null for `otherwise`, which has fewer.
+  std::optional<Action> read_action(const Node& node, const std::string& path, policy::Rule* rule) {
     if (node.kind == Node::Kind::scalar)
       return read_word<Action>(reading_, node, "an action",
                                {{"forward", policy::Forward{}},
@@ -130,17 +142,32 @@ class PolicySection {
                                 {"nxdomain", policy::NxDomain{}},
                                 {"nodata", policy::NoData{}},
                                 {"refuse", policy::Refuse{}},
-                                {"drop", policy::Drop{}}});
+                                {"drop", policy::Drop{}},
+                                {"truncate", policy::Truncate{}}});
     const std::size_t problems_before = reading_.problem_count();
     const Keys keys(reading_, node, path);
     const Node* forward = keys.find("forward");
     const Node* rewrite = keys.find("rewrite");
-    if ((forward == nullptr) == (rewrite == nullptr)) {
+    const Node* delay = rule != nullptr ? keys.find("delay") : nullptr;
+    const Node* safe_search = rule != nullptr ? keys.find("safe_search") : nullptr;
+    const auto said = (forward != nullptr) + (rewrite != nullptr) + (delay != nullptr) + (safe_search != nullptr);
+    if (said != 1 && !(said == 2 && forward != nullptr && delay != nullptr)) {
       if (reading_.problem_count() == problems_before)
-        reading_.add(node, forward == nullptr ? "this says nothing to do" : "one action, not two");
+        reading_.add(node, said == 0 ? "this says nothing to do" : "one action, not two");
       return {};
     }
-    if (forward != nullptr) return read_route(*forward);
+    if (safe_search != nullptr) {
+      read_safe_search(*safe_search, *rule);
+      return policy::Forward{};
+    }
+    if (forward != nullptr || delay != nullptr) {
+      auto action = forward != nullptr ? read_route(*forward) : policy::Forward{};
+      const auto late = delay != nullptr
+                            ? read_duration(reading_, *delay, milliseconds(1), milliseconds(policy::delay_ms_max))
+                            : std::nullopt;
+      if (action && late) std::get<policy::Forward>(*action).delay_ms = static_cast<std::uint16_t>(late->count());
+      return action;
+    }
     auto target = read_target(*rewrite, Names::allowed);
     if (!target) return {};
     return add_target(*rewrite, std::move(*target));
@@ -156,6 +183,48 @@ class PolicySection {
       return {};
     }
     return policy::Forward{policy::RouteId{static_cast<std::uint16_t>(route - routes.data())}};
+  }
+
+  void read_safe_search(const Node& node, policy::Rule& rule) {
+    const auto engines = policy::safe_engines();
+    for (const Node* value : to_list(reading_, node, safe_engines_max, "search engines")) {
+      const auto text = read_text(reading_, *value, "a search engine");
+      if (!text) continue;
+      const auto engine =
+          std::find_if(engines.begin(), engines.end(), [&](const auto& one) { return one.word == *text; });
+      if (engine == engines.end()) {
+        std::vector<std::string_view> words;
+        for (const policy::SafeEngine& one : engines) words.push_back(one.word);
+        reading_.add_unknown(*value, "a search engine with a safe search", *text, words);
+        continue;
+      }
+      auto [target, is_new] = safe_targets_.try_emplace(engine->word);
+      if (is_new) {
+        policy::RewriteTarget to;
+        to.cname = dns::Name::parse(engine->target).value_or(dns::Name());
+        target->second = add_target(*value, std::move(to)).value_or(policy::Rewrite{});
+      }
+      for (const dns::Name& name : policy::names_of(*engine)) {
+        const auto is_it = [&](const policy::SafeName& safe) { return safe.name == name; };
+        if (std::none_of(rule.safe_search.begin(), rule.safe_search.end(), is_it))
+          rule.safe_search.push_back({name, target->second});
+      }
+    }
+    if (rule.safe_search.empty() && node.kind != Node::Kind::scalar) reading_.add(node, "'safe_search' names nothing");
+  }
+
+  /// What is there already can be kept back or replaced, but not be asked for in another way.
+  void check_answer_action(const Node& node, const policy::Rule& rule) {
+    if (rule.when.answer.is_empty()) return;
+    const auto* forward = std::get_if<policy::Forward>(&rule.then);
+    const auto* rewrite = std::get_if<policy::Rewrite>(&rule.then);
+    if (!rule.safe_search.empty() || std::holds_alternative<policy::Truncate>(rule.then) ||
+        (forward != nullptr && *forward != policy::Forward{}) ||
+        (rewrite != nullptr && book_.rewrites[rewrite->target].cname))
+      reading_.add(
+          node, "this cannot be done with an answer that is there already",
+          "with 'answer_...' a rule may block, nxdomain, nodata, refuse, drop, rewrite to addresses, or forward "
+          "(let it pass)");
   }
 
   /// Addresses, or (where names are allowed) one name.
@@ -216,7 +285,15 @@ class PolicySection {
     each("network", [&](const Node& value) {
       if (const auto prefix = read_prefix(reading_, value)) when.networks.push_back(*prefix);
     });
+    each("interface", [&](const Node& value) { read_interface(value, when); });
     each("name", [&](const Node& value) { read_pattern(value, when); });
+    each("service", [&](const Node& value) { read_service(value, when); });
+    each("meant_for", [&](const Node& value) { read_meant_for(value, when); });
+    each("answer_address", [&](const Node& value) {
+      if (const auto prefix = read_prefix(reading_, value)) when.answer.networks.push_back(*prefix);
+    });
+    each("answer_country", [&](const Node& value) { read_answer_country(value, when); });
+    each("answer_asn", [&](const Node& value) { read_answer_asn(value, when); });
     each("type", [&](const Node& value) { read_type(value, when); });
     each("listed", [&](const Node& value) { read_listed(value, when); });
     each("between", [&](const Node& value) { read_period(value, when); });
@@ -251,7 +328,15 @@ class PolicySection {
     const auto text = read_text(reading_, node, "a domain name");
     if (!text) return;
     if (text->size() > 1 && text->front() == '/' && text->back() == '/') {
-      reading_.add_not_yet(node, "a regular expression");
+      if (text->size() > expression_octets_max) {
+        reading_.add(node, "the regular expression has more than " + std::to_string(expression_octets_max) + " octets");
+        return;
+      }
+      auto expression = policy::NameExpression::compile(std::string_view(*text).substr(1, text->size() - 2));
+      if (!expression)
+        reading_.add(node, quote(*text) + " is not a regular expression: " + printable_line(expression.error()));
+      else
+        when.names.push_back({NamePattern::Kind::expression, {}, std::move(*expression)});
       return;
     }
     NamePattern pattern;
@@ -264,13 +349,100 @@ class PolicySection {
       name.remove_prefix(2);
     }
     if (name.find('*') != std::string_view::npos) {
-      reading_.add(node, quote(*text) + " is not a name or '*.name'", "a '*' stands for whole labels at the left only");
+      auto wildcard = policy::compile_wildcard(*text);
+      if (!wildcard)
+        reading_.add(node, quote(*text) + " is not a name, with or without '*': " + wildcard.error());
+      else
+        when.names.push_back(std::move(*wildcard));
       return;
     }
     const auto read = read_name(reading_, node, name);
     if (!read) return;
     pattern.name = *read;
     when.names.push_back(pattern);
+  }
+
+  void read_interface(const Node& node, policy::Condition& when) {
+    const auto text = read_text(reading_, node, "an interface's name");
+    if (!text) return;
+    if (text->size() > interface_octets_max || text->find_first_of("/ \t\n") != std::string::npos) {
+      reading_.add(node, quote(*text) + " is not an interface's name", "`ip link` shows those of this machine");
+      return;
+    }
+    auto& names = book_.interfaces;
+    auto found = std::find(names.begin(), names.end(), *text);
+    if (found == names.end()) {
+      if (names.size() == policy::interfaces_max) {
+        reading_.add(node, "rules name more than " + std::to_string(policy::interfaces_max) + " interfaces");
+        return;
+      }
+      found = names.insert(found, *text);
+    }
+    when.interfaces |= policy::InterfaceMask{1} << (found - names.begin());
+  }
+
+  void read_service(const Node& node, policy::Condition& when) {
+    const auto text = read_text(reading_, node, "a service");
+    if (!text) return;
+    if (services_.empty())
+      if (auto services = policy::read_services(policy::shipped_services())) services_ = std::move(*services);
+    const policy::Service* service = find_named(services_, *text);
+    if (service == nullptr) {
+      std::vector<std::string_view> names;
+      for (const policy::Service& one : services_) names.push_back(one.name);
+      reading_.add_unknown(node, "a service that Doline knows (`doline services` lists them)", *text, names);
+      return;
+    }
+    when.service_names.insert(when.service_names.end(), service->names.begin(), service->names.end());
+  }
+
+  std::optional<geo::Country> read_country(const Node& node, std::string_view text) {
+    const auto country = geo::Country::parse(text);
+    if (!country) reading_.add(node, quote(text) + " is not a country", "two letters as in ISO 3166: CN, DE, US");
+    return country;
+  }
+
+  void read_meant_for(const Node& node, policy::Condition& when) {
+    const auto text = read_text(reading_, node, "whom a query was meant for");
+    if (!text) return;
+    const std::string_view all = *text;
+    if (all.starts_with("operator:") && all.size() > 9) {
+      when.meant_for.operators.emplace_back(all.substr(9));
+    } else if (all.starts_with("country:")) {
+      if (const auto country = read_country(node, all.substr(8))) when.meant_for.countries.push_back(*country);
+    } else if (const auto prefix = IpPrefix::parse(all)) {
+      when.meant_for.networks.push_back(*prefix);
+    } else {
+      reading_.add(node, quote(all) + " is not whom a query was meant for",
+                   "an address, a network, \"operator:Google\" or \"country:CN\" would be");
+    }
+  }
+
+  void need_places(const Node& node, const std::filesystem::path& database, const std::string& key) {
+    if (database.empty())
+      reading_.add(node, "no database says where addresses are",
+                   "'geo: {" + key + ": FILE}' names a MaxMind DB file that does");
+  }
+
+  void read_answer_country(const Node& node, policy::Condition& when) {
+    const auto text = read_text(reading_, node, "a country");
+    if (!text) return;
+    need_places(node, live_.country_file, "country");
+    if (const auto country = read_country(node, *text)) when.answer.countries.push_back(*country);
+  }
+
+  void read_answer_asn(const Node& node, policy::Condition& when) {
+    const auto text = read_text(reading_, node, "the number of an autonomous system");
+    if (!text) return;
+    need_places(node, live_.asn_file, "asn");
+    std::string_view digits = *text;
+    if (digits.starts_with("AS")) digits.remove_prefix(2);
+    std::uint32_t number = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (error != std::errc{} || end != digits.data() + digits.size() || number == 0)
+      reading_.add(node, quote(*text) + " is not the number of an autonomous system", "4134 or AS4134 would be");
+    else
+      when.answer.asns.push_back(number);
   }
 
   void read_type(const Node& node, policy::Condition& when) {
@@ -324,7 +496,39 @@ class PolicySection {
   policy::RuleBookSettings& book_;
   std::unordered_set<std::string_view> devices_;               // names
   std::unordered_map<std::string_view, std::uint16_t> lists_;  // and positions
+  std::vector<policy::Service> services_;                      // read when the first rule names one
+  std::map<std::string_view, policy::Rewrite> safe_targets_;   // of the engines that rules name
 };
+
+void read_rebinding(Reading& reading, const Node& node, policy::RebindingSettings& settings) {
+  if (says_off(node)) return;
+  const Keys keys(reading, node, "rebinding");
+  if (const Node* protect = keys.find("protect")) settings.protect = read_bool(reading, *protect).value_or(false);
+  if (const Node* allow = keys.find("allow"))
+    for (const Node* value : to_list(reading, *allow, allowed_names_max, "names"))
+      if (const auto name = read_name(reading, *value)) settings.allow.push_back(*name);
+}
+
+/// `300/s`, `6000/m`, `unlimited`.
+void read_rate(Reading& reading, const Node& node, resolver::RateLimit& limit) {
+  const auto text = read_text(reading, node, "queries over time");
+  if (!text || *text == "unlimited" || says_off(node)) return;
+  std::uint32_t queries = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), queries);
+  const std::string_view unit(end, static_cast<std::size_t>(text->data() + text->size() - end));
+  if (error != std::errc{} || queries == 0 || queries > resolver::rate_queries_max || (unit != "/s" && unit != "/m")) {
+    reading.add(node, quote(*text) + " is not a number of queries over time", "300/s, 6000/m or unlimited would be");
+    return;
+  }
+  limit.queries = queries;
+  limit.period = unit == "/s" ? seconds(1) : seconds(60);
+}
+
+void read_rate_limit(Reading& reading, const Node& node, resolver::RateLimit& limit) {
+  if (node.kind == Node::Kind::scalar && (node.text == "unlimited" || says_off(node))) return;
+  const Keys keys(reading, node, "rate_limit");
+  if (const Node* per_device = keys.find("per_device")) read_rate(reading, *per_device, limit);
+}
 
 }  // namespace
 
@@ -334,6 +538,8 @@ void read_policy(Reading& reading, const Keys& top, Settings& settings) {
   if (const Node* node = top.find("rules")) section.read_rules(*node);
   if (const Node* node = top.find("otherwise")) section.read_otherwise(*node);
   if (const Node* node = top.find("block_response")) section.read_block_response(*node);
+  if (const Node* node = top.find("rebinding")) read_rebinding(reading, *node, settings.live.rebinding);
+  if (const Node* node = top.find("rate_limit")) read_rate_limit(reading, *node, settings.live.rate_limit);
   if (const Node* node = top.find("block_ttl"))
     if (const auto ttl = read_seconds(reading, *node, seconds(0), hours(24)))
       settings.live.block.ttl_seconds = static_cast<std::uint32_t>(ttl->count());

@@ -97,6 +97,9 @@ void read_redirect(Reading& reading, const Keys& top, Settings& settings) {
     if (const auto word = read_word<OnFailure>(reading, *on_failure, "what happens when Doline is gone",
                                                {{"open", OnFailure::open}, {"closed", OnFailure::closed}}))
       options.on_failure = *word;
+  if (const Node* routers = keys.find("trusted_routers"))
+    for (const Node* value : to_list(reading, *routers, redirect::exempt_max, "routers"))
+      if (const auto prefix = read_prefix(reading, *value)) settings.live.trusted_routers.push_back(*prefix);
   if (const Node* kernel = keys.find("kernel")) read_kernel(reading, *kernel, options.kernel);
 
   // Together they must make sense too; said once each value makes sense alone.

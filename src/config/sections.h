@@ -15,15 +15,15 @@
 
 namespace doline::config {
 
-/// `listen`, `workers`, `user`, `state`, `control_socket`, `allow_clients`.
+/// `listen`, `workers`, `user`, `time_zone`, `state`, `control_socket`, `allow_clients`.
 void read_server(Reading& reading, const Keys& top, Settings& settings);
 /// `upstreams`, `forward`.
 void read_upstreams(Reading& reading, const Keys& top, Settings& settings);
-/// `lists`, `resolver_list`.
+/// `lists`, `resolver_list`, `geo`.
 void read_lists(Reading& reading, const Keys& top, Settings& settings);
 /// `groups`, `devices`, `leases`. A group need not be declared: naming it for a device makes it.
 void read_devices(Reading& reading, const Keys& top, Settings& settings);
-/// `records`, `rules`, `otherwise`, `block_response`, `block_ttl`.
+/// `records`, `rules`, `otherwise`, `block_response`, `block_ttl`, `rebinding`, `rate_limit`.
 void read_policy(Reading& reading, const Keys& top, Settings& settings);
 /// `cache`.
 void read_cache(Reading& reading, const Keys& top, Settings& settings);

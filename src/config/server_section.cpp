@@ -1,4 +1,7 @@
 #include <algorithm>
+#include <array>
+#include <cctype>
+#include <fstream>
 #include <set>
 
 #include "config/sections.h"
@@ -8,6 +11,8 @@ namespace doline::config {
 namespace {
 
 constexpr std::size_t user_octets_max = 32;
+constexpr std::size_t zone_octets_max = 64;
+constexpr std::string_view zone_folder = "/usr/share/zoneinfo";
 constexpr std::size_t socket_path_octets_max = 107;  // sun_path without its zero
 constexpr std::size_t allow_clients_max = 1'024;
 
@@ -60,6 +65,23 @@ void read_user(Reading& reading, const Node& node, std::string& user) {
   user = *text;
 }
 
+void read_time_zone(Reading& reading, const Node& node, std::string& zone) {
+  const auto text = read_text(reading, node, "a time zone");
+  if (!text) return;
+  const bool is_name =
+      text->size() <= zone_octets_max && text->front() != '/' && text->find("..") == std::string::npos &&
+      std::all_of(text->begin(), text->end(), [](unsigned char letter) {
+        return std::isalnum(letter) != 0 || letter == '/' || letter == '_' || letter == '-' || letter == '+';
+      });
+  std::array<char, 4> head{};
+  if (!is_name ||
+      !std::ifstream(std::filesystem::path(zone_folder) / *text, std::ios::binary).read(head.data(), head.size()) ||
+      std::string_view(head.data(), head.size()) != "TZif")
+    reading.add(node, quote(*text) + " is not a time zone of this machine",
+                "names as Europe/Berlin or America/New_York, from the package tzdata");
+  zone = *text;
+}
+
 void read_allow_clients(Reading& reading, const Node* node, std::vector<IpPrefix>& allowed) {
   if (node == nullptr) {
     allowed = private_networks();
@@ -85,6 +107,7 @@ void read_server(Reading& reading, const Keys& top, Settings& settings) {
   Fixed& fixed = settings.fixed;
   read_listen(reading, top.find("listen"), fixed.listen);
   if (const Node* node = top.find("workers")) read_workers(reading, *node, fixed.workers);
+  if (const Node* node = top.find("time_zone")) read_time_zone(reading, *node, fixed.time_zone);
   if (const Node* node = top.find("user")) read_user(reading, *node, fixed.user);
   read_allow_clients(reading, top.find("allow_clients"), settings.live.allow_clients);
 

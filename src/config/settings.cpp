@@ -26,6 +26,7 @@ std::vector<std::string> changed_keys(const Fixed& running, const Fixed& wanted)
   };
   compare("listen", running.listen == wanted.listen);
   compare("workers", running.workers == wanted.workers);
+  compare("time_zone", running.time_zone == wanted.time_zone);
   compare("user", running.user == wanted.user);
   compare("state", running.state == wanted.state);
   compare("control_socket", running.control_socket == wanted.control_socket);

@@ -58,6 +58,7 @@ struct Fixed {
 
   std::vector<Endpoint> listen;          ///< UDP and TCP on each
   std::optional<int> workers;            ///< absent: one a core
+  std::string time_zone;                 ///< of `between` and `days`: `Europe/Berlin`; empty: the machine's
   std::string user;                      ///< to become once the sockets are open; empty: stay who we are
   std::filesystem::path state;           ///< folder of what Doline itself writes
   std::filesystem::path control_socket;  ///< where `doline status` and its kin find us
@@ -75,11 +76,16 @@ struct Live {
   std::vector<ListSettings> lists;
   std::vector<dns::Name> must_resolve;  ///< no fetched list may block these; small letters
   std::filesystem::path resolver_list;  ///< CSV for geo::ResolverBook; empty: none
+  std::filesystem::path country_file;   ///< MaxMind DB for geo::PlaceBook; empty: none
+  std::filesystem::path asn_file;       ///< the same
   std::vector<device::Group> groups;    ///< position = GroupId
   std::vector<device::DeviceSettings> devices;
   std::vector<std::filesystem::path> leases;
   policy::RuleBookSettings policy;  ///< `records` are rules too, before those of `rules`
   response::BlockSettings block;
+  policy::RebindingSettings rebinding;
+  resolver::RateLimit rate_limit;
+  std::vector<IpPrefix> trusted_routers;  ///< whose EDNS client data is believed
   seconds log_keep = std::chrono::hours(90 * 24);
   std::uint64_t log_max_size_octets = std::uint64_t{4} << 30;
 };

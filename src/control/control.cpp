@@ -6,6 +6,7 @@
 #include <csignal>
 #include <deque>
 #include <nlohmann/json.hpp>
+#include <random>
 #include <utility>
 
 #include "config/printable.h"
@@ -15,6 +16,7 @@
 #include "control/interception.h"
 #include "control/life_signs.h"
 #include "control/list_keeper.h"
+#include "control/place_keeper.h"
 #include "control/roster_keeper.h"
 #include "control/status.h"
 #include "control/text_file.h"
@@ -80,7 +82,8 @@ struct Control::Impl {
         log(log_in),
         lists(loop, settings.fixed.state, clock, log, [this](const auto&) { take_lists(); }),
         rosters(loop, settings.fixed.state, clock, log, [this](const auto&) { publish_soon(); }),
-        exemptions(settings.fixed.state / "exemptions.json", clock.now().wall, exemption_complaint) {
+        exemptions(settings.fixed.state / "exemptions.json", clock.now().wall, exemption_complaint),
+        places(loop, log, [this] { publish_soon(); }) {
     if (!exemption_complaint.empty()) log.warn("{}", exemption_complaint);
     take_settings(std::move(settings.live));
     lists.configure(settings.live.lists, settings.live.must_resolve);
@@ -93,6 +96,11 @@ struct Control::Impl {
   void take_settings(config::Live live) {
     if (!upstream || !(live.upstream == *upstream)) upstream = std::make_shared<const upstream::Options>(live.upstream);
     resolvers = read_resolvers(live.resolver_list, log);
+    places.configure(live.country_file, live.asn_file);
+    if (live.rate_limit.queries == 0)
+      rate_tally.reset();
+    else if (!rate_tally || rate_tally->limit() != live.rate_limit)
+      rate_tally = std::make_shared<resolver::RateTally>(live.rate_limit, std::random_device{}());
     rosters.configure(live.groups, live.devices, live.leases);
     settings.live = std::move(live);
     make_rules();
@@ -124,6 +132,10 @@ struct Control::Impl {
     made->lists = lists.current();
     made->rules = rules;
     made->resolvers = resolvers;
+    made->places = places.current();
+    made->rebinding = settings.live.rebinding;
+    made->rate_tally = rate_tally;
+    made->trusted_routers = settings.live.trusted_routers;
     made->block = settings.live.block;
     made->forward_zones = settings.live.forward_zones;
     made->upstream = upstream;
@@ -386,6 +398,7 @@ struct Control::Impl {
     all.waiting_for_restart = waiting_for_restart;
     all.shortcomings = charge.shortcomings;
     if (!were_alive) all.shortcomings.push_back("A worker does not answer.");
+    for (const std::string& problem : places.problems()) all.shortcomings.push_back(problem);
     if (!log_trouble.empty()) all.shortcomings.push_back("Query log: " + log_trouble);
     for (const std::string& problem : problems) all.shortcomings.push_back(problem);
     return all;
@@ -446,6 +459,8 @@ struct Control::Impl {
   std::string exemption_complaint;
   ExemptionBook exemptions;
   Watch exemption_end;
+  PlaceKeeper places;
+  std::shared_ptr<resolver::RateTally> rate_tally;
   std::uint64_t generation = 0;
   std::shared_ptr<const resolver::Snapshot> current;
   std::vector<std::shared_ptr<const resolver::Snapshot>> kept;  // current, and those that workers still use

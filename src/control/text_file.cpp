@@ -18,7 +18,7 @@ constexpr std::size_t list_text_octets_max = std::size_t{1} << 30;
 
 }  // namespace
 
-Result<std::string, std::string> read_text_file(const std::filesystem::path& file) {
+Result<std::string, std::string> read_text_file(const std::filesystem::path& file, std::size_t octets_max) {
   const auto fault = [&](const std::string& why) { return fail(file.native() + " cannot be read: " + why + '.'); };
   // Non-blocking, so that a FIFO in the place of a file cannot hold us.
   const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -36,8 +36,8 @@ Result<std::string, std::string> read_text_file(const std::filesystem::path& fil
       if (count < 0) why = std::strerror(errno);
       if (count <= 0) break;
       text.append(chunk, 0, static_cast<std::size_t>(count));
-      if (text.size() <= text_file_octets_max) continue;
-      why = "it is larger than " + std::to_string(text_file_octets_max) + " octets";
+      if (text.size() <= octets_max) continue;
+      why = "it is larger than " + std::to_string(octets_max) + " octets";
       break;
     }
   }

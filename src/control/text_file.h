@@ -12,7 +12,8 @@ namespace doline::control {
 inline constexpr std::size_t text_file_octets_max = std::size_t{64} << 20;
 
 /// Any thread. The fault says which file, and why it cannot be read.
-[[nodiscard]] Result<std::string, std::string> read_text_file(const std::filesystem::path& file);
+[[nodiscard]] Result<std::string, std::string> read_text_file(const std::filesystem::path& file,
+                                                              std::size_t octets_max = text_file_octets_max);
 /// The same of a list, unpacked where it is packed.
 [[nodiscard]] Result<std::string, std::string> read_list_text(const std::filesystem::path& file);
 

@@ -24,6 +24,12 @@ bool is_lone_address(const IpPrefix& prefix) {
   return prefix.length() == (prefix.address().is_v4() ? 32 : 128);
 }
 
+std::string small_letters(std::string text) {
+  for (char& letter : text)
+    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+  return text;
+}
+
 template <class T>
 void add_once(std::vector<T>& values, const T& value) {
   if (std::find(values.begin(), values.end(), value) == values.end()) values.push_back(value);
@@ -183,7 +189,12 @@ std::shared_ptr<const Roster> RosterBuilder::build() const {
         for (const IpAddress& address : seen->second.addresses) roster->by_address_[address] = {id, true};
       }
 
-  // 3. Then the others: one device's, or their own.
+  // 3. Then the others: one device's, or their own. A host name is a client's own word: it counts only where the
+  // operator says nothing better of the device, and an address is nobody's.
+  std::unordered_map<std::string, DeviceId> by_hostname;
+  for (std::size_t i = 0; i < settings_.size(); ++i)
+    if (settings_[i].macs.empty() && !settings_[i].hostname.empty())
+      by_hostname.emplace(small_letters(settings_[i].hostname), DeviceId{static_cast<std::uint32_t>(i + 1)});
   std::vector<const MacAddress*> discovered;
   std::unordered_map<std::string_view, int> hostname_uses;
   for (const MacAddress& mac : macs_in_order_) {
@@ -197,6 +208,9 @@ std::shared_ptr<const Roster> RosterBuilder::build() const {
       else if (!roster->claim_on(address))
         is_free = true;
     }
+    if (claimants.empty() && is_free && !seen.hostname.empty())
+      if (const auto named = by_hostname.find(small_letters(seen.hostname)); named != by_hostname.end())
+        claimants.push_back(named->second);
     if (claimants.size() == 1) {
       Device& device = roster->devices_[claimants[0].value];
       adopt(device, seen);

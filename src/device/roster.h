@@ -115,11 +115,11 @@ struct DeviceSettings {
 
 /// Everything a roster is made from; control keeps one and builds anew whenever it changes. Single-threaded.
 ///
-/// Precedence of identification: configured MAC, then client id, then configured address, then discovered MAC. All
-/// addresses of one MAC are one device: a MAC that is seen at the configured addresses of just one device, and that no
-/// device has configured, is that device's. Every other MAC is a device of its own, named by host name, else by vendor
-/// and MAC. Such a name never equals the operator's for another device: what a device says of itself must not put it
-/// under another's rules.
+/// Precedence of identification: configured MAC, then client id, then configured address, then configured host name (of
+/// devices without a MAC), then discovered MAC. All addresses of one MAC are one device: a MAC that is seen at the
+/// configured addresses of just one device, and that no device has configured, is that device's. Every other MAC is a
+/// device of its own, named by host name, else by vendor and MAC. Such a name never equals the operator's for another
+/// device: what a device says of itself must not put it under another's rules.
 class RosterBuilder {
  public:
   /// Groups first; at most groups_max.

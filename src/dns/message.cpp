@@ -14,7 +14,14 @@ namespace {
 
 constexpr RecordType sig{24};  // RFC 2931: with "type covered" 0 it signs the message
 
-enum class EdnsOption : std::uint16_t { client_subnet = 8, cookie = 10, client_id = 65001 };
+/// The last three are dnsmasq's: --add-mac, --add-mac as text, --add-cpe-id.
+enum class EdnsOption : std::uint16_t {
+  client_subnet = 8,
+  cookie = 10,
+  client_id = 65001,
+  client_id_text = 65073,
+  customer_id = 65074
+};
 
 MessageFault fault_of(NameFault fault) {
   return fault == NameFault::truncated ? MessageFault::truncated : MessageFault::bad_name;
@@ -73,6 +80,7 @@ bool read_opt(const RecordHead& head, Edns& edns) {
   edns.dnssec_ok = (head.ttl & 0x8000) != 0;
   if (edns.version != 0) return true;
   MessageReader reader(head.rdata);
+  bool has_client_id = false;
   for (int options = 0; reader.left() > 0; ++options) {
     std::uint16_t code = 0, octets = 0;
     Octets value;
@@ -88,6 +96,11 @@ bool read_opt(const RecordHead& head, Edns& edns) {
         if (!edns.client_subnet) edns.client_subnet = value;
         break;
       case EdnsOption::client_id:
+        if (!has_client_id) edns.client_id = value;  // says more than the two below, whichever stands first
+        has_client_id = true;
+        break;
+      case EdnsOption::client_id_text:
+      case EdnsOption::customer_id:
         if (!edns.client_id) edns.client_id = value;
         break;
     }

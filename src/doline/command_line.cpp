@@ -14,6 +14,7 @@
 #include "doline/redirect_command.h"
 #include "doline/replay_command.h"
 #include "doline/run_command.h"
+#include "doline/services_command.h"
 #include "doline/settings_choice.h"
 #include "doline/status_command.h"
 
@@ -81,10 +82,16 @@ CLI::App* add_explain_command(CLI::App& app, ExplainArguments& arguments) {
   command->add_option("TYPE", arguments.type, "The record type; A if not given")->type_name("");
   command->add_option("--meant-for", arguments.meant_for, "As if it had been sent to this resolver and caught")
       ->type_name("ADDRESS");
+  command->add_option("--at", arguments.at, "As at that time: 2026-12-24T22:00 (local), or with Z or +01:00")
+      ->type_name("TIME");
+  command->add_option("--answer", arguments.answers, "As if upstream answered with these addresses")
+      ->type_name("ADDRESS");
+  command->add_option("--interface", arguments.interface, "As if it had come by this interface")->type_name("NAME");
   add_settings_options(*command, arguments.settings);
   command->add_flag("--json", arguments.json, "One JSON object");
   command->footer(
-      "Examples:\n  doline explain tv ads.example\n  doline explain 192.168.1.20 www.example AAAA\n"
+      "Examples:\n  doline explain tv ads.example\n  doline explain tablet www.example --at 2026-12-24T22:00\n"
+      "  doline explain camera api.example --answer 203.0.113.7\n  doline explain 192.168.1.20 www.example AAAA\n"
       "  doline explain wyze-base api.example --meant-for 114.114.114.114");
   return command;
 }
@@ -95,7 +102,8 @@ CLI::App* add_log_command(CLI::App& app, LogArguments& arguments) {
   log->add_option("--group", arguments.groups, "devices that were in this group")->type_name("GROUP");
   log->add_option("--name", arguments.names, "this name; *.example.com: all below it")->type_name("NAME");
   log->add_option("--type", arguments.types, "queries of this type")->type_name("TYPE");
-  log->add_option("--verdict", arguments.verdicts, "forward, block, rewrite, nxdomain, nodata, refuse, drop, rejected")
+  log->add_option("--verdict", arguments.verdicts,
+                  "forward, block, rewrite, nxdomain, nodata, refuse, drop, truncate, rebinding, rejected")
       ->type_name("VERDICT");
   log->add_option("--client", arguments.clients, "from this address")->type_name("ADDRESS");
   log->add_option("--meant-for", arguments.meant_for,
@@ -263,6 +271,18 @@ CLI::App* add_replay_command(CLI::App& app, ReplayArguments& arguments) {
       "Exit status: 0 nothing would change, 1 something would, 64 usage, 66 there is no query log, 78 the "
       "configuration\n"
       "has mistakes.");
+  return command;
+}
+
+CLI::App* add_services_command(CLI::App& app, ServicesArguments& arguments) {
+  CLI::App* command =
+      app.add_subcommand("services", "The services that rules can name, and the names that belong to them");
+  command->add_option("WORD", arguments.word, "A service or a category; all if not given")->type_name("");
+  command->add_flag("--json", arguments.json, "One object a line");
+  command->footer(
+      "Examples:\n  doline services\n  doline services games\n  doline services tiktok --json\n\n"
+      "In a rule: {when: {group: kids, service: [tiktok, roblox]}, then: block}\n"
+      "Exit status: 0, or 1 there is none of that name.");
   return command;
 }
 

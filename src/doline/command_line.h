@@ -19,6 +19,7 @@ struct PauseArguments;
 struct RedirectArguments;
 struct ReplayArguments;
 struct RunArguments;
+struct ServicesArguments;
 struct SettingsChoice;
 struct StatusArguments;
 
@@ -48,6 +49,8 @@ void add_pause_commands(CLI::App& app, PauseArguments& arguments);
 CLI::App* add_lists_command(CLI::App& app, ListsArguments& arguments);
 /// As add_log_command.
 CLI::App* add_replay_command(CLI::App& app, ReplayArguments& arguments);
+/// As add_log_command.
+CLI::App* add_services_command(CLI::App& app, ServicesArguments& arguments);
 /// As add_log_command.
 CLI::App* add_limits_command(CLI::App& app, LimitsArguments& arguments);
 

@@ -6,12 +6,17 @@
 
 #include "blocklist/compile.h"
 #include "control/exemption_book.h"
+#include "control/place_keeper.h"
 #include "control/text_file.h"
 #include "doline/exit_status.h"
 #include "doline/judging.h"
 #include "doline/pause_command.h"
 #include "doline/terminal_text.h"
+#include "doline/time_text.h"
+#include "geo/place_book.h"
+#include "geo/resolver_book.h"
 #include "policy/explain.h"
+#include "policy/rebinding.h"
 
 namespace doline {
 
@@ -19,6 +24,35 @@ namespace {
 
 using nlohmann::ordered_json;
 using policy::Step;
+
+geo::ResolverBook open_resolvers(const std::filesystem::path& file) {
+  if (file.empty()) return {};
+  const auto text = control::read_text_file(file);
+  return text ? std::move(geo::ResolverBook::read(*text).book) : geo::ResolverBook();
+}
+
+std::optional<geo::PlaceTable> open_places(const std::filesystem::path& file, geo::PlaceKind kind, std::ostream& err) {
+  if (file.empty()) return std::nullopt;
+  auto table = control::read_places(file, kind);
+  if (table) return std::move(*table);
+  err << printable(table.error()) << '\n';
+  return std::nullopt;
+}
+
+policy::InterfaceMask interface_mask(const policy::RuleBook& rules, const std::string& name) {
+  policy::InterfaceMask mask = 0;
+  for (std::size_t bit = 0; bit < rules.interfaces().size(); ++bit)
+    if (rules.interfaces()[bit] == name) mask |= policy::InterfaceMask{1} << bit;
+  return mask;
+}
+
+/// `203.0.113.7 (CN, AS4134)`.
+std::string describe_place(const IpAddress& address, const geo::PlaceBook& places) {
+  std::string text = places.country_of(address).to_string();
+  if (const std::uint32_t asn = places.asn_of(address); asn != 0)
+    text += (text.empty() ? "AS" : ", AS") + std::to_string(asn);
+  return address.to_string() + (text.empty() ? "" : " (" + text + ")");
+}
 
 struct ListLine {
   std::string list;
@@ -109,15 +143,32 @@ int run_explain(const ExplainArguments& arguments, const Clock& clock, std::ostr
   std::optional<IpAddress> meant_for;
   if (!arguments.meant_for.empty() && !(meant_for = IpAddress::parse(arguments.meant_for)))
     return complain("--meant-for " + arguments.meant_for + ": no IP address");
+  std::vector<IpAddress> answers;
+  for (const std::string& text : arguments.answers) {
+    const auto address = IpAddress::parse(text);
+    if (!address) return complain("--answer " + text + ": no IP address");
+    answers.push_back(*address);
+  }
   const auto settings = choose_settings(arguments.settings, err);
   if (!settings) return settings.error();
+  use_time_zone(settings->fixed);
+  WallTime at = clock.now().wall;
+  if (!arguments.at.empty()) {
+    const auto time = parse_time(arguments.at, at);
+    if (!time) return complain("--at " + arguments.at + ": no time; 2026-12-24T22:00 would be");
+    at = *time;
+  }
 
-  const Judging judging = prepare_judging(*settings, clock.now().wall, err);
+  const Judging judging = prepare_judging(*settings, at, err);
   const policy::RuleBook& rules = *judging.rules;
   const device::Roster& roster = *judging.roster;
   const auto& lists = judging.lists;
   const auto& inputs = judging.list_inputs;
   const Asker asker = find_asker(roster, arguments.device);
+  const config::Live& live = settings->live;
+  const geo::ResolverBook resolvers = open_resolvers(live.resolver_list);
+  const geo::PlaceBook places(open_places(live.country_file, geo::PlaceKind::country, err),
+                              open_places(live.asn_file, geo::PlaceKind::asn, err));
 
   const dns::Question question{*name, *type, dns::RecordClass::in};
   const dns::Name lowered = name->lowered();
@@ -129,9 +180,14 @@ int run_explain(const ExplainArguments& arguments, const Clock& clock, std::ostr
                               .question = question,
                               .lowered_qname = lowered,
                               .destination = destination,
-                              .time = policy::to_local_time(clock.now().wall)};
+                              .time = policy::to_local_time(at),
+                              .interfaces = interface_mask(rules, arguments.interface),
+                              .resolvers = &resolvers,
+                              .places = &places,
+                              .answer_addresses = answers};
   const policy::Explanation explanation = policy::explain(rules, *lists, asking);
   const policy::Verdict& verdict = explanation.verdict;
+  const bool is_kept_back = verdict.forwards() && policy::is_rebinding(live.rebinding, lowered, answers);
   const std::vector<ListLine> lines = find_lines(*lists, verdict.reason.listing, inputs, lowered);
 
   if (arguments.json) {
@@ -139,9 +195,18 @@ int run_explain(const ExplainArguments& arguments, const Clock& clock, std::ostr
     object["device"] = asker.device->name;
     object["name"] = name->to_string();
     object["type"] = dns::to_string(*type);
-    object["verdict"] = policy::to_string(verdict.action);
+    object["verdict"] = is_kept_back ? "rebinding" : policy::to_string(verdict.action);
     object["rule"] = rule_place(rules, verdict.reason.rule);
     object["rule_text"] = rule_text(rules, verdict.reason.rule);
+    if (!answers.empty()) {
+      object["answers"] = ordered_json::array();
+      for (const IpAddress& address : answers) {
+        ordered_json one = {{"address", address.to_string()}};
+        if (const auto country = places.country_of(address); country.is_known()) one["country"] = country.to_string();
+        if (const std::uint32_t asn = places.asn_of(address); asn != 0) one["asn"] = asn;
+        object["answers"].push_back(std::move(one));
+      }
+    }
     object["lists"] = ordered_json::array();
     for (const ListLine& line : lines)
       object["lists"].push_back(
@@ -161,7 +226,9 @@ int run_explain(const ExplainArguments& arguments, const Clock& clock, std::ostr
 
   out << printable(asker.device->name) << " asks for " << name->to_string() << ' ' << dns::to_string(*type);
   if (meant_for) out << ", meant for " << meant_for->to_string();
-  out << ": " << policy::to_string(verdict.action) << '\n';
+  for (const IpAddress& address : answers) out << ", answered " << describe_place(address, places);
+  out << ": " << (is_kept_back ? "rebinding" : policy::to_string(verdict.action)) << '\n';
+  if (is_kept_back) out << "  (an address of this house for a public name: the answer is kept back; see `rebinding`)\n";
   if (asker.device->id == device::DeviceId{0} && arguments.device != asker.device->name)
     out << "  (no device of the configuration is '" << printable(arguments.device) << "': judged as an unknown one)\n";
   out << "decided by " << printable(rule_place(rules, verdict.reason.rule)) << '\n';

@@ -7,6 +7,7 @@
 
 #include <iosfwd>
 #include <string>
+#include <vector>
 
 #include "base/time.h"
 #include "doline/settings_choice.h"
@@ -18,7 +19,10 @@ struct ExplainArguments {
   std::string device;  ///< a name of the configuration, a MAC, or an IP address
   std::string name;
   std::string type = "A";
-  std::string meant_for;  ///< as if it had been sent to this foreign resolver and caught; empty: it asks us
+  std::string meant_for;             ///< as if it had been sent to this foreign resolver and caught; empty: it asks us
+  std::string at;                    ///< as at that time; empty: now
+  std::vector<std::string> answers;  ///< as if upstream answered with these addresses
+  std::string interface;             ///< as if it had come by this one
   bool json = false;
 };
 

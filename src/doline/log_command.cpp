@@ -68,7 +68,8 @@ std::optional<std::string> fill_filter(const LogArguments& arguments, const geo:
   for (const std::string& text : arguments.verdicts) {
     const auto verdict = querylog::parse_verdict_kind(lowered(text));
     if (!verdict)
-      return "--verdict " + text + ": one of forward, block, rewrite, nxdomain, nodata, refuse, drop, rejected";
+      return "--verdict " + text +
+             ": one of forward, block, rewrite, nxdomain, nodata, refuse, drop, truncate, rebinding, rejected";
     filter.verdicts.push_back(*verdict);
   }
   for (const std::string& text : arguments.clients) {

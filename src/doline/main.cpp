@@ -22,6 +22,7 @@
 #include "doline/redirect_command.h"
 #include "doline/replay_command.h"
 #include "doline/run_command.h"
+#include "doline/services_command.h"
 #include "doline/status_command.h"
 #include "doline/version.h"
 #include "warden/warden.h"
@@ -94,6 +95,7 @@ int main(int count, char** words) {
   SettingsChoice log_settings, devices_settings;
   StatusArguments status;
   LimitsArguments limits;
+  ServicesArguments services;
   RedirectArguments redirect;
   PauseArguments pause;
   ListsArguments lists;
@@ -114,6 +116,7 @@ int main(int count, char** words) {
   add_pause_commands(app, pause);
   const CLI::App* replay_command = add_replay_command(app, replay);
   const CLI::App* lists_command = add_lists_command(app, lists);
+  const CLI::App* services_command = add_services_command(app, services);
   const CLI::App* limits_command = add_limits_command(app, limits);
   const CLI::App* version_command = app.add_subcommand("version", "The version of this program");
   CLI::App* warden_command = app.add_subcommand("warden", "")->group("");  // started by `doline run` only
@@ -136,6 +139,7 @@ int main(int count, char** words) {
     return run_replay(replay, clock, std::cout, std::cerr);
   }
   if (lists_command->parsed()) return run_lists(lists, clock, std::cout, std::cerr);
+  if (services_command->parsed()) return run_services(services, std::cout, std::cerr);
   if (limits_command->parsed()) return run_limits(limits, std::cout);
   if (redirect_command->parsed()) {
     const SettingsChoice choice{.config = redirect.config, .state = {}, .port = {}};

@@ -116,6 +116,7 @@ int run_doline(const RunArguments& arguments, std::ostream& err) {
   const config::Fixed& fixed = settings.fixed;
   const std::shared_ptr<spdlog::logger> log = make_log();
   const int workers = fixed.workers.value_or(std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
+  use_time_zone(fixed);
   std::signal(SIGPIPE, SIG_IGN);
   raise_descriptor_limit();
 

@@ -1,5 +1,6 @@
 #include "doline/settings_choice.h"
 
+#include <time.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -79,6 +80,12 @@ Result<config::Settings, int> choose_places(const SettingsChoice& choice, std::o
   std::error_code ignored;
   const fs::path own_state = own_state_folder();
   return replace(config::read_places(*file), choice, fs::exists(own_state, ignored) ? own_state : fs::path());
+}
+
+void use_time_zone(const config::Fixed& fixed) {
+  if (fixed.time_zone.empty()) return;
+  ::setenv("TZ", (":" + fixed.time_zone).c_str(), 1);
+  ::tzset();
 }
 
 }  // namespace doline

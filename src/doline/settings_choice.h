@@ -26,4 +26,7 @@ struct SettingsChoice {
 /// running Doline does not take it either.
 [[nodiscard]] Result<config::Settings, int> choose_places(const SettingsChoice& choice, std::ostream& err);
 
+/// What the file says of the time zone becomes this process's. Before there are threads.
+void use_time_zone(const config::Fixed& fixed);
+
 }  // namespace doline

@@ -18,7 +18,7 @@ enum class Carrier : std::uint8_t { udp, tcp };
 struct ReplyRoute {
   Carrier carrier = Carrier::udp;
   std::uint16_t socket = 0;      ///< udp: which of this worker's sockets
-  std::uint32_t interface = 0;   ///< udp: index of arrival, for link-local sources
+  std::uint32_t interface = 0;   ///< index of arrival: udp for link-local sources; of all after tell_interfaces()
   IpAddress local;               ///< udp: source address of the response (PKTINFO)
   std::uint64_t connection = 0;  ///< tcp: which connection; one that has ended swallows the response
   std::uint16_t worker = 0;      ///< whose socket or connection it is (set by the worker, not by listeners)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <asio/io_context.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 #include <asio/post.hpp>
@@ -54,6 +55,7 @@ struct Connection {
   Endpoint client;
   device::Destination destination;
   IpAddress local;
+  std::uint32_t interface = 0;  // index of arrival, where it is wanted
   SocketWatch::Wish wish{.to_read = true, .to_write = false};
   std::vector<std::uint8_t> rest;            // has arrived and is not served: mostly nothing
   std::vector<std::uint8_t> queue, writing;  // frames; what a slow client has not taken is moved to `writing`
@@ -96,6 +98,32 @@ device::Destination destination_of(int descriptor, SocketKind kind, const Endpoi
     }
   }
   return ours;
+}
+
+/// The index of the interface that the connection came by; 0 where the kernel does not say.
+std::uint32_t interface_of(int descriptor, bool is_v4) {
+  const int level = is_v4 ? IPPROTO_IP : IPPROTO_IPV6, on = 1;
+  if (setsockopt(descriptor, level, is_v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, &on, sizeof on) != 0) return 0;
+  alignas(cmsghdr) std::array<std::uint8_t, 256> control_room;
+  socklen_t size = control_room.size();
+  if (getsockopt(descriptor, level, is_v4 ? IP_PKTOPTIONS : IPV6_2292PKTOPTIONS, control_room.data(), &size) != 0)
+    return 0;
+  msghdr message{};
+  message.msg_control = control_room.data();
+  message.msg_controllen = size;
+  for (cmsghdr* control = CMSG_FIRSTHDR(&message); control != nullptr; control = CMSG_NXTHDR(&message, control)) {
+    if (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_PKTINFO) {
+      in_pktinfo info;
+      std::memcpy(&info, CMSG_DATA(control), sizeof info);
+      return static_cast<std::uint32_t>(info.ipi_ifindex);
+    }
+    if (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_PKTINFO) {
+      in6_pktinfo info;
+      std::memcpy(&info, CMSG_DATA(control), sizeof info);
+      return info.ipi6_ifindex;
+    }
+  }
+  return 0;
 }
 
 bool is_shortage(int error) {
@@ -233,6 +261,7 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
     connection.client = client;
     connection.local = local.address;
     connection.destination = destination_of(descriptor, kind, local);
+    if (tells_interfaces) connection.interface = interface_of(descriptor, local.address.is_v4());
     connection.list = &quiet;
     connection.place = quiet.insert(quiet.end(), &connection);
     ++connections_of[client.address];
@@ -375,7 +404,10 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
     Arrival arrival{.message = query,
                     .client = connection.client,
                     .destination = connection.destination,
-                    .route = {.carrier = Carrier::tcp, .local = connection.local, .connection = connection.id},
+                    .route = {.carrier = Carrier::tcp,
+                              .interface = connection.interface,
+                              .local = connection.local,
+                              .connection = connection.id},
                     .at = now};
     const std::size_t size = serve(arrival, response);
     check(size <= response.size());
@@ -537,6 +569,7 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
   std::vector<std::uint8_t> room = std::vector<std::uint8_t>(room_octets);
   std::vector<std::uint8_t> response = std::vector<std::uint8_t>(dns::message_octets_max);
   bool is_stopped = false;
+  bool tells_interfaces = false;
   TcpStatistics statistics;
 };
 
@@ -552,6 +585,10 @@ TcpListener::~TcpListener() {
 
 void TcpListener::start() {
   impl_->start();
+}
+
+void TcpListener::tell_interfaces() {
+  impl_->tells_interfaces = true;
 }
 
 void TcpListener::stop() {

@@ -58,6 +58,8 @@ class TcpListener {
               Serve serve);
   ~TcpListener();
   void start();
+  /// From now on ReplyRoute::interface is known of new connections.
+  void tell_interfaces();
   void stop();
   /// A late response, copied; it leaves with the next flush(). Swallowed (and counted) where the connection has ended.
   bool send(const ReplyRoute& route, std::span<const std::uint8_t> response);

@@ -178,6 +178,7 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
       arrival.route.local = door.address.address;
       if (door.is_v6 && arrival.client.address.is_link_local())
         arrival.route.interface = batch->in_clients[slot].sin6_scope_id;
+      if (tells_interfaces) arrival.route.interface = read_envelope(message).interface;
     } else {
       const Envelope envelope = read_envelope(message);
       is_allowed = is_allowed && !was_for_many(envelope);
@@ -301,6 +302,7 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
   std::size_t last_count = 0;               // datagrams of the last batch
   std::size_t out_count = 0, out_door = 0;  // responses that wait for flush(), all of one door
   bool is_stopped = false;
+  bool tells_interfaces = false;
   UdpStatistics statistics;
 };
 
@@ -319,6 +321,17 @@ UdpListener::~UdpListener() {
 
 void UdpListener::start() {
   for (std::size_t index = 0; index < impl_->doors.size(); ++index) impl_->wait(index);
+}
+
+void UdpListener::tell_interfaces() {
+  if (impl_->tells_interfaces) return;
+  impl_->tells_interfaces = true;
+  const int on = 1;
+  for (Impl::Door& door : impl_->doors) {
+    const bool is_v4 = door.address.address.is_v4();
+    (void)setsockopt(door.descriptor.native_handle(), is_v4 ? IPPROTO_IP : IPPROTO_IPV6,
+                     is_v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, &on, sizeof on);
+  }
 }
 
 void UdpListener::stop() {

@@ -53,6 +53,8 @@ class UdpListener {
               std::function<void(Moment)> begin_batch, Serve serve);
   ~UdpListener();
   void start();
+  /// From now on ReplyRoute::interface is known of every query, where it need not be for the response.
+  void tell_interfaces();
   void stop();
   /// A late response of at most datagram_response_octets_max octets, copied; it leaves with the next flush().
   void send(const ReplyRoute& route, const Endpoint& client, std::span<const std::uint8_t> response);

@@ -51,4 +51,26 @@ Verdict decide(const RuleBook& book, const blocklist::ListSet& lists, const Aski
   return verdict;
 }
 
+Review review(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking, RuleId decided) {
+  Review found;
+  Verdict verdict;
+  verdict.reason.listing = lists.look_up(asking.lowered_qname);
+  const Walk walk(book, lists, asking, verdict.reason.listing);
+  walk.each_of_answers_above(decided, [&](std::size_t place) {
+    const Judgement judgement = walk.judge(place);
+    if (judgement.observed && !found.observed) found.observed = {walk.rule_at(place), *judgement.observed};
+    if (!judgement.decided) return false;
+    if (walk.find_exemption(*judgement.decided) != nullptr) {
+      if (!found.observed) found.observed = {walk.rule_at(place), *judgement.decided};
+      return false;
+    }
+    verdict.action = *judgement.decided;
+    verdict.reason.rule = walk.rule_at(place);
+    verdict.reason.list = judgement.list;
+    found.verdict = verdict;
+    return true;
+  });
+  return found;
+}
+
 }  // namespace doline::policy

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "base/time.h"
 #include "blocklist/list_set.h"
@@ -13,6 +14,8 @@
 #include "device/roster.h"
 #include "dns/code.h"
 #include "dns/question.h"
+#include "geo/place_book.h"
+#include "geo/resolver_book.h"
 #include "policy/rule_book.h"
 
 namespace doline::policy {
@@ -34,6 +37,10 @@ struct Asking {
   const dns::Name& lowered_qname;
   device::Destination destination;
   LocalTime time;
+  InterfaceMask interfaces = 0;                      ///< which of RuleBook::interfaces() it came by
+  const geo::ResolverBook* resolvers = nullptr;      ///< null: none is known
+  const geo::PlaceBook* places = nullptr;            ///< null: nothing is known
+  std::span<const IpAddress> answer_addresses = {};  ///< for review() and explain(): all of the answer
 };
 
 /// Why: what the log, the page, `doline explain` and the EDE code all need.
@@ -57,5 +64,14 @@ struct Verdict {
 };
 
 [[nodiscard]] Verdict decide(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking);
+
+/// What the rules that speak of answers say, of those above the one that decided: the first enforced one that matches
+/// wins over it.
+struct Review {
+  std::optional<Verdict> verdict;    ///< instead of decide()'s; absent: that stands
+  std::optional<Observed> observed;  ///< what an observing one above would have done
+};
+[[nodiscard]] Review review(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking,
+                            RuleId decided);
 
 }  // namespace doline::policy

@@ -6,7 +6,12 @@ namespace doline::policy {
 
 Explanation explain(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking) {
   Explanation explanation{decide(book, lists, asking), {}};
-  const Walk walk(book, lists, asking, explanation.verdict.reason.listing);
+  Verdict& verdict = explanation.verdict;
+  // Rules that speak of answers are tried only where upstream is asked at all.
+  Asking judged = asking;
+  const auto* rewrite = std::get_if<Rewrite>(&verdict.action);
+  if (!verdict.forwards() && !(rewrite && book.rewrite(*rewrite).cname)) judged.answer_addresses = {};
+  const Walk walk(book, lists, judged, verdict.reason.listing);
   const bool has_free_lists = std::any_of(book.lists().begin(), book.lists().end(), [&](const ListPolicy& list) {
     const auto id = static_cast<std::uint16_t>(&list - book.lists().data());
     return std::none_of(book.rules().begin(), book.rules().end(), [&](const Rule& rule) {
@@ -27,9 +32,15 @@ Explanation explain(const RuleBook& book, const blocklist::ListSet& lists, const
           {rule, Step::Outcome::set_aside, Mismatch::none, judgement.decided, judgement.list, exemption});
     } else {
       explanation.steps.push_back({rule, Step::Outcome::decided, Mismatch::none, judgement.decided, judgement.list});
+      verdict.action = *judgement.decided;
+      verdict.reason.rule = rule;
+      verdict.reason.list = judgement.list;
       break;
     }
   }
+  verdict.observed.reset();
+  for (const Step& step : explanation.steps)
+    if ((step.outcome == Step::Outcome::observed || step.outcome == Step::Outcome::set_aside) && !verdict.observed) verdict.observed = {step.rule, *step.action};
   return explanation;
 }
 

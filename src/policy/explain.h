@@ -22,7 +22,7 @@ struct Step {
 };
 
 struct Explanation {
-  Verdict verdict;          ///< decide()'s
+  Verdict verdict;          ///< decide()'s, or review()'s where there are addresses of an answer
   std::vector<Step> steps;  ///< in order; the last one decided, or was set aside and leaves it at forwarding
 };
 

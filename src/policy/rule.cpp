@@ -4,7 +4,7 @@ namespace doline::policy {
 
 std::string_view to_string(const Action& action) {
   struct Word {
-    std::string_view operator()(const Forward&) const { return "forward"; }
+    std::string_view operator()(const Forward& forward) const { return forward.delay_ms == 0 ? "forward" : "delay"; }
     std::string_view operator()(const Sinkhole&) const { return "block"; }
     std::string_view operator()(const Rewrite&) const { return "rewrite"; }
     std::string_view operator()(const NxDomain&) const { return "nxdomain"; }
@@ -12,6 +12,7 @@ std::string_view to_string(const Action& action) {
     std::string_view operator()(const Refuse&) const { return "refuse"; }
     std::string_view operator()(const Drop&) const { return "drop"; }
     std::string_view operator()(const ListAnswer&) const { return "rewrite"; }
+    std::string_view operator()(const Truncate&) const { return "truncate"; }
   };
   return std::visit(Word{}, action);
 }

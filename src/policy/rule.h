@@ -18,6 +18,8 @@
 #include "device/roster.h"
 #include "dns/code.h"
 #include "dns/name.h"
+#include "geo/country.h"
+#include "policy/name_pattern.h"
 
 namespace doline::policy {
 
@@ -33,6 +35,7 @@ using RouteId = Id<struct RouteTag, std::uint16_t>;
 // ── actions ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 struct Forward {
   RouteId route;
+  std::uint16_t delay_ms = 0;  ///< answered not before so long after the query; at most delay_ms_max
   bool operator==(const Forward&) const = default;
 };
 struct Sinkhole {
@@ -60,8 +63,15 @@ struct ListAnswer {
   std::uint32_t word = 0;  ///< the one that decided
   bool operator==(const ListAnswer&) const = default;
 };
-using Action = std::variant<Forward, Sinkhole, Rewrite, NxDomain, NoData, Refuse, Drop, ListAnswer>;
-[[nodiscard]] std::string_view to_string(const Action& action);  ///< `forward`, `block`, `rewrite`, `nxdomain`, ...
+/// Over UDP an empty response with TC, so that the client comes again by TCP, where it is forwarded.
+struct Truncate {
+  bool operator==(const Truncate&) const = default;
+};
+using Action = std::variant<Forward, Sinkhole, Rewrite, NxDomain, NoData, Refuse, Drop, ListAnswer, Truncate>;
+/// `forward`, `delay`, `block`, `rewrite`, `nxdomain`, ...
+[[nodiscard]] std::string_view to_string(const Action& action);
+
+inline constexpr std::uint16_t delay_ms_max = 10'000;
 
 struct RewriteTarget {
   std::vector<IpAddress> addresses;  ///< A and AAAA records; for the family without one: NODATA
@@ -69,16 +79,6 @@ struct RewriteTarget {
 };
 
 // ── conditions: each absent one matches everything; all present ones must match; inside one, any value matches
-// ──────────
-struct NamePattern {
-  enum class Kind : std::uint8_t {
-    subtree /* `example.com`: it and all below */,
-    exact /* `=example.com` */,
-    below /* `*.example.com` */
-  };
-  Kind kind = Kind::subtree;
-  dns::Name name;  ///< small letters
-};
 
 /// `21:00-07:00` crosses midnight; the days name the day on which the period begins. Local time of this machine.
 struct Period {
@@ -88,29 +88,61 @@ struct Period {
 
 inline constexpr std::uint8_t every_day = 0x7f;
 
+/// `meant_for`: whom the device meant to ask, where that was somebody else.
+struct MeantFor {
+  std::vector<IpPrefix> networks;
+  std::vector<std::string> operators;   ///< as the list of public resolvers names them; any case
+  std::vector<geo::Country> countries;  ///< of the resolver's operator, else of its address
+  [[nodiscard]] bool is_empty() const { return networks.empty() && operators.empty() && countries.empty(); }
+};
+
+/// `answer_…`: what the addresses of an answer are. Holds where all that is named holds of one address.
+struct AnswerCondition {
+  std::vector<IpPrefix> networks;
+  std::vector<geo::Country> countries;
+  std::vector<std::uint32_t> asns;
+  [[nodiscard]] bool is_empty() const { return networks.empty() && countries.empty() && asns.empty(); }
+};
+
+/// Names of interfaces that rules speak of, by position: at most so many, one bit each.
+using InterfaceMask = std::uint64_t;
+inline constexpr std::size_t interfaces_max = 64;
+
 struct Condition {
   std::vector<std::string> device_names;  ///< matched by name, so that a new roster needs no new book
   device::GroupMask groups = 0;           ///< 0: any
   std::vector<IpPrefix> networks;
+  InterfaceMask interfaces = 0;  ///< of RuleBookSettings::interfaces; 0: any
   std::vector<NamePattern> names;
+  std::vector<dns::Name> service_names;  ///< small letters: of all services named; each covers what is below it
   std::vector<dns::RecordType> types;
   std::vector<blocklist::ListId> lists;  ///< `listed`
   std::optional<bool> intercepted;
+  MeantFor meant_for;
   std::vector<Period> between;
   std::uint8_t days = every_day;  ///< bit 0 Monday .. bit 6 Sunday; with `between`, or alone
+  AnswerCondition answer;         ///< not empty: the rule is tried when the answer is reviewed
 
   /// Nothing counts but which lists name the name.
   [[nodiscard]] bool is_empty_but_lists() const {
-    return device_names.empty() && groups == 0 && networks.empty() && names.empty() && types.empty() && !intercepted &&
-           between.empty() && days == every_day;
+    return device_names.empty() && groups == 0 && networks.empty() && interfaces == 0 && names.empty() &&
+           service_names.empty() && types.empty() && !intercepted && meant_for.is_empty() && between.empty() &&
+           days == every_day && answer.is_empty();
   }
 };
 
 enum class Mode : std::uint8_t { enforce, observe };
 
+/// One name of `safe_search`, which leads to its service's restricted one.
+struct SafeName {
+  dns::Name name;  ///< small letters; it alone
+  Rewrite to;
+};
+
 struct Rule {
   Condition when;
   Action then;
+  std::vector<SafeName> safe_search;  ///< not empty: it acts instead of `then`, and the rule matches these names only
   Mode mode = Mode::enforce;
   std::string file;  ///< of the YAML
   int line = 0;      ///< from 1

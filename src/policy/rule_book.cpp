@@ -9,6 +9,19 @@ namespace doline::policy {
 
 namespace {
 
+/// Names of which one covers every name that the rule can match; none where that is not known.
+std::vector<dns::Name> key_names(const Rule& rule) {
+  std::vector<dns::Name> keys;
+  for (const NamePattern& pattern : rule.when.names) keys.push_back(pattern.name);
+  // Of an expression that may find anything nothing is gained.
+  if (std::none_of(keys.begin(), keys.end(), [](const dns::Name& name) { return name.is_root(); }) && !keys.empty())
+    return keys;
+  if (!rule.when.service_names.empty()) return rule.when.service_names;
+  keys.clear();
+  for (const SafeName& safe : rule.safe_search) keys.push_back(safe.name);
+  return keys;
+}
+
 void set_bit(std::span<std::uint64_t> row, std::size_t at) {
   row[at / 64] |= std::uint64_t{1} << at % 64;
 }
@@ -25,6 +38,7 @@ std::uint32_t RuleBook::add_list_row(std::span<const std::uint64_t> row) {
 RuleBook::RuleBook(RuleBookSettings settings) : settings_(std::move(settings)) {
   const std::size_t rule_count = settings_.rules.size(), list_count = settings_.lists.size();
   check(rule_count <= rules_max && list_count <= blocklist::lists_max);
+  check(settings_.interfaces.size() <= interfaces_max);
   const auto check_action = [&](const Action& action) {
     if (const auto* rewrite = std::get_if<Rewrite>(&action)) check(rewrite->target < settings_.rewrites.size());
   };
@@ -59,6 +73,15 @@ RuleBook::RuleBook(RuleBookSettings settings) : settings_(std::move(settings)) {
       }
       compiled.lists = add_list_row(row);
     }
+    compiled.safe_from = static_cast<std::uint32_t>(safe_names_.size());
+    for (const SafeName& safe : rule.safe_search) {
+      check_action(safe.to);
+      safe_names_.push_back({whole_hash(safe.name), safe});
+    }
+    compiled.safe_to = static_cast<std::uint32_t>(safe_names_.size());
+    std::sort(safe_names_.begin() + compiled.safe_from, safe_names_.end(),
+              [](const HashedSafeName& left, const HashedSafeName& right) { return left.hash < right.hash; });
+    if (!rule.when.answer.is_empty()) first_answer_place_ = std::min(first_answer_place_, place);
     compiled_.push_back(compiled);
   }
   check_action(settings_.otherwise);
@@ -69,17 +92,19 @@ RuleBook::RuleBook(RuleBookSettings settings) : settings_(std::move(settings)) {
   // 3. The index.
   words_ = (compiled_.size() + 63) / 64;
   for (std::size_t place = 0; place < compiled_.size(); ++place) {
-    const Condition none;
-    const Condition& when = place < rule_count ? settings_.rules[place].when : none;
+    const Rule none;
+    const Rule& rule = place < rule_count ? settings_.rules[place] : none;
+    const Condition& when = rule.when;
     const auto small_place = static_cast<std::uint16_t>(place);
-    set_bit(all_, place);
-    if (compiled_[place].lists == no_lists) set_bit(without_lists_, place);
-    if (when.names.empty()) set_bit(without_names_, place);
-    for (const NamePattern& pattern : when.names) {
-      std::uint64_t whole = 0;
-      each_suffix_hash(pattern.name, [&](std::uint64_t hash) { whole = hash; });
-      by_name_.emplace_back(whole, small_place);
+    if (!when.answer.is_empty()) {
+      set_bit(with_answers_, place);
+    } else {
+      set_bit(all_, place);
+      if (compiled_[place].lists == no_lists) set_bit(without_lists_, place);
     }
+    const std::vector<dns::Name> keys = key_names(rule);
+    if (keys.empty()) set_bit(without_names_, place);
+    for (const dns::Name& name : keys) by_name_.emplace_back(whole_hash(name), small_place);
     if (when.device_names.empty()) set_bit(without_devices_, place);
     for (const std::string& name : when.device_names) by_device_.emplace_back(hash_of(name), small_place);
     if (when.groups == 0) {

@@ -33,6 +33,7 @@ struct RuleBookSettings {
   std::vector<RewriteTarget> rewrites;
   std::vector<ListPolicy> lists;
   std::vector<std::string> groups;  ///< names by GroupId: lines of lists and exemptions name clients' groups
+  std::vector<std::string> interfaces;  ///< that rules speak of, at most interfaces_max; position = bit
   std::vector<Exemption> exemptions;
   Action otherwise = Forward{};
 };
@@ -48,7 +49,10 @@ class RuleBook {
   [[nodiscard]] std::span<const ListPolicy> lists() const { return settings_.lists; }
   [[nodiscard]] std::span<const Exemption> exemptions() const { return settings_.exemptions; }
   [[nodiscard]] std::span<const std::string> groups() const { return settings_.groups; }
+  [[nodiscard]] std::span<const std::string> interfaces() const { return settings_.interfaces; }
   [[nodiscard]] const Action& otherwise() const { return settings_.otherwise; }
+  /// Is there a rule that is tried when the answer is there, above the one with this id?
+  [[nodiscard]] bool speaks_of_answers_above(RuleId id) const { return first_answer_place_ < place_of(id); }
 
  private:
   friend class Walk;
@@ -63,13 +67,23 @@ class RuleBook {
     Action then;
     Action allowed;  // instead of `then`, where an allow list names the name
     Mode mode = Mode::enforce;
-    std::uint32_t lists = no_lists;  // which row of list_rows_
-    bool has_conditions = false;     // beside lists
+    std::uint32_t lists = no_lists;            // which row of list_rows_
+    bool has_conditions = false;               // beside lists
+    std::uint32_t safe_from = 0, safe_to = 0;  // of safe_names_; equal: it is no rule of safe search
+  };
+  struct HashedSafeName {
+    std::uint64_t hash = 0;
+    SafeName safe;
   };
   static constexpr std::uint32_t no_lists = 0xffffffff;
 
   [[nodiscard]] std::span<const std::uint64_t> list_row(std::uint32_t row) const {
     return std::span(list_rows_).subspan(row * list_words_, list_words_);
+  }
+  /// In the order of the walk.
+  [[nodiscard]] std::size_t place_of(RuleId id) const {
+    if (id == no_rule) return settings_.rules.size() + 1;
+    return id == lists_rule ? settings_.rules.size() : id.value;
   }
   std::uint32_t add_list_row(std::span<const std::uint64_t> row);
 
@@ -79,8 +93,12 @@ class RuleBook {
   std::vector<std::uint64_t> list_rows_;
   std::uint32_t allow_lists_ = 0, enforced_lists_ = 0;  // rows
 
+  std::vector<HashedSafeName> safe_names_;  // rule by rule, each rule's by hash
+  std::size_t first_answer_place_ = ~std::size_t{0};
+
   std::size_t words_ = 0;  // of a Row that are in use
-  Row all_{}, without_lists_{}, without_names_{}, without_devices_{}, without_groups_{};
+  // Rules that speak of answers are in with_answers_ only: before there is one they cannot match.
+  Row all_{}, without_lists_{}, with_answers_{}, without_names_{}, without_devices_{}, without_groups_{};
   Index by_name_, by_device_;
   std::vector<Row> by_group_;  // empty, or one for each possible group
 };

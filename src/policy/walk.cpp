@@ -12,21 +12,22 @@ bool has_bit(std::span<const std::uint64_t> row, std::size_t at) {
   return (row[at / 64] >> at % 64 & 1) != 0;
 }
 
-bool matches(const NamePattern& pattern, const dns::Name& qname) {
-  switch (pattern.kind) {
-    case NamePattern::Kind::subtree:
-      return qname.is_within(pattern.name);
-    case NamePattern::Kind::exact:
-      return qname == pattern.name;
-    case NamePattern::Kind::below:
-      return qname.size() > pattern.name.size() && qname.is_within(pattern.name);
-  }
-  return false;
-}
-
 template <class T>
 bool contains(const std::vector<T>& values, const T& value) {
   return std::find(values.begin(), values.end(), value) != values.end();
+}
+
+bool is_in(const std::vector<IpPrefix>& networks, const IpAddress& address) {
+  return std::any_of(networks.begin(), networks.end(),
+                     [&](const IpPrefix& network) { return network.contains(address); });
+}
+
+bool is_same_text(std::string_view left, std::string_view right) {
+  const auto small = [](char letter) {
+    return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
+  };
+  return std::equal(left.begin(), left.end(), right.begin(), right.end(),
+                    [&](char one, char other) { return small(one) == small(other); });
 }
 
 }  // namespace
@@ -48,7 +49,7 @@ bool Walk::has_lists(std::size_t place) const {
   return book_.compiled_[place].lists != RuleBook::no_lists;
 }
 
-void Walk::find_candidates(RuleBook::Row& row) const {
+void Walk::find_candidates(RuleBook::Row& row, const RuleBook::Row& among) const {
   const std::size_t words = book_.words_;
   const auto narrow = [&](const RuleBook::Row& without, auto&& add) {
     RuleBook::Row kept;
@@ -62,8 +63,7 @@ void Walk::find_candidates(RuleBook::Row& row) const {
       kept[found->second / 64] |= std::uint64_t{1} << found->second % 64;
   };
 
-  const RuleBook::Row& first = listing_.is_empty() ? book_.without_lists_ : book_.all_;
-  for (std::size_t i = 0; i < words; ++i) row[i] = first[i];
+  for (std::size_t i = 0; i < words; ++i) row[i] = among[i];
   if (!book_.by_name_.empty())
     narrow(book_.without_names_, [&](RuleBook::Row& kept) {
       each_suffix_hash(asking_.lowered_qname, [&](std::uint64_t hash) { add_equal(book_.by_name_, hash, kept); });
@@ -95,17 +95,64 @@ bool Walk::is_time(const Condition& when) const {
 Mismatch Walk::compare(const Condition& when) const {
   if (!when.device_names.empty() && !contains(when.device_names, asking_.device.name)) return Mismatch::device;
   if (when.groups != 0 && (when.groups & asking_.groups) == 0) return Mismatch::group;
-  if (!when.networks.empty() && std::none_of(when.networks.begin(), when.networks.end(),
-                                             [&](const IpPrefix& network) { return network.contains(asking_.client); }))
-    return Mismatch::network;
-  if (!when.names.empty() && std::none_of(when.names.begin(), when.names.end(), [&](const NamePattern& pattern) {
-        return matches(pattern, asking_.lowered_qname);
-      }))
+  if (!when.networks.empty() && !is_in(when.networks, asking_.client)) return Mismatch::network;
+  if (when.interfaces != 0 && (when.interfaces & asking_.interfaces) == 0) return Mismatch::interface;
+  const dns::Name& qname = asking_.lowered_qname;
+  if (!when.names.empty() && std::none_of(when.names.begin(), when.names.end(),
+                                          [&](const NamePattern& pattern) { return pattern.matches(qname); }))
     return Mismatch::name;
+  if (!when.service_names.empty() && std::none_of(when.service_names.begin(), when.service_names.end(),
+                                                  [&](const dns::Name& name) { return qname.is_within(name); }))
+    return Mismatch::service;
   if (!when.types.empty() && !contains(when.types, asking_.question.qtype)) return Mismatch::type;
   if (when.intercepted && *when.intercepted != asking_.destination.is_intercepted()) return Mismatch::intercepted;
+  if (!when.meant_for.is_empty() && !is_meant_for(when.meant_for)) return Mismatch::meant_for;
   if (!is_time(when)) return Mismatch::time;
-  return Mismatch::none;
+  if (when.answer.is_empty()) return Mismatch::none;
+  if (asking_.answer_addresses.empty()) return Mismatch::no_answer;
+  return std::any_of(asking_.answer_addresses.begin(), asking_.answer_addresses.end(),
+                     [&](const IpAddress& address) { return answers(when.answer, address); })
+             ? Mismatch::none
+             : Mismatch::answer;
+}
+
+bool Walk::is_meant_for(const MeantFor& meant_for) const {
+  if (!asking_.destination.is_intercepted()) return false;
+  const IpAddress& address = asking_.destination.endpoint.address;
+  if (is_in(meant_for.networks, address)) return true;
+  const geo::PublicResolver* resolver = asking_.resolvers ? asking_.resolvers->find(address) : nullptr;
+  if (resolver && std::any_of(meant_for.operators.begin(), meant_for.operators.end(),
+                              [&](const std::string& name) { return is_same_text(name, resolver->operator_name); }))
+    return true;
+  if (meant_for.countries.empty()) return false;
+  geo::Country country;
+  if (resolver)
+    country = geo::Country::parse(resolver->country).value_or(country);
+  else if (asking_.places)
+    country = asking_.places->country_of(address);
+  return country.is_known() && contains(meant_for.countries, country);
+}
+
+/// What is not known is nowhere: neither in a country that is named nor outside of it.
+bool Walk::answers(const AnswerCondition& wanted, const IpAddress& address) const {
+  if (!wanted.networks.empty() && !is_in(wanted.networks, address)) return false;
+  if (!wanted.countries.empty()) {
+    const geo::Country country = asking_.places ? asking_.places->country_of(address) : geo::Country();
+    if (!country.is_known() || !contains(wanted.countries, country)) return false;
+  }
+  if (wanted.asns.empty()) return true;
+  const std::uint32_t asn = asking_.places ? asking_.places->asn_of(address) : 0;
+  return asn != 0 && contains(wanted.asns, asn);
+}
+
+const Rewrite* Walk::find_safe(const RuleBook::Compiled& rule) const {
+  const auto end = book_.safe_names_.begin() + rule.safe_to;
+  const std::uint64_t hash = whole_hash(asking_.lowered_qname);
+  for (auto found = std::lower_bound(book_.safe_names_.begin() + rule.safe_from, end, hash,
+                                     [](const auto& name, std::uint64_t wanted) { return name.hash < wanted; });
+       found != end && found->hash == hash; ++found)
+    if (found->safe.name == asking_.lowered_qname) return &found->safe.to;
+  return nullptr;
 }
 
 template <class Among>
@@ -121,8 +168,17 @@ Judgement Walk::judge(std::size_t place) const {
   Judgement judgement;
   if (rule.has_conditions) judgement.mismatch = compare(book_.settings_.rules[place].when);
   if (judgement.mismatch != Mismatch::none) return judgement;
+  Action then = rule.then;
+  if (rule.safe_from != rule.safe_to) {
+    const Rewrite* safe = find_safe(rule);
+    if (!safe) {
+      judgement.mismatch = Mismatch::safe_search;
+      return judgement;
+    }
+    then = *safe;
+  }
   if (rule.lists == RuleBook::no_lists) {
-    (rule.mode == Mode::enforce ? judgement.decided : judgement.observed) = rule.then;
+    (rule.mode == Mode::enforce ? judgement.decided : judgement.observed) = then;
     return judgement;
   }
 
@@ -143,14 +199,14 @@ Judgement Walk::judge(std::size_t place) const {
     return judgement;
   }
   if (has_words_) {
-    judge_words(place, judgement);
+    judge_words(place, then, judgement);
     return judgement;
   }
   // What it says if everything were enforced, and what it says with what is. Lists that observe count only in the
   // first.
-  const Action if_all = any_allow != 0 ? rule.allowed : rule.then;
+  const Action if_all = any_allow != 0 ? rule.allowed : then;
   if (any_enforced != 0 && rule.mode == Mode::enforce)
-    judgement.decided = any_enforced_allow != 0 ? rule.allowed : rule.then;
+    judgement.decided = any_enforced_allow != 0 ? rule.allowed : then;
   const bool is_by_enforced = judgement.decided.has_value();
   const bool is_by_allow = (is_by_enforced ? any_enforced_allow : any_allow) != 0;
   judgement.list = find_list([&](blocklist::ListId id) {
@@ -161,15 +217,15 @@ Judgement Walk::judge(std::size_t place) const {
   return judgement;
 }
 
-void Walk::judge_words(std::size_t place, Judgement& judgement) const {
+void Walk::judge_words(std::size_t place, const Action& then, Judgement& judgement) const {
   const RuleBook::Compiled& rule = book_.compiled_[place];
   const auto named = book_.list_row(rule.lists);
   const auto action_of = [&](const Weighed& weighed) -> Action {
     if (weighed.outcome == Weighed::Outcome::allow) return rule.allowed;
     // A line's own answer replaces `block`, and nothing else that the operator wrote.
-    if (!std::holds_alternative<Sinkhole>(rule.then)) return rule.then;
+    if (!std::holds_alternative<Sinkhole>(then)) return then;
     if (weighed.outcome == Weighed::Outcome::answer) return to_action(lists_, weighed);
-    return weighed.is_of_zone ? Action(NxDomain{}) : rule.then;
+    return weighed.is_of_zone ? Action(NxDomain{}) : then;
   };
   const auto of_all = weigh(book_, lists_, asking_, listing_, named, named);
   if (!of_all) {
@@ -213,12 +269,24 @@ std::string_view to_string(Mismatch mismatch) {
       return "the device is in none of its groups";
     case Mismatch::network:
       return "the client is in none of its networks";
+    case Mismatch::interface:
+      return "it came by another interface";
     case Mismatch::name:
       return "another name";
+    case Mismatch::service:
+      return "the name belongs to none of its services";
     case Mismatch::type:
       return "another type";
     case Mismatch::intercepted:
       return "it tells intercepted queries from those meant for us";
+    case Mismatch::meant_for:
+      return "it was meant for none of its resolvers";
+    case Mismatch::safe_search:
+      return "no name that safe search rewrites";
+    case Mismatch::no_answer:
+      return "tried when the answer is there";
+    case Mismatch::answer:
+      return "no address of the answer is what it names";
     case Mismatch::time:
       return "another time";
     case Mismatch::listed:

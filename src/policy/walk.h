@@ -16,7 +16,23 @@
 namespace doline::policy {
 
 /// The first condition of a rule that does not hold.
-enum class Mismatch : std::uint8_t { none, device, group, network, name, type, intercepted, time, listed };
+enum class Mismatch : std::uint8_t {
+  none,
+  device,
+  group,
+  network,
+  interface,
+  name,
+  service,
+  type,
+  intercepted,
+  meant_for,
+  time,
+  safe_search,
+  no_answer,
+  answer,
+  listed
+};
 
 /// What one rule says of one query.
 struct Judgement {
@@ -47,19 +63,35 @@ class Walk {
   template <class Take>
   void each_candidate(Take take) const {
     RuleBook::Row row;
-    find_candidates(row);
-    for (std::size_t word = 0; word < book_.words_; ++word)
-      for (std::uint64_t bits = row[word]; bits != 0; bits &= bits - 1)
-        if (take(word * 64 + static_cast<std::size_t>(__builtin_ctzll(bits)))) return;
+    find_candidates(row, listing_.is_empty() ? book_.without_lists_ : book_.all_);
+    each_place(row, book_.words_ * 64, take);
+  }
+  /// The same for the rules that speak of answers, and stand above the one that decided.
+  template <class Take>
+  void each_of_answers_above(RuleId decided, Take take) const {
+    RuleBook::Row row;
+    find_candidates(row, book_.with_answers_);
+    each_place(row, book_.place_of(decided), take);
   }
 
  private:
-  void find_candidates(RuleBook::Row& row) const;
+  template <class Take>
+  void each_place(const RuleBook::Row& row, std::size_t end, Take take) const {
+    for (std::size_t word = 0; word < book_.words_; ++word)
+      for (std::uint64_t bits = row[word]; bits != 0; bits &= bits - 1) {
+        const std::size_t place = word * 64 + static_cast<std::size_t>(__builtin_ctzll(bits));
+        if (place >= end || take(place)) return;
+      }
+  }
+  void find_candidates(RuleBook::Row& row, const RuleBook::Row& among) const;
   [[nodiscard]] Mismatch compare(const Condition& when) const;
+  [[nodiscard]] bool is_meant_for(const MeantFor& meant_for) const;
+  [[nodiscard]] bool answers(const AnswerCondition& wanted, const IpAddress& address) const;
+  [[nodiscard]] const Rewrite* find_safe(const RuleBook::Compiled& rule) const;
   [[nodiscard]] bool is_time(const Condition& when) const;
   [[nodiscard]] const Exemption* find_exemption_among(const Action& action) const;
   /// Where lines say more than that they list it.
-  void judge_words(std::size_t place, Judgement& judgement) const;
+  void judge_words(std::size_t place, const Action& then, Judgement& judgement) const;
   /// The longest listed name's first list among those of the row.
   template <class Among>
   [[nodiscard]] std::optional<blocklist::ListId> find_list(Among among) const;
@@ -90,6 +122,12 @@ void each_suffix_hash(const dns::Name& lowered, Take take) {
     hash = (hash ^ wire[at]) * 0x100000001b3;
     if ((begins[at / 64] >> at % 64 & 1) != 0) take(hash);
   }
+}
+
+[[nodiscard]] inline std::uint64_t whole_hash(const dns::Name& lowered) {
+  std::uint64_t whole = 0;
+  each_suffix_hash(lowered, [&](std::uint64_t hash) { whole = hash; });
+  return whole;
 }
 
 }  // namespace doline::policy

@@ -141,8 +141,9 @@ Action to_action(const blocklist::ListSet& lists, const Weighed& answer) {
       if (rule.answer->code == dns::ResponseCode::noerror) return NoData{};
       if (rule.answer->code == dns::ResponseCode::refused) return Refuse{};
       break;
-    case LineAnswer::Kind::record:
     case LineAnswer::Kind::tcp_only:
+      return Truncate{};
+    case LineAnswer::Kind::record:
       break;
   }
   return ListAnswer{answer.set, answer.word};

@@ -36,6 +36,10 @@ std::string_view to_string(VerdictKind kind) {
       return "drop";
     case VerdictKind::rejected:
       return "rejected";
+    case VerdictKind::truncate:
+      return "truncate";
+    case VerdictKind::rebinding:
+      return "rebinding";
   }
   return "unknown";
 }
@@ -67,7 +71,7 @@ std::string_view to_string(Dnssec dnssec) {
 }
 
 std::optional<VerdictKind> parse_verdict_kind(std::string_view text) {
-  for (int number = 0; number <= static_cast<int>(VerdictKind::rejected); ++number) {
+  for (int number = 0; number <= static_cast<int>(VerdictKind::rebinding); ++number) {
     const auto kind = static_cast<VerdictKind>(number);
     if (to_string(kind) == text) return kind;
   }

@@ -27,7 +27,9 @@ enum class VerdictKind : std::uint8_t {
   nodata = 4,
   refuse = 5,
   drop = 6,
-  rejected = 7 /* never judged: it did not parse, asks what nobody forwards, or its client may not ask */
+  rejected = 7, /* never judged: it did not parse, asks what nobody forwards, or its client may not ask */
+  truncate = 8,
+  rebinding = 9 /* the answer led a public name to an address of this house */
 };
 /// Where the response came from.
 enum class Source : std::uint8_t { none = 0, synthesized = 1, cache = 2, stale = 3, upstream = 4 };

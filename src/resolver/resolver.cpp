@@ -9,8 +9,11 @@
 #include "dns/message.h"
 #include "dns/read_octets.h"
 #include "dns/writer.h"
+#include "policy/answer.h"
 #include "policy/decide.h"
+#include "policy/walk.h"
 #include "policy/weigh.h"
+#include "resolver/held_back.h"
 #include "resolver/waiting_room.h"
 #include "response/finish.h"
 #include "response/synthesize.h"
@@ -36,6 +39,7 @@ VerdictKind kind_of(const policy::Action& action) {
     VerdictKind operator()(const policy::Refuse&) const { return VerdictKind::refuse; }
     VerdictKind operator()(const policy::Drop&) const { return VerdictKind::drop; }
     VerdictKind operator()(const policy::ListAnswer&) const { return VerdictKind::rewrite; }
+    VerdictKind operator()(const policy::Truncate&) const { return VerdictKind::truncate; }
   };
   return std::visit(Kind{}, action);
 }
@@ -70,17 +74,30 @@ RecordType first_answer_type(dns::Octets words, std::size_t qname_octets) {
   return static_cast<RecordType>(dns::read16(words, at));
 }
 
+/// Does such an answer lead on to other names?
+bool leads_on(RecordType type) {
+  return type == RecordType::cname || type == RecordType::https || type == RecordType::svcb || type == RecordType::ptr;
+}
+
+std::uint16_t delay_of(const policy::Action& action) {
+  const auto* forward = std::get_if<policy::Forward>(&action);
+  return forward ? forward->delay_ms : std::uint16_t{0};
+}
+
 /// What the snapshot says of a client's address.
 struct Client {
   IpAddress address;
   const device::Device* device = nullptr;  ///< null: of nobody yet
   device::GroupMask groups = 0;
   device::LogChoice log = device::LogChoice::full;
-  bool may_ask = false;        ///< of its own accord: whom the redirect brings home may always
-  MonotonicTime look_again{};  ///< for the MAC, where no device of the roster has the address
+  bool may_ask = false;               ///< of its own accord: whom the redirect brings home may always
+  bool may_speak_for_others = false;  ///< a trusted router
+  std::uint64_t bucket = 0;           ///< of the rate tally, where there is one
+  MonotonicTime look_again{};         ///< for the MAC, where no device of the roster has the address
 };
 
 constexpr std::chrono::minutes stranger_memory{1};
+constexpr std::size_t interfaces_known_max = 256;
 
 ResponseCode code_of(dns::Octets response) {
   return static_cast<ResponseCode>(response[3] & 0x0f);
@@ -89,6 +106,13 @@ ResponseCode code_of(dns::Octets response) {
 }  // namespace
 
 struct Resolver::Impl final : upstream::Landing {
+  /// What reviewing an answer needs beside the answer and the record.
+  struct Reviewing {
+    const Snapshot& under;
+    policy::InterfaceMask interfaces = 0;
+    policy::RouteId route;  ///< that was asked
+  };
+
   Impl(Options options_in, Doors doors_in, std::shared_ptr<const Snapshot> first)
       : options(options_in),
         doors(std::move(doors_in)),
@@ -116,7 +140,7 @@ struct Resolver::Impl final : upstream::Landing {
     const response::Fit fit = fit_for(query, arrival);
 
     // 3. identify
-    const Client& client = identify(arrival);
+    const Client& client = identify(arrival, query);
     querylog::Record record = begin_record(arrival, question, client);
 
     // Nobody's verdict until all these let it pass.
@@ -124,6 +148,9 @@ struct Resolver::Impl final : upstream::Landing {
     if (!is_ours(client, arrival))
       return say_error(arrival, query, record, fit, ResponseCode::refused, ExtendedError::prohibited,
                        "this client may not ask here", statistics.refused_client, out);
+    if (snapshot->rate_tally && !snapshot->rate_tally->admit(client.bucket, now.monotonic))
+      return say_error(arrival, query, record, fit, ResponseCode::refused, ExtendedError::prohibited, rate_text,
+                       statistics.rate_limited, out);
     if (query.edns() && query.edns()->version != 0)
       return say_error(arrival, query, record, fit, ResponseCode::badvers, std::nullopt, {}, statistics.rejected, out);
     if (const auto code = refusal_of(question))
@@ -136,14 +163,21 @@ struct Resolver::Impl final : upstream::Landing {
     key.question.qclass = question.qclass;
     key.dnssec_ok = fit.dnssec_ok;
     key.checking_disabled = query.checking_disabled();
-    const policy::Verdict verdict = policy::decide(*snapshot->rules, *snapshot->lists,
-                                                   {.device = *client.device,
-                                                    .groups = client.groups,
-                                                    .client = client.address,
-                                                    .question = question,
-                                                    .lowered_qname = key.question.qname,
-                                                    .destination = arrival.destination,
-                                                    .time = local_time});
+    const policy::InterfaceMask interfaces = interfaces_of(arrival.route.interface);
+    policy::Verdict verdict = policy::decide(*snapshot->rules, *snapshot->lists,
+                                             {.device = *client.device,
+                                              .groups = client.groups,
+                                              .client = client.address,
+                                              .question = question,
+                                              .lowered_qname = key.question.qname,
+                                              .destination = arrival.destination,
+                                              .time = local_time,
+                                              .interfaces = interfaces,
+                                              .resolvers = snapshot->resolvers.get(),
+                                              .places = snapshot->places.get()});
+    // Who has come by TCP has done what it was sent for.
+    if (std::holds_alternative<policy::Truncate>(verdict.action) && arrival.route.carrier == listener::Carrier::tcp)
+      verdict.action = policy::Forward{};
     note(record, verdict);
     const dns::Name* target = nullptr;  // what is looked up instead
     if (!verdict.forwards()) {
@@ -159,8 +193,14 @@ struct Resolver::Impl final : upstream::Landing {
     if (hit && (!hit->is_stale || failed_lately)) {
       record.source = hit->is_stale ? Source::stale : Source::cache;
       response::Touches touches = touches_for(*hit);
-      const std::size_t size = say_words(*snapshot, query, record, fit, target, hit->words, touches, out);
+      const Reviewing reviewing{*snapshot, interfaces, {key.route}};
+      const std::size_t size = say_words(reviewing, query, record, fit, target, hit->words, touches, out);
       if (hit->wants_prefetch && !has_failed_lately(key)) prefetch(key);
+      if (const std::uint16_t delay = delay_of(verdict.action); delay != 0 && size > 0)
+        if (hold_back(arrival.route, arrival.client, record, out.first(size), now.monotonic, delay)) {
+          ++statistics.waiting;
+          return 0;
+        }
       return leave_now(arrival, record, size, out);
     }
     if (failed_lately)
@@ -178,6 +218,8 @@ struct Resolver::Impl final : upstream::Landing {
     waiting.client = arrival.client;
     waiting.received = now.monotonic;
     waiting.fit = fit;
+    waiting.interfaces = interfaces;
+    waiting.delay_ms = delay_of(verdict.action);
     waiting.is_rewritten = target != nullptr;
     waiting.record = record;
     waiting.snapshot = snapshot;
@@ -205,15 +247,15 @@ struct Resolver::Impl final : upstream::Landing {
       const dns::QueryView& query = waiting.query.view();
       querylog::Record& record = waiting.record;
       const dns::Name* target = waiting.is_rewritten ? &key.question.qname : nullptr;
+      const Reviewing reviewing{*waiting.snapshot, waiting.interfaces, {key.route}};
       std::size_t size;
       if (result) {
         record.source = Source::upstream;
         record.upstream = result->server;
-        size = say_words(*waiting.snapshot, query, record, waiting.fit, target, result->words, {}, late);
+        size = say_words(reviewing, query, record, waiting.fit, target, result->words, {}, late);
       } else if (stale) {
         record.source = Source::stale;
-        size =
-            say_words(*waiting.snapshot, query, record, waiting.fit, target, stale->words, touches_for(*stale), late);
+        size = say_words(reviewing, query, record, waiting.fit, target, stale->words, touches_for(*stale), late);
       } else {
         ++statistics.failed;
         const auto error = result.error() == upstream::ExchangeFault::server_failed ? ExtendedError::invalid_data
@@ -225,37 +267,65 @@ struct Resolver::Impl final : upstream::Landing {
         record.code = ResponseCode::servfail;
         record.source = Source::synthesized;
       }
-      --statistics.waiting;
-      record.latency_us = static_cast<std::uint32_t>(
-          std::chrono::duration_cast<microseconds>(now.monotonic - waiting.received).count());
-      // 11. send
       const dns::Octets response(late.data(), size);
-      if (size > 0) {
-        ++statistics.answered;
-        doors.send(waiting.route, waiting.client, response);
-      } else {
-        ++statistics.dropped_by_verdict;
-        doors.forget(waiting.route);
-      }
-      // 12. record
-      write(record, response);
+      if (waiting.delay_ms != 0 && size > 0 &&
+          hold_back(waiting.route, waiting.client, record, response, waiting.received, waiting.delay_ms))
+        return;
+      leave_late(waiting.route, waiting.client, record, response, waiting.received);
     });
+  }
+
+  /// 11 and 12 for a query that waited.
+  void leave_late(const listener::ReplyRoute& route, const Endpoint& client, querylog::Record& record,
+                  dns::Octets response, MonotonicTime received) {
+    --statistics.waiting;
+    record.latency_us =
+        static_cast<std::uint32_t>(std::chrono::duration_cast<microseconds>(now.monotonic - received).count());
+    if (!response.empty()) {
+      ++statistics.answered;
+      doors.send(route, client, response);
+    } else {
+      ++statistics.dropped_by_verdict;
+      doors.forget(route);
+    }
+    write(record, response);
+  }
+
+  /// False: it is due already, or too many are held back. Then it leaves now.
+  bool hold_back(const listener::ReplyRoute& route, const Endpoint& client, const querylog::Record& record,
+                 dns::Octets response, MonotonicTime received, std::uint16_t delay_ms) {
+    const MonotonicTime due = received + milliseconds(delay_ms);
+    if (due <= now.monotonic || !held_back.add({route, client, record, received}, response, due, now.monotonic))
+      return false;
+    ++statistics.held_back;
+    doors.wake_at(due);
+    return true;
+  }
+
+  void send_due() {
+    begin_batch(doors.clock.now());
+    held_back.take_due(now.monotonic, [this](HeldBack::Entry& entry, dns::Octets response) {
+      --statistics.held_back;
+      leave_late(entry.route, entry.client, entry.record, response, entry.received);
+    });
+    if (const auto next = held_back.next()) doors.wake_at(*next);
   }
 
   // ── the ways an answer comes about
   // ───────────────────────────────────────────────────────────────────────────────────
 
   /// 7. review, 8. synthesize where the review says so, 9. finish. `words` answer the question, or that for `target`.
-  std::size_t say_words(const Snapshot& under, const dns::QueryView& query, querylog::Record& record,
+  std::size_t say_words(const Reviewing& reviewing, const dns::QueryView& query, querylog::Record& record,
                         const response::Fit& fit, const dns::Name* target, dns::Octets words, response::Touches touches,
                         std::span<std::uint8_t> out) {
+    const Snapshot& under = reviewing.under;
     const dns::Name& asked = target ? *target : query.question().qname;
-    if (first_answer_type(words, asked.size()) == RecordType::cname) {
-      if (const auto verdict = review_chain(under, query, record, words)) {
-        note(record, *verdict);
-        return synthesize(under, query, record, fit, *verdict, out);
+    const RecordType first = first_answer_type(words, asked.size());
+    if (first != RecordType{0} &&
+        (leads_on(first) || under.rebinding.protect || under.rules->speaks_of_answers_above(record.rule)))
+      if (const auto verdict = review(reviewing, query, record, words)) {
+        if (!verdict->forwards()) return synthesize(under, query, record, fit, *verdict, out);
       }
-    }
     if ((words[3] & 0x20) != 0) record.dnssec = querylog::Dnssec::upstream_said_secure;
     if (target) words = lead_to_target(under, query.question(), asked, words, touches);
     record.code = code_of(words);
@@ -265,32 +335,76 @@ struct Resolver::Impl final : upstream::Landing {
     return response::finish(query, words, touches, fit, out);
   }
 
-  /// May this device have an answer that leads on to these names? The first CNAME target that policy would not forward
-  /// decides.
-  std::optional<policy::Verdict> review_chain(const Snapshot& under, const dns::QueryView& query,
-                                              const querylog::Record& record, dns::Octets words) {
+  /// May this device have this answer? In this order: no address of this house for a public name; the rules that speak
+  /// of answers, where they stand above the one that decided; and the names that the answer leads on to, where no rule
+  /// of the operator decided. Notes in the record what decided; nothing: what was decided before stands.
+  std::optional<policy::Verdict> review(const Reviewing& reviewing, const dns::QueryView& query,
+                                        querylog::Record& record, dns::Octets words) {
+    const Snapshot& under = reviewing.under;
+    const bool has_answer_rules = under.rules->speaks_of_answers_above(record.rule);
+    if (under.rebinding.protect || has_answer_rules) policy::collect_addresses(words, answer_addresses);
+    dns::Question question = query.question();
+    question.qname = question.qname.lowered();
+
+    if (under.rebinding.protect && record.verdict != VerdictKind::rewrite &&
+        policy::is_rebinding(under.rebinding, question.qname, answer_addresses) && !is_house_route(reviewing)) {
+      record.verdict = VerdictKind::rebinding;
+      record.rule = policy::no_rule;
+      return policy::Verdict{policy::NoData{}, {}, {}};
+    }
+
+    const device::Device& device = under.roster->devices()[record.device.value];
+    policy::Asking asking{.device = device,
+                          .groups = under.roster->groups_of(device, record.client),
+                          .client = record.client,
+                          .question = question,
+                          .lowered_qname = question.qname,
+                          .destination = record.destination,
+                          .time = local_time,
+                          .interfaces = reviewing.interfaces,
+                          .resolvers = under.resolvers.get(),
+                          .places = under.places.get()};
+    if (has_answer_rules && !answer_addresses.empty()) {
+      asking.answer_addresses = answer_addresses;
+      const policy::Review found = policy::review(*under.rules, *under.lists, asking, record.rule);
+      if (found.observed && (!record.has_observed || found.observed->rule < record.observed_rule))
+        note_observed(record, *found.observed);
+      if (found.verdict) {
+        note(record, *found.verdict);
+        return found.verdict;
+      }
+      asking.answer_addresses = {};
+    }
+
     if (record.rule != policy::no_rule || record.verdict == VerdictKind::rewrite)
       return std::nullopt;  // the operator said forward
     const auto view = dns::ResponseView::parse(words);
     check(view.has_value());
-    const device::Device& device = under.roster->devices()[record.device.value];
-    dns::Question question = query.question();
     for (const dns::RecordView& answer : *view) {
-      if (answer.section != dns::Section::answer || answer.type != RecordType::cname) continue;
-      question.qname = view->rdata_name(answer, 0).lowered();
-      policy::Verdict verdict = policy::decide(*under.rules, *under.lists,
-                                               {.device = device,
-                                                .groups = under.roster->groups_of(device, record.client),
-                                                .client = record.client,
-                                                .question = question,
-                                                .lowered_qname = question.qname,
-                                                .destination = record.destination,
-                                                .time = local_time});
-      if (!verdict.forwards() && !std::holds_alternative<policy::Rewrite>(verdict.action) &&
-          !std::holds_alternative<policy::ListAnswer>(verdict.action))
-        return verdict;
+      if (answer.section != dns::Section::answer || !leads_on(answer.type)) continue;
+      const bool is_service = answer.type == RecordType::https || answer.type == RecordType::svcb;
+      question.qname = view->rdata_name(answer, is_service ? 2 : 0).lowered();
+      if (question.qname.is_root()) continue;  // of a service: the name itself
+      const policy::Verdict verdict = policy::decide(*under.rules, *under.lists, asking);
+      if (verdict.forwards() || std::holds_alternative<policy::Rewrite>(verdict.action) ||
+          std::holds_alternative<policy::ListAnswer>(verdict.action) ||
+          std::holds_alternative<policy::Truncate>(verdict.action))
+        continue;
+      note(record, verdict);
+      return verdict;
     }
     return std::nullopt;
+  }
+
+  /// Is it a route of the operator's own to servers of this house, who may well tell of its addresses? The default
+  /// route is none: a home router asks the world.
+  static bool is_house_route(const Reviewing& reviewing) {
+    const auto& routes = reviewing.under.upstream->routes;
+    const std::size_t number = reviewing.route.value;
+    return number != 0 && number < routes.size() &&
+           std::all_of(
+               routes[number].servers.begin(), routes[number].servers.end(),
+               [](const Endpoint& server) { return policy::is_inward(server.address); });
   }
 
   /// Words that answer `question` by a CNAME to `target` and what `words` say of the target; in the scratch buffer.
@@ -327,10 +441,12 @@ struct Resolver::Impl final : upstream::Landing {
                          const response::Fit& fit, const policy::Verdict& verdict, std::span<std::uint8_t> out) {
     const auto* rewrite = std::get_if<policy::Rewrite>(&verdict.action);
     const auto* of_list = std::get_if<policy::ListAnswer>(&verdict.action);
+    const std::string_view why = record.verdict == VerdictKind::rebinding ? "an address of this house for a public name"
+                                                                          : reason_text(under, verdict);
     const std::size_t size =
-        of_list ? answer_as_listed(under, query, fit, *of_list, reason_text(under, verdict), out)
+        of_list ? answer_as_listed(under, query, fit, *of_list, why, out)
                 : response::synthesize(query, verdict.action, rewrite ? &under.rules->rewrite(*rewrite) : nullptr,
-                                       under.block, fit, reason_text(under, verdict), out);
+                                       under.block, fit, why, out);
     if (size > 0) ++statistics.synthesized;
     record.source = size > 0 ? Source::synthesized : Source::none;
     record.code = size > 0 ? code_of(out) : ResponseCode::noerror;
@@ -421,8 +537,10 @@ struct Resolver::Impl final : upstream::Landing {
     Client& client = clients[std::hash<IpAddress>{}(address) % clients_known_max];
     if (client.device == nullptr || client.address != address) {
       client.address = address;
-      client.may_ask = std::any_of(snapshot->allow_clients.begin(), snapshot->allow_clients.end(),
-                                   [&](const IpPrefix& prefix) { return prefix.contains(address); });
+      const auto holds_it = [&](const IpPrefix& prefix) { return prefix.contains(address); };
+      client.may_ask = std::any_of(snapshot->allow_clients.begin(), snapshot->allow_clients.end(), holds_it);
+      client.may_speak_for_others =
+          std::any_of(snapshot->trusted_routers.begin(), snapshot->trusted_routers.end(), holds_it);
       describe_as(client, snapshot->roster->identify(address));
       client.look_again = client.device->id.value == 0 ? MonotonicTime::min() : MonotonicTime::max();
     }
@@ -430,8 +548,38 @@ struct Resolver::Impl final : upstream::Landing {
     return client;
   }
 
+  /// A trusted router says for whom it asks: by MAC or client id, or by address (client subnet of a single host).
+  const Client& identify(const listener::Arrival& arrival, const dns::QueryView& query) {
+    const Client& client = identify(arrival);
+    if (!client.may_speak_for_others || !query.edns()) return client;
+    const auto address = query.edns()->client_subnet ? lone_address(*query.edns()->client_subnet) : std::nullopt;
+    const auto& id = query.edns()->client_id;
+    if (!address && !id) return client;
+    behind_router.address = address.value_or(client.address);
+    behind_router.may_ask = client.may_ask;
+    const std::string_view text = id ? std::string_view(reinterpret_cast<const char*>(id->data()), id->size()) : "";
+    auto mac = device::MacAddress::parse(text);
+    if (id && id->size() == 6) std::copy(id->begin(), id->end(), mac.emplace().octets.begin());
+    const device::Device* device = mac ? snapshot->roster->find(*mac) : nullptr;
+    if (device == nullptr && mac && !address) device = &snapshot->roster->devices()[0];  // not the router itself
+    if (device == nullptr) device = &snapshot->roster->identify(behind_router.address, mac ? "" : text);
+    describe_as(behind_router, *device);
+    return behind_router;
+  }
+
+  /// RFC 7871 §6: of a source prefix that is a whole address.
+  static std::optional<IpAddress> lone_address(dns::Octets subnet) {
+    if (subnet.size() == 8 && dns::read16(subnet, 0) == 1 && subnet[2] == 32)
+      return IpAddress::from_octets(subnet.subspan(4));
+    if (subnet.size() == 20 && dns::read16(subnet, 0) == 2 && subnet[2] == 128)
+      return IpAddress::from_octets(subnet.subspan(4));
+    return std::nullopt;
+  }
+
   void describe_as(Client& client, const device::Device& device) const {
     client.device = &device;
+    if (snapshot->rate_tally)
+      client.bucket = device.id.value == 0 ? RateTally::bucket_of(client.address) : policy::hash_of(device.name);
     client.groups = snapshot->roster->groups_of(device, client.address);
     client.log = options.keeps_records ? snapshot->roster->log_choice(device, client.groups) : device::LogChoice::none;
   }
@@ -489,11 +637,28 @@ struct Resolver::Impl final : upstream::Landing {
     record.rule = verdict.reason.rule;
     record.has_listing = !verdict.reason.listing.is_empty();
     if (record.has_listing) record.list_set = verdict.reason.listing.coverings[0].set;
-    if (verdict.observed) {
-      record.has_observed = true;
-      record.observed_rule = verdict.observed->rule;
-      record.observed = kind_of(verdict.observed->action);
-    }
+    if (verdict.observed) note_observed(record, *verdict.observed);
+  }
+
+  static void note_observed(querylog::Record& record, const policy::Observed& observed) {
+    record.has_observed = true;
+    record.observed_rule = observed.rule;
+    record.observed = kind_of(observed.action);
+  }
+
+  /// Which of the rules' interfaces the one with this index is. An index keeps its name while the snapshot lasts.
+  policy::InterfaceMask interfaces_of(std::uint32_t index) {
+    const auto names = snapshot->rules->interfaces();
+    if (names.empty() || index == 0) return 0;
+    const auto known =
+        std::find_if(interfaces.begin(), interfaces.end(), [&](const auto& one) { return one.first == index; });
+    if (known != interfaces.end()) return known->second;
+    const std::string name = doors.interface_name(index);
+    policy::InterfaceMask mask = 0;
+    for (std::size_t bit = 0; bit < names.size(); ++bit)
+      if (names[bit] == name) mask |= policy::InterfaceMask{1} << bit;
+    if (interfaces.size() < interfaces_known_max) interfaces.emplace_back(index, mask);
+    return mask;
   }
 
   /// Why, for EDE's text: made once per snapshot, so that blocked answers allocate nothing.
@@ -579,6 +744,13 @@ struct Resolver::Impl final : upstream::Landing {
     for (const policy::Rule& rule : snapshot->rules->rules())
       rule_texts.push_back("by rule at line " + std::to_string(rule.line));
     clients.assign(clients_known_max, {});
+    interfaces.clear();
+    rate_text.clear();
+    if (snapshot->rate_tally) {
+      const RateLimit& limit = snapshot->rate_tally->limit();
+      rate_text = "more than " + std::to_string(limit.queries) + " queries " +
+                  (limit.period == seconds(1) ? "a second" : "a minute");
+    }
     return next;
   }
 
@@ -601,7 +773,12 @@ struct Resolver::Impl final : upstream::Landing {
   std::vector<std::string> list_texts, rule_texts;
   std::unordered_map<std::uint64_t, MonotonicTime> failures;
   std::vector<Client> clients;  // by hash of the address: one place for each
-  int looks_left = 0;           // before looks_end
+  Client behind_router;         // of the query that is served
+  std::vector<std::pair<std::uint32_t, policy::InterfaceMask>> interfaces;  // by index
+  std::vector<IpAddress> answer_addresses;                                  // of the answer that is reviewed
+  HeldBack held_back;
+  std::string rate_text;
+  int looks_left = 0;  // before looks_end
   MonotonicTime looks_end{};
   Statistics statistics;
 };
@@ -618,6 +795,9 @@ void Resolver::begin_batch(Moment now) {
 }
 std::size_t Resolver::serve(const listener::Arrival& arrival, std::span<std::uint8_t> out) {
   return impl_->serve(arrival, out);
+}
+void Resolver::send_due() {
+  impl_->send_due();
 }
 const Statistics& Resolver::statistics() const {
   return impl_->statistics;

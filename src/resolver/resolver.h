@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 
 #include "base/time.h"
 #include "cache/cache.h"
@@ -29,6 +30,7 @@ inline constexpr int strangers_looked_for_max = 256;     ///< a second; anyone c
 inline constexpr seconds failure_memory{2};              ///< how long a failed question is not asked again (RFC 9520)
 inline constexpr std::size_t failures_max = 4'096;       ///< failed questions remembered
 inline constexpr std::uint32_t stale_ttl_seconds = 30;   ///< RFC 8767 §4
+inline constexpr std::size_t held_back_max = 4'096;      ///< responses of one worker that a rule delays
 inline constexpr std::size_t response_octets_max = 65'535;
 inline constexpr std::size_t query_kept_octets = dns::header_octets + dns::name_octets_max + 4;
 
@@ -51,6 +53,10 @@ struct Doors {
   std::function<void(const IpAddress&)> report_unknown_client;
   /// The MAC address that the kernel knows for such a client by now; called as seldom.
   std::function<std::optional<device::MacAddress>(const IpAddress&)> find_mac;
+  /// The name of an interface by its index; empty where there is none. Asked only where rules speak of interfaces.
+  std::function<std::string(std::uint32_t)> interface_name = {};
+  /// Calls send_due() then; an earlier wish replaces a later one.
+  std::function<void(MonotonicTime)> wake_at = {};
   const Clock& clock;
 };
 
@@ -68,9 +74,10 @@ struct Statistics {
   std::uint64_t dropped_by_verdict = 0;
   std::uint64_t dropped_malformed = 0;  ///< QR=1 or no header: never answered
   std::uint64_t waiting = 0;
-  // of the answered ones:
-  std::uint64_t rejected = 0, refused_client = 0, over_limit = 0, synthesized = 0, from_cache = 0, stale = 0,
-                forwarded = 0, failed = 0;
+  std::uint64_t held_back = 0;  ///< of the waiting ones: delayed by a rule, and counted below already
+  // of the answered ones, and of those that are held back:
+  std::uint64_t rejected = 0, refused_client = 0, over_limit = 0, rate_limited = 0, synthesized = 0, from_cache = 0,
+                stale = 0, forwarded = 0, failed = 0;
   std::uint64_t intercepted = 0;  ///< of all received ones
   std::uint64_t exchanges = 0, joined = 0, prefetches = 0;
   std::uint64_t recorded = 0, records_lost = 0, not_recorded = 0;  ///< received - waiting = the sum of these three
@@ -90,6 +97,8 @@ class Resolver {
   /// Serves one query. Octets written to `out` (at least response_octets_max, or udp_octets_max for datagrams), or 0:
   /// dropped (`forget` was called), or it waits (`send` or `forget` is called later).
   [[nodiscard]] std::size_t serve(const listener::Arrival& arrival, std::span<std::uint8_t> out);
+  /// Sends what a rule has delayed until now.
+  void send_due();
   [[nodiscard]] const Statistics& statistics() const;
   [[nodiscard]] const cache::Statistics& cache_statistics() const;
 

@@ -14,8 +14,11 @@
 #include "blocklist/list_set.h"
 #include "device/roster.h"
 #include "dns/name.h"
+#include "geo/place_book.h"
 #include "geo/resolver_book.h"
+#include "policy/rebinding.h"
 #include "policy/rule_book.h"
+#include "resolver/rate_limit.h"
 #include "response/synthesize.h"
 #include "upstream/exchange.h"
 
@@ -33,10 +36,14 @@ struct Snapshot {
   std::shared_ptr<const blocklist::ListSet> lists;
   std::shared_ptr<const policy::RuleBook> rules;
   std::shared_ptr<const geo::ResolverBook> resolvers;
+  std::shared_ptr<const geo::PlaceBook> places;  ///< null: no database is configured
   response::BlockSettings block;
   std::vector<ForwardZone> forward_zones;             ///< longest suffix first
   std::shared_ptr<const upstream::Options> upstream;  ///< the same pointer while `upstreams:` is unchanged
-  std::vector<IpPrefix> allow_clients;                ///< who may ask; `any` is 0.0.0.0/0 and ::/0
+  policy::RebindingSettings rebinding;
+  std::shared_ptr<RateTally> rate_tally;  ///< null: unlimited
+  std::vector<IpPrefix> trusted_routers;  ///< whose EDNS client data is believed
+  std::vector<IpPrefix> allow_clients;    ///< who may ask; `any` is 0.0.0.0/0 and ::/0
 };
 
 }  // namespace doline::resolver

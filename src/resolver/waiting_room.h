@@ -47,7 +47,9 @@ struct Waiting {
   Endpoint client;
   MonotonicTime received;
   response::Fit fit;
-  bool is_rewritten = false;  ///< the question asked upstream is not the client's
+  policy::InterfaceMask interfaces = 0;  ///< that it came by
+  std::uint16_t delay_ms = 0;            ///< the rule's: answered not before so long after `received`
+  bool is_rewritten = false;             ///< the question asked upstream is not the client's
   querylog::Record record;
   std::shared_ptr<const Snapshot> snapshot;  ///< a query finishes under the snapshot it began with
   // The room's own:

@@ -1,13 +1,16 @@
 #include "resolver/worker.h"
 
+#include <net/if.h>
 #include <pthread.h>
 #include <signal.h>
 
+#include <array>
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 #include <atomic>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -97,6 +100,12 @@ struct Worker::Impl {
                   .forget = [this](const auto& route) { forget(route); },
                   .report_unknown_client = std::move(report_unknown_client),
                   .find_mac = [this](const IpAddress& client) { return neighbours.find(client); },
+                  .interface_name =
+                      [](std::uint32_t index) {
+                        std::array<char, IF_NAMESIZE> name{};
+                        return std::string(if_indextoname(index, name.data()) != nullptr ? name.data() : "");
+                      },
+                  .wake_at = [this](MonotonicTime at) { wake_at(at); },
                   .clock = clock_in},
                  snapshot),
         origins(loop, options.origin_channel),
@@ -110,7 +119,27 @@ struct Worker::Impl {
             }),
         redirect_port(options.redirect_port),
         handed(response_octets_max),
-        generation(snapshot->generation) {}
+        generation(snapshot->generation) {
+    look_at_interfaces(*snapshot);
+  }
+
+  void look_at_interfaces(const Snapshot& snapshot) {
+    if (snapshot.rules->interfaces().empty()) return;
+    udp.tell_interfaces();
+    tcp.tell_interfaces();
+  }
+
+  /// When the first response that a rule delays is due.
+  void wake_at(MonotonicTime at) {
+    if (alarm_at && *alarm_at <= at) return;
+    alarm_at = at;
+    alarm.expires_at(at);
+    alarm.async_wait([this](std::error_code error) {
+      if (error) return;
+      alarm_at.reset();
+      resolver.send_due();
+    });
+  }
 
   /// A query off one of our own sockets.
   std::size_t receive(listener::Arrival& arrival, std::span<std::uint8_t> out) {
@@ -195,6 +224,7 @@ struct Worker::Impl {
       upstream = snapshot->upstream;
       exchange.renew(std::make_unique<upstream::PlainExchange>(loop, *upstream));
     }
+    look_at_interfaces(*snapshot);
     (void)resolver.install(std::move(snapshot));  // control still holds the old one and drops the last reference
   }
 
@@ -250,6 +280,8 @@ struct Worker::Impl {
   listener::UdpListener udp;
   listener::TcpListener tcp;
   asio::steady_timer patience{loop};
+  asio::steady_timer alarm{loop};
+  std::optional<MonotonicTime> alarm_at;  // what it is set to
   std::uint16_t redirect_port;
   std::vector<std::uint8_t> handed;
   std::uint64_t generation;

@@ -66,6 +66,8 @@ class Draft {
     space_[9] = 1;
   }
 
+  void truncate() { space_[2] |= 0x02; }
+
   std::size_t end(std::optional<ExtendedError> error, std::string_view text) {
     return end_with_opt(space_, size_, fit_, code_, error, text);
   }
@@ -176,6 +178,11 @@ struct Synthesis {
   std::size_t operator()(const policy::ListAnswer&) const {
     check(false);  // answer() does, with what the lists hold
     return 0;
+  }
+  std::size_t operator()(const policy::Truncate&) const {
+    Draft draft(query, ResponseCode::noerror, fit, out);
+    draft.truncate();
+    return draft.end(std::nullopt, {});
   }
 };
 

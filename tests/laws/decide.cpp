@@ -6,9 +6,11 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "place_file.h"
 #include "policy/decide.h"
 #include "policy/explain.h"
 #include "seeded.h"
@@ -21,6 +23,11 @@ using doline::IpPrefix;
 using doline::blocklist::ListId;
 using doline::dns::Name;
 using doline::dns::RecordType;
+using doline::geo::Country;
+using doline::geo::PlaceBook;
+using doline::geo::PlaceKind;
+using doline::geo::PlaceTable;
+using doline::geo::ResolverBook;
 using doline::tests::Seeded;
 
 namespace {
@@ -28,6 +35,40 @@ namespace {
 const std::vector<std::string> devices{"camera", "phone", "tv", "unknown"};
 const std::vector<RecordType> types{RecordType::a, RecordType::aaaa, RecordType::any};
 const std::vector<std::string> networks{"192.168.1.0/24", "192.168.0.0/16", "fd00::/8", "10.1.2.3", "0.0.0.0/0"};
+const std::vector<std::string> answers{"192.0.2.1", "198.51.100.7", "203.0.113.9", "2001:db8::5", "10.0.0.1"};
+const std::vector<std::string> resolver_addresses{"8.8.8.8", "114.114.114.114", "192.0.2.7", "9.9.9.9"};
+const std::vector<std::string> countries{"CN", "US", "DE"};
+const std::vector<std::string> expressions{"^a", "b\\.c$", "c[ab]", "^(a|b)+\\."};
+
+/// Where addresses are: known to both readings, in their own ways.
+const std::string place_lines =
+    "192.0.2.0/24 CN AS7\n"
+    "198.51.100.0/24 US AS8\n"
+    "2001:db8::/32 DE AS7\n";
+std::string country_of(const std::string& address) {
+  if (address.starts_with("192.0.2.")) return "CN";
+  if (address.starts_with("198.51.100.")) return "US";
+  return address.starts_with("2001:db8:") ? "DE" : "";
+}
+std::uint32_t asn_of(const std::string& address) {
+  return address.starts_with("198.51.100.") ? 8 : country_of(address).empty() ? 0 : 7;
+}
+const PlaceBook& places() {
+  static const PlaceBook book = [] {
+    const std::string file = doline::tests::place_file(place_lines);
+    const std::span<const std::uint8_t> octets(reinterpret_cast<const std::uint8_t*>(file.data()), file.size());
+    return PlaceBook(*PlaceTable::read(octets, PlaceKind::country), *PlaceTable::read(octets, PlaceKind::asn));
+  }();
+  return book;
+}
+const ResolverBook& resolvers() {
+  static const ResolverBook book = ResolverBook::read(
+                                       "address,operator,country,protocols,hostname,note\n"
+                                       "8.8.8.8,Google,US,plain,,\n114.114.114.114,114DNS,CN,plain,,\n")
+                                       .book;
+  return book;
+}
+
 const std::vector<std::string> clients{"192.168.1.7", "192.168.2.7", "fd00::7", "10.1.2.3", "2001:db8::1"};
 
 /// Few labels of few letters, so that names often cover each other.
@@ -46,9 +87,9 @@ const T& pick(Seeded& random, const std::vector<T>& from) {
 }
 
 Action random_action(Seeded& random) {
-  switch (random.below(7)) {
+  switch (random.below(8)) {
     case 0:
-      return Forward{{static_cast<std::uint16_t>(random.below(3))}};
+      return Forward{{static_cast<std::uint16_t>(random.below(3))}, static_cast<std::uint16_t>(random.below(2) * 200)};
     case 1:
       return Sinkhole{};
     case 2:
@@ -59,6 +100,8 @@ Action random_action(Seeded& random) {
       return NoData{};
     case 5:
       return Refuse{};
+    case 6:
+      return Truncate{};
     default:
       return Drop{};
   }
@@ -75,8 +118,31 @@ Rule random_rule(Seeded& random, std::size_t lists) {
   if (random.once_in(4)) some([&] { when.networks.push_back(*IpPrefix::parse(pick(random, networks))); });
   if (random.once_in(2))
     some([&] {
-      when.names.push_back({static_cast<NamePattern::Kind>(random.below(3)),
-                            random.once_in(20) ? Name() : *Name::parse(random_name(random))});
+      if (random.once_in(6))
+        when.names.push_back({NamePattern::Kind::expression, {}, *NameExpression::compile(pick(random, expressions))});
+      else if (random.once_in(6))
+        when.names.push_back(
+            *compile_wildcard((random.once_in(2) ? "=" : "") + random_name(random) + "*." + random_name(random)));
+      else
+        when.names.push_back({static_cast<NamePattern::Kind>(random.below(3)),
+                              random.once_in(20) ? Name() : *Name::parse(random_name(random)),
+                              {}});
+    });
+  if (random.once_in(8)) some([&] { when.service_names.push_back(*Name::parse(random_name(random))); });
+  if (random.once_in(8)) when.interfaces = random.between(1, 7);
+  if (random.once_in(8)) {
+    if (random.once_in(2)) when.meant_for.networks.push_back(*IpPrefix::parse("8.8.0.0/16"));
+    if (random.once_in(2)) when.meant_for.operators.push_back(random.once_in(2) ? "google" : "114dns");
+    if (random.once_in(2)) when.meant_for.countries.push_back(*Country::parse(pick(random, countries)));
+  }
+  if (random.once_in(5)) {
+    if (random.once_in(2)) some([&] { when.answer.countries.push_back(*Country::parse(pick(random, countries))); });
+    if (random.once_in(3)) some([&] { when.answer.asns.push_back(random.once_in(2) ? 7 : 8); });
+    if (random.once_in(3)) some([&] { when.answer.networks.push_back(*IpPrefix::parse(pick(random, networks))); });
+  }
+  if (random.once_in(10))
+    some([&] {
+      rule.safe_search.push_back({*Name::parse(random_name(random)), {static_cast<std::uint16_t>(random.below(2))}});
     });
   if (random.once_in(5)) some([&] { when.types.push_back(pick(random, types)); });
   if (random.once_in(5)) when.intercepted = random.once_in(2);
@@ -112,6 +178,32 @@ bool ends_with_name(const std::string& name, const std::string& suffix) {
   return suffix == "." || name == suffix || name.ends_with("." + suffix);
 }
 
+bool holds_of_answer(const AnswerCondition& wanted, const std::string& address) {
+  bool any = wanted.networks.empty();
+  for (const IpPrefix& network : wanted.networks) any = any || network.contains(*IpAddress::parse(address));
+  if (!any) return false;
+  any = wanted.countries.empty();
+  for (const Country country : wanted.countries) any = any || country.to_string() == country_of(address);
+  if (!any) return false;
+  any = wanted.asns.empty();
+  for (const std::uint32_t asn : wanted.asns) any = any || asn == asn_of(address);
+  return any;
+}
+
+bool is_meant_for(const MeantFor& meant_for, const Query& query) {
+  if (!query.destination.is_intercepted()) return false;
+  const std::string address = query.destination.endpoint.address.to_string();
+  for (const IpPrefix& network : meant_for.networks)
+    if (network.contains(query.destination.endpoint.address)) return true;
+  const std::string owner = address == "8.8.8.8" ? "google" : address == "114.114.114.114" ? "114dns" : "";
+  const std::string country = owner == "google" ? "US" : owner == "114dns" ? "CN" : country_of(address);
+  for (const std::string& name : meant_for.operators)
+    if (name == owner) return true;
+  for (const Country one : meant_for.countries)
+    if (one.to_string() == country) return true;
+  return false;
+}
+
 bool holds(const Condition& when, const Query& query) {
   const std::string qname = query.lowered.to_string();
   if (!when.device_names.empty() &&
@@ -126,8 +218,18 @@ bool holds(const Condition& when, const Query& query) {
     const std::string suffix = pattern.name.to_string();
     if (pattern.kind == NamePattern::Kind::exact) any = any || qname == suffix;
     if (pattern.kind == NamePattern::Kind::subtree) any = any || ends_with_name(qname, suffix);
+    if (pattern.kind == NamePattern::Kind::expression) any = any || pattern.expression->finds(query.lowered);
     if (pattern.kind == NamePattern::Kind::below) any = any || (ends_with_name(qname, suffix) && qname != suffix);
   }
+  if (!any) return false;
+  any = when.service_names.empty();
+  for (const Name& name : when.service_names) any = any || ends_with_name(qname, name.to_string());
+  if (!any) return false;
+  if (when.interfaces != 0 && (when.interfaces & query.interfaces) == 0) return false;
+  if (!when.meant_for.is_empty() && !is_meant_for(when.meant_for, query)) return false;
+  any = when.answer.is_empty();
+  for (const IpAddress& address : query.answer_addresses)
+    any = any || holds_of_answer(when.answer, address.to_string());
   if (!any) return false;
   if (!when.types.empty() && std::count(when.types.begin(), when.types.end(), query.question.qtype) == 0) return false;
   if (when.intercepted && *when.intercepted != query.destination.is_intercepted()) return false;
@@ -146,8 +248,7 @@ bool holds(const Condition& when, const Query& query) {
 
 /// What the lists `named` make of the name; `everything`: also those that observe.
 std::optional<Action> judge_lists(const World& world, const std::vector<ListId>& named, const Query& query, Action then,
-                                  bool everything) {
-  const Action allowed = std::holds_alternative<Forward>(then) ? then : Action(Forward{});
+                                  bool everything, const Action& allowed) {
   bool blocks = false, allows = false;
   for (const ListId list : named) {
     const ListPolicy& policy = world.settings.lists[list.value];
@@ -179,16 +280,24 @@ Verdict decide_obviously(const World& world, const Query& query) {
   for (std::uint16_t i = 0; i < world.settings.rules.size(); ++i) {
     const Rule& rule = world.settings.rules[i];
     if (!holds(rule.when, query)) continue;
-    std::optional<Action> everything = rule.then, enforced = rule.then;
+    Action then = rule.then;
+    if (!rule.safe_search.empty()) {
+      const auto safe = std::find_if(rule.safe_search.begin(), rule.safe_search.end(),
+                                     [&](const SafeName& one) { return one.name == query.lowered; });
+      if (safe == rule.safe_search.end()) continue;
+      then = safe->to;
+    }
+    std::optional<Action> everything = then, enforced = then;
     if (!rule.when.lists.empty()) {
-      everything = judge_lists(world, rule.when.lists, query, rule.then, true);
-      enforced = judge_lists(world, rule.when.lists, query, rule.then, false);
+      const Action allowed = std::holds_alternative<Forward>(rule.then) ? rule.then : Action(Forward{});
+      everything = judge_lists(world, rule.when.lists, query, then, true, allowed);
+      enforced = judge_lists(world, rule.when.lists, query, then, false, allowed);
     }
     if (rule.mode == Mode::observe) enforced.reset();
     if (step({i}, everything, enforced)) return verdict;
   }
   const auto of_lists = [&](bool everything) -> std::optional<Action> {
-    const auto said = judge_lists(world, free_lists, query, Sinkhole{}, everything);
+    const auto said = judge_lists(world, free_lists, query, Sinkhole{}, everything, Forward{});
     if (said && std::holds_alternative<Forward>(*said) && std::holds_alternative<Forward>(world.settings.otherwise))
       return world.settings.otherwise;
     return said;
@@ -204,7 +313,10 @@ Query random_query(Seeded& random) {
   Query query(random_name(random), pick(random, types));
   query.by(pick(random, devices)).from(pick(random, clients));
   query.in_groups(random.below(8) | (random.once_in(2) ? std::uint64_t{1} << 63 : 0));
-  if (random.once_in(2)) query.meant_for("114.114.114.114");
+  if (random.once_in(2)) query.meant_for(pick(random, resolver_addresses));
+  query.interfaces = random.below(8);
+  query.resolvers = &resolvers();
+  query.places = &places();
   return query.at(static_cast<int>(random.below(7)), static_cast<int>(random.below(24)),
                   static_cast<int>(random.below(60)));
 }
@@ -216,6 +328,30 @@ void check_equal(const Verdict& left, const Verdict& right) {
   if (!left.observed) return;
   CHECK(left.observed->rule == right.observed->rule);
   CHECK(left.observed->action == right.observed->action);
+}
+
+/// The answer comes: what was decided stands, unless a rule above it that speaks of answers says otherwise; as if the
+/// answer had been there from the beginning.
+void check_answered(Seeded& random, const World& world, const RuleBook& book, const doline::blocklist::ListSet& lists,
+                    Query query) {
+  const Verdict before = decide(book, lists, query.asking());
+  for (std::size_t count = random.below(4); count-- > 0;)
+    query.answer_addresses.push_back(*IpAddress::parse(pick(random, answers)));
+  const Verdict expected = decide_obviously(world, query);
+  const Review found = review(book, lists, query.asking(), before.reason.rule);
+  const Verdict after = found.verdict.value_or(before);
+  CHECK(after.action == expected.action);
+  CHECK(after.reason.rule == expected.reason.rule);
+  if (found.verdict) CHECK_FALSE(book.rule(after.reason.rule).when.answer.is_empty());
+  if (found.verdict || found.observed) CHECK(book.speaks_of_answers_above(before.reason.rule));
+  std::optional<Observed> observed = before.observed;
+  if (found.observed && (!observed || found.observed->rule < observed->rule)) observed = found.observed;
+  if (observed && expected.reason.rule < observed->rule) observed.reset();
+  REQUIRE(observed.has_value() == expected.observed.has_value());
+  if (observed) CHECK(observed->rule == expected.observed->rule);
+  if (!before.forwards()) return;
+  const Explanation explanation = explain(book, lists, query.asking());
+  check_equal(explanation.verdict, expected);
 }
 
 void check_world(Seeded& random, std::size_t rules, std::size_t lists, int queries) {
@@ -240,6 +376,7 @@ void check_world(Seeded& random, std::size_t rules, std::size_t lists, int queri
   }
   for (std::size_t i = 0; i < rules; ++i) world.settings.rules.push_back(random_rule(random, lists));
   world.settings.rewrites.resize(2);
+  world.settings.interfaces = {"lan0", "lan1", "lan2"};
   world.settings.otherwise = random.once_in(2) ? Action(Forward{{1}}) : random_action(random);
   const RuleBook book(world.settings);
   const auto compiled = compile_lists(texts);
@@ -248,6 +385,7 @@ void check_world(Seeded& random, std::size_t rules, std::size_t lists, int queri
     CAPTURE(query.lowered.to_string());
     const Verdict verdict = decide(book, *compiled, query.asking());
     check_equal(verdict, decide_obviously(world, query));
+    check_answered(random, world, book, *compiled, query);
     check_equal(verdict, decide(book, *compiled, query.asking()));
     if (verdict.reason.list) {
       CHECK(world.lists_name(verdict.reason.list->value, query.lowered.to_string()));

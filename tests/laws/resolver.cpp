@@ -264,8 +264,8 @@ class Play {
     REQUIRE(is.waiting == under_way_.size());
     REQUIRE(is.answered == answered_);
     REQUIRE(is.received == is.answered + is.dropped_by_verdict + is.dropped_malformed + is.waiting);
-    REQUIRE(is.answered == is.rejected + is.refused_client + is.over_limit + is.synthesized + is.from_cache + is.stale +
-                               is.forwarded + is.failed);
+    REQUIRE(is.answered + is.held_back == is.rejected + is.refused_client + is.over_limit + is.rate_limited +
+                                              is.synthesized + is.from_cache + is.stale + is.forwarded + is.failed);
     REQUIRE(is.received - is.waiting == is.recorded + is.records_lost + is.not_recorded);
     REQUIRE(is.exchanges == exchange_.ended() + exchange_.asked().size());
     recorded_ += outbox_.kept.size();

@@ -1,11 +1,30 @@
 #include "scenario/snapshot_of.h"
 
+#include <fstream>
+#include <iterator>
 #include <set>
 
 #include "blocklist/compile.h"
 #include "config/reader.h"
 
 namespace doline::tests {
+
+namespace {
+
+std::string text_of(const std::filesystem::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+std::optional<geo::PlaceTable> places_of(const std::filesystem::path& file, geo::PlaceKind kind) {
+  if (file.empty()) return std::nullopt;
+  const std::string text = text_of(file);
+  auto table = geo::PlaceTable::read({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}, kind);
+  if (!table) return std::nullopt;
+  return std::move(*table);
+}
+
+}  // namespace
 
 Result<Prepared, std::string> snapshot_of(const std::string& configuration, const std::filesystem::path& folder,
                                           std::uint64_t generation, const std::string& file, int line_offset) {
@@ -44,7 +63,15 @@ Result<Prepared, std::string> snapshot_of(const std::string& configuration, cons
   }
 
   snapshot->rules = std::make_shared<const policy::RuleBook>(live.policy);
-  snapshot->resolvers = std::make_shared<const geo::ResolverBook>();
+  auto resolvers = std::make_shared<geo::ResolverBook>();
+  if (!live.resolver_list.empty()) *resolvers = geo::ResolverBook::read(text_of(live.resolver_list)).book;
+  snapshot->resolvers = resolvers;
+  if (!live.country_file.empty() || !live.asn_file.empty())
+    snapshot->places = std::make_shared<const geo::PlaceBook>(places_of(live.country_file, geo::PlaceKind::country),
+                                                              places_of(live.asn_file, geo::PlaceKind::asn));
+  snapshot->rebinding = live.rebinding;
+  if (live.rate_limit.queries > 0) snapshot->rate_tally = std::make_shared<resolver::RateTally>(live.rate_limit, 1);
+  snapshot->trusted_routers = live.trusted_routers;
   snapshot->block = live.block;
   snapshot->forward_zones = live.forward_zones;
   snapshot->upstream = std::make_shared<const upstream::Options>(live.upstream);

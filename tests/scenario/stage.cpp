@@ -7,6 +7,7 @@
 #include <set>
 
 #include "dns/cookie.h"
+#include "place_file.h"
 #include "scenario/snapshot_of.h"
 #include "temporary_folder.h"
 
@@ -78,7 +79,7 @@ struct Query {
 class Stage {
  public:
   explicit Stage(const Story& story) : story_(story), out_(resolver::response_octets_max) {
-    for (const auto& [name, text] : story.files) folder_.write(name, text);
+    for (const auto& [name, text] : story.files) folder_.write(name, name.ends_with(".mmdb") ? place_file(text) : text);
     const Prepared first = prepare(story.configuration, story.configuration_line);
     options_.cache = first.settings.fixed.cache;
     options_.seed = 1;
@@ -95,6 +96,8 @@ class Stage {
                           if (found == neighbours_.end()) return std::nullopt;
                           return found->second;
                         },
+                        .interface_name = [this](std::uint32_t index) { return interfaces_.at(index - 1); },
+                        .wake_at = [this](MonotonicTime at) { wake_at_ = std::min(wake_at_, at); },
                         .clock = clock_},
         first.snapshot);
     snapshot_ = first.snapshot;
@@ -135,16 +138,30 @@ class Stage {
                           .dnssec_ok = asks.dnssec_ok,
                           .cookie = asks.has_cookie ? dns::Octets(client_cookie) : dns::Octets()}));
         octets[before + 6] = asks.version;
+        std::vector<std::uint8_t> options;
+        for (const auto& [code, value] : asks.options) {
+          for (const std::size_t word : {std::size_t{code}, value.size()}) {
+            options.push_back(static_cast<std::uint8_t>(word >> 8));
+            options.push_back(static_cast<std::uint8_t>(word));
+          }
+          options.insert(options.end(), value.begin(), value.end());
+        }
+        octets.resize(writer.size());
+        octets.insert(octets.end(), options.begin(), options.end());
+        const std::size_t in_all = octets.size() - before - 11;
+        octets[before + 9] = static_cast<std::uint8_t>(in_all >> 8);
+        octets[before + 10] = static_cast<std::uint8_t>(in_all);
+      } else {
+        octets.resize(writer.size());
       }
-      octets.resize(writer.size());
       queries_.push_back({asks.client, octets, asks, question, asks.over_tcp, Query::State::under_way});
-      send(asks.meant_for);
+      send(asks.meant_for, asks.interface);
     }
   }
 
   void operator()(const Sends& sends) {
     queries_.push_back({sends.client, sends.octets, std::nullopt, {}, sends.over_tcp, Query::State::under_way});
-    send(std::nullopt);
+    send(std::nullopt, "");
   }
 
   void operator()(const Answers& answers) {
@@ -162,7 +179,12 @@ class Stage {
     } while (fails.all && !exchange_.asked().empty());
   }
 
-  void operator()(const Passes& passes) { clock_.pass(passes.time); }
+  void operator()(const Passes& passes) {
+    clock_.pass(passes.time);
+    if (wake_at_ > clock_.now().monotonic) return;
+    wake_at_ = MonotonicTime::max();
+    resolver_->send_due();
+  }
   void operator()(const ClockIsSet& set) { clock_.set(set.wall); }
   void operator()(const KernelSees& seen) { neighbours_[seen.address] = seen.mac; }
 
@@ -283,7 +305,15 @@ class Stage {
     return *std::move(prepared);
   }
 
-  void send(std::optional<Endpoint> meant_for) {
+  /// From 1 on; none: 0.
+  std::uint32_t index_of(const std::string& interface) {
+    if (interface.empty()) return 0;
+    auto found = std::find(interfaces_.begin(), interfaces_.end(), interface);
+    if (found == interfaces_.end()) found = interfaces_.insert(found, interface);
+    return static_cast<std::uint32_t>(found - interfaces_.begin()) + 1;
+  }
+
+  void send(std::optional<Endpoint> meant_for, const std::string& interface) {
     const Query query = queries_.back();
     listener::Arrival arrival;
     arrival.message = query.octets;
@@ -293,6 +323,7 @@ class Stage {
     arrival.route.carrier = query.over_tcp ? listener::Carrier::tcp : listener::Carrier::udp;
     arrival.route.local = arrival.destination.endpoint.address;
     arrival.route.connection = queries_.size() - 1;
+    arrival.route.interface = index_of(interface);
     arrival.at = clock_.now();
     resolver_->begin_batch(arrival.at);
     const std::size_t size = resolver_->serve(arrival, out_);
@@ -450,9 +481,9 @@ class Stage {
     equal("waiting, queries under way", is.waiting, waiting);
     equal("received = answered + dropped + waiting", is.received,
           is.answered + is.dropped_by_verdict + is.dropped_malformed + is.waiting);
-    equal("answered = the sum of the ways to answer", is.answered,
-          is.rejected + is.refused_client + is.over_limit + is.synthesized + is.from_cache + is.stale + is.forwarded +
-              is.failed);
+    equal("answered + held back = the sum of the ways to answer", is.answered + is.held_back,
+          is.rejected + is.refused_client + is.over_limit + is.rate_limited + is.synthesized + is.from_cache +
+              is.stale + is.forwarded + is.failed);
     equal("received - waiting = recorded + lost + not recorded", is.received - is.waiting,
           is.recorded + is.records_lost + is.not_recorded);
     equal("exchanges - ended, open questions of upstream", is.exchanges - exchange_.ended(), exchange_.asked().size());
@@ -471,6 +502,8 @@ class Stage {
   std::map<std::string, std::deque<std::pair<std::uint64_t, std::vector<std::uint8_t>>>> responses_;
   std::deque<IpAddress> unknown_;
   std::map<IpAddress, device::MacAddress> neighbours_;
+  std::vector<std::string> interfaces_;
+  MonotonicTime wake_at_ = MonotonicTime::max();
   std::size_t noted_ = 0;  ///< questions of upstream's queue that the story has told
   std::vector<std::uint8_t> out_;
   std::unique_ptr<resolver::Resolver> resolver_;  // last: ends first

@@ -217,6 +217,8 @@ class Reader {
         asks.over_tcp = true;
       } else if (clause[0] == "meant" && clause.size() == 3) {
         asks.meant_for = endpoint(clause[2]);
+      } else if (clause[0] == "by" && clause.size() == 2) {
+        asks.interface = clause[1];
       } else if (clause[0] == "with") {
         for (std::size_t word = 1; word < clause.size(); ++word) ask_with(asks, clause[word]);
       } else if (join(clause, 0) == "without rd") {
@@ -245,11 +247,33 @@ class Reader {
         asks.has_cookie = true;
       else if (word.starts_with("edns="))
         asks.payload_size = static_cast<std::uint16_t>(number(word.substr(5)));
+      else if (word.starts_with("mac="))
+        asks.options.emplace_back(65'001, mac_option(word.substr(4)));
+      else if (word.starts_with("id="))
+        asks.options.emplace_back(65'074, std::vector<std::uint8_t>(word.begin() + 3, word.end()));
+      else if (word.starts_with("subnet="))
+        asks.options.emplace_back(8, subnet_option(word.substr(7)));
       else if (word.starts_with("version="))
         asks.version = static_cast<std::uint8_t>(number(word.substr(8)));
       else
-        wrong("'" + word + "' is none of edns, edns=SIZE, do, cookie, version=N, cd, ad, class=N");
+        wrong("'" + word +
+              "' is none of edns, edns=SIZE, do, cookie, mac=MAC, id=TEXT, subnet=ADDRESS, version=N, cd, ad, class=N");
     }
+  }
+
+  std::vector<std::uint8_t> mac_option(const std::string& text) const {
+    const device::MacAddress said = mac(text);
+    return {said.octets.begin(), said.octets.end()};
+  }
+
+  /// Of one host, as routers that add it send it.
+  std::vector<std::uint8_t> subnet_option(const std::string& text) const {
+    const IpAddress host = address(text);
+    const bool is_v4 = host.is_v4();
+    std::vector<std::uint8_t> option{0, static_cast<std::uint8_t>(is_v4 ? 1 : 2),
+                                     static_cast<std::uint8_t>(is_v4 ? 32 : 128), 0};
+    option.insert(option.end(), host.octets().begin(), host.octets().end());
+    return option;
   }
 
   Sends sends(const Clauses& clauses) const {

@@ -35,6 +35,8 @@ struct Asks {
   std::uint16_t payload_size = 1232;
   std::uint8_t version = 0;
   std::optional<Endpoint> meant_for;
+  std::string interface;                                                     ///< `by br-guest`
+  std::vector<std::pair<std::uint16_t, std::vector<std::uint8_t>>> options;  ///< of EDNS, beside the cookie
 };
 /// `tv sends 1234 0100 0001`: octets that need be no query
 struct Sends {

@@ -31,7 +31,7 @@ TEST_CASE("A name of the table with a dot in it is no key") {
 TEST_CASE("What is not in this build yet is refused with its line, never ignored") {
   CHECK(problems_of("dashboard: {listen: 127.0.0.1:5380}\n") ==
         "2:1: 'dashboard' is not in this build yet; take it out, or this file is not used\n");
-  CHECK(problems_of("rebinding: {protect: true}\n").find("not in this build yet") != std::string::npos);
+  CHECK(problems_of("dnssec: {validate: true}\n").find("not in this build yet") != std::string::npos);
   CHECK(problems_of("client_subnet: send\n") ==
         "2:1: 'client_subnet' other than strip is not in this build yet; take it out, or this file is not used\n");
 }

@@ -55,7 +55,7 @@ TEST_CASE("What stands in the default configuration behind # is right too") {
   CHECK(settings->live.upstream.routes.size() == 2);
   CHECK(settings->live.lists.size() == 3);
   CHECK(settings->live.devices.size() == 3);
-  CHECK(settings->live.policy.rules.size() == 3);
+  CHECK(settings->live.policy.rules.size() == 7);
   CHECK(settings->fixed.redirect.has_value());
 }
 
@@ -64,7 +64,7 @@ TEST_CASE("All problems are told, not only the first, in the order of the file")
         "2:10: 'many' is not 'auto' or a number of threads; 1 to 256 would be\n"
         "3:1: unknown key 'foo' in the top level\n"
         "4:28: 'blok' is not a kind of list; did you mean 'block'?\n"
-        "5:12: 'nothing' is not an action; known are: forward, block, nxdomain, nodata, refuse, drop\n");
+        "5:12: 'nothing' is not an action; known are: forward, block, nxdomain, nodata, refuse, drop, truncate\n");
 }
 
 TEST_CASE("A file that cannot be read is a problem with its reason") {

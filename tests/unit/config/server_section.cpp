@@ -86,3 +86,10 @@ TEST_CASE("Names that the operator gives can be shown") {
         "2:9: a list's name has more than 63 octets\n");
   CHECK(problems_of("lists: {\"k\u00fcche 1\": {file: x}, " + std::string(63, 'a') + ": {file: x}}\n").empty());
 }
+
+TEST_CASE("A time zone is one that this machine has") {
+  CHECK(settings_of("time_zone: Europe/Berlin\n").fixed.time_zone == "Europe/Berlin");
+  for (const char* zone : {"Europe/Berlim", "../../etc/passwd", "/etc/localtime", "zone.tab"})
+    CHECK(problems_of("time_zone: " + std::string(zone) + "\n").find("is not a time zone of this machine") !=
+          std::string::npos);
+}

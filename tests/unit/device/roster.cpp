@@ -309,3 +309,34 @@ TEST_CASE("devices stand in a fixed order: the unknown one, the configured ones,
   }
   CHECK(names == std::vector<std::string>{"unknown", "camera", "b", "a"});
 }
+
+TEST_CASE("a device without a MAC is known by the host name of its lease, whatever MAC it has today") {
+  RosterBuilder builder;
+  DeviceSettings phone;
+  phone.name = "phone";
+  phone.hostname = "annas-phone";
+  builder.add_device(phone);
+  DeviceSettings camera = device_with_mac("camera", camera_mac);
+  camera.hostname = "cam";
+  builder.add_device(camera);
+  builder.add_sighting(sighting("192.168.1.4", "3e:11:22:33:44:55", "Annas-Phone"), "");
+  builder.add_sighting(sighting("192.168.1.5", "3e:11:22:33:44:66", "annas-phone"), "");
+  builder.add_sighting(sighting("192.168.1.6", "3e:11:22:33:44:77", "cam"), "");
+  const auto roster = builder.build();
+  CHECK(roster->identify(address("192.168.1.4")).name == "phone");
+  CHECK(roster->identify(address("192.168.1.5")).name == "phone");
+  CHECK(roster->identify(address("192.168.1.6")).name != "camera");
+}
+
+TEST_CASE("a host name takes no address from the device that has it") {
+  RosterBuilder builder;
+  DeviceSettings phone, laptop;
+  phone.name = "phone";
+  phone.hostname = "annas-phone";
+  laptop.name = "laptop";
+  laptop.addresses = {*doline::IpPrefix::parse("192.168.1.4")};
+  builder.add_device(phone);
+  builder.add_device(laptop);
+  builder.add_sighting(sighting("192.168.1.4", "3e:11:22:33:44:55", "annas-phone"), "");
+  CHECK(builder.build()->identify(address("192.168.1.4")).name == "laptop");
+}

@@ -1,10 +1,13 @@
 #include "policy/decide.h"
 
 #include <doctest/doctest.h>
+
 #include <stdlib.h>
 #include <time.h>
 
+#include <cstdlib>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "unit/policy/compiled_lists.h"
@@ -371,4 +374,29 @@ TEST_CASE("what an exemption sets aside is only observed, and routes and rewrite
   const RuleBook of_name = with({"", "", *Name::parse("ads.example"), {}});
   CHECK(decide(of_name, Query("a.ads.example")).forwards());
   CHECK(decide(of_name, Query("other.example")).action == Action(Refuse{}));
+}
+
+TEST_CASE("local time follows the zone's rules on the days on which the clock is changed") {
+  const char* const before = std::getenv("TZ");
+  const std::string kept = before != nullptr ? before : "";
+  const auto in = [](const char* zone, std::int64_t since_1970) {
+    ::setenv("TZ", zone, 1);
+    ::tzset();
+    const LocalTime time = to_local_time(doline::WallTime(doline::seconds(since_1970)));
+    return std::pair(time.minute_of_day, time.weekday);
+  };
+  constexpr int sunday = 6;
+  // Berlin, 29 March 2026: 01:59:59 is followed by 03:00. 25 October 2026: 02:59:59 by 02:00 once more.
+  CHECK(in(":Europe/Berlin", 1'774'745'999) == std::pair(119, sunday));
+  CHECK(in(":Europe/Berlin", 1'774'746'000) == std::pair(180, sunday));
+  CHECK(in(":Europe/Berlin", 1'792'889'999) == std::pair(179, sunday));
+  CHECK(in(":Europe/Berlin", 1'792'890'000) == std::pair(120, sunday));
+  // New York, 8 March 2026.
+  CHECK(in(":America/New_York", 1'772'953'199) == std::pair(119, sunday));
+  CHECK(in(":America/New_York", 1'772'953'200) == std::pair(180, sunday));
+  if (before != nullptr)
+    ::setenv("TZ", kept.c_str(), 1);
+  else
+    ::unsetenv("TZ");
+  ::tzset();
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "policy/decide.h"
 
@@ -13,6 +14,10 @@ struct Query {
   doline::dns::Name lowered;
   doline::device::Destination destination;
   doline::policy::LocalTime time;
+  doline::policy::InterfaceMask interfaces = 0;
+  const doline::geo::ResolverBook* resolvers = nullptr;
+  const doline::geo::PlaceBook* places = nullptr;
+  std::vector<doline::IpAddress> answer_addresses;
 
   explicit Query(const std::string& qname, doline::dns::RecordType qtype = doline::dns::RecordType::a) {
     question.qname = *doline::dns::Name::parse(qname);
@@ -42,6 +47,7 @@ struct Query {
     return *this;
   }
   [[nodiscard]] doline::policy::Asking asking() const {
-    return {device, groups, client, question, lowered, destination, time};
+    return {device, groups,     client,    question, lowered,         destination,
+            time,   interfaces, resolvers, places,   answer_addresses};
   }
 };

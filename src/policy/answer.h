@@ -1,0 +1,17 @@
+// What an answer leads to: its addresses, read off words that upstream::accept() has made. For the review of answers.
+//
+// Reads only what it looks for, so that reviewing an answer of the cache costs little. Pure; any thread.
+#pragma once
+
+#include <vector>
+
+#include "base/ip_address.h"
+#include "dns/message.h"
+
+namespace doline::policy {
+
+/// Of the Answer section: A, AAAA, and the address hints of HTTPS and SVCB (RFC 9460 §7.3). Replaces what is in
+/// `addresses`; allocates only where they have never been so many.
+void collect_addresses(dns::Octets words, std::vector<IpAddress>& addresses);
+
+}  // namespace doline::policy

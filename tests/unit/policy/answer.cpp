@@ -1,0 +1,56 @@
+#include "policy/answer.h"
+
+#include <doctest/doctest.h>
+
+#include <vector>
+
+#include "dns/writer.h"
+
+using namespace doline;
+using dns::RecordType;
+
+namespace {
+
+struct Said {
+  const char* owner;
+  RecordType type;
+  std::vector<std::uint8_t> rdata;
+  dns::Section section = dns::Section::answer;
+};
+
+std::vector<std::uint8_t> words_of(const std::vector<Said>& records) {
+  std::vector<std::uint8_t> octets(1'024);
+  dns::MessageWriter writer(octets);
+  writer.header(1, {}, dns::ResponseCode::noerror);
+  REQUIRE(writer.question({*dns::Name::parse("a.example"), RecordType::a, dns::RecordClass::in}));
+  for (const Said& said : records)
+    REQUIRE(writer.record(said.section, *dns::Name::parse(said.owner), said.type, dns::RecordClass::in, 60,
+                          dns::Octets(said.rdata)));
+  octets.resize(writer.size());
+  return octets;
+}
+
+}  // namespace
+
+TEST_CASE("addresses are those of A, AAAA and service hints of the Answer section, and of no other") {
+  const std::vector<std::uint8_t> service{0, 1, 1, 'x', 0,   0, 1, 0, 3,   2, 'h', '2',
+                                          0, 4, 0, 8,   192, 0, 2, 2, 192, 0, 2,   3};
+  const auto words = words_of({{"a.example", RecordType::cname, {1, 'b', 0}},
+                               {"b", RecordType::a, {192, 0, 2, 1}},
+                               {"b", RecordType::https, service},
+                               {"b", RecordType::aaaa, {0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}},
+                               {"b", RecordType::a, {203, 0, 113, 1}, dns::Section::additional}});
+  std::vector<IpAddress> addresses{IpAddress::v4(9, 9, 9, 9)};
+  policy::collect_addresses(words, addresses);
+  CHECK(addresses == std::vector<IpAddress>{IpAddress::v4(192, 0, 2, 1), IpAddress::v4(192, 0, 2, 2),
+                                            IpAddress::v4(192, 0, 2, 3), *IpAddress::parse("2001:db8::1")});
+}
+
+TEST_CASE("octets that end early give what stood before") {
+  const auto words = words_of({{"a.example", RecordType::a, {192, 0, 2, 1}}});
+  std::vector<IpAddress> addresses;
+  for (std::size_t size = 0; size < words.size(); ++size) {
+    policy::collect_addresses(dns::Octets(words).first(size), addresses);
+    CHECK(addresses.empty());
+  }
+}
