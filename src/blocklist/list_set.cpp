@@ -270,6 +270,9 @@ Result<std::shared_ptr<const ListSet>, ListSetFault> ListSet::open(const std::fi
   set->has_words_ = !layout.words.empty();
   set->lists_answers_ = !layout.answers.empty();
   set->lists_clients_ = !layout.clients.empty();
+  set->lists_origins_ = std::any_of(layout.rules.begin(), layout.rules.end(), [](const ListRule& rule) {
+    return rule.conditions && !(rule.conditions->origins.empty() && rule.conditions->not_origins.empty());
+  });
   return std::shared_ptr<const ListSet>(set);
 }
 

@@ -79,6 +79,8 @@ class ListSet {
   [[nodiscard]] Listing look_up_client(const IpAddress& client) const;
   [[nodiscard]] bool lists_answers() const { return lists_answers_; }  ///< any look_up_answer() may find something
   [[nodiscard]] bool lists_clients() const { return lists_clients_; }
+  /// Whether words hold only for answers from some countries or systems.
+  [[nodiscard]] bool lists_origins() const { return lists_origins_; }
 
   /// The lists of an interned set, ascending; borrowed from the mapping.
   [[nodiscard]] std::span<const ListId> lists_of(std::uint32_t set) const;
@@ -100,7 +102,8 @@ class ListSet {
   ListSet();
   struct Layout;  // pointers into the mapping
   std::unique_ptr<Layout> layout_;
-  bool has_words_ = false, lists_answers_ = false, lists_clients_ = false;  // what every look-up asks
+  bool has_words_ = false, lists_answers_ = false, lists_clients_ = false,
+       lists_origins_ = false;  // what every look-up asks
 };
 
 }  // namespace doline::blocklist

@@ -44,7 +44,7 @@ int ask_running(const ListsArguments& arguments, const char* what, json& answer,
   return exit_ok;
 }
 
-int show(const ListsArguments& arguments, const Clock& clock, std::ostream& out, std::ostream& err) {
+int show_lists(const ListsArguments& arguments, const Clock& clock, std::ostream& out, std::ostream& err) {
   json status;
   if (const int result = ask_running(arguments, "status", status, err); result != exit_ok) return result;
   const json& lists = status.at("lists");
@@ -76,7 +76,7 @@ int show(const ListsArguments& arguments, const Clock& clock, std::ostream& out,
   return are_well ? exit_ok : exit_no;
 }
 
-int check(const ListsArguments& arguments, std::ostream& out, std::ostream& err) {
+int check_file(const ListsArguments& arguments, std::ostream& out, std::ostream& err) {
   std::optional<blocklist::ListFormat> format;
   if (!arguments.format.empty()) {
     format = blocklist::parse_list_format(arguments.format);
@@ -135,9 +135,9 @@ int check(const ListsArguments& arguments, std::ostream& out, std::ostream& err)
 int run_lists(const ListsArguments& arguments, const Clock& clock, std::ostream& out, std::ostream& err) {
   switch (arguments.verb) {
     case ListsArguments::Verb::show:
-      return show(arguments, clock, out, err);
+      return show_lists(arguments, clock, out, err);
     case ListsArguments::Verb::check:
-      return check(arguments, out, err);
+      return check_file(arguments, out, err);
     case ListsArguments::Verb::refresh: {
       json answer;
       const int result = ask_running(arguments, "lists.refresh", answer, err);

@@ -16,13 +16,16 @@ LocalTime to_local_time(WallTime wall) {
 
 namespace {
 
+void add(blocklist::Listing& listing, const blocklist::Covering& covering) {
+  if (listing.count < blocklist::coverings_max) listing.coverings[listing.count++] = covering;
+}
+
 /// What is said of the client stands before what is said of the name.
 blocklist::Listing listing_of(const blocklist::ListSet& lists, const Asking& asking) {
   if (!lists.lists_clients()) return lists.look_up(asking.lowered_qname);
   blocklist::Listing listing = lists.look_up_client(asking.client);
   const blocklist::Listing of_name = lists.look_up(asking.lowered_qname);
-  for (const blocklist::Covering& covering : of_name.all())
-    if (listing.count < blocklist::coverings_max) listing.coverings[listing.count++] = covering;
+  for (const blocklist::Covering& covering : of_name.all()) add(listing, covering);
   return listing;
 }
 
@@ -54,7 +57,12 @@ Verdict decide(const RuleBook& book, const blocklist::ListSet& lists, const Aski
 Review review(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking, RuleId decided) {
   Review found;
   Verdict verdict;
-  verdict.reason.listing = lists.look_up(asking.lowered_qname);
+  verdict.reason.listing = listing_of(lists, asking);
+  if (lists.lists_answers())
+    for (const IpAddress& address : asking.answer_addresses) {
+      const blocklist::Listing of_address = lists.look_up_answer(address);
+      for (const blocklist::Covering& covering : of_address.all()) add(verdict.reason.listing, covering);
+    }
   const Walk walk(book, lists, asking, verdict.reason.listing);
   walk.each_of_answers_above(decided, [&](std::size_t place) {
     const Judgement judgement = walk.judge(place);

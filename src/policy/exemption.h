@@ -1,7 +1,8 @@
 // Exemption: for whom, and of which names, blocking is set aside for a while (`doline pause`, `doline allow`).
 //
-// Data of a rule book like its rules. What an exempt query was to be refused for is kept as an observation, and the walk
-// goes on: routes, rewrites and local names of the operator stay in force. Control takes an exemption out when it ends.
+// Data of a rule book like its rules. What an exempt query was to be refused for is kept as an observation, and the
+// walk goes on: routes, rewrites and local names of the operator stay in force. Control takes an exemption out when it
+// ends.
 #pragma once
 
 #include <optional>

@@ -40,7 +40,8 @@ Explanation explain(const RuleBook& book, const blocklist::ListSet& lists, const
   }
   verdict.observed.reset();
   for (const Step& step : explanation.steps)
-    if ((step.outcome == Step::Outcome::observed || step.outcome == Step::Outcome::set_aside) && !verdict.observed) verdict.observed = {step.rule, *step.action};
+    if ((step.outcome == Step::Outcome::observed || step.outcome == Step::Outcome::set_aside) && !verdict.observed)
+      verdict.observed = {step.rule, *step.action};
   return explanation;
 }
 

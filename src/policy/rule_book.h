@@ -32,7 +32,7 @@ struct RuleBookSettings {
   std::vector<Rule> rules;
   std::vector<RewriteTarget> rewrites;
   std::vector<ListPolicy> lists;
-  std::vector<std::string> groups;  ///< names by GroupId: lines of lists and exemptions name clients' groups
+  std::vector<std::string> groups;      ///< names by GroupId: lines of lists and exemptions name clients' groups
   std::vector<std::string> interfaces;  ///< that rules speak of, at most interfaces_max; position = bit
   std::vector<Exemption> exemptions;
   Action otherwise = Forward{};

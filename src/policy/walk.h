@@ -42,6 +42,11 @@ struct Judgement {
   std::optional<blocklist::ListId> list;  ///< of those that led to `decided`, else to `observed`
 };
 
+/// Can lines of lists say anything of an answer that they did not say of the name?
+[[nodiscard]] inline bool speak_of_answers(const blocklist::ListSet& lists) {
+  return lists.lists_answers() || lists.lists_origins();
+}
+
 class Walk {
  public:
   /// `listing`: what the lists say of the name.
@@ -69,8 +74,11 @@ class Walk {
   /// The same for the rules that speak of answers, and stand above the one that decided.
   template <class Take>
   void each_of_answers_above(RuleId decided, Take take) const {
-    RuleBook::Row row;
-    find_candidates(row, book_.with_answers_);
+    // Of lists, those whose lines speak of answers: they are in the listing only now.
+    RuleBook::Row row, among = book_.with_answers_;
+    if (speak_of_answers(lists_))
+      for (std::size_t i = 0; i < book_.words_; ++i) among[i] |= book_.all_[i] & ~book_.without_lists_[i];
+    find_candidates(row, among);
     each_place(row, book_.place_of(decided), take);
   }
 

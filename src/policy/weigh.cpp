@@ -44,6 +44,29 @@ bool fits(const std::vector<T>& some, const std::vector<T>& none, Is is) {
   return (some.empty() || std::any_of(some.begin(), some.end(), is)) && std::none_of(none.begin(), none.end(), is);
 }
 
+/// Of all addresses of the answer, as `answer_country` has it: an unknown one is not elsewhere. Before there is an
+/// answer nothing is known of it.
+bool is_from(const Asking& asking, const LineConditions& when) {
+  if (asking.answer_addresses.empty() || asking.places == nullptr) return false;
+  const auto is_of = [&](const IpAddress& address, const std::string& origin) {
+    if (!origin.starts_with("AS") || origin.size() == 2) {
+      const auto country = geo::Country::parse(origin);
+      return country && asking.places->country_of(address) == *country;
+    }
+    return std::to_string(asking.places->asn_of(address)) == origin.substr(2);
+  };
+  const auto is_known = [&](const IpAddress& address) {
+    return asking.places->country_of(address).is_known() || asking.places->asn_of(address) != 0;
+  };
+  const auto& all = asking.answer_addresses;
+  const auto any_of = [&](const std::string& origin) {
+    return std::any_of(all.begin(), all.end(), [&](const IpAddress& address) { return is_of(address, origin); });
+  };
+  return (when.origins.empty() || std::any_of(when.origins.begin(), when.origins.end(), any_of)) &&
+         (when.not_origins.empty() || (std::all_of(all.begin(), all.end(), is_known) &&
+                                       std::none_of(when.not_origins.begin(), when.not_origins.end(), any_of)));
+}
+
 bool hold(const RuleBook& book, const Asking& asking, const LineConditions& when) {
   return fits(when.types, when.not_types, [&](dns::RecordType type) { return type == asking.question.qtype; }) &&
          fits(when.clients, when.not_clients,
@@ -51,7 +74,7 @@ bool hold(const RuleBook& book, const Asking& asking, const LineConditions& when
          fits(when.tags, when.not_tags, [&](const std::string& tag) { return is_in_group(book, asking, tag); }) &&
          std::none_of(when.but_within.begin(), when.but_within.end(),
                       [&](const dns::Name& name) { return asking.lowered_qname.is_within(name); }) &&
-         when.origins.empty() && when.not_origins.empty();  // of answers: nothing is known of them yet
+         ((when.origins.empty() && when.not_origins.empty()) || is_from(asking, when));
 }
 
 /// The higher counts; equal ones in the order of the listing.

@@ -321,8 +321,7 @@ struct Resolver::Impl final : upstream::Landing {
     const Snapshot& under = reviewing.under;
     const dns::Name& asked = target ? *target : query.question().qname;
     const RecordType first = first_answer_type(words, asked.size());
-    if (first != RecordType{0} &&
-        (leads_on(first) || under.rebinding.protect || under.rules->speaks_of_answers_above(record.rule)))
+    if (first != RecordType{0} && (leads_on(first) || under.rebinding.protect || has_answer_rules(under, record)))
       if (const auto verdict = review(reviewing, query, record, words)) {
         if (!verdict->forwards()) return synthesize(under, query, record, fit, *verdict, out);
       }
@@ -341,8 +340,8 @@ struct Resolver::Impl final : upstream::Landing {
   std::optional<policy::Verdict> review(const Reviewing& reviewing, const dns::QueryView& query,
                                         querylog::Record& record, dns::Octets words) {
     const Snapshot& under = reviewing.under;
-    const bool has_answer_rules = under.rules->speaks_of_answers_above(record.rule);
-    if (under.rebinding.protect || has_answer_rules) policy::collect_addresses(words, answer_addresses);
+    const bool tries_rules = has_answer_rules(under, record);
+    if (under.rebinding.protect || tries_rules) policy::collect_addresses(words, answer_addresses);
     dns::Question question = query.question();
     question.qname = question.qname.lowered();
 
@@ -364,7 +363,7 @@ struct Resolver::Impl final : upstream::Landing {
                           .interfaces = reviewing.interfaces,
                           .resolvers = under.resolvers.get(),
                           .places = under.places.get()};
-    if (has_answer_rules && !answer_addresses.empty()) {
+    if (tries_rules && !answer_addresses.empty()) {
       asking.answer_addresses = answer_addresses;
       const policy::Review found = policy::review(*under.rules, *under.lists, asking, record.rule);
       if (found.observed && (!record.has_observed || found.observed->rule < record.observed_rule))
@@ -394,6 +393,10 @@ struct Resolver::Impl final : upstream::Landing {
       return verdict;
     }
     return std::nullopt;
+  }
+
+  static bool has_answer_rules(const Snapshot& under, const querylog::Record& record) {
+    return under.rules->speaks_of_answers_above(record.rule) || policy::speak_of_answers(*under.lists);
   }
 
   /// Is it a route of the operator's own to servers of this house, who may well tell of its addresses? The default
