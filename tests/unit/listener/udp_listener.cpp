@@ -85,6 +85,17 @@ TEST_CASE("the same over IPv6") {
   CHECK(bench.arrivals.at(0).route.interface != 0);
 }
 
+TEST_CASE("told to, a socket of one address says by which interface a query came, and answers as before") {
+  Bench bench({test::loopback, 0});
+  bench.listener.tell_interfaces();
+  bench.start();
+  test::UdpClient client(test::loopback, bench.at);
+  client.send(test::query_of(5, "example.com"));
+  REQUIRE(bench.run_until([&] { return client.has_response(); }));
+  CHECK(bench.arrivals.at(0).route.interface == if_nametoindex("lo"));
+  CHECK(bench.arrivals.at(0).route.local == test::loopback);
+}
+
 TEST_CASE("more datagrams than a batch holds are all answered, each batch under one time") {
   Bench bench({test::loopback, 0});
   test::UdpClient client(test::loopback, bench.at);
