@@ -16,7 +16,6 @@
 
 #include "base/check.h"
 #include "querylog/answers.h"
-#include "querylog/schema.h"
 #include "querylog/store.h"
 
 namespace doline::querylog {
@@ -28,7 +27,7 @@ constexpr milliseconds retry_first{500};
 constexpr milliseconds retry_longest{10'000};
 constexpr seconds damaged_again_within{60};
 constexpr milliseconds retire_every{1000};
-constexpr std::int64_t retire_rows = 2'000;  // a step
+constexpr std::size_t retire_segments = 2;  // a step
 constexpr seconds file_looked_at_every{5};
 
 /// A record that is ready to be written.
@@ -143,9 +142,9 @@ struct LogWriter::Impl {
   // ── the thread's own ───────────────────────────────────────────────────────────────────────────────────────────────
   struct Known {  // ids of the database for ids of a generation
     std::shared_ptr<const Legend> legend;
-    std::map<std::pair<std::uint32_t, device::GroupMask>, std::int64_t> devices;
-    std::unordered_map<std::uint16_t, std::int64_t> rules;
-    std::unordered_map<std::uint32_t, std::int64_t> lists;
+    std::map<std::pair<std::uint32_t, device::GroupMask>, std::uint32_t> devices;
+    std::unordered_map<std::uint16_t, std::uint32_t> rules;
+    std::unordered_map<std::uint32_t, std::uint32_t> lists;
     MonotonicTime superseded{};
   };
   std::deque<Known> legends;  // ascending generations; the last is the newest
@@ -158,7 +157,7 @@ struct LogWriter::Impl {
   std::optional<MonotonicTime> last_set_aside;
   MonotonicTime next_retire{}, next_look_at_file{};
   ino_t inode = 0;
-  std::int64_t written_since_retire = 0;
+  std::size_t written_since_retire = 0;
   EncodedAnswers encoded;
   std::vector<std::uint32_t> in_order;  // positions in pending, by time
 
@@ -390,7 +389,7 @@ struct LogWriter::Impl {
       }
     }
     written.fetch_add(pending.size(), std::memory_order_relaxed);
-    written_since_retire += static_cast<std::int64_t>(pending.size());
+    written_since_retire += pending.size();
     pending.clear();
     next_try = {};
     recovered();
@@ -417,11 +416,10 @@ struct LogWriter::Impl {
     row.record = &record;
     row.ts = record.time.time_since_epoch().count();
     row.ttl = entry.ttl;
-    const std::int64_t hour = hour_of(row.ts);
     Known* known = entry.legend ? known_of(entry.legend->generation) : nullptr;
 
     Result<void, DatabaseFault> outcome;
-    const auto keep_id = [&outcome](std::int64_t& id, const Result<std::int64_t, DatabaseFault>& found) {
+    const auto keep_id = [&outcome](std::uint32_t& id, const Store::Id& found) {
       if (found)
         id = *found;
       else if (outcome)
@@ -431,21 +429,21 @@ struct LogWriter::Impl {
       keep_id(row.device, store->device(Identity{}));
     } else {
       keep_id(row.device, device_row(entry));
-      keep_id(row.client, store->endpoint({record.client, 0}, hour));
+      keep_id(row.client, store->endpoint({record.client, 0}));
     }
     if (record.destination.is_intercepted())
-      keep_id(row.destination, store->endpoint(record.destination.endpoint, hour));
-    if (record.upstream.address != IpAddress{}) keep_id(row.upstream, store->endpoint(record.upstream, hour));
-    keep_id(row.name, store->name(record.qname, hour));
+      keep_id(row.destination, store->endpoint(record.destination.endpoint));
+    if (record.upstream.address != IpAddress{}) keep_id(row.upstream, store->endpoint(record.upstream));
+    keep_id(row.name, store->name(record.qname));
     if (record.verdict != VerdictKind::rejected) keep_id(row.rule, rule_row(record.rule, known));
     if (record.has_observed) keep_id(row.observed_rule, rule_row(record.observed_rule, known));
     if (record.has_listing) keep_id(row.lists, lists_row(record.list_set, known));
-    if (!entry.answers.empty() && outcome) keep_id(row.answer, store->answer(row.name, entry.answers, hour));
+    if (!entry.answers.empty() && outcome) keep_id(row.answer, store->answer(row.name, entry.answers));
     if (!outcome) return outcome;
     return store->insert(row);
   }
 
-  Result<std::int64_t, DatabaseFault> device_row(const Entry& entry) {
+  Store::Id device_row(const Entry& entry) {
     const Legend* legend = entry.roster_legend.get();
     const std::uint32_t id = entry.record.device.value;
     if (legend == nullptr || id >= legend->roster->devices().size()) {
@@ -457,7 +455,7 @@ struct LogWriter::Impl {
     const device::GroupMask groups = legend->roster->groups_of(device, entry.record.client);
     Known* known = known_of(legend->generation);
     if (known == nullptr) return store->device(identity_of(*legend->roster, device, groups));
-    std::int64_t& row = known->devices[{id, groups}];
+    std::uint32_t& row = known->devices[{id, groups}];
     if (row == 0) {
       const auto found = store->device(identity_of(*legend->roster, device, groups));
       if (!found) return found;
@@ -466,12 +464,12 @@ struct LogWriter::Impl {
     return row;
   }
 
-  Result<std::int64_t, DatabaseFault> rule_row(policy::RuleId rule, Known* known) {
+  Store::Id rule_row(policy::RuleId rule, Known* known) {
     if (rule == policy::no_rule) return store->text("otherwise");
     if (rule == policy::lists_rule) return store->text("lists");
     if (known == nullptr || rule.value >= known->legend->rule_texts.size())
       return store->text("rule " + std::to_string(rule.value));
-    std::int64_t& row = known->rules[rule.value];
+    std::uint32_t& row = known->rules[rule.value];
     if (row == 0) {
       const auto found = store->text(known->legend->rule_texts[rule.value]);
       if (!found) return found;
@@ -480,9 +478,9 @@ struct LogWriter::Impl {
     return row;
   }
 
-  Result<std::int64_t, DatabaseFault> lists_row(std::uint32_t set, Known* known) {
+  Store::Id lists_row(std::uint32_t set, Known* known) {
     if (known == nullptr) return 0;
-    std::int64_t& row = known->lists[set];
+    std::uint32_t& row = known->lists[set];
     if (row == 0) {
       std::string names;
       for (const blocklist::ListId list : known->legend->lists->lists_of(set))
@@ -505,7 +503,7 @@ struct LogWriter::Impl {
       most = max_size_octets;
     }
     const std::int64_t cutoff = (clock.now().wall - age).time_since_epoch().count();
-    const auto more = store->retire(cutoff, most, std::max(retire_rows, 2 * std::exchange(written_since_retire, 0)));
+    const auto more = store->retire(cutoff, most, retire_segments + 2 * std::exchange(written_since_retire, 0) / segment_rows);
     if (!more) {
       fault(more.error());
       return;
