@@ -36,7 +36,8 @@ struct Entry {
   std::shared_ptr<const Legend> legend;         // of its generation: rules and lists; null where it is gone
   std::shared_ptr<const Legend> roster_legend;  // of record.device: the same, or a newer one that knows the device
   std::uint32_t ttl = 0;
-  std::vector<std::uint8_t> answers;
+  std::uint32_t answer_octets = 0;
+  std::size_t answers_at = 0;  // in pending_answers
 };
 
 LogState state_of(DatabaseFault fault) {
@@ -151,6 +152,7 @@ struct LogWriter::Impl {
   std::uint64_t known_epoch = 0;
   std::unique_ptr<Store> store;
   std::vector<Entry> pending;
+  std::vector<std::uint8_t> pending_answers;  // of all of them, one behind another
   MonotonicTime oldest_pending{};
   MonotonicTime next_try{};
   milliseconds retry = retry_first;
@@ -241,7 +243,10 @@ struct LogWriter::Impl {
       // Old ones go: when the database comes back, what has just happened is worth more than what happened before it
       // went.
       const std::size_t gone = pending_max / 8;
+      const std::size_t octets = pending[gone].answers_at;
       pending.erase(pending.begin(), pending.begin() + static_cast<std::ptrdiff_t>(gone));
+      pending_answers.erase(pending_answers.begin(), pending_answers.begin() + static_cast<std::ptrdiff_t>(octets));
+      for (Entry& kept : pending) kept.answers_at -= octets;
       lose(gone);
     }
     if (pending.empty()) oldest_pending = now();
@@ -259,9 +264,11 @@ struct LogWriter::Impl {
       not_recorded.fetch_add(1, std::memory_order_relaxed);
       return;
     }
+    entry.answers_at = pending_answers.size();
     if (options.answers) {
       encode_answers(response, record.qname, encoded);
-      entry.answers = encoded.octets;
+      entry.answer_octets = static_cast<std::uint32_t>(encoded.octets.size());
+      pending_answers.insert(pending_answers.end(), encoded.octets.begin(), encoded.octets.end());
       entry.ttl = encoded.ttl;
     }
     if (pending.size() >= batch_records && store) write_pending(false);
@@ -391,6 +398,7 @@ struct LogWriter::Impl {
     written.fetch_add(pending.size(), std::memory_order_relaxed);
     written_since_retire += pending.size();
     pending.clear();
+    pending_answers.clear();
     next_try = {};
     recovered();
   }
@@ -400,6 +408,10 @@ struct LogWriter::Impl {
     for (const std::uint32_t position : in_order)
       if (const auto done = write_entry(pending[position]); !done) return done;
     return store->commit();
+  }
+
+  dns::Octets answers_of(const Entry& entry) const {
+    return dns::Octets(pending_answers).subspan(entry.answers_at, entry.answer_octets);
   }
 
   Result<void, DatabaseFault> write_entry(const Entry& entry) {
@@ -438,7 +450,7 @@ struct LogWriter::Impl {
     if (record.verdict != VerdictKind::rejected) keep_id(row.rule, rule_row(record.rule, known));
     if (record.has_observed) keep_id(row.observed_rule, rule_row(record.observed_rule, known));
     if (record.has_listing) keep_id(row.lists, lists_row(record.list_set, known));
-    if (!entry.answers.empty() && outcome) keep_id(row.answer, store->answer(row.name, entry.answers));
+    if (entry.answer_octets > 0 && outcome) keep_id(row.answer, store->answer(answers_of(entry)));
     if (!outcome) return outcome;
     return store->insert(row);
   }

@@ -21,7 +21,7 @@ CREATE TABLE segment(
   last INTEGER NOT NULL,
   head BLOB NOT NULL,
   body BLOB NOT NULL);
-CREATE INDEX segment_sealed ON segment(first, last, rows) WHERE level = 9;
+CREATE INDEX segment_sealed ON segment(level, first, last, rows) WHERE level = 9;
 )";
 
 constexpr const char* dictionary_tables = R"(
@@ -31,7 +31,7 @@ CREATE TABLE device(
 CREATE TABLE endpoint(id INTEGER PRIMARY KEY, address BLOB NOT NULL, port INTEGER NOT NULL, UNIQUE(address, port));
 CREATE TABLE name(id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE);
 CREATE TABLE text(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
-CREATE TABLE answer(id INTEGER PRIMARY KEY, hash INTEGER NOT NULL, name INTEGER NOT NULL, octets BLOB NOT NULL);
+CREATE TABLE answer(id INTEGER PRIMARY KEY, hash INTEGER NOT NULL, octets BLOB NOT NULL);
 CREATE INDEX answer_by_hash ON answer(hash);
 CREATE TABLE answer_address(address BLOB, answer INTEGER, PRIMARY KEY(address, answer)) WITHOUT ROWID;
 CREATE TABLE secret(id INTEGER PRIMARY KEY, octets BLOB NOT NULL);
@@ -49,6 +49,7 @@ DROP TABLE client_hour;
 ALTER TABLE endpoint DROP COLUMN last_hour;
 ALTER TABLE answer DROP COLUMN first_hour;
 ALTER TABLE answer DROP COLUMN last_hour;
+ALTER TABLE answer DROP COLUMN name;
 )";
 
 constexpr const char* version = "PRAGMA user_version = 2;";

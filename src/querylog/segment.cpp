@@ -245,7 +245,6 @@ bool Segment::read_head(dns::Octets head) {
     }
     stored_.push_back(column);
   }
-  if (rows > 0 && (seen & 1) == 0) return false;  // no time
   rows_ = rows;
   return true;
 }
@@ -282,7 +281,7 @@ bool Segment::read_body(dns::Octets body) {
   std::uint64_t time = 0;
   for (std::size_t row = 0; row < rows_; ++row) {
     const std::size_t place = columns_[0].bits == 0 ? 0 : place_at(columns_[0].places, columns_[0].bits, row);
-    time += static_cast<std::uint64_t>(to_signed(differences_set[place]));
+    if (!differences_set.empty()) time += static_cast<std::uint64_t>(to_signed(differences_set[place]));
     times_.push_back(static_cast<std::int64_t>(time));
   }
   return true;

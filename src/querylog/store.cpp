@@ -18,6 +18,7 @@ constexpr std::size_t gathered_at = 32;      // so many segments of one level be
 constexpr std::int64_t sweep_segments = 64;  // looked at in a step
 constexpr std::int64_t sweep_ids = 4'000;    // a step
 constexpr std::size_t sweep_after = 32;      // when a 32nd of the segments has gone
+constexpr const char* count_sealed = "SELECT count(*) FROM segment WHERE level = 9";
 constexpr std::int64_t free_pages_kept = 256;  // room for what comes next
 constexpr std::int64_t free_pages_step = 512;
 // 16 MiB: the same hot pages are then copied into the file rarely, which is what wears a memory card.
@@ -93,11 +94,11 @@ Result<void, DatabaseFault> Store::prepare() {
       {&find_endpoint_, "SELECT id FROM endpoint WHERE address = ?1 AND port = ?2"},
       {&insert_endpoint_, "INSERT INTO endpoint(address, port) VALUES(?1, ?2)"},
       {&find_name_, "SELECT id FROM name WHERE key = ?1"},
-      {&insert_name_, "INSERT INTO name(key) VALUES(?1)"},
+      {&insert_name_, "INSERT OR IGNORE INTO name(key) VALUES(?1)"},
       {&find_text_, "SELECT id FROM text WHERE text = ?1"},
       {&insert_text_, "INSERT INTO text(text) VALUES(?1)"},
-      {&find_answer_, "SELECT id FROM answer WHERE hash = ?1 AND name = ?2 AND octets = ?3"},
-      {&insert_answer_, "INSERT INTO answer(hash, name, octets) VALUES(?1, ?2, ?3)"},
+      {&find_answer_, "SELECT id FROM answer WHERE hash = ?1 AND octets = ?2"},
+      {&insert_answer_, "INSERT INTO answer(hash, octets) VALUES(?1, ?2)"},
       {&insert_answer_address_, "INSERT OR IGNORE INTO answer_address VALUES(?1, ?2)"},
   };
   for (const auto& [statement, sql] : statements) {
@@ -192,11 +193,8 @@ Store::Id Store::device(const Identity& identity) {
 
 Store::Id Store::endpoint(const Endpoint& endpoint) {
   const auto octets = endpoint.address.octets();
-  std::array<std::uint8_t, 18> key{static_cast<std::uint8_t>(endpoint.port >> 8),
-                                   static_cast<std::uint8_t>(endpoint.port & 0xff)};
-  std::copy(octets.begin(), octets.end(), key.begin() + 2);
   if (endpoints_.size() >= cached_max) endpoints_.clear();
-  std::uint32_t& id = endpoints_[dns::siphash(secret_, dns::Octets(key).first(2 + octets.size()))];
+  std::uint32_t& id = endpoints_[endpoint];
   if (id != 0) return mark(endpoints, id);
   find_endpoint_.bind(1, octets).bind(2, std::int64_t{endpoint.port});
   auto found = found_id(endpoints, find_endpoint_);
@@ -214,11 +212,13 @@ Store::Id Store::name(const dns::Name& name) {
   std::uint32_t& id = names_[dns::siphash(secret_, lowered.wire())];
   if (id != 0) return mark(names, id);
   const std::string key = to_name_key(lowered);
-  find_name_.bind(1, octets_of(key));
-  auto found = found_id(names, find_name_);
-  if (found && *found == 0) {
-    DOLINE_TRY(insert_name_.bind(1, octets_of(key)).run());
+  DOLINE_TRY(insert_name_.bind(1, octets_of(key)).run());  // most that are not remembered are new
+  Id found = 0;
+  if (database_.changes() == 1) {
     found = inserted_id(names);
+  } else {
+    find_name_.bind(1, octets_of(key));
+    found = found_id(names, find_name_);
   }
   if (found) id = *found;
   return found;
@@ -238,18 +238,15 @@ Store::Id Store::text(std::string_view text) {
   return found;
 }
 
-Store::Id Store::answer(std::uint32_t name, dns::Octets octets) {
-  dns::SipKey key = secret_;
-  for (int i = 0; i < 4; ++i) key[static_cast<std::size_t>(i)] ^= static_cast<std::uint8_t>(name >> (8 * i));
-  const std::uint64_t hash = dns::siphash(key, octets);
+Store::Id Store::answer(dns::Octets octets) {
+  const std::uint64_t hash = dns::siphash(secret_, octets);
   if (answers_.size() >= cached_max) answers_.clear();
   std::uint32_t& id = answers_[hash];
   if (id != 0) return mark(answers, id);
-  find_answer_.bind(1, static_cast<std::int64_t>(hash)).bind(2, std::int64_t{name}).bind(3, octets);
+  find_answer_.bind(1, static_cast<std::int64_t>(hash)).bind(2, octets);
   auto found = found_id(answers, find_answer_);
   if (found && *found == 0) {
-    insert_answer_.bind(1, static_cast<std::int64_t>(hash)).bind(2, std::int64_t{name}).bind(3, octets);
-    DOLINE_TRY(insert_answer_.run());
+    DOLINE_TRY(insert_answer_.bind(1, static_cast<std::int64_t>(hash)).bind(2, octets).run());
     found = inserted_id(answers);
     if (!found) return found;
     for (const IpAddress& address : answer_addresses(octets))
@@ -394,8 +391,12 @@ Result<std::size_t, DatabaseFault> Store::retire_segments(std::int64_t cutoff, s
     }
     ++gone;
   }
-  // While entries of rows that have gone are still being looked for, nobody knows yet how much too large the file is.
-  while (sweep_ == Sweep::none && gone < segments_max) {
+  // What only they had named is found later, and may be more than themselves: nobody knows before that how much too large
+  // the file still is.
+  const auto sealed = database_.integer(count_sealed);
+  if (!sealed) return fail(sealed.error());
+  const std::size_t before_sweep = 1 + static_cast<std::size_t>(*sealed) / sweep_after;
+  while (sweep_ == Sweep::none && gone < segments_max && retired_since_sweep_ + gone < before_sweep) {
     const auto now = extent();
     if (!now) return fail(now.error());
     if (now->used_octets <= octets_max || now->oldest == 0) break;
@@ -441,9 +442,9 @@ Result<void, DatabaseFault> Store::collect_garbage(std::size_t gone) {
   // As soon as the retiring has come to a rest, but not for every segment of a log that loses one now and then.
   const auto now = extent();
   if (!now) return fail(now.error());
-  const auto segments = database_.integer("SELECT count(*) FROM segment WHERE level = 9");
-  if (!segments) return fail(segments.error());
-  const bool is_due = retired_since_sweep_ * sweep_after > static_cast<std::size_t>(*segments) || now->oldest == 0 ||
+  const auto sealed = database_.integer(count_sealed);
+  if (!sealed) return fail(sealed.error());
+  const bool is_due = retired_since_sweep_ * sweep_after > static_cast<std::size_t>(*sealed) || now->oldest == 0 ||
                       now->oldest - oldest_at_sweep_ >= retired_late_at_most;
   if (!is_due || (gone > 0 && retired_since_sweep_ < 64)) return {};
   sweep_ = Sweep::mark;

@@ -72,8 +72,8 @@ class Store {
   [[nodiscard]] Id endpoint(const Endpoint& endpoint);
   [[nodiscard]] Id name(const dns::Name& name);
   [[nodiscard]] Id text(std::string_view text);
-  /// `octets`: from encode_answers.
-  [[nodiscard]] Id answer(std::uint32_t name, dns::Octets octets);
+  /// `octets`: from encode_answers. Names that are answered alike share one.
+  [[nodiscard]] Id answer(dns::Octets octets);
   [[nodiscard]] Result<void, DatabaseFault> insert(const Row& row);
   [[nodiscard]] Result<void, DatabaseFault> commit();
   void roll_back();
@@ -117,7 +117,13 @@ class Store {
       find_name_, insert_name_, find_text_, insert_text_, find_answer_, insert_answer_, insert_answer_address_;
 
   // By a hash with this file's secret, so that nobody who chooses names or answers can make two of them look alike.
-  std::unordered_map<std::uint64_t, std::uint32_t> names_, endpoints_, answers_;
+  std::unordered_map<std::uint64_t, std::uint32_t> names_, answers_;
+  struct EndpointHash {
+    std::size_t operator()(const Endpoint& endpoint) const {
+      return std::hash<IpAddress>()(endpoint.address) + endpoint.port;
+    }
+  };
+  std::unordered_map<Endpoint, std::uint32_t, EndpointHash> endpoints_;
   std::unordered_map<std::string, std::uint32_t> texts_;
 
   SegmentWriter rows_;  // of this transaction
