@@ -84,8 +84,8 @@ std::uint32_t word_at(dns::Octets octets, std::size_t at) {
   return static_cast<std::uint32_t>(octets[at]) << 8 | octets[at + 1];
 }
 
-/// Most answers are some addresses of the QNAME itself, and nothing else follows them but OPT; what would be written for
-/// them is plain without reading names. False: not such a one, and nothing was written.
+/// Most answers are some addresses of the QNAME itself, and nothing else follows them but OPT; what would be written
+/// for them is plain without reading names. False: not such a one, and nothing was written.
 bool encode_addresses(dns::Octets response, const dns::Name& qname, EncodedAnswers& into) {
   constexpr std::size_t fixed_octets = 12;  // the pointer to the QNAME, TYPE, CLASS, TTL, RDLENGTH
   const std::size_t count = word_at(response, 6);
@@ -120,9 +120,9 @@ bool encode_addresses(dns::Octets response, const dns::Name& qname, EncodedAnswe
     into.ttl = at == 0 ? ttl : std::min(into.ttl, ttl);
   }
   const auto rdata_at = [&](std::size_t record) { return response.data() + record + fixed_octets; };
-  std::sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), [&](std::size_t left, std::size_t right) {
-    return std::memcmp(rdata_at(left), rdata_at(right), size) < 0;
-  });
+  std::sort(
+      order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count),
+      [&](std::size_t left, std::size_t right) { return std::memcmp(rdata_at(left), rdata_at(right), size) < 0; });
   for (std::size_t at = 0; at < count; ++at) {
     into.octets.insert(into.octets.end(),
                        {owner_is_qname, static_cast<std::uint8_t>(type), static_cast<std::uint8_t>(size)});

@@ -145,8 +145,8 @@ struct LogReader::Impl {
   ino_t inode = 0;
   Statement begin, commit, find_device, find_endpoint, find_name, find_text, find_answer;
 
-  std::vector<SegmentTable::Entry> directory;        // of all segments
-  std::int64_t directory_version = 0;  // PRAGMA data_version when it was read
+  std::vector<SegmentTable::Entry> directory;  // of all segments
+  std::int64_t directory_version = 0;          // PRAGMA data_version when it was read
   std::uint64_t segments_read = 0;
 
   // of follow()
@@ -254,14 +254,32 @@ struct LogReader::Impl {
     };
     if (!filter.devices.empty() || !filter.groups.empty()) want(Column::device, devices_matching(filter));
     if (!filter.clients.empty())
-      want(Column::client, ids("SELECT id FROM endpoint WHERE address IN " + list_of(filter.clients) + " AND port = 0"));
+      want(Column::client,
+           ids("SELECT id FROM endpoint WHERE address IN " + list_of(filter.clients) + " AND port = 0"));
     if (!filter.meant_for.empty())
       want(Column::destination, ids("SELECT id FROM endpoint WHERE address IN " + list_of(filter.meant_for)));
     if (!filter.names.empty()) want(Column::name, ids(names_matching(filter.names)));
-    if (!filter.answers.empty())
-      want(Column::answer, ids("SELECT answer FROM answer_address WHERE address IN " + list_of(filter.answers)));
+    if (!filter.answers.empty()) want(Column::answer, answers_with(filter.answers));
     if (!outcome) return fail(outcome.error());
     return wanted;
+  }
+
+  /// Looks through all: whoever asks this has time, and who writes has none for an index.
+  Result<Ids, DatabaseFault> answers_with(const std::vector<IpAddress>& addresses) {
+    std::string holds_one;
+    for (const IpAddress& address : addresses)
+      holds_one += (holds_one.empty() ? "instr(octets, " : " OR instr(octets, ") + hex(address.octets()) + ")";
+    auto likely = database.prepare("SELECT id, octets FROM answer WHERE " + holds_one + " ORDER BY id");
+    if (!likely) return fail(likely.error());
+    Ids found;
+    for (;;) {
+      const auto row = likely->step();
+      if (!row) return fail(row.error());
+      if (!*row) return found;
+      const auto answered = answer_addresses(likely->octets(1));
+      if (std::find_first_of(answered.begin(), answered.end(), addresses.begin(), addresses.end()) != answered.end())
+        found.push_back(static_cast<std::uint32_t>(likely->integer(0)));
+    }
   }
 
   Result<Ids, DatabaseFault> devices_matching(const LogFilter& filter) {
@@ -359,9 +377,10 @@ struct LogReader::Impl {
       if (behind && (newest_first ? entry.first > behind->time : entry.last < behind->time)) continue;
       entries.push_back(entry);
     }
-    std::sort(entries.begin(), entries.end(), [newest_first](const SegmentTable::Entry& left, const SegmentTable::Entry& right) {
-      return newest_first ? left.last > right.last : left.first < right.first;
-    });
+    std::sort(entries.begin(), entries.end(),
+              [newest_first](const SegmentTable::Entry& left, const SegmentTable::Entry& right) {
+                return newest_first ? left.last > right.last : left.first < right.first;
+              });
     const auto keep_best = [&] {
       std::sort(page.begin(), page.end(), is_before);
       if (page.size() > page_rows) page.resize(page_rows);
@@ -441,7 +460,8 @@ struct LogReader::Impl {
     if (raw[Column::destination] != 0) row.original_destination = endpoint(raw[Column::destination]);
     if (raw[Column::upstream] != 0) row.upstream = endpoint(raw[Column::upstream]);
     auto [name, is_new_name] = known.names.try_emplace(raw[Column::name]);
-    if (is_new_name) note(look_up(find_name, raw[Column::name], [&] { name->second = from_name_key(find_name.text(0)); }));
+    if (is_new_name)
+      note(look_up(find_name, raw[Column::name], [&] { name->second = from_name_key(find_name.text(0)); }));
     row.qname = name->second;
     row.rule = text(raw[Column::rule]);
     row.observed_rule = text(raw[Column::observed_rule]);
@@ -457,8 +477,7 @@ struct LogReader::Impl {
 
   // ── follow ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  Result<std::uint64_t, DatabaseFault> follow(const LogFilter& filter,
-                                              const std::function<bool(const LogRow&)>& take) {
+  Result<std::uint64_t, DatabaseFault> follow(const LogFilter& filter, const std::function<bool(const LogRow&)>& take) {
     if (is_following &&
         (!database.is_open() || inode_of_file() != inode)) {  // set aside or deleted: on with the new one
       close();

@@ -1,7 +1,8 @@
 // LogReader: questions to the query log, on a read-only connection of its own.
 //
 // It never holds up the writer: rows are fetched in pages, and no read is open while they are handed over, however
-// slowly the taker takes them. Segments of which their head says that nothing matches are passed over. One thread. Any process may read while another writes.
+// slowly the taker takes them. Segments of which their head says that nothing matches are passed over. One thread. Any
+// process may read while another writes.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +48,7 @@ struct LogFilter {
 struct LogRow {
   std::uint64_t number = 0;  ///< grows with each row that is written; no two rows of a file have one
   WallTime time;             ///< of receipt
-  std::string device;  ///< empty: anonymous
+  std::string device;        ///< empty: anonymous
   std::optional<device::MacAddress> mac;
   std::string vendor;
   std::vector<std::string> groups;

@@ -443,8 +443,7 @@ struct LogWriter::Impl {
       keep_id(row.device, device_row(entry));
       keep_id(row.client, store->endpoint({record.client, 0}));
     }
-    if (record.destination.is_intercepted())
-      keep_id(row.destination, store->endpoint(record.destination.endpoint));
+    if (record.destination.is_intercepted()) keep_id(row.destination, store->endpoint(record.destination.endpoint));
     if (record.upstream.address != IpAddress{}) keep_id(row.upstream, store->endpoint(record.upstream));
     keep_id(row.name, store->name(record.qname));
     if (record.verdict != VerdictKind::rejected) keep_id(row.rule, rule_row(record.rule, known));
@@ -515,7 +514,8 @@ struct LogWriter::Impl {
       most = max_size_octets;
     }
     const std::int64_t cutoff = (clock.now().wall - age).time_since_epoch().count();
-    const auto more = store->retire(cutoff, most, retire_segments + 2 * std::exchange(written_since_retire, 0) / segment_rows);
+    const auto more =
+        store->retire(cutoff, most, retire_segments + 2 * std::exchange(written_since_retire, 0) / segment_rows);
     if (!more) {
       fault(more.error());
       return;

@@ -24,7 +24,7 @@
 
 namespace doline::querylog {
 
-inline constexpr std::size_t pending_max = 20'000;   ///< records that wait for a database that cannot be written
+inline constexpr std::size_t pending_max = 20'000;          ///< records that wait for a database that cannot be written
 inline constexpr std::size_t batch_records = segment_rows;  ///< at which a batch is written early
 inline constexpr std::size_t legends_max = 64;
 inline constexpr seconds legend_kept{60};  ///< after it was superseded: longer than any query waits

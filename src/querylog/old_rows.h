@@ -1,7 +1,7 @@
 // Old rows: those of a query log of version 1, a row of a table for each query, on their way into segments.
 //
-// The dictionaries stay as they are. Rows move in small steps, oldest first, while the log is written and read; one that
-// has not moved yet is not found by readers. Who has the Database calls this; transactions are the caller's.
+// The dictionaries stay as they are. Rows move in small steps, oldest first, while the log is written and read; one
+// that has not moved yet is not found by readers. Who has the Database calls this; transactions are the caller's.
 #pragma once
 
 #include "base/result.h"

@@ -31,24 +31,24 @@ CREATE TABLE device(
 CREATE TABLE endpoint(id INTEGER PRIMARY KEY, address BLOB NOT NULL, port INTEGER NOT NULL, UNIQUE(address, port));
 CREATE TABLE name(id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE);
 CREATE TABLE text(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
-CREATE TABLE answer(id INTEGER PRIMARY KEY, hash INTEGER NOT NULL, octets BLOB NOT NULL);
-CREATE INDEX answer_by_hash ON answer(hash);
-CREATE TABLE answer_address(address BLOB, answer INTEGER, PRIMARY KEY(address, answer)) WITHOUT ROWID;
-CREATE TABLE secret(id INTEGER PRIMARY KEY, octets BLOB NOT NULL);
-INSERT INTO secret VALUES(1, randomblob(16));
+CREATE TABLE answer(id INTEGER PRIMARY KEY, octets BLOB NOT NULL);
 PRAGMA application_id = 1146047566;
 )";
 
-// Version 1 kept a row for each query, in a table `query` that old_rows.h empties bit by bit, and dated its dictionaries
-// by the hour.
+// Version 1 kept a row for each query, in a table `query` that old_rows.h empties bit by bit, and dated its
+// dictionaries by the hour.
 constexpr const char* from_version_1 = R"(
 DROP TABLE name_hour;
 DROP TABLE device_hour;
 DROP TABLE destination_hour;
 DROP TABLE client_hour;
+DROP TABLE answer_address;
+DROP TABLE secret;
+DROP INDEX answer_by_hash;
 ALTER TABLE endpoint DROP COLUMN last_hour;
 ALTER TABLE answer DROP COLUMN first_hour;
 ALTER TABLE answer DROP COLUMN last_hour;
+ALTER TABLE answer DROP COLUMN hash;
 ALTER TABLE answer DROP COLUMN name;
 )";
 

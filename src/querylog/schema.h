@@ -13,8 +13,8 @@ namespace doline::querylog {
 inline constexpr int schema_version = 2;
 inline constexpr std::int64_t application_id = 0x444f4c4e;  // "DOLN"
 
-/// Makes the tables in an empty file, brings those of version 1 to this one (its rows follow: old_rows.h), or checks that
-/// the file is a query log of this version.
+/// Makes the tables in an empty file, brings those of version 1 to this one (its rows follow: old_rows.h), or checks
+/// that the file is a query log of this version.
 [[nodiscard]] Result<void, DatabaseFault> create_or_check_schema(Database& database);
 /// For readers: only checks.
 [[nodiscard]] Result<void, DatabaseFault> check_schema(Database& database);

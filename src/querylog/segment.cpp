@@ -17,11 +17,12 @@ constexpr std::uint8_t set_in_body = 1;
 constexpr std::uint8_t differences = 2;  // as set_in_body; a value is the difference to the row before
 
 // What is searched for, and what names entries of dictionaries.
-constexpr Column in_head[] = {Column::device,  Column::client, Column::destination, Column::name,
-                              Column::qtype,   Column::verdict, Column::answer,     Column::rule,
-                              Column::lists,   Column::observed_rule, Column::upstream};
-constexpr Column in_body[] = {Column::destination_source, Column::transport, Column::observed,   Column::source,
-                              Column::rcode,              Column::ttl,       Column::latency_us, Column::dnssec};
+constexpr Column in_head[] = {Column::device, Column::client,        Column::destination, Column::name,
+                              Column::qtype,  Column::verdict,       Column::answer,      Column::rule,
+                              Column::lists,  Column::observed_rule, Column::upstream};
+constexpr Column in_body[] = {
+    Column::destination_source, Column::transport, Column::observed, Column::source, Column::rcode, Column::ttl,
+    Column::latency_us,         Column::dnssec};
 static_assert(std::size(in_head) + std::size(in_body) + 1 == columns);
 
 void put_number(std::vector<std::uint8_t>& octets, std::uint64_t number) {
@@ -76,7 +77,8 @@ std::size_t place_at(dns::Octets octets, unsigned bits, std::size_t row) {
     std::memcpy(&word, octets.data() + at, 4);
     if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap32(word);
   } else {
-    for (std::size_t more = 0; at + more < octets.size(); ++more) word |= std::uint32_t{octets[at + more]} << (8 * more);
+    for (std::size_t more = 0; at + more < octets.size(); ++more)
+      word |= std::uint32_t{octets[at + more]} << (8 * more);
   }
   return word >> (bit % 8) & ((1u << bits) - 1);
 }
@@ -199,8 +201,8 @@ void SegmentWriter::write(std::vector<std::uint8_t>& head, std::vector<std::uint
   column_.clear();
   std::int64_t before = 0;
   for (const std::int64_t time : times_) {
-    column_.push_back(to_unsigned(static_cast<std::int64_t>(static_cast<std::uint64_t>(time) -
-                                                            static_cast<std::uint64_t>(before))));
+    column_.push_back(
+        to_unsigned(static_cast<std::int64_t>(static_cast<std::uint64_t>(time) - static_cast<std::uint64_t>(before))));
     before = time;
   }
   put(Column::time, differences);
@@ -255,10 +257,10 @@ bool Segment::read_body(dns::Octets body) {
     if (column.coding != set_in_head) {
       if (column.set_octets > body.size()) return false;
       const auto set = body.first(column.set_octets);
-      const bool is_sound = !column.is_known               ? true
-                            : column.coding == differences ? read_set(set, column.count, UINT64_MAX, differences_set)
-                                                           : read_set(set, column.count, UINT32_MAX,
-                                                                      columns_[column.id].set);
+      const bool is_sound = !column.is_known ? true
+                            : column.coding == differences
+                                ? read_set(set, column.count, UINT64_MAX, differences_set)
+                                : read_set(set, column.count, UINT32_MAX, columns_[column.id].set);
       if (!is_sound) return false;
       body = body.subspan(column.set_octets);
     }

@@ -1,11 +1,11 @@
-// Segments: records of the query log, up to some thousands together, column by column; what SCHEMA.md describes octet by
-// octet.
+// Segments: records of the query log, up to some thousands together, column by column; what SCHEMA.md describes octet
+// by octet.
 //
 // A column is the sorted set of the values that occur in it and, for every row, the place of its value in that set, in
-// as few bits as places need. The sets of those columns that are searched, or whose values are ids, stand in the `head`,
-// so that a search that finds its value in none of them need not read the `body`. Ids are those of the dictionaries; 0 is none. Octets come
-// from disks: whatever they hold, decoding ends in rows or in nothing, in time and memory bounded by their number.
-// Pure; any thread.
+// as few bits as places need. The sets of those columns that are searched, or whose values are ids, stand in the
+// `head`, so that a search that finds its value in none of them need not read the `body`. Ids are those of the
+// dictionaries; 0 is none. Octets come from disks: whatever they hold, decoding ends in rows or in nothing, in time and
+// memory bounded by their number. Pure; any thread.
 #pragma once
 
 #include <array>
@@ -96,10 +96,10 @@ class Segment {
 
  private:
   struct Stored {
-    bool is_known = false;        // else passed over
+    bool is_known = false;  // else passed over
     std::uint8_t id = 0;
     std::uint8_t coding = 0;
-    std::uint32_t count = 0;      // of values in the set
+    std::uint32_t count = 0;  // of values in the set
     std::uint32_t set_octets = 0;
   };
   struct Read {

@@ -40,8 +40,8 @@ Result<std::vector<SegmentTable::Entry>, DatabaseFault> SegmentTable::entries(St
     const auto row = from.step();
     if (!row) return fail(row.error());
     if (!*row) return found;
-    found.push_back({from.integer(0), static_cast<int>(from.integer(1)), from.integer(2), from.integer(3),
-                     from.integer(4)});
+    found.push_back(
+        {from.integer(0), static_cast<int>(from.integer(1)), from.integer(2), from.integer(3), from.integer(4)});
   }
 }
 

@@ -13,11 +13,12 @@ namespace doline::querylog {
 namespace {
 
 constexpr milliseconds writing_patience{500};
-constexpr std::size_t cached_max = 1 << 16;  // of each kind
-constexpr std::size_t gathered_at = 32;      // so many segments of one level become one of the next
-constexpr std::int64_t sweep_segments = 64;  // looked at in a step
-constexpr std::int64_t sweep_ids = 4'000;    // a step
-constexpr std::size_t sweep_after = 32;      // when a 32nd of the segments has gone
+constexpr std::size_t cached_max = 1 << 16;          // of each kind
+constexpr std::size_t cached_answers_max = 1 << 15;  // and as many older ones
+constexpr std::size_t gathered_at = 32;              // so many segments of one level become one of the next
+constexpr std::int64_t sweep_segments = 64;          // looked at in a step
+constexpr std::int64_t sweep_ids = 4'000;            // a step
+constexpr std::size_t sweep_after = 32;              // when a 32nd of the segments has gone
 constexpr const char* count_sealed = "SELECT count(*) FROM segment WHERE level = 9";
 constexpr std::int64_t free_pages_kept = 256;  // room for what comes next
 constexpr std::int64_t free_pages_step = 512;
@@ -62,11 +63,11 @@ Result<std::unique_ptr<Store>, DatabaseFault> Store::open(const std::filesystem:
   }
   DOLINE_TRY(store->prepare());
   DOLINE_TRY(store->look_at_segments());
-  auto secret = store->database_.prepare("SELECT octets FROM secret WHERE id = 1");
+  auto secret = store->database_.prepare("SELECT randomblob(16)");
   if (!secret) return fail(secret.error());
   const auto row = secret->step();
   if (!row) return fail(row.error());
-  if (!*row || secret->octets(0).size() != store->secret_.size()) return fail(DatabaseFault::corrupt);
+  check(*row && secret->octets(0).size() == store->secret_.size());
   std::memcpy(store->secret_.data(), secret->octets(0).data(), store->secret_.size());
   secret->reset();
   const auto has_old_rows = querylog::has_old_rows(store->database_);
@@ -97,9 +98,7 @@ Result<void, DatabaseFault> Store::prepare() {
       {&insert_name_, "INSERT OR IGNORE INTO name(key) VALUES(?1)"},
       {&find_text_, "SELECT id FROM text WHERE text = ?1"},
       {&insert_text_, "INSERT INTO text(text) VALUES(?1)"},
-      {&find_answer_, "SELECT id FROM answer WHERE hash = ?1 AND octets = ?2"},
-      {&insert_answer_, "INSERT INTO answer(hash, octets) VALUES(?1, ?2)"},
-      {&insert_answer_address_, "INSERT OR IGNORE INTO answer_address VALUES(?1, ?2)"},
+      {&insert_answer_, "INSERT INTO answer(octets) VALUES(?1)"},
   };
   for (const auto& [statement, sql] : statements) {
     auto prepared = database_.prepare(sql);
@@ -238,22 +237,39 @@ Store::Id Store::text(std::string_view text) {
   return found;
 }
 
-Store::Id Store::answer(dns::Octets octets) {
-  const std::uint64_t hash = dns::siphash(secret_, octets);
-  if (answers_.size() >= cached_max) answers_.clear();
-  std::uint32_t& id = answers_[hash];
-  if (id != 0) return mark(answers, id);
-  find_answer_.bind(1, static_cast<std::int64_t>(hash)).bind(2, octets);
-  auto found = found_id(answers, find_answer_);
-  if (found && *found == 0) {
-    DOLINE_TRY(insert_answer_.bind(1, static_cast<std::int64_t>(hash)).bind(2, octets).run());
-    found = inserted_id(answers);
-    if (!found) return found;
-    for (const IpAddress& address : answer_addresses(octets))
-      DOLINE_TRY(insert_answer_address_.bind(1, address.octets()).bind(2, std::int64_t{*found}).run());
+/// No index leads to answers by their octets: every new one would change a page of it somewhere. Those that are likely
+/// to come again are remembered instead.
+Result<void, DatabaseFault> Store::remember_answers() {
+  auto newest = database_.prepare("SELECT id, octets FROM answer ORDER BY id DESC LIMIT ?1");
+  if (!newest) return fail(newest.error());
+  newest->bind(1, static_cast<std::int64_t>(cached_answers_max));
+  for (;;) {
+    const auto row = newest->step();
+    if (!row) return fail(row.error());
+    if (!*row) break;
+    const std::int64_t id = newest->integer(0);
+    if (id < 1 || id > UINT32_MAX) return fail(DatabaseFault::corrupt);
+    older_answers_.try_emplace(dns::siphash(secret_, newest->octets(1)), static_cast<std::uint32_t>(id));
   }
-  if (found) id = *found;
-  return found;
+  remembers_answers_ = true;
+  return {};
+}
+
+Store::Id Store::answer(dns::Octets octets) {
+  if (!remembers_answers_) DOLINE_TRY(remember_answers());
+  const std::uint64_t hash = dns::siphash(secret_, octets);
+  if (answers_.size() >= cached_answers_max) {
+    older_answers_ = std::move(answers_);
+    answers_.clear();
+  }
+  std::uint32_t& id = answers_[hash];
+  if (id == 0)
+    if (const auto older = older_answers_.find(hash); older != older_answers_.end()) id = older->second;
+  if (id != 0) return mark(answers, id);
+  DOLINE_TRY(insert_answer_.bind(1, octets).run());
+  const auto inserted = inserted_id(answers);
+  if (inserted) id = *inserted;
+  return inserted;
 }
 
 // ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -334,8 +350,7 @@ Result<void, DatabaseFault> Store::commit() {
 void Store::roll_back() {
   for (Statement* statement :
        {&begin_, &commit_, &data_version_, &oldest_, &find_device_, &insert_device_, &find_endpoint_, &insert_endpoint_,
-        &find_name_, &insert_name_, &find_text_, &insert_text_, &find_answer_, &insert_answer_,
-        &insert_answer_address_})
+        &find_name_, &insert_name_, &find_text_, &insert_text_, &insert_answer_})
     statement->reset();
   if (database_.in_transaction()) (void)database_.execute("ROLLBACK");
   rows_.clear();
@@ -349,6 +364,8 @@ void Store::forget_caches() {
   names_.clear();
   endpoints_.clear();
   answers_.clear();
+  older_answers_.clear();
+  remembers_answers_ = false;
   texts_.clear();
 }
 
@@ -391,8 +408,8 @@ Result<std::size_t, DatabaseFault> Store::retire_segments(std::int64_t cutoff, s
     }
     ++gone;
   }
-  // What only they had named is found later, and may be more than themselves: nobody knows before that how much too large
-  // the file still is.
+  // What only they had named is found later, and may be more than themselves: nobody knows before that how much too
+  // large the file still is.
   const auto sealed = database_.integer(count_sealed);
   if (!sealed) return fail(sealed.error());
   const std::size_t before_sweep = 1 + static_cast<std::size_t>(*sealed) / sweep_after;
@@ -431,12 +448,7 @@ Result<bool, DatabaseFault> Store::retire(std::int64_t cutoff, std::uint64_t oct
 
 Result<void, DatabaseFault> Store::collect_garbage(std::size_t gone) {
   if (sweep_ == Sweep::mark) return mark_entries();
-  if (sweep_ == Sweep::sweep) {
-    const auto swept = sweep_entries();
-    if (!swept) return fail(swept.error());
-    if (*swept > 0) forget_caches();
-    return {};
-  }
+  if (sweep_ == Sweep::sweep) return sweep_entries();
   // Entries of old rows that have not moved yet are named by no segment.
   if (retired_since_sweep_ == 0 || has_old_rows_) return {};
   // As soon as the retiring has come to a rest, but not for every segment of a log that loses one now and then.
@@ -459,9 +471,9 @@ Result<void, DatabaseFault> Store::collect_garbage(std::size_t gone) {
 /// What some segments name.
 Result<void, DatabaseFault> Store::mark_entries() {
   constexpr std::pair<Column, Dictionary> ids[] = {
-      {Column::device, devices},   {Column::client, endpoints}, {Column::destination, endpoints},
-      {Column::upstream, endpoints}, {Column::name, names},     {Column::answer, answers},
-      {Column::rule, texts},       {Column::lists, texts},      {Column::observed_rule, texts}};
+      {Column::device, devices},     {Column::client, endpoints}, {Column::destination, endpoints},
+      {Column::upstream, endpoints}, {Column::name, names},       {Column::answer, answers},
+      {Column::rule, texts},         {Column::lists, texts},      {Column::observed_rule, texts}};
   auto next = database_.prepare("SELECT number, head FROM segment WHERE number > ?1 ORDER BY number LIMIT ?2");
   if (!next) return fail(next.error());
   next->bind(1, swept_to_).bind(2, sweep_segments);
@@ -484,17 +496,16 @@ Result<void, DatabaseFault> Store::mark_entries() {
   return {};
 }
 
-/// How many entries went.
-Result<std::size_t, DatabaseFault> Store::sweep_entries() {
+/// Takes some away. What is remembered of names and others has been asked for since the sweep began, and so is marked;
+/// of answers it may be what goes.
+Result<void, DatabaseFault> Store::sweep_entries() {
   constexpr const char* tables[dictionaries] = {"device", "endpoint", "name", "text", "answer"};
   const std::string table = tables[swept_];
   auto next = database_.prepare("SELECT id" + std::string(swept_ == answers ? ", octets" : "") + " FROM " + table +
                                 " WHERE id > ?1 ORDER BY id LIMIT ?2");
   auto take = database_.prepare("DELETE FROM " + table + " WHERE id = ?1");
-  auto take_address = database_.prepare("DELETE FROM answer_address WHERE address = ?1 AND answer = ?2");
   if (!next) return fail(next.error());
   if (!take) return fail(take.error());
-  if (!take_address) return fail(take_address.error());
   next->bind(1, swept_to_).bind(2, sweep_ids);
   const auto& marked = marked_[swept_];
   std::vector<std::int64_t> unnamed;
@@ -508,9 +519,12 @@ Result<std::size_t, DatabaseFault> Store::sweep_entries() {
         marked[static_cast<std::size_t>(swept_to_)])
       continue;
     unnamed.push_back(swept_to_);
-    if (swept_ == answers)
-      for (const IpAddress& address : answer_addresses(next->octets(1)))
-        DOLINE_TRY(take_address->bind(1, address.octets()).bind(2, swept_to_).run());
+    if (swept_ == answers) {
+      const std::uint64_t hash = dns::siphash(secret_, next->octets(1));
+      for (auto* remembered : {&answers_, &older_answers_})
+        if (const auto found = remembered->find(hash); found != remembered->end() && found->second == swept_to_)
+          remembered->erase(found);
+    }
   }
   next->reset();
   for (const std::int64_t id : unnamed) DOLINE_TRY(take->bind(1, id).run());
@@ -523,7 +537,7 @@ Result<std::size_t, DatabaseFault> Store::sweep_entries() {
       swept_ = static_cast<Dictionary>(swept_ + 1);
     }
   }
-  return unnamed.size();
+  return {};
 }
 
 void Store::shrink_wal() {

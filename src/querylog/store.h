@@ -72,7 +72,8 @@ class Store {
   [[nodiscard]] Id endpoint(const Endpoint& endpoint);
   [[nodiscard]] Id name(const dns::Name& name);
   [[nodiscard]] Id text(std::string_view text);
-  /// `octets`: from encode_answers. Names that are answered alike share one.
+  /// `octets`: from encode_answers. Names that are answered alike share one; one that has not come for very long may be
+  /// kept again.
   [[nodiscard]] Id answer(dns::Octets octets);
   [[nodiscard]] Result<void, DatabaseFault> insert(const Row& row);
   [[nodiscard]] Result<void, DatabaseFault> commit();
@@ -81,8 +82,8 @@ class Store {
   [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
 
   /// One small step of taking away what is older than `cutoff` or, oldest first, too much for `octets_max`: at most
-  /// `segments_max` segments, then dictionary entries that nothing names any more, then free pages; and before all that,
-  /// of bringing old rows over. False: nothing is left to do.
+  /// `segments_max` segments, then dictionary entries that nothing names any more, then free pages; and before all
+  /// that, of bringing old rows over. False: nothing is left to do.
   [[nodiscard]] Result<bool, DatabaseFault> retire(std::int64_t cutoff, std::uint64_t octets_max,
                                                    std::size_t segments_max);
   [[nodiscard]] Result<Extent, DatabaseFault> extent();
@@ -101,7 +102,8 @@ class Store {
                                                                    std::size_t segments_max);
   [[nodiscard]] Result<void, DatabaseFault> collect_garbage(std::size_t gone);
   [[nodiscard]] Result<void, DatabaseFault> mark_entries();
-  [[nodiscard]] Result<std::size_t, DatabaseFault> sweep_entries();
+  [[nodiscard]] Result<void, DatabaseFault> sweep_entries();
+  [[nodiscard]] Result<void, DatabaseFault> remember_answers();
   [[nodiscard]] Id inserted_id(Dictionary dictionary);
   [[nodiscard]] Id found_id(Dictionary dictionary, Statement& find);
   std::uint32_t mark(Dictionary dictionary, std::uint32_t id);
@@ -114,10 +116,11 @@ class Store {
   std::int64_t known_data_version_ = 0;
 
   Statement begin_, commit_, data_version_, oldest_, find_device_, insert_device_, find_endpoint_, insert_endpoint_,
-      find_name_, insert_name_, find_text_, insert_text_, find_answer_, insert_answer_, insert_answer_address_;
+      find_name_, insert_name_, find_text_, insert_text_, insert_answer_;
 
-  // By a hash with this file's secret, so that nobody who chooses names or answers can make two of them look alike.
-  std::unordered_map<std::uint64_t, std::uint32_t> names_, answers_;
+  // By a hash with a secret, so that nobody who chooses names or answers can make two of them look alike.
+  std::unordered_map<std::uint64_t, std::uint32_t> names_, answers_, older_answers_;
+  bool remembers_answers_ = false;
   struct EndpointHash {
     std::size_t operator()(const Endpoint& endpoint) const {
       return std::hash<IpAddress>()(endpoint.address) + endpoint.port;
@@ -132,8 +135,8 @@ class Store {
   std::int64_t next_number_ = 1;
   bool has_old_rows_ = false;
 
-  // Garbage is looked for in steps: which entries the segments name, then, dictionary by dictionary, which are not named.
-  // What is handed out meanwhile is named too.
+  // Garbage is looked for in steps: which entries the segments name, then, dictionary by dictionary, which are not
+  // named. What is handed out meanwhile is named too.
   enum class Sweep : std::uint8_t { none, mark, sweep };
   Sweep sweep_ = Sweep::none;
   std::int64_t swept_to_ = 0;  // a segment's number, or an id

@@ -384,8 +384,7 @@ TEST_CASE("records go by size, the oldest first") {
   desk.writer->keep(std::chrono::hours(1'000), most);
   CHECK(desk.wait_for([&] {
     const LogStatistics now = desk.writer->statistics();
-    return now.size_octets > 0 && now.size_octets <= most + (2 << 20) &&
-           number(desk.path, rows_in_file) < 15'000;
+    return now.size_octets > 0 && now.size_octets <= most + (2 << 20) && number(desk.path, rows_in_file) < 15'000;
   }));
   desk.stop_and_count();
   const auto left = samples::rows(desk.path);

@@ -229,7 +229,8 @@ TEST_CASE("a log of version 1 without rows becomes one as it is made new") {
     auto database = Database::open(of, Database::Access::read, milliseconds(0));
     REQUIRE(database.has_value());
     auto statement = database->prepare(
-        "SELECT s.name, c.name, c.type, c.[notnull], c.pk FROM sqlite_schema AS s, pragma_table_info(s.name) AS c WHERE "
+        "SELECT s.name, c.name, c.type, c.[notnull], c.pk FROM sqlite_schema AS s, pragma_table_info(s.name) AS c "
+        "WHERE "
         "s.type = 'table'");
     REQUIRE(statement.has_value());
     std::set<std::string> columns;

@@ -223,7 +223,6 @@ inline void check_dictionaries(const std::filesystem::path& file) {
   check_dictionary("name", {Column::name});
   check_dictionary("text", {Column::rule, Column::lists, Column::observed_rule});
   check_dictionary("answer", {Column::answer});
-  CHECK(opened->integer("SELECT count(*) FROM answer_address WHERE answer NOT IN (SELECT id FROM answer)") == 0);
 }
 
 /// What conservation says, once the writer has stopped.

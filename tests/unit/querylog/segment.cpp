@@ -59,7 +59,8 @@ bool reads_as(const Written& written, const Rows& rows) {
 
 TEST_CASE("rows come back as they were written, few or many") {
   for (const std::size_t count : {0, 1, 2, 3, 255, 256, 257, 8'192, 65'535})
-    CHECK(reads_as(write(random_rows(count, static_cast<unsigned>(count))), random_rows(count, static_cast<unsigned>(count))));
+    CHECK(reads_as(write(random_rows(count, static_cast<unsigned>(count))),
+                   random_rows(count, static_cast<unsigned>(count))));
 }
 
 TEST_CASE("times may be any, in any order") {
@@ -85,7 +86,8 @@ TEST_CASE("a row alone takes few octets, and a column in which all are equal tak
 
 TEST_CASE("the head alone tells which values occur") {
   Rows rows = random_rows(100, 7);
-  for (std::size_t row = 0; row < 100; ++row) rows.values[row][static_cast<std::size_t>(Column::name)] = row % 2 ? 40 : 9;
+  for (std::size_t row = 0; row < 100; ++row)
+    rows.values[row][static_cast<std::size_t>(Column::name)] = row % 2 ? 40 : 9;
   Segment segment;
   REQUIRE(segment.read_head(write(rows).head));
   CHECK(segment.rows() == 100);
@@ -141,12 +143,12 @@ TEST_CASE("octets that are no segment are refused, cut or changed as they may be
   CHECK_FALSE(segment.read_body(longer));
   const std::vector<std::vector<std::uint8_t>> bad_heads = {
       {},
-      {2, 0},                        // another format
-      {1, 0xff, 0xff, 0xff, 0x7f},   // too many rows
-      {1, 1, 0, 2, 1, 1, 4, 0, 1, 2, 1, 1},  // a set of two of one row
-      {1, 2, 0, 2, 1, 1, 4, 0, 2, 2, 7, 0},  // a set that does not ascend
-      {1, 1, 0, 2, 1, 1, 4, 3, 1, 1, 7},     // no such coding
-      {1, 1, 0, 2, 1, 1, 4, 0, 1, 1, 7, 4, 0, 1, 1, 7},  // a column twice
+      {2, 0},                                                              // another format
+      {1, 0xff, 0xff, 0xff, 0x7f},                                         // too many rows
+      {1, 1, 0, 2, 1, 1, 4, 0, 1, 2, 1, 1},                                // a set of two of one row
+      {1, 2, 0, 2, 1, 1, 4, 0, 2, 2, 7, 0},                                // a set that does not ascend
+      {1, 1, 0, 2, 1, 1, 4, 3, 1, 1, 7},                                   // no such coding
+      {1, 1, 0, 2, 1, 1, 4, 0, 1, 1, 7, 4, 0, 1, 1, 7},                    // a column twice
       {1, 1, 0, 2, 1, 1, 4, 0, 1, 6, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f},  // no id
   };
   for (const auto& head : bad_heads) CHECK_FALSE(segment.read_head(head));

@@ -68,8 +68,8 @@ TEST_CASE("segments are listed in the order of their numbers, and those that are
 
 TEST_CASE("a list of many segments is read from the index, without their octets") {
   Bench bench;
-  auto plan = bench.database.prepare(
-      "EXPLAIN QUERY PLAN SELECT number, 9, rows, first, last FROM segment WHERE level = 9");
+  auto plan =
+      bench.database.prepare("EXPLAIN QUERY PLAN SELECT number, 9, rows, first, last FROM segment WHERE level = 9");
   REQUIRE(plan.has_value());
   REQUIRE(plan->step() == true);
   CHECK(std::string(plan->text(3)).find("COVERING INDEX segment_sealed") != std::string::npos);
