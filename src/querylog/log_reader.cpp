@@ -501,7 +501,7 @@ struct LogReader::Impl {
         followed_to = *end;
         return {};
       }
-      if (*end < followed_to) followed_to = 0;  // all has gone, and the numbers have begun anew
+      followed_to = std::min(followed_to, *end);  // what was handed over last may be forgotten
       if (const auto looked = look_at_directory(); !looked) return looked;
       const auto wanted = wanted_of(filter);
       if (!wanted) return fail(wanted.error());

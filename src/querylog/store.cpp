@@ -306,7 +306,11 @@ Result<void, DatabaseFault> Store::insert(const Row& row) {
 /// As a segment, with those before them that it is time to gather.
 Result<void, DatabaseFault> Store::put_rows() {
   std::size_t unsealed = rows_.rows();
-  for (const SegmentTable::Entry& entry : unsealed_) unsealed += static_cast<std::size_t>(entry.rows);
+  for (const SegmentTable::Entry& entry : unsealed_) {
+    if (entry.rows < 0 || entry.rows > static_cast<std::int64_t>(segment_rows_max)) return fail(DatabaseFault::corrupt);
+    unsealed += static_cast<std::size_t>(entry.rows);
+  }
+  if (unsealed > segment_rows_max) return fail(DatabaseFault::corrupt);  // who writes does not let them grow so far
   std::size_t from = unsealed_.size();
   int level = 0;
   if (unsealed >= segment_rows) {
@@ -327,6 +331,7 @@ Result<void, DatabaseFault> Store::put_rows() {
     for (std::size_t at = from; at < unsealed_.size(); ++at) {
       const auto found = segments_.read(unsealed_[at].number, segment);
       if (!found) return fail(found.error());
+      if (static_cast<std::int64_t>(segment.rows()) != unsealed_[at].rows) return fail(DatabaseFault::corrupt);
       add_rows(segment, gathered_);
       DOLINE_TRY(segments_.remove(unsealed_[at].number));
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fstream>
 
+#include "querylog/forget.h"
 #include "unit/querylog/day.h"
 
 using namespace doline;
@@ -277,6 +278,28 @@ TEST_CASE("following hands over what is new, each row once, late ones too") {
   day.ask(morning + hours(6) + milliseconds(9'600), Day::camera, "five.example");
   day.writer->flush();
   CHECK(follow(camera) == Texts{"five.example"});
+}
+
+TEST_CASE("following goes on where the last rows were forgotten, and shows no old ones again") {
+  Day day;
+  day.household_asks();
+  auto reader = LogReader::open(day.file);
+  REQUIRE(reader.has_value());
+  Texts rows;
+  const auto take = [&](const LogRow& row) {
+    rows.push_back(row.qname.to_string());
+    return true;
+  };
+  REQUIRE(reader->follow({}, take) == std::uint64_t{0});
+  day.ask(morning + hours(6), Day::phone, "one.example");
+  day.writer->flush();
+  REQUIRE(reader->follow({}, take) == std::uint64_t{1});
+  REQUIRE(forget(day.file, {{"phone"}, {}}).has_value());
+  CHECK(reader->follow({}, take) == std::uint64_t{0});
+  day.ask(morning + hours(7), Day::phone, "two.example");
+  day.writer->flush();
+  CHECK(reader->follow({}, take) == std::uint64_t{1});
+  CHECK(rows == Texts{"one.example", "two.example"});
 }
 
 TEST_CASE("following goes on with the new file where the old one was set aside") {

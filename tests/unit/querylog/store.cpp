@@ -185,6 +185,31 @@ TEST_CASE("what single commits bring is gathered, so that segments are few and f
   CHECK(number(file, rows_in_file) == 18'000);
 }
 
+TEST_CASE("segments that cannot be as they say are a damaged file, not an end of the process") {
+  for (const char* damage : {"UPDATE segment SET rows = 60000", "UPDATE segment SET rows = -1",
+                             "UPDATE segment SET body = x''", "UPDATE segment SET rows = 9223372036854775807"}) {
+    const samples::Folder folder;
+    const auto file = folder / "x.db";
+    write(*open(file), {{.ts = start}, {.ts = start + 1, .qname = "other.example"}});
+    auto database = Database::open(file, Database::Access::write, milliseconds(0));
+    REQUIRE(database.has_value());
+    REQUIRE(database->execute(damage).has_value());
+    const auto store = open(file);
+    REQUIRE(store->begin().has_value());
+    Result<void, DatabaseFault> outcome;
+    for (int number = 0; number < 9'000 && outcome; ++number) {
+      Record record;
+      Row row;
+      row.record = &record;
+      row.ts = start;
+      outcome = store->insert(row);
+    }
+    INFO(std::string(damage));
+    REQUIRE_FALSE(outcome.has_value());
+    CHECK(outcome.error() == DatabaseFault::corrupt);
+  }
+}
+
 TEST_CASE("after a roll-back nothing is there, and the same rows may be written again") {
   const samples::Folder folder;
   const auto file = folder / "x.db";
