@@ -1,11 +1,10 @@
 #include "dns/presentation.h"
 
-#include <ldns/ldns.h>
-
 #include <cstdlib>
 #include <memory>
 
 #include "base/check.h"
+#include "dns/ldns_library.h"
 #include "dns/message_reader.h"
 #include "dns/rdata.h"
 
@@ -13,15 +12,8 @@ namespace doline::dns {
 
 namespace {
 
-struct FreeRecord {
-  void operator()(ldns_rr* record) const { ldns_rr_free(record); }
-};
-using LdnsRecord = std::unique_ptr<ldns_rr, FreeRecord>;
-
-struct FreeBuffer {
-  void operator()(ldns_buffer* buffer) const { ldns_buffer_free(buffer); }
-};
-using LdnsBuffer = std::unique_ptr<ldns_buffer, FreeBuffer>;
+using LdnsRecord = std::unique_ptr<ldns_rr, decltype(&::ldns_rr_free)>;
+using LdnsBuffer = std::unique_ptr<ldns_buffer, decltype(&::ldns_buffer_free)>;
 
 /// RFC 3597 §5.
 std::string generic_rdata(Octets rdata) {
@@ -57,21 +49,25 @@ std::vector<std::uint8_t> wire_of(const Name& owner, RecordType type, RecordClas
 
 std::string rdata_to_string(RecordType type, Octets uncompressed_rdata) {
   check(uncompressed_rdata.size() <= message_octets_max);
+  const auto& ldns = LdnsLibrary::load();
+  if (!ldns) return generic_rdata(uncompressed_rdata);
   const auto wire = wire_of({}, type, RecordClass::in, 0, uncompressed_rdata);
   std::size_t at = 0;
   ldns_rr* raw = nullptr;
-  if (ldns_wire2rr(&raw, wire.data(), wire.size(), &at, LDNS_SECTION_ANSWER) != LDNS_STATUS_OK)
+  if (ldns->wire2rr(&raw, wire.data(), wire.size(), &at, LDNS_SECTION_ANSWER) != LDNS_STATUS_OK)
     return generic_rdata(uncompressed_rdata);
-  const LdnsRecord record(raw);
-  const LdnsBuffer buffer(ldns_buffer_new(512));
+  const LdnsRecord record(raw, ldns->rr_free);
+  const LdnsBuffer buffer(ldns->buffer_new(512), ldns->buffer_free);
   check(buffer != nullptr);
-  const std::size_t fields = ldns_rr_rd_count(record.get());
+  const std::size_t fields = ldns->rr_rd_count(record.get());
+  std::string text;
   for (std::size_t field = 0; field < fields; ++field) {
-    if (field > 0) ldns_buffer_printf(buffer.get(), " ");
-    if (ldns_rdf2buffer_str(buffer.get(), ldns_rr_rdf(record.get(), field)) != LDNS_STATUS_OK)
+    ldns_buffer_clear(buffer.get());
+    if (ldns->rdf2buffer_str(buffer.get(), ldns->rr_rdf(record.get(), field)) != LDNS_STATUS_OK)
       return generic_rdata(uncompressed_rdata);
+    if (field > 0) text += ' ';
+    text.append(reinterpret_cast<const char*>(ldns_buffer_begin(buffer.get())), ldns_buffer_position(buffer.get()));
   }
-  std::string text(reinterpret_cast<const char*>(ldns_buffer_begin(buffer.get())), ldns_buffer_position(buffer.get()));
   // ldns prints octets that are not ASCII as they are in a few types; a log line may hold printable ASCII only.
   for (const char character : text)
     if (character < 0x20 || character > 0x7e) return generic_rdata(uncompressed_rdata);
@@ -109,25 +105,27 @@ Record to_record(const ResponseView& view, const RecordView& record) {
 Result<Record, std::string> parse_record(std::string_view line, std::uint32_t default_ttl) {
   const std::string text(line);
   if (text.find('\0') != std::string::npos) return fail(std::string("a NUL octet in the record"));
+  const auto& ldns = LdnsLibrary::load();
+  if (!ldns) return fail(ldns.error());
   ldns_rr* raw = nullptr;
-  const ldns_status status = ldns_rr_new_frm_str(&raw, text.c_str(), default_ttl, nullptr, nullptr);
-  if (status != LDNS_STATUS_OK) return fail(std::string(ldns_get_errorstr_by_id(status)));
-  const LdnsRecord record(raw);
-  if (ldns_rr_get_type(raw) == 0) return fail(std::string("no type and no data"));
+  const ldns_status status = ldns->rr_new_frm_str(&raw, text.c_str(), default_ttl, nullptr, nullptr);
+  if (status != LDNS_STATUS_OK) return fail(std::string(ldns->get_errorstr_by_id(status)));
+  const LdnsRecord record(raw, ldns->rr_free);
+  if (ldns->rr_get_type(raw) == 0) return fail(std::string("no type and no data"));
   std::uint8_t* octets = nullptr;
   std::size_t size = 0;
-  if (const ldns_status built = ldns_rr2wire(&octets, record.get(), LDNS_SECTION_ANSWER, &size);
+  if (const ldns_status built = ldns->rr2wire(&octets, record.get(), LDNS_SECTION_ANSWER, &size);
       built != LDNS_STATUS_OK)
-    return fail(std::string(ldns_get_errorstr_by_id(built)));
+    return fail(std::string(ldns->get_errorstr_by_id(built)));
   const std::unique_ptr<std::uint8_t, decltype(&std::free)> wire(octets, &std::free);
   auto owner = Name::from_wire({octets, size});
   if (!owner) return fail(std::string(to_string(owner.error())));
   const std::size_t rdata_at = owner->size() + 10;
   if (size < rdata_at) return fail(std::string("the record has no data"));
   Record result{*owner,
-                static_cast<RecordType>(ldns_rr_get_type(record.get())),
-                static_cast<RecordClass>(ldns_rr_get_class(record.get())),
-                ldns_rr_ttl(record.get()),
+                static_cast<RecordType>(ldns->rr_get_type(record.get())),
+                static_cast<RecordClass>(ldns->rr_get_class(record.get())),
+                ldns->rr_ttl(record.get()),
                 {}};
   result.rdata.assign(octets + rdata_at, octets + size);
   return result;

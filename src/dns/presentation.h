@@ -1,5 +1,5 @@
-// Presentation format of records, by ldns: for logs, `--json`, local records and tests. Never on the path of a query,
-// and never before ResponseView has checked the octets. Allocates. Any thread.
+// Presentation format of records, by ldns (which the first use loads): for logs, `--json`, local records and tests.
+// Never on the path of a query, and never before ResponseView has checked the octets. Allocates. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,8 @@ struct Record {
   bool operator==(const Record&) const = default;
 };
 
-/// RDATA as a zone file shows it: `192.0.2.1`, `10 mail.example.`; what ldns cannot print as RFC 3597 `\# 4 c0000201`.
+/// RDATA as a zone file shows it: `192.0.2.1`, `10 mail.example.`; what ldns cannot print, and all where
+/// there is no ldns, as RFC 3597 `\# 4 c0000201`.
 [[nodiscard]] std::string rdata_to_string(RecordType type, Octets uncompressed_rdata);
 /// Whether octets from elsewhere than a message are RDATA of this type, without compressed names.
 [[nodiscard]] bool rdata_is_sound(RecordType type, Octets uncompressed_rdata);

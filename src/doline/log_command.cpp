@@ -297,7 +297,7 @@ int run_log(const LogArguments& arguments, const geo::ResolverBook& resolvers, c
   if (arguments.limit) limit = *arguments.limit;
 
   // Marked before the rows so far are read, so that none falls between; one that comes both ways is shown once.
-  std::set<WallTime> shown;
+  std::set<std::uint64_t> shown;  // numbers
   if (arguments.follow)
     if (const auto marked = reader->follow(filter, [](const LogRow&) { return true; }); !marked)
       return complain("log", arguments.database, marked.error(), err);
@@ -305,7 +305,7 @@ int run_log(const LogArguments& arguments, const geo::ResolverBook& resolvers, c
   std::uint64_t count = 0;
   Result<std::uint64_t, querylog::DatabaseFault> done = 0;
   const auto show = [&](const LogRow& row) {
-    if (arguments.follow) shown.insert(row.time);
+    if (arguments.follow) shown.insert(row.number);
     ++count;
     return printer.print(row);
   };
@@ -325,7 +325,7 @@ int run_log(const LogArguments& arguments, const geo::ResolverBook& resolvers, c
 
   while (arguments.follow && has_taker && !stop.stop_requested()) {
     const auto more = reader->follow(filter, [&](const LogRow& row) {
-      if (shown.erase(row.time) > 0) return true;
+      if (shown.erase(row.number) > 0) return true;
       ++count;
       return printer.print(row);
     });

@@ -1,6 +1,8 @@
 #include "querylog/answers.h"
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 
 #include "dns/presentation.h"
 
@@ -78,6 +80,57 @@ void sort_rrsets(EncodedAnswers& into) {
   }
 }
 
+std::uint32_t word_at(dns::Octets octets, std::size_t at) {
+  return static_cast<std::uint32_t>(octets[at]) << 8 | octets[at + 1];
+}
+
+/// Most answers are some addresses of the QNAME itself, and nothing else follows them but OPT; what would be written
+/// for them is plain without reading names. False: not such a one, and nothing was written.
+bool encode_addresses(dns::Octets response, const dns::Name& qname, EncodedAnswers& into) {
+  constexpr std::size_t fixed_octets = 12;  // the pointer to the QNAME, TYPE, CLASS, TTL, RDLENGTH
+  const std::size_t count = word_at(response, 6);
+  const std::size_t first = dns::header_octets + qname.size() + 4;
+  if (word_at(response, 4) != 1 || word_at(response, 8) != 0 || count > answers_max) return false;
+  if (first + fixed_octets > response.size()) return false;
+  if (dns::Name::from_wire(response.subspan(dns::header_octets, qname.size())) != qname) return false;
+  const std::uint32_t type = word_at(response, first + 2);
+  const std::size_t size = type == static_cast<int>(dns::RecordType::a)      ? 4
+                           : type == static_cast<int>(dns::RecordType::aaaa) ? 16
+                                                                             : 0;
+  const std::size_t step = fixed_octets + size, end = first + count * step;
+  if (size == 0 || end > response.size() || count * (size + 3) + dns::name_octets_max + 16 > answer_octets_max)
+    return false;
+  const std::size_t additional = word_at(response, 10);
+  constexpr std::size_t empty_opt_octets = 11;
+  if (additional > 1 || response.size() < end + additional * empty_opt_octets) return false;
+  if (additional == 1 && (response[end] != 0 || word_at(response, end + 1) != static_cast<int>(dns::RecordType::opt) ||
+                          response.size() != end + empty_opt_octets + word_at(response, end + 9)))
+    return false;
+  if (additional == 0 && response.size() != end) return false;
+  const std::uint32_t type_class[] = {type, static_cast<int>(dns::RecordClass::in)};
+  for (std::size_t at = first; at < end; at += step) {
+    if (word_at(response, at) != (0xc000 | dns::header_octets) || word_at(response, at + 2) != type_class[0] ||
+        word_at(response, at + 4) != type_class[1] || word_at(response, at + 10) != size)
+      return false;
+  }
+  std::array<std::size_t, answers_max> order;
+  for (std::size_t at = 0; at < count; ++at) {
+    order[at] = first + at * step;
+    const std::uint32_t ttl = word_at(response, order[at] + 6) << 16 | word_at(response, order[at] + 8);
+    into.ttl = at == 0 ? ttl : std::min(into.ttl, ttl);
+  }
+  const auto rdata_at = [&](std::size_t record) { return response.data() + record + fixed_octets; };
+  std::sort(
+      order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count),
+      [&](std::size_t left, std::size_t right) { return std::memcmp(rdata_at(left), rdata_at(right), size) < 0; });
+  for (std::size_t at = 0; at < count; ++at) {
+    into.octets.insert(into.octets.end(),
+                       {owner_is_qname, static_cast<std::uint8_t>(type), static_cast<std::uint8_t>(size)});
+    into.octets.insert(into.octets.end(), rdata_at(order[at]), rdata_at(order[at]) + size);
+  }
+  return true;
+}
+
 }  // namespace
 
 void encode_answers(dns::Octets response, const dns::Name& qname, EncodedAnswers& into) {
@@ -86,6 +139,7 @@ void encode_answers(dns::Octets response, const dns::Name& qname, EncodedAnswers
   into.rdata.clear();
   into.ttl = 0;
   if (response.size() < dns::header_octets || (response[6] == 0 && response[7] == 0)) return;  // ANCOUNT
+  if (encode_addresses(response, qname, into)) return;
   const auto view = dns::ResponseView::parse(response);
   if (!view) return;
   bool is_shortened = false;

@@ -1,74 +1,113 @@
 #include "querylog/forget.h"
 
 #include <algorithm>
+#include <functional>
 
+#include "querylog/old_rows.h"
 #include "querylog/schema.h"
+#include "querylog/segment_table.h"
 
 namespace doline::querylog {
 
 namespace {
 
 constexpr milliseconds forgetting_patience{10'000};
-constexpr std::int64_t slice_rows = 20'000;  // of one transaction
+constexpr std::size_t slice_segments = 4;  // of one transaction
 
-// What the remaining rows name, and their sums. The rows are read in their order and added up as the writer does it, so
-// that no table of temporary ones is needed.
-constexpr const char* rebuild = R"(
-DELETE FROM name_hour;
-INSERT OR IGNORE INTO name_hour SELECT name, ts / 3600000000 FROM query;
-DELETE FROM name WHERE id NOT IN (SELECT name FROM name_hour);
-DELETE FROM answer WHERE id NOT IN (SELECT answer FROM query WHERE answer IS NOT NULL);
-DELETE FROM answer_address WHERE answer NOT IN (SELECT id FROM answer);
-DELETE FROM endpoint WHERE id NOT IN (
-  SELECT client FROM query WHERE client IS NOT NULL
-  UNION SELECT destination FROM query WHERE destination IS NOT NULL
-  UNION SELECT upstream FROM query WHERE upstream IS NOT NULL);
-DELETE FROM text WHERE id NOT IN (
-  SELECT rule FROM query WHERE rule IS NOT NULL
-  UNION SELECT lists FROM query WHERE lists IS NOT NULL
-  UNION SELECT observed_rule FROM query WHERE observed_rule IS NOT NULL);
-DELETE FROM device WHERE id NOT IN (SELECT device FROM query);
-DELETE FROM device_hour;
-INSERT INTO device_hour SELECT device, ts / 3600000000, verdict, destination IS NOT NULL, 1, ts, ts FROM query WHERE true
-  ON CONFLICT DO UPDATE SET
-    queries = queries + 1, first = min(first, excluded.first), last = max(last, excluded.last);
-DELETE FROM destination_hour;
-INSERT INTO destination_hour SELECT device, ts / 3600000000, destination, 1 FROM query WHERE destination IS NOT NULL
-  ON CONFLICT DO UPDATE SET queries = queries + 1;
-DELETE FROM client_hour;
-INSERT INTO client_hour SELECT device, client, ts / 3600000000 FROM query WHERE client IS NOT NULL
-  ON CONFLICT DO UPDATE SET hour = max(hour, excluded.hour);
-)";
+using Ids = std::vector<std::uint32_t>;
 
-/// All of it or nothing. How many rows its last statement changed.
-Result<std::int64_t, DatabaseFault> in_transaction(Database& database, const std::string& sql) {
-  if (const auto begun = database.execute("BEGIN IMMEDIATE"); !begun) return fail(begun.error());
-  auto done = database.execute(sql);
-  const std::int64_t changes = done ? database.changes() : 0;
+/// All of `work` or nothing.
+Result<void, DatabaseFault> in_transaction(Database& database,
+                                           const std::function<Result<void, DatabaseFault>()>& work) {
+  if (const auto begun = database.execute("BEGIN IMMEDIATE"); !begun) return begun;
+  auto done = work();
   if (done) done = database.execute("COMMIT");
-  if (done) return changes;
-  if (database.in_transaction()) (void)database.execute("ROLLBACK");
-  return fail(done.error());
+  if (!done && database.in_transaction()) (void)database.execute("ROLLBACK");
+  return done;
 }
 
-Result<std::string, DatabaseFault> condition_of(Database& database, const Forgetting& what) {
-  std::string condition = "true";
-  if (what.before) condition += " AND ts < " + std::to_string(what.before->time_since_epoch().count());
-  if (what.devices.empty()) return condition;
+Result<Ids, DatabaseFault> devices_named(Database& database, const std::vector<std::string>& names) {
   auto find = database.prepare("SELECT id FROM device WHERE name = ?1");
   if (!find) return fail(find.error());
-  std::string ids;
-  for (const std::string& name : what.devices) {
+  Ids ids;
+  for (const std::string& name : names) {
     const ResetAtEnd reset(*find);
     find->bind(1, std::string_view(name));
     for (;;) {
       const auto row = find->step();
       if (!row) return fail(row.error());
       if (!*row) break;
-      ids += (ids.empty() ? "" : ",") + std::to_string(find->integer(0));
+      ids.push_back(static_cast<std::uint32_t>(find->integer(0)));
     }
   }
-  return condition + " AND device IN (" + ids + ")";
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+bool contains(const Ids& ids, std::uint32_t id) {
+  return std::binary_search(ids.begin(), ids.end(), id);
+}
+
+/// Takes what matches out of a segment. `devices`: ids, or nothing for all.
+Result<std::int64_t, DatabaseFault> forget_in(SegmentTable& segments, const SegmentTable::Entry& entry,
+                                              const std::optional<Ids>& devices, std::int64_t before) {
+  if (entry.first >= before) return 0;
+  if (devices) {
+    Segment segment;
+    const auto found = segments.read_head(entry.number, segment);
+    if (!found) return fail(found.error());
+    const auto set = segment.set(Column::device);
+    if (!*found || std::none_of(set.begin(), set.end(), [&](std::uint32_t id) { return contains(*devices, id); }))
+      return 0;
+  } else if (entry.last < before) {
+    if (const auto removed = segments.remove(entry.number); !removed) return fail(removed.error());
+    return entry.rows;
+  }
+  return segments.keep_only(entry, [&](const Segment& segment, std::size_t row) {
+    return segment.times()[row] >= before || (devices && !contains(*devices, segment.value(Column::device, row)));
+  });
+}
+
+/// Takes entries away that no segment names.
+Result<void, DatabaseFault> forget_entries(Database& database, SegmentTable& segments) {
+  const auto entries = segments.all();
+  if (!entries) return fail(entries.error());
+  struct Dictionary {
+    const char* sql;
+    std::vector<Column> columns;
+  };
+  const Dictionary dictionaries[] = {
+      {"DELETE FROM device WHERE id NOT IN temp.named", {Column::device}},
+      {"DELETE FROM endpoint WHERE id NOT IN temp.named", {Column::client, Column::destination, Column::upstream}},
+      {"DELETE FROM name WHERE id NOT IN temp.named", {Column::name}},
+      {"DELETE FROM text WHERE id NOT IN temp.named", {Column::rule, Column::lists, Column::observed_rule}},
+      {"DELETE FROM answer WHERE id NOT IN temp.named", {Column::answer}}};
+  if (const auto made = database.execute("CREATE TEMP TABLE IF NOT EXISTS named(id INTEGER PRIMARY KEY)"); !made)
+    return made;
+  auto name = database.prepare("INSERT INTO temp.named VALUES(?1)");
+  if (!name) return fail(name.error());
+  for (const Dictionary& dictionary : dictionaries) {
+    Ids named;
+    Segment segment;
+    for (const SegmentTable::Entry& entry : *entries) {
+      if (const auto read = segments.read_head(entry.number, segment); !read) return fail(read.error());
+      for (const Column column : dictionary.columns) {
+        const auto set = segment.set(column);
+        named.insert(named.end(), set.begin(), set.end());
+      }
+      if (named.size() > 4 * segment_rows_max) {
+        std::sort(named.begin(), named.end());
+        named.erase(std::unique(named.begin(), named.end()), named.end());
+      }
+    }
+    std::sort(named.begin(), named.end());
+    named.erase(std::unique(named.begin(), named.end()), named.end());
+    if (const auto emptied = database.execute("DELETE FROM temp.named"); !emptied) return emptied;
+    for (const std::uint32_t id : named)
+      if (const auto done = name->bind(1, std::int64_t{id}).run(); !done) return done;
+    if (const auto done = database.execute(dictionary.sql); !done) return done;
+  }
+  return {};
 }
 
 }  // namespace
@@ -80,22 +119,65 @@ Result<Forgotten, DatabaseFault> forget(const std::filesystem::path& file, const
   if (!opened) return fail(opened.error());
   Database& database = *opened;
   if (const auto checked = check_schema(database); !checked) return fail(checked.error());
-  if (const auto set = database.execute("PRAGMA secure_delete = ON"); !set) return fail(set.error());
+  // The temporary table of what is named would else lie in a file.
+  if (const auto set = database.execute("PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY"); !set)
+    return fail(set.error());
+  auto segments = SegmentTable::open(database);
+  if (!segments) return fail(segments.error());
 
-  const auto condition = condition_of(database, what);
-  if (!condition) return fail(condition.error());
-  const std::string slice = "DELETE FROM query WHERE ts IN (SELECT ts FROM query WHERE " + *condition + " LIMIT " +
-                            std::to_string(slice_rows) + ")";
+  for (;;) {  // rows of an older log are looked for in segments too
+    auto has_old = false;
+    const auto moved = in_transaction(database, [&]() -> Result<void, DatabaseFault> {
+      const auto old = has_old_rows(database);
+      if (!old) return fail(old.error());
+      has_old = *old;
+      return has_old ? move_old_rows(database, *segments) : Result<void, DatabaseFault>{};
+    });
+    if (!moved) return fail(moved.error());
+    if (!has_old) break;
+  }
+
+  const std::int64_t before = what.before ? what.before->time_since_epoch().count() : INT64_MAX;
   Forgotten forgotten;
-  for (std::int64_t gone = slice_rows; gone == slice_rows;) {
-    const auto done = in_transaction(database, slice);
+  // A running writer goes on between two slices, and gathers what was still to be looked at under numbers that were
+  // not: what is not sealed is gone through at last, in one transaction.
+  const auto forget_all_of = [&](const std::vector<SegmentTable::Entry>& entries) -> Result<void, DatabaseFault> {
+    std::optional<Ids> devices;
+    if (!what.devices.empty()) {
+      auto ids = devices_named(database, what.devices);
+      if (!ids) return fail(ids.error());
+      devices = std::move(*ids);
+    }
+    for (const SegmentTable::Entry& entry : entries) {
+      const auto gone = forget_in(*segments, entry, devices, before);
+      if (!gone) return fail(gone.error());
+      forgotten.rows += static_cast<std::uint64_t>(*gone);
+    }
+    return {};
+  };
+  std::int64_t behind = 0;
+  for (bool is_done = false; !is_done;) {
+    const auto done = in_transaction(database, [&]() -> Result<void, DatabaseFault> {
+      auto entries = segments->all();
+      if (!entries) return fail(entries.error());
+      std::erase_if(*entries, [&](const SegmentTable::Entry& entry) { return entry.number < behind; });
+      const auto unsealed = std::find_if(entries->begin(), entries->end(),
+                                         [](const SegmentTable::Entry& entry) { return entry.level != level_sealed; });
+      const auto sealed = static_cast<std::size_t>(unsealed - entries->begin());
+      is_done = sealed <= slice_segments;
+      if (!is_done) {
+        entries->resize(slice_segments);
+        behind = entries->back().number + entries->back().rows;
+      }
+      return forget_all_of(*entries);
+    });
     if (!done) return fail(done.error());
-    gone = *done;
-    forgotten.rows += static_cast<std::uint64_t>(gone);
   }
   // Always: where it was interrupted before it came to this, it is said again.
-  if (const auto rebuilt = in_transaction(database, rebuild); !rebuilt) return fail(rebuilt.error());
+  if (const auto done = in_transaction(database, [&] { return forget_entries(database, *segments); }); !done)
+    return fail(done.error());
   // secure_delete overwrites what is deleted, but not the copies that were left behind when pages were once rearranged.
+  *segments = SegmentTable();
   const auto rewritten = database.execute("VACUUM");
   const auto is_wal_kept = database.integer("PRAGMA wal_checkpoint(TRUNCATE)");
   forgotten.leaves_remains = !rewritten || !is_wal_kept || *is_wal_kept != 0;

@@ -1,9 +1,9 @@
 // forget(): takes records out of a query log for good, whether a Doline is writing to it or not.
 //
-// Works on the file, on a connection of its own, in any process that may write it. Rows go in small transactions, so
-// that a running writer gets its turns; then what only they had named, and their part in the sums; at last the file is
-// written anew, so that nothing of them is left in its free places. A running writer keeps its records until it may
-// write again; a record that it had not yet written when forget() began is not forgotten.
+// Works on the file, on a connection of its own, in any process that may write it. Segments are written anew without
+// them, a few in a transaction, so that a running writer gets its turns; then goes what only they had named; at last
+// the file is written anew, so that nothing of them is left in its free places. A running writer keeps its records
+// until it may write again; a record that it had not yet written when forget() began is not forgotten.
 #pragma once
 
 #include <cstdint>

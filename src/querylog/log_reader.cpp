@@ -3,22 +3,23 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "querylog/schema.h"
+#include "querylog/segment_table.h"
 
 namespace doline::querylog {
 
 namespace {
 
 constexpr milliseconds reading_patience{2000};
-constexpr std::int64_t page_rows = 512;
-constexpr std::size_t cursors_max = 64;            // of one read; beyond, a scan is cheaper
-constexpr std::int64_t late_at_most = 15'000'000;  // microseconds that a record may come behind its time
+// Of one read: few at first, since most who ask for the newest want a hundred.
+constexpr std::size_t page_rows_first = 128;
+constexpr std::size_t page_rows_max = 8'192;
 
-using Ids = std::vector<std::int64_t>;
+using Ids = std::vector<std::uint32_t>;
 
 std::string hex(std::span<const std::uint8_t> octets) {
   static constexpr char digits[] = "0123456789abcdef";
@@ -31,22 +32,11 @@ std::string hex(std::string_view text) {
   return hex({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
 }
 
-/// `(1,2,3)`: only numbers and octets of ours are ever written into SQL.
-template <class Values, class Print>
-std::string list_of(const Values& values, Print print) {
-  std::string text = "(";
-  for (const auto& value : values) text += (text.size() > 1 ? "," : "") + print(value);
-  return text + ")";
-}
-std::string list_of(const Ids& ids) {
-  return list_of(ids, [](std::int64_t id) { return std::to_string(id); });
-}
+/// Only octets of ours are ever written into SQL.
 std::string list_of(const std::vector<IpAddress>& addresses) {
-  return list_of(addresses, [](const IpAddress& address) { return hex(address.octets()); });
-}
-template <class Enum>
-std::string numbers_of(const std::vector<Enum>& values) {
-  return list_of(values, [](Enum value) { return std::to_string(static_cast<int>(value)); });
+  std::string text = "(";
+  for (const IpAddress& address : addresses) text += (text.size() > 1 ? "," : "") + hex(address.octets());
+  return text + ")";
 }
 
 std::vector<std::string> lines_of(std::string_view text) {
@@ -84,47 +74,66 @@ std::string names_matching(const std::vector<NameFilter>& names) {
   return select;
 }
 
-struct Range {
-  std::int64_t begin = 0, end = 0;  // ts, end exclusive
+/// Which values of one column are looked for: ascending.
+struct Wanted {
+  Column column;
+  Ids values;
 };
 
-/// What of a row is looked up in dictionaries later.
+/// A row as it stands in a segment.
 struct RawRow {
-  LogRow row;
-  std::int64_t ts = 0, device = 0, client = 0, destination = 0, name = 0, rule = 0, lists = 0, observed_rule = 0,
-               answer = 0, upstream = 0;
+  std::int64_t time = 0, number = 0;
+  Values values{};
+
+  [[nodiscard]] std::uint32_t operator[](Column column) const { return values[static_cast<std::size_t>(column)]; }
 };
 
-constexpr const char* columns =
-    "ts, device, client, destination, destination_source, transport, name, qtype, verdict, rule, lists, observed, "
-    "observed_rule, "
-    "source, rcode, answer, ttl, upstream, latency_us, dnssec";
+/// Rows have an order even where they have one time.
+bool is_earlier(const RawRow& left, const RawRow& right) {
+  return left.time != right.time ? left.time < right.time : left.number < right.number;
+}
 
-RawRow raw_row(const Statement& from) {
-  RawRow raw;
-  raw.ts = from.integer(0);
-  raw.device = from.integer(1);
-  raw.client = from.integer(2);
-  raw.destination = from.integer(3);
-  raw.name = from.integer(6);
-  raw.rule = from.integer(9);
-  raw.lists = from.integer(10);
-  raw.observed_rule = from.integer(12);
-  raw.answer = from.integer(15);
-  raw.upstream = from.integer(17);
-  LogRow& row = raw.row;
-  row.time = WallTime(microseconds(raw.ts));
-  row.destination_source = static_cast<device::DestinationSource>(from.integer(4));
-  row.transport = static_cast<Transport>(from.integer(5));
-  row.qtype = static_cast<dns::RecordType>(from.integer(7));
-  row.verdict = static_cast<VerdictKind>(from.integer(8));
-  if (!from.is_null(11)) row.observed = static_cast<VerdictKind>(from.integer(11));
-  row.source = static_cast<Source>(from.integer(13));
-  row.code = static_cast<dns::ResponseCode>(from.integer(14));
-  if (!from.is_null(16)) row.ttl = static_cast<std::uint32_t>(from.integer(16));
-  row.latency_us = static_cast<std::uint32_t>(from.integer(18));
-  row.dnssec = static_cast<Dnssec>(from.integer(19));
-  return raw;
+LogRow plain_row(const RawRow& raw) {
+  LogRow row;
+  row.number = static_cast<std::uint64_t>(raw.number);
+  row.time = WallTime(microseconds(raw.time));
+  row.destination_source = static_cast<device::DestinationSource>(raw[Column::destination_source]);
+  row.transport = static_cast<Transport>(raw[Column::transport]);
+  row.qtype = static_cast<dns::RecordType>(raw[Column::qtype]);
+  row.verdict = static_cast<VerdictKind>(raw[Column::verdict]);
+  if (raw[Column::observed] != 0) row.observed = static_cast<VerdictKind>(raw[Column::observed] - 1);
+  row.source = static_cast<Source>(raw[Column::source]);
+  row.code = static_cast<dns::ResponseCode>(raw[Column::rcode]);
+  if (raw[Column::answer] != 0) row.ttl = raw[Column::ttl];
+  row.latency_us = raw[Column::latency_us];
+  row.dnssec = static_cast<Dnssec>(raw[Column::dnssec]);
+  return row;
+}
+
+/// For each place of the set, whether it is wanted; empty where none is. Both ascend.
+std::vector<bool> wanted_places(std::span<const std::uint32_t> set, const Ids& wanted) {
+  std::vector<bool> places;
+  const auto found = [&](std::size_t place) {
+    places.resize(set.size());
+    places[place] = true;
+  };
+  if (set.empty()) {  // all are 0
+    if (!wanted.empty() && wanted.front() == 0) places.assign(1, true);
+    return places;
+  }
+  if (wanted.size() < set.size() / 8) {
+    for (const std::uint32_t value : wanted)
+      if (const auto at = std::lower_bound(set.begin(), set.end(), value); at != set.end() && *at == value)
+        found(static_cast<std::size_t>(at - set.begin()));
+    return places;
+  }
+  auto next = wanted.begin();
+  for (std::size_t place = 0; place < set.size(); ++place) {
+    next = std::lower_bound(next, wanted.end(), set[place]);
+    if (next == wanted.end()) break;
+    if (*next == set[place]) found(place);
+  }
+  return places;
 }
 
 }  // namespace
@@ -132,14 +141,18 @@ RawRow raw_row(const Statement& from) {
 struct LogReader::Impl {
   std::filesystem::path file;
   Database database;
+  SegmentTable segments;
   ino_t inode = 0;
   Statement begin, commit, find_device, find_endpoint, find_name, find_text, find_answer;
 
+  std::vector<SegmentTable::Entry> directory;  // of all segments
+  std::int64_t directory_version = 0;          // PRAGMA data_version when it was read
+  std::uint64_t segments_read = 0;
+
   // of follow()
   bool is_following = false;
-  std::int64_t followed_to = 0;
-  std::int64_t followed_version = 0;             // PRAGMA data_version when it was last looked at
-  std::unordered_set<std::int64_t> handed_over;  // of the last late_at_most
+  std::int64_t followed_to = 0;       // the number of the next row
+  std::int64_t followed_version = 0;  // PRAGMA data_version when it was last looked at
 
   Result<void, DatabaseFault> open() {
     auto opened = Database::open(file, Database::Access::read, reading_patience);
@@ -161,18 +174,46 @@ struct LogReader::Impl {
       if (!prepared) return fail(prepared.error());
       *statement = std::move(*prepared);
     }
+    auto table = SegmentTable::open(database);
+    if (!table) return fail(table.error());
+    segments = std::move(*table);
+    directory_version = 0;
     return {};
   }
 
   void close() {
     for (Statement* statement : {&begin, &commit, &find_device, &find_endpoint, &find_name, &find_text, &find_answer})
       *statement = Statement();
+    segments = SegmentTable();
     database = Database();
   }
 
   ino_t inode_of_file() const {
     struct stat status{};
     return ::stat(file.c_str(), &status) == 0 ? status.st_ino : 0;
+  }
+
+  /// `work` sees one state of the file.
+  template <class Work>
+  Result<void, DatabaseFault> in_one_read(Work work) {
+    if (const auto begun = begin.run(); !begun) return begun;
+    if (const Result<void, DatabaseFault> done = work(); !done) {
+      (void)database.execute("ROLLBACK");
+      return done;
+    }
+    return commit.run();
+  }
+
+  /// In a read: brings `directory` up to date.
+  Result<void, DatabaseFault> look_at_directory() {
+    const auto version = database.integer("PRAGMA data_version");
+    if (!version) return fail(version.error());
+    if (*version == directory_version) return {};
+    auto all = segments.all();
+    if (!all) return fail(all.error());
+    directory = std::move(*all);
+    directory_version = *version;
+    return {};
   }
 
   Result<Ids, DatabaseFault> ids(const std::string& sql) {
@@ -182,100 +223,67 @@ struct LogReader::Impl {
     for (;;) {
       const auto row = statement->step();
       if (!row) return fail(row.error());
-      if (!*row) return found;
-      found.push_back(statement->integer(0));
+      if (!*row) break;
+      found.push_back(static_cast<std::uint32_t>(statement->integer(0)));
     }
+    std::sort(found.begin(), found.end());
+    found.erase(std::unique(found.begin(), found.end()), found.end());
+    return found;
   }
 
   // ── what to read ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  struct Plan {
-    std::string conditions;        // ` AND ...`
-    const char* column = nullptr;  // one cursor for each of `keys`, on this column's index
-    Ids keys;
-    std::vector<Range> ranges;          // ascending
-    std::vector<std::string> look_ups;  // the SQL that it was made with
-  };
-
-  Result<Ids, DatabaseFault> ids(Plan& plan, std::string sql) {
-    auto found = ids(sql);
-    plan.look_ups.push_back(std::move(sql));
-    return found;
-  }
-
-  Result<Plan, DatabaseFault> plan(const LogFilter& filter) {
-    Plan plan;
-    if (!filter.types.empty()) plan.conditions += " AND qtype IN " + numbers_of(filter.types);
-    if (!filter.verdicts.empty()) plan.conditions += " AND verdict IN " + numbers_of(filter.verdicts);
+  /// In a read: what ids mean, they mean only within it.
+  Result<std::vector<Wanted>, DatabaseFault> wanted_of(const LogFilter& filter) {
+    std::vector<Wanted> wanted;
+    const auto want_numbers = [&](Column column, const auto& numbers) {
+      if (numbers.empty()) return;
+      Ids values;
+      for (const auto number : numbers) values.push_back(static_cast<std::uint32_t>(number));
+      std::sort(values.begin(), values.end());
+      wanted.push_back({column, std::move(values)});
+    };
+    want_numbers(Column::qtype, filter.types);
+    want_numbers(Column::verdict, filter.verdicts);
+    Result<void, DatabaseFault> outcome;
+    const auto want = [&](Column column, Result<Ids, DatabaseFault> values) {
+      if (values)
+        wanted.push_back({column, std::move(*values)});
+      else if (outcome)
+        outcome = fail(values.error());
+    };
+    if (!filter.devices.empty() || !filter.groups.empty()) want(Column::device, devices_matching(filter));
     if (!filter.clients.empty())
-      plan.conditions +=
-          " AND client IN (SELECT id FROM endpoint WHERE address IN " + list_of(filter.clients) + " AND port = 0)";
-    if (filter.only_intercepted) plan.conditions += " AND destination IS NOT NULL";
-    if (!filter.devices.empty() || !filter.groups.empty()) {
-      auto devices = devices_matching(filter);
-      if (!devices) return fail(devices.error());
-      use(plan, "device", std::move(*devices));
-    }
-    if (!filter.meant_for.empty()) {
-      auto destinations = ids(plan, "SELECT id FROM endpoint WHERE address IN " + list_of(filter.meant_for));
-      if (!destinations) return fail(destinations.error());
-      use(plan, "destination", std::move(*destinations));
-    }
-    std::optional<Ids> hours;
-    if (!filter.names.empty()) {
-      const std::string names = names_matching(filter.names);
-      plan.conditions += " AND name IN (" + names + ")";
-      auto asked = ids(plan, "SELECT DISTINCT hour FROM name_hour WHERE name IN (" + names + ") ORDER BY hour");
-      if (!asked) return fail(asked.error());
-      hours = std::move(*asked);
-    }
-    if (!filter.answers.empty()) {
-      const std::string addresses = list_of(filter.answers);
-      plan.conditions += " AND answer IN (SELECT answer FROM answer_address WHERE address IN " + addresses + ")";
-      auto answered =
-          ids(plan,
-              "SELECT DISTINCT hour FROM answer_address AS a JOIN answer ON answer.id = a.answer JOIN name_hour ON "
-              "name_hour.name = answer.name AND hour BETWEEN first_hour AND last_hour WHERE a.address IN " +
-                  addresses + " ORDER BY hour");
-      if (!answered) return fail(answered.error());
-      if (hours) {
-        Ids both;
-        std::set_intersection(hours->begin(), hours->end(), answered->begin(), answered->end(),
-                              std::back_inserter(both));
-        hours = std::move(both);
-      } else {
-        hours = std::move(*answered);
-      }
-    }
-    const Range all{filter.since ? filter.since->time_since_epoch().count() : INT64_MIN,
-                    filter.until ? filter.until->time_since_epoch().count() : INT64_MAX};
-    if (!hours) {
-      plan.ranges.push_back(all);
-      return plan;
-    }
-    for (const std::int64_t hour : *hours) {
-      const Range range{std::max(all.begin, begin_of_hour(hour)), std::min(all.end, begin_of_hour(hour + 1))};
-      if (range.begin >= range.end) continue;
-      if (!plan.ranges.empty() && plan.ranges.back().end == range.begin)
-        plan.ranges.back().end = range.end;
-      else
-        plan.ranges.push_back(range);
-    }
-    return plan;
+      want(Column::client,
+           ids("SELECT id FROM endpoint WHERE address IN " + list_of(filter.clients) + " AND port = 0"));
+    if (!filter.meant_for.empty())
+      want(Column::destination, ids("SELECT id FROM endpoint WHERE address IN " + list_of(filter.meant_for)));
+    if (!filter.names.empty()) want(Column::name, ids(names_matching(filter.names)));
+    if (!filter.answers.empty()) want(Column::answer, answers_with(filter.answers));
+    if (!outcome) return fail(outcome.error());
+    return wanted;
   }
 
-  /// By the column's index where that is worth it, else as a condition.
-  static void use(Plan& plan, const char* column, Ids keys) {
-    if (plan.column == nullptr && keys.size() <= cursors_max) {
-      plan.column = column;
-      plan.keys = std::move(keys);
-    } else {
-      plan.conditions += std::string(" AND ") + column + " IN " + list_of(keys);
+  /// Looks through all: whoever asks this has time, and who writes has none for an index.
+  Result<Ids, DatabaseFault> answers_with(const std::vector<IpAddress>& addresses) {
+    std::string holds_one;
+    for (const IpAddress& address : addresses)
+      holds_one += (holds_one.empty() ? "instr(octets, " : " OR instr(octets, ") + hex(address.octets()) + ")";
+    auto likely = database.prepare("SELECT id, octets FROM answer WHERE " + holds_one + " ORDER BY id");
+    if (!likely) return fail(likely.error());
+    Ids found;
+    for (;;) {
+      const auto row = likely->step();
+      if (!row) return fail(row.error());
+      if (!*row) return found;
+      const auto answered = answer_addresses(likely->octets(1));
+      if (std::find_first_of(answered.begin(), answered.end(), addresses.begin(), addresses.end()) != answered.end())
+        found.push_back(static_cast<std::uint32_t>(likely->integer(0)));
     }
   }
 
   Result<Ids, DatabaseFault> devices_matching(const LogFilter& filter) {
-    auto all = database.prepare("SELECT id, name, groups FROM device");
+    auto all = database.prepare("SELECT id, name, groups FROM device ORDER BY id");
     if (!all) return fail(all.error());
     Ids found;
     for (;;) {
@@ -289,127 +297,140 @@ struct LogReader::Impl {
       const bool has_group =
           filter.groups.empty() ||
           std::find_first_of(groups.begin(), groups.end(), filter.groups.begin(), filter.groups.end()) != groups.end();
-      if (has_name && has_group) found.push_back(all->integer(0));
+      if (has_name && has_group) found.push_back(static_cast<std::uint32_t>(all->integer(0)));
     }
   }
 
-  /// One for each cursor.
-  static std::vector<std::string> selects_of(const Plan& plan, Order order) {
-    const std::string rest = "ts >= ?1 AND ts < ?2" + plan.conditions + " ORDER BY ts " +
-                             (order == Order::newest_first ? "DESC" : "ASC") + " LIMIT ?3";
-    const std::string select = std::string("SELECT ") + columns + " FROM query ";
-    if (plan.column == nullptr) return {select + "NOT INDEXED WHERE " + rest};
-    std::vector<std::string> selects;
-    for (const std::int64_t key : plan.keys)
-      selects.push_back(select + "INDEXED BY query_by_" + plan.column + " WHERE " + plan.column + " = " +
-                        std::to_string(key) + " AND " + rest);
-    return selects;
-  }
-
-  Result<std::vector<std::string>, DatabaseFault> explain(const LogFilter& filter, Order order) {
-    auto planned = plan(filter);
-    if (!planned) return fail(planned.error());
-    std::vector<std::string> steps;
-    auto statements = std::move(planned->look_ups);
-    for (std::string& select : selects_of(*planned, order)) statements.push_back(std::move(select));
-    for (const std::string& sql : statements) {
-      auto explained = database.prepare("EXPLAIN QUERY PLAN " + sql);
-      if (!explained) return fail(explained.error());
-      for (;;) {
-        const auto row = explained->step();
-        if (!row) return fail(row.error());
-        if (!*row) break;
-        steps.emplace_back(explained->text(3));
-      }
+  /// Adds what matches of a segment. `is_here` says of a time and a number whether it is looked for.
+  template <class IsHere>
+  Result<void, DatabaseFault> add_matches(const SegmentTable::Entry& entry, const LogFilter& filter,
+                                          const std::vector<Wanted>& wanted, IsHere is_here,
+                                          std::vector<RawRow>& rows) {
+    Segment segment;
+    const auto has_head = wanted.empty() && !filter.only_intercepted ? Result<bool, DatabaseFault>(true)
+                                                                     : segments.read_head(entry.number, segment);
+    if (!has_head) return fail(has_head.error());
+    std::vector<std::vector<bool>> places;
+    for (const Wanted& each : wanted) {
+      places.push_back(wanted_places(segment.set(each.column), each.values));
+      if (places.back().empty()) return {};
     }
-    return steps;
+    if (filter.only_intercepted && segment.set(Column::destination).empty()) return {};
+    ++segments_read;
+    const auto found = segments.read(entry.number, segment);
+    if (!found) return fail(found.error());
+    if (!*found) return {};
+    for (std::size_t row = 0; row < segment.rows(); ++row) {
+      const std::int64_t time = segment.times()[row];
+      const std::int64_t number = entry.number + static_cast<std::int64_t>(row);
+      bool is_match = is_here(time, number);
+      for (std::size_t at = 0; is_match && at < wanted.size(); ++at)
+        is_match = places[at][segment.place(wanted[at].column, row)];
+      if (!is_match || (filter.only_intercepted && segment.value(Column::destination, row) == 0)) continue;
+      rows.push_back({time, number, segment.values(row)});
+    }
+    return {};
   }
 
   // ── rows ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   Result<std::uint64_t, DatabaseFault> read(const LogFilter& filter, Order order,
                                             const std::function<bool(const LogRow&)>& take) {
-    auto planned = plan(filter);
-    if (!planned) return fail(planned.error());
-    const bool newest_first = order == Order::newest_first;
-    std::vector<Statement> cursors;
-    for (const std::string& select : selects_of(*planned, order)) {
-      auto cursor = database.prepare(select);
-      if (!cursor) return fail(cursor.error());
-      cursors.push_back(std::move(*cursor));
-    }
-    if (newest_first) std::reverse(planned->ranges.begin(), planned->ranges.end());
     std::uint64_t count = 0;
-    for (Range range : planned->ranges) {
-      for (;;) {
-        std::vector<RawRow> page;
-        const auto fetched = fetch(cursors, range, newest_first, page);
-        if (!fetched) {
-          (void)database.execute("ROLLBACK");
-          return fail(fetched.error());
-        }
-        for (const RawRow& raw : page) {
-          ++count;
-          if (!take(raw.row)) return count;
-        }
-        if (page.size() < page_rows) break;
-        (newest_first ? range.end : range.begin) = newest_first ? page.back().ts : page.back().ts + 1;
+    std::optional<RawRow> behind;  // the last one that was handed over
+    for (std::size_t page_rows = page_rows_first;; page_rows = std::min(page_rows * 4, page_rows_max)) {
+      std::vector<RawRow> page;
+      std::vector<LogRow> rows;
+      const auto fetched = in_one_read([&]() -> Result<void, DatabaseFault> {
+        if (const auto done = fetch(filter, order, behind, page_rows, page); !done) return done;
+        return complete(page, rows);
+      });
+      if (!fetched) return fail(fetched.error());
+      for (const LogRow& row : rows) {
+        ++count;
+        if (!take(row)) return count;
       }
+      if (page.size() < page_rows) return count;
+      behind = page.back();
     }
-    return count;
   }
 
-  /// Up to page_rows rows, complete, in one read that has ended on return.
-  Result<void, DatabaseFault> fetch(std::vector<Statement>& cursors, const Range& range, bool newest_first,
-                                    std::vector<RawRow>& page) {
-    if (const auto begun = begin.run(); !begun) return begun;
-    for (Statement& cursor : cursors) {
-      const ResetAtEnd reset(cursor);
-      cursor.bind(1, range.begin).bind(2, range.end).bind(3, page_rows);
-      for (;;) {
-        const auto row = cursor.step();
-        if (!row) return fail(row.error());
-        if (!*row) break;
-        page.push_back(raw_row(cursor));
-      }
+  /// The next `page_rows` rows behind that one.
+  Result<void, DatabaseFault> fetch(const LogFilter& filter, Order order, const std::optional<RawRow>& behind,
+                                    std::size_t page_rows, std::vector<RawRow>& page) {
+    if (const auto looked = look_at_directory(); !looked) return looked;
+    const auto wanted = wanted_of(filter);
+    if (!wanted) return fail(wanted.error());
+    const bool newest_first = order == Order::newest_first;
+    const std::int64_t since = filter.since ? filter.since->time_since_epoch().count() : INT64_MIN;
+    const std::int64_t until = filter.until ? filter.until->time_since_epoch().count() : INT64_MAX;
+    const auto is_before = [newest_first](const RawRow& left, const RawRow& right) {
+      return newest_first ? is_earlier(right, left) : is_earlier(left, right);
+    };
+    const auto is_here = [&](std::int64_t time, std::int64_t number) {
+      if (time < since || time >= until) return false;
+      return !behind || is_before(*behind, RawRow{time, number, {}});
+    };
+    std::vector<SegmentTable::Entry> entries;
+    for (const SegmentTable::Entry& entry : directory) {
+      if (entry.last < since || entry.first >= until) continue;
+      if (behind && (newest_first ? entry.first > behind->time : entry.last < behind->time)) continue;
+      entries.push_back(entry);
     }
-    if (cursors.size() > 1) {
-      std::sort(page.begin(), page.end(), [&](const RawRow& left, const RawRow& right) {
-        return newest_first ? left.ts > right.ts : left.ts < right.ts;
-      });
+    std::sort(entries.begin(), entries.end(),
+              [newest_first](const SegmentTable::Entry& left, const SegmentTable::Entry& right) {
+                return newest_first ? left.last > right.last : left.first < right.first;
+              });
+    const auto keep_best = [&] {
+      std::sort(page.begin(), page.end(), is_before);
       if (page.size() > page_rows) page.resize(page_rows);
+    };
+    for (const SegmentTable::Entry& entry : entries) {
+      // Segments overlap a little; one that begins behind all that the page has room for ends the search.
+      if (page.size() >= page_rows) {
+        keep_best();
+        if (newest_first ? entry.last < page.back().time : entry.first > page.back().time) return {};
+      }
+      if (const auto done = add_matches(entry, filter, *wanted, is_here, page); !done) return done;
     }
-    // Ids may be given anew once retention has taken their entry: they mean something only within this read.
-    Dictionaries dictionaries;
-    for (RawRow& raw : page)
-      if (const auto done = complete(raw, dictionaries); !done) return done;
-    return commit.run();
+    keep_best();
+    return {};
   }
 
   struct Dictionaries {
-    std::unordered_map<std::int64_t, LogRow> devices;  // only what identifies
-    std::unordered_map<std::int64_t, Endpoint> endpoints;
-    std::unordered_map<std::int64_t, dns::Name> names;
-    std::unordered_map<std::int64_t, std::string> texts;
+    std::unordered_map<std::uint32_t, LogRow> devices;  // only what identifies
+    std::unordered_map<std::uint32_t, Endpoint> endpoints;
+    std::unordered_map<std::uint32_t, dns::Name> names;
+    std::unordered_map<std::uint32_t, std::string> texts;
   };
+
+  /// Ids may be given anew once retention has taken their entry: they mean something only within this read.
+  Result<void, DatabaseFault> complete(const std::vector<RawRow>& page, std::vector<LogRow>& rows) {
+    Dictionaries dictionaries;
+    for (const RawRow& raw : page) {
+      LogRow row = plain_row(raw);
+      if (const auto done = complete(raw, dictionaries, row); !done) return done;
+      rows.push_back(std::move(row));
+    }
+    return {};
+  }
 
   /// Runs `found` on the row of `statement` with this id, if there is one.
   template <class Found>
-  Result<void, DatabaseFault> look_up(Statement& statement, std::int64_t id, Found found) {
+  Result<void, DatabaseFault> look_up(Statement& statement, std::uint32_t id, Found found) {
     const ResetAtEnd reset(statement);
-    const auto row = statement.bind(1, id).step();
+    const auto row = statement.bind(1, std::int64_t{id}).step();
     if (!row) return fail(row.error());
     if (*row) found();
     return {};
   }
 
-  Result<void, DatabaseFault> complete(RawRow& raw, Dictionaries& known) {
-    LogRow& row = raw.row;
+  Result<void, DatabaseFault> complete(const RawRow& raw, Dictionaries& known, LogRow& row) {
     Result<void, DatabaseFault> outcome;
     const auto note = [&outcome](const Result<void, DatabaseFault>& step) {
       if (!step && outcome) outcome = step;
     };
-    const auto endpoint = [&](std::int64_t id) {
+    const auto endpoint = [&](std::uint32_t id) {
       auto [place, is_new] = known.endpoints.try_emplace(id);
       if (is_new)
         note(look_up(find_endpoint, id, [&] {
@@ -418,14 +439,14 @@ struct LogReader::Impl {
         }));
       return place->second;
     };
-    const auto text = [&](std::int64_t id) -> const std::string& {
+    const auto text = [&](std::uint32_t id) -> const std::string& {
       auto [place, is_new] = known.texts.try_emplace(id);
       if (is_new && id != 0) note(look_up(find_text, id, [&] { place->second = find_text.text(0); }));
       return place->second;
     };
-    auto [device, is_new_device] = known.devices.try_emplace(raw.device);
+    auto [device, is_new_device] = known.devices.try_emplace(raw[Column::device]);
     if (is_new_device)
-      note(look_up(find_device, raw.device, [&] {
+      note(look_up(find_device, raw[Column::device], [&] {
         device->second.device = find_device.text(0);
         device->second.mac = mac_of(find_device.octets(1));
         device->second.vendor = find_device.text(2);
@@ -435,17 +456,18 @@ struct LogReader::Impl {
     row.mac = device->second.mac;
     row.vendor = device->second.vendor;
     row.groups = device->second.groups;
-    if (raw.client != 0) row.client = endpoint(raw.client).address;
-    if (raw.destination != 0) row.original_destination = endpoint(raw.destination);
-    if (raw.upstream != 0) row.upstream = endpoint(raw.upstream);
-    auto [name, is_new_name] = known.names.try_emplace(raw.name);
-    if (is_new_name) note(look_up(find_name, raw.name, [&] { name->second = from_name_key(find_name.text(0)); }));
+    if (raw[Column::client] != 0) row.client = endpoint(raw[Column::client]).address;
+    if (raw[Column::destination] != 0) row.original_destination = endpoint(raw[Column::destination]);
+    if (raw[Column::upstream] != 0) row.upstream = endpoint(raw[Column::upstream]);
+    auto [name, is_new_name] = known.names.try_emplace(raw[Column::name]);
+    if (is_new_name)
+      note(look_up(find_name, raw[Column::name], [&] { name->second = from_name_key(find_name.text(0)); }));
     row.qname = name->second;
-    row.rule = text(raw.rule);
-    row.observed_rule = text(raw.observed_rule);
-    row.lists = lines_of(text(raw.lists));
-    if (raw.answer != 0)
-      note(look_up(find_answer, raw.answer, [&] {
+    row.rule = text(raw[Column::rule]);
+    row.observed_rule = text(raw[Column::observed_rule]);
+    row.lists = lines_of(text(raw[Column::lists]));
+    if (raw[Column::answer] != 0)
+      note(look_up(find_answer, raw[Column::answer], [&] {
         DecodedAnswers decoded = decode_answers(find_answer.octets(0), row.qname);
         row.answers = std::move(decoded.answers);
         row.answers_shortened = decoded.is_shortened;
@@ -455,11 +477,12 @@ struct LogReader::Impl {
 
   // ── follow ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  Result<std::uint64_t, DatabaseFault> follow(LogFilter filter, const std::function<bool(const LogRow&)>& take) {
+  Result<std::uint64_t, DatabaseFault> follow(const LogFilter& filter, const std::function<bool(const LogRow&)>& take) {
     if (is_following &&
         (!database.is_open() || inode_of_file() != inode)) {  // set aside or deleted: on with the new one
       close();
       followed_version = 0;
+      followed_to = 0;
       if (const auto opened = open(); !opened) {
         close();
         // Between two files there is none; the next call finds the new one.
@@ -467,128 +490,184 @@ struct LogReader::Impl {
         return fail(opened.error());
       }
     }
-    if (!is_following) {
-      const auto last = database.integer("SELECT coalesce(max(ts), 0) FROM query");
-      if (!last) return fail(last.error());
-      followed_to = *last;
-      const auto recent = ids("SELECT ts FROM query WHERE ts > " + std::to_string(followed_to - late_at_most));
-      if (!recent) return fail(recent.error());
-      handed_over.insert(recent->begin(), recent->end());
-      is_following = true;
-      return 0;
-    }
     const auto version = database.integer("PRAGMA data_version");
     if (!version) return fail(version.error());
-    if (*version == followed_version) return 0;  // nobody has written
-    filter.since = WallTime(microseconds(followed_to - late_at_most + 1));
-    filter.until.reset();
-    std::uint64_t count = 0;
-    std::int64_t newest = followed_to;
-    const auto done = read(filter, Order::oldest_first, [&](const LogRow& row) {
-      const std::int64_t ts = row.time.time_since_epoch().count();
-      newest = std::max(newest, ts);
-      if (!handed_over.insert(ts).second) return true;
-      ++count;
-      return take(row);
+    if (is_following && *version == followed_version) return 0;  // nobody has written
+    std::vector<LogRow> rows;
+    const auto done = in_one_read([&]() -> Result<void, DatabaseFault> {
+      const auto end = segments.end();
+      if (!end) return fail(end.error());
+      if (!is_following) {
+        followed_to = *end;
+        return {};
+      }
+      followed_to = std::min(followed_to, *end);  // what was handed over last may be forgotten
+      if (const auto looked = look_at_directory(); !looked) return looked;
+      const auto wanted = wanted_of(filter);
+      if (!wanted) return fail(wanted.error());
+      std::vector<RawRow> news;
+      for (const SegmentTable::Entry& entry : directory) {
+        if (entry.number + entry.rows <= followed_to) continue;
+        const auto is_new = [&](std::int64_t, std::int64_t number) { return number >= followed_to; };
+        if (const auto added = add_matches(entry, filter, *wanted, is_new, news); !added) return added;
+      }
+      followed_to = *end;
+      std::sort(news.begin(), news.end(), is_earlier);
+      return complete(news, rows);
     });
-    if (!done) return done;
-    followed_to = newest;
+    if (!done) return fail(done.error());
     followed_version = *version;
-    std::erase_if(handed_over, [&](std::int64_t ts) { return ts <= followed_to - late_at_most; });
+    if (!is_following) {
+      is_following = true;
+      followed_version = 0;
+      return 0;
+    }
+    std::uint64_t count = 0;
+    for (const LogRow& row : rows) {
+      ++count;
+      if (!take(row)) break;
+    }
     return count;
   }
 
   // ── devices ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  struct Sums {
+    std::uint64_t queries = 0, intercepted = 0, not_forwarded = 0;
+    std::int64_t first = INT64_MAX, last = INT64_MIN;
+    std::unordered_map<std::uint32_t, std::uint64_t> destinations;  // queries meant for each
+    std::unordered_map<std::uint32_t, std::int64_t> clients;        // when each was last used
+  };
+
+  /// Of one segment, by the place of the device.
+  static void add_sums(const Segment& segment, std::unordered_map<std::uint32_t, Sums>& sums) {
+    const auto devices = segment.set(Column::device);
+    const auto destinations = segment.set(Column::destination);
+    const auto clients = segment.set(Column::client);
+    std::vector<Sums*> of(std::max<std::size_t>(devices.size(), 1));
+    for (std::size_t place = 0; place < of.size(); ++place) of[place] = &sums[devices.empty() ? 0 : devices[place]];
+    for (std::size_t row = 0; row < segment.rows(); ++row) {
+      Sums& sum = *of[segment.place(Column::device, row)];
+      const std::int64_t time = segment.times()[row];
+      ++sum.queries;
+      sum.first = std::min(sum.first, time);
+      sum.last = std::max(sum.last, time);
+      if (segment.value(Column::verdict, row) != static_cast<std::uint32_t>(VerdictKind::forward)) ++sum.not_forwarded;
+      if (!destinations.empty())
+        if (const std::uint32_t destination = segment.value(Column::destination, row); destination != 0) {
+          ++sum.intercepted;
+          ++sum.destinations[destination];
+        }
+      if (!clients.empty())
+        if (const std::uint32_t client = segment.value(Column::client, row); client != 0) {
+          std::int64_t& last = sum.clients.try_emplace(client, time).first->second;
+          last = std::max(last, time);
+        }
+    }
+  }
+
   Result<std::vector<DeviceSummary>, DatabaseFault> devices() {
-    if (const auto begun = begin.run(); !begun) return fail(begun.error());
-    auto summaries = summarise();
-    if (!summaries)
-      (void)database.execute("ROLLBACK");
-    else if (const auto ended = commit.run(); !ended)
-      return fail(ended.error());
+    std::vector<DeviceSummary> summaries;
+    const auto done = in_one_read([&]() -> Result<void, DatabaseFault> {
+      auto summed = summarise();
+      if (!summed) return fail(summed.error());
+      summaries = std::move(*summed);
+      return {};
+    });
+    if (!done) return fail(done.error());
     return summaries;
   }
 
   Result<std::vector<DeviceSummary>, DatabaseFault> summarise() {
-    auto identities = database.prepare(
-        "SELECT id, name, mac, vendor, hostname, groups, h.queries, h.intercepted, h.not_forwarded, h.first, h.last "
-        "FROM device JOIN "
-        "(SELECT device, sum(queries) AS queries, sum(queries * intercepted) AS intercepted, sum(queries * (verdict <> "
-        "0)) AS "
-        "not_forwarded, min(first) AS first, max(last) AS last FROM device_hour GROUP BY device) AS h ON h.device = "
-        "device.id "
-        "ORDER BY mac IS NULL, h.last DESC");
-    if (!identities) return fail(identities.error());
+    if (const auto looked = look_at_directory(); !looked) return fail(looked.error());
+    std::unordered_map<std::uint32_t, Sums> sums;  // by device.id
+    Segment segment;
+    for (const SegmentTable::Entry& entry : directory) {
+      if (const auto read = segments.read(entry.number, segment); !read) return fail(read.error());
+      add_sums(segment, sums);
+    }
+    std::unordered_map<std::uint32_t, Endpoint> endpoints;
+    auto all_endpoints = database.prepare("SELECT id, address, port FROM endpoint");
+    if (!all_endpoints) return fail(all_endpoints.error());
+    for (;;) {
+      const auto row = all_endpoints->step();
+      if (!row) return fail(row.error());
+      if (!*row) break;
+      if (const auto address = address_of(all_endpoints->octets(1)))
+        endpoints[static_cast<std::uint32_t>(all_endpoints->integer(0))] = {
+            *address, static_cast<std::uint16_t>(all_endpoints->integer(2))};
+    }
+    struct Identity {
+      DeviceSummary summary;
+      const Sums* sums;
+    };
+    std::vector<Identity> identities;
+    auto all = database.prepare("SELECT id, name, mac, vendor, hostname, groups FROM device");
+    if (!all) return fail(all.error());
+    for (;;) {
+      const auto row = all->step();
+      if (!row) return fail(row.error());
+      if (!*row) break;
+      const auto sum = sums.find(static_cast<std::uint32_t>(all->integer(0)));
+      if (sum == sums.end()) continue;
+      Identity& identity = identities.emplace_back();
+      identity.sums = &sum->second;
+      identity.summary.name = all->text(1);
+      identity.summary.mac = mac_of(all->octets(2));
+      identity.summary.vendor = all->text(3);
+      identity.summary.hostname = all->text(4);
+      identity.summary.groups = lines_of(all->text(5));
+    }
+    // Those with a MAC come first, the latest first: the first one names the summary.
+    std::sort(identities.begin(), identities.end(), [](const Identity& left, const Identity& right) {
+      if (left.summary.mac.has_value() != right.summary.mac.has_value()) return left.summary.mac.has_value();
+      return left.sums->last > right.sums->last;
+    });
     std::vector<DeviceSummary> summaries;
-    std::unordered_map<std::int64_t, std::size_t> summary_of;  // device.id
+    std::vector<std::map<Endpoint, std::uint64_t>> meant;
+    std::vector<std::map<IpAddress, std::int64_t>> used;
     std::unordered_map<device::MacAddress, std::size_t> by_mac;
     std::unordered_map<std::string, std::size_t> by_name;
-    for (;;) {
-      const auto row = identities->step();
-      if (!row) return fail(row.error());
-      if (!*row) break;
-      const std::string name(identities->text(1));
-      const auto mac = mac_of(identities->octets(2));
-      // Identities with a MAC come first, the latest first: the first one names the summary.
+    for (Identity& identity : identities) {
       std::size_t at = summaries.size();
-      if (mac)
-        at = by_mac.try_emplace(*mac, at).first->second;
-      else if (const auto known = by_name.find(name); known != by_name.end())
+      if (identity.summary.mac)
+        at = by_mac.try_emplace(*identity.summary.mac, at).first->second;
+      else if (const auto known = by_name.find(identity.summary.name); known != by_name.end())
         at = known->second;
       if (at == summaries.size()) {
-        DeviceSummary& summary = summaries.emplace_back();
-        summary.name = name;
-        summary.mac = mac;
-        summary.vendor = identities->text(3);
-        summary.hostname = identities->text(4);
-        summary.groups = lines_of(identities->text(5));
-        summary.first_seen = WallTime::max();
-        summary.last_seen = WallTime::min();
-        by_name.try_emplace(name, at);
+        by_name.try_emplace(identity.summary.name, at);
+        identity.summary.first_seen = WallTime::max();
+        identity.summary.last_seen = WallTime::min();
+        summaries.push_back(std::move(identity.summary));
+        meant.emplace_back();
+        used.emplace_back();
       }
-      summary_of[identities->integer(0)] = at;
       DeviceSummary& summary = summaries[at];
-      summary.queries += static_cast<std::uint64_t>(identities->integer(6));
-      summary.intercepted += static_cast<std::uint64_t>(identities->integer(7));
-      summary.not_forwarded += static_cast<std::uint64_t>(identities->integer(8));
-      summary.first_seen = std::min(summary.first_seen, WallTime(microseconds(identities->integer(9))));
-      summary.last_seen = std::max(summary.last_seen, WallTime(microseconds(identities->integer(10))));
-    }
-    auto resolvers = database.prepare(
-        "SELECT device, address, port, sum(queries) FROM destination_hour JOIN endpoint ON endpoint.id = destination "
-        "GROUP BY device, "
-        "destination");
-    if (!resolvers) return fail(resolvers.error());
-    std::vector<std::map<Endpoint, std::uint64_t>> meant(summaries.size());
-    for (;;) {
-      const auto row = resolvers->step();
-      if (!row) return fail(row.error());
-      if (!*row) break;
-      const auto summary = summary_of.find(resolvers->integer(0));
-      const auto address = address_of(resolvers->octets(1));
-      if (summary == summary_of.end() || !address) continue;
-      meant[summary->second][{*address, static_cast<std::uint16_t>(resolvers->integer(2))}] +=
-          static_cast<std::uint64_t>(resolvers->integer(3));
-    }
-    auto clients = database.prepare(
-        "SELECT device, address FROM client_hour JOIN endpoint ON endpoint.id = client ORDER BY hour DESC, address");
-    if (!clients) return fail(clients.error());
-    for (;;) {
-      const auto row = clients->step();
-      if (!row) return fail(row.error());
-      if (!*row) break;
-      const auto summary = summary_of.find(clients->integer(0));
-      const auto address = address_of(clients->octets(1));
-      if (summary == summary_of.end() || !address) continue;
-      auto& addresses = summaries[summary->second].addresses;
-      if (std::find(addresses.begin(), addresses.end(), *address) == addresses.end()) addresses.push_back(*address);
+      const Sums& sum = *identity.sums;
+      summary.queries += sum.queries;
+      summary.intercepted += sum.intercepted;
+      summary.not_forwarded += sum.not_forwarded;
+      summary.first_seen = std::min(summary.first_seen, WallTime(microseconds(sum.first)));
+      summary.last_seen = std::max(summary.last_seen, WallTime(microseconds(sum.last)));
+      for (const auto& [id, queries] : sum.destinations)
+        if (const auto endpoint = endpoints.find(id); endpoint != endpoints.end())
+          meant[at][endpoint->second] += queries;
+      for (const auto& [id, last] : sum.clients)
+        if (const auto endpoint = endpoints.find(id); endpoint != endpoints.end()) {
+          std::int64_t& latest = used[at].try_emplace(endpoint->second.address, last).first->second;
+          latest = std::max(latest, last);
+        }
     }
     for (std::size_t at = 0; at < summaries.size(); ++at) {
       auto& to = summaries[at].meant_to_ask;
       for (const auto& [endpoint, queries] : meant[at]) to.push_back({endpoint, queries});
       std::sort(to.begin(), to.end(), [](const ForeignResolver& left, const ForeignResolver& right) {
         return left.queries != right.queries ? left.queries > right.queries : left.endpoint < right.endpoint;
+      });
+      auto& addresses = summaries[at].addresses;
+      for (const auto& [address, last] : used[at]) addresses.push_back(address);
+      std::stable_sort(addresses.begin(), addresses.end(), [&](const IpAddress& left, const IpAddress& right) {
+        return used[at].at(left) > used[at].at(right);
       });
     }
     std::sort(summaries.begin(), summaries.end(), [](const DeviceSummary& left, const DeviceSummary& right) {
@@ -620,8 +699,8 @@ Result<std::uint64_t, DatabaseFault> LogReader::follow(const LogFilter& filter,
   return impl_->follow(filter, take);
 }
 
-Result<std::vector<std::string>, DatabaseFault> LogReader::explain(const LogFilter& filter, Order order) {
-  return impl_->explain(filter, order);
+std::uint64_t LogReader::segments_read() const {
+  return impl_->segments_read;
 }
 
 Result<std::vector<DeviceSummary>, DatabaseFault> LogReader::devices() {

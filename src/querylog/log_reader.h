@@ -1,7 +1,8 @@
 // LogReader: questions to the query log, on a read-only connection of its own.
 //
 // It never holds up the writer: rows are fetched in pages, and no read is open while they are handed over, however
-// slowly the taker takes them. One thread. Any process may read while another writes.
+// slowly the taker takes them. Segments of which their head says that nothing matches are passed over. One thread. Any
+// process may read while another writes.
 #pragma once
 
 #include <cstdint>
@@ -45,8 +46,9 @@ struct LogFilter {
 };
 
 struct LogRow {
-  WallTime time;       ///< of receipt; differs from row to row
-  std::string device;  ///< empty: anonymous
+  std::uint64_t number = 0;  ///< grows with each row that is written; no two rows of a file have one
+  WallTime time;             ///< of receipt
+  std::string device;        ///< empty: anonymous
   std::optional<device::MacAddress> mac;
   std::string vendor;
   std::vector<std::string> groups;
@@ -106,9 +108,8 @@ class LogReader {
   /// records, which waited for an upstream, come too, each once. The filter's `since` and `until` are not looked at.
   [[nodiscard]] Result<std::uint64_t, DatabaseFault> follow(const LogFilter& filter,
                                                             const std::function<bool(const LogRow&)>& take);
-  /// The steps by which SQLite finds what read() would hand over (EXPLAIN QUERY PLAN): which index serves which
-  /// question.
-  [[nodiscard]] Result<std::vector<std::string>, DatabaseFault> explain(const LogFilter& filter, Order order);
+  /// So far: how many segments' rows were looked at, where their heads alone did not say that none matches.
+  [[nodiscard]] std::uint64_t segments_read() const;
   /// Every device that asked, latest first. Devices with one MAC are one, whatever they were called.
   [[nodiscard]] Result<std::vector<DeviceSummary>, DatabaseFault> devices();
 

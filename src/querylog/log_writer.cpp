@@ -16,7 +16,6 @@
 
 #include "base/check.h"
 #include "querylog/answers.h"
-#include "querylog/schema.h"
 #include "querylog/store.h"
 
 namespace doline::querylog {
@@ -28,7 +27,7 @@ constexpr milliseconds retry_first{500};
 constexpr milliseconds retry_longest{10'000};
 constexpr seconds damaged_again_within{60};
 constexpr milliseconds retire_every{1000};
-constexpr std::int64_t retire_rows = 2'000;  // a step
+constexpr std::size_t retire_segments = 2;  // a step
 constexpr seconds file_looked_at_every{5};
 
 /// A record that is ready to be written.
@@ -37,7 +36,8 @@ struct Entry {
   std::shared_ptr<const Legend> legend;         // of its generation: rules and lists; null where it is gone
   std::shared_ptr<const Legend> roster_legend;  // of record.device: the same, or a newer one that knows the device
   std::uint32_t ttl = 0;
-  std::vector<std::uint8_t> answers;
+  std::uint32_t answer_octets = 0;
+  std::size_t answers_at = 0;  // in pending_answers
 };
 
 LogState state_of(DatabaseFault fault) {
@@ -143,22 +143,23 @@ struct LogWriter::Impl {
   // ── the thread's own ───────────────────────────────────────────────────────────────────────────────────────────────
   struct Known {  // ids of the database for ids of a generation
     std::shared_ptr<const Legend> legend;
-    std::map<std::pair<std::uint32_t, device::GroupMask>, std::int64_t> devices;
-    std::unordered_map<std::uint16_t, std::int64_t> rules;
-    std::unordered_map<std::uint32_t, std::int64_t> lists;
+    std::map<std::pair<std::uint32_t, device::GroupMask>, std::uint32_t> devices;
+    std::unordered_map<std::uint16_t, std::uint32_t> rules;
+    std::unordered_map<std::uint32_t, std::uint32_t> lists;
     MonotonicTime superseded{};
   };
   std::deque<Known> legends;  // ascending generations; the last is the newest
   std::uint64_t known_epoch = 0;
   std::unique_ptr<Store> store;
   std::vector<Entry> pending;
+  std::vector<std::uint8_t> pending_answers;  // of all of them, one behind another
   MonotonicTime oldest_pending{};
   MonotonicTime next_try{};
   milliseconds retry = retry_first;
   std::optional<MonotonicTime> last_set_aside;
   MonotonicTime next_retire{}, next_look_at_file{};
   ino_t inode = 0;
-  std::int64_t written_since_retire = 0;
+  std::size_t written_since_retire = 0;
   EncodedAnswers encoded;
   std::vector<std::uint32_t> in_order;  // positions in pending, by time
 
@@ -242,7 +243,10 @@ struct LogWriter::Impl {
       // Old ones go: when the database comes back, what has just happened is worth more than what happened before it
       // went.
       const std::size_t gone = pending_max / 8;
+      const std::size_t octets = pending[gone].answers_at;
       pending.erase(pending.begin(), pending.begin() + static_cast<std::ptrdiff_t>(gone));
+      pending_answers.erase(pending_answers.begin(), pending_answers.begin() + static_cast<std::ptrdiff_t>(octets));
+      for (Entry& kept : pending) kept.answers_at -= octets;
       lose(gone);
     }
     if (pending.empty()) oldest_pending = now();
@@ -260,9 +264,11 @@ struct LogWriter::Impl {
       not_recorded.fetch_add(1, std::memory_order_relaxed);
       return;
     }
+    entry.answers_at = pending_answers.size();
     if (options.answers) {
       encode_answers(response, record.qname, encoded);
-      entry.answers = encoded.octets;
+      entry.answer_octets = static_cast<std::uint32_t>(encoded.octets.size());
+      pending_answers.insert(pending_answers.end(), encoded.octets.begin(), encoded.octets.end());
       entry.ttl = encoded.ttl;
     }
     if (pending.size() >= batch_records && store) write_pending(false);
@@ -390,8 +396,9 @@ struct LogWriter::Impl {
       }
     }
     written.fetch_add(pending.size(), std::memory_order_relaxed);
-    written_since_retire += static_cast<std::int64_t>(pending.size());
+    written_since_retire += pending.size();
     pending.clear();
+    pending_answers.clear();
     next_try = {};
     recovered();
   }
@@ -401,6 +408,10 @@ struct LogWriter::Impl {
     for (const std::uint32_t position : in_order)
       if (const auto done = write_entry(pending[position]); !done) return done;
     return store->commit();
+  }
+
+  dns::Octets answers_of(const Entry& entry) const {
+    return dns::Octets(pending_answers).subspan(entry.answers_at, entry.answer_octets);
   }
 
   Result<void, DatabaseFault> write_entry(const Entry& entry) {
@@ -417,11 +428,10 @@ struct LogWriter::Impl {
     row.record = &record;
     row.ts = record.time.time_since_epoch().count();
     row.ttl = entry.ttl;
-    const std::int64_t hour = hour_of(row.ts);
     Known* known = entry.legend ? known_of(entry.legend->generation) : nullptr;
 
     Result<void, DatabaseFault> outcome;
-    const auto keep_id = [&outcome](std::int64_t& id, const Result<std::int64_t, DatabaseFault>& found) {
+    const auto keep_id = [&outcome](std::uint32_t& id, const Store::Id& found) {
       if (found)
         id = *found;
       else if (outcome)
@@ -431,21 +441,20 @@ struct LogWriter::Impl {
       keep_id(row.device, store->device(Identity{}));
     } else {
       keep_id(row.device, device_row(entry));
-      keep_id(row.client, store->endpoint({record.client, 0}, hour));
+      keep_id(row.client, store->endpoint({record.client, 0}));
     }
-    if (record.destination.is_intercepted())
-      keep_id(row.destination, store->endpoint(record.destination.endpoint, hour));
-    if (record.upstream.address != IpAddress{}) keep_id(row.upstream, store->endpoint(record.upstream, hour));
-    keep_id(row.name, store->name(record.qname, hour));
+    if (record.destination.is_intercepted()) keep_id(row.destination, store->endpoint(record.destination.endpoint));
+    if (record.upstream.address != IpAddress{}) keep_id(row.upstream, store->endpoint(record.upstream));
+    keep_id(row.name, store->name(record.qname));
     if (record.verdict != VerdictKind::rejected) keep_id(row.rule, rule_row(record.rule, known));
     if (record.has_observed) keep_id(row.observed_rule, rule_row(record.observed_rule, known));
     if (record.has_listing) keep_id(row.lists, lists_row(record.list_set, known));
-    if (!entry.answers.empty() && outcome) keep_id(row.answer, store->answer(row.name, entry.answers, hour));
+    if (entry.answer_octets > 0 && outcome) keep_id(row.answer, store->answer(answers_of(entry)));
     if (!outcome) return outcome;
     return store->insert(row);
   }
 
-  Result<std::int64_t, DatabaseFault> device_row(const Entry& entry) {
+  Store::Id device_row(const Entry& entry) {
     const Legend* legend = entry.roster_legend.get();
     const std::uint32_t id = entry.record.device.value;
     if (legend == nullptr || id >= legend->roster->devices().size()) {
@@ -457,7 +466,7 @@ struct LogWriter::Impl {
     const device::GroupMask groups = legend->roster->groups_of(device, entry.record.client);
     Known* known = known_of(legend->generation);
     if (known == nullptr) return store->device(identity_of(*legend->roster, device, groups));
-    std::int64_t& row = known->devices[{id, groups}];
+    std::uint32_t& row = known->devices[{id, groups}];
     if (row == 0) {
       const auto found = store->device(identity_of(*legend->roster, device, groups));
       if (!found) return found;
@@ -466,12 +475,12 @@ struct LogWriter::Impl {
     return row;
   }
 
-  Result<std::int64_t, DatabaseFault> rule_row(policy::RuleId rule, Known* known) {
+  Store::Id rule_row(policy::RuleId rule, Known* known) {
     if (rule == policy::no_rule) return store->text("otherwise");
     if (rule == policy::lists_rule) return store->text("lists");
     if (known == nullptr || rule.value >= known->legend->rule_texts.size())
       return store->text("rule " + std::to_string(rule.value));
-    std::int64_t& row = known->rules[rule.value];
+    std::uint32_t& row = known->rules[rule.value];
     if (row == 0) {
       const auto found = store->text(known->legend->rule_texts[rule.value]);
       if (!found) return found;
@@ -480,9 +489,9 @@ struct LogWriter::Impl {
     return row;
   }
 
-  Result<std::int64_t, DatabaseFault> lists_row(std::uint32_t set, Known* known) {
+  Store::Id lists_row(std::uint32_t set, Known* known) {
     if (known == nullptr) return 0;
-    std::int64_t& row = known->lists[set];
+    std::uint32_t& row = known->lists[set];
     if (row == 0) {
       std::string names;
       for (const blocklist::ListId list : known->legend->lists->lists_of(set))
@@ -505,7 +514,8 @@ struct LogWriter::Impl {
       most = max_size_octets;
     }
     const std::int64_t cutoff = (clock.now().wall - age).time_since_epoch().count();
-    const auto more = store->retire(cutoff, most, std::max(retire_rows, 2 * std::exchange(written_since_retire, 0)));
+    const auto more =
+        store->retire(cutoff, most, retire_segments + 2 * std::exchange(written_since_retire, 0) / segment_rows);
     if (!more) {
       fault(more.error());
       return;

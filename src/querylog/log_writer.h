@@ -20,11 +20,12 @@
 #include "querylog/database.h"
 #include "querylog/legend.h"
 #include "querylog/ring.h"
+#include "querylog/segment_table.h"
 
 namespace doline::querylog {
 
-inline constexpr std::size_t pending_max = 20'000;   ///< records that wait for a database that cannot be written
-inline constexpr std::size_t batch_records = 4'096;  ///< at which a batch is written early
+inline constexpr std::size_t pending_max = 20'000;          ///< records that wait for a database that cannot be written
+inline constexpr std::size_t batch_records = segment_rows;  ///< at which a batch is written early
 inline constexpr std::size_t legends_max = 64;
 inline constexpr seconds legend_kept{60};  ///< after it was superseded: longer than any query waits
 inline constexpr milliseconds drain_every{50};

@@ -12,63 +12,48 @@ PRAGMA page_size = 4096;
 PRAGMA auto_vacuum = INCREMENTAL;
 )";
 
-constexpr const char* tables = R"(
-BEGIN IMMEDIATE;
-CREATE TABLE query(
-  ts INTEGER PRIMARY KEY,
-  device INTEGER NOT NULL,
-  client INTEGER,
-  destination INTEGER,
-  destination_source INTEGER NOT NULL,
-  transport INTEGER NOT NULL,
-  name INTEGER NOT NULL,
-  qtype INTEGER NOT NULL,
-  verdict INTEGER NOT NULL,
-  rule INTEGER,
-  lists INTEGER,
-  observed INTEGER,
-  observed_rule INTEGER,
-  source INTEGER NOT NULL,
-  rcode INTEGER NOT NULL,
-  answer INTEGER,
-  ttl INTEGER,
-  upstream INTEGER,
-  latency_us INTEGER NOT NULL,
-  dnssec INTEGER NOT NULL);
-CREATE INDEX query_by_device ON query(device);
-CREATE INDEX query_by_destination ON query(destination) WHERE destination IS NOT NULL;
+constexpr const char* segment_tables = R"(
+CREATE TABLE segment(
+  number INTEGER PRIMARY KEY,
+  level INTEGER NOT NULL,
+  rows INTEGER NOT NULL,
+  first INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  head BLOB NOT NULL,
+  body BLOB NOT NULL);
+CREATE INDEX segment_sealed ON segment(level, first, last, rows) WHERE level = 9;
+)";
+
+constexpr const char* dictionary_tables = R"(
 CREATE TABLE device(
   id INTEGER PRIMARY KEY,
   name TEXT, mac BLOB, vendor TEXT, hostname TEXT, groups TEXT);
-CREATE TABLE endpoint(
-  id INTEGER PRIMARY KEY, address BLOB NOT NULL, port INTEGER NOT NULL, last_hour INTEGER NOT NULL, UNIQUE(address, port));
+CREATE TABLE endpoint(id INTEGER PRIMARY KEY, address BLOB NOT NULL, port INTEGER NOT NULL, UNIQUE(address, port));
 CREATE TABLE name(id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE);
-CREATE TABLE name_hour(name INTEGER, hour INTEGER, PRIMARY KEY(name, hour)) WITHOUT ROWID;
 CREATE TABLE text(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
-CREATE TABLE answer(
-  id INTEGER PRIMARY KEY,
-  hash INTEGER NOT NULL,
-  name INTEGER NOT NULL,
-  first_hour INTEGER NOT NULL,
-  last_hour INTEGER NOT NULL,
-  octets BLOB NOT NULL);
-CREATE INDEX answer_by_hash ON answer(hash);
-CREATE TABLE answer_address(address BLOB, answer INTEGER, PRIMARY KEY(address, answer)) WITHOUT ROWID;
-CREATE TABLE device_hour(
-  device INTEGER, hour INTEGER, verdict INTEGER, intercepted INTEGER, queries INTEGER NOT NULL, first INTEGER NOT NULL,
-  last INTEGER NOT NULL, PRIMARY KEY(device, hour, verdict, intercepted)) WITHOUT ROWID;
-CREATE TABLE destination_hour(
-  device INTEGER, hour INTEGER, destination INTEGER, queries INTEGER NOT NULL,
-  PRIMARY KEY(device, hour, destination)) WITHOUT ROWID;
-CREATE TABLE client_hour(
-  device INTEGER, client INTEGER, hour INTEGER NOT NULL, PRIMARY KEY(device, client)) WITHOUT ROWID;
-CREATE TABLE secret(id INTEGER PRIMARY KEY, octets BLOB NOT NULL);
-INSERT INTO secret VALUES(1, randomblob(16));
+CREATE TABLE answer(id INTEGER PRIMARY KEY, octets BLOB NOT NULL);
 PRAGMA application_id = 1146047566;
-PRAGMA user_version = 1;
-COMMIT;
 )";
-static_assert(application_id == 1146047566 && schema_version == 1);
+
+// Version 1 kept a row for each query, in a table `query` that old_rows.h empties bit by bit, and dated its
+// dictionaries by the hour.
+constexpr const char* from_version_1 = R"(
+DROP TABLE name_hour;
+DROP TABLE device_hour;
+DROP TABLE destination_hour;
+DROP TABLE client_hour;
+DROP TABLE answer_address;
+DROP TABLE secret;
+DROP INDEX answer_by_hash;
+ALTER TABLE endpoint DROP COLUMN last_hour;
+ALTER TABLE answer DROP COLUMN first_hour;
+ALTER TABLE answer DROP COLUMN last_hour;
+ALTER TABLE answer DROP COLUMN hash;
+ALTER TABLE answer DROP COLUMN name;
+)";
+
+constexpr const char* version = "PRAGMA user_version = 2;";
+static_assert(application_id == 1146047566 && schema_version == 2);
 
 }  // namespace
 
@@ -90,9 +75,16 @@ Result<void, DatabaseFault> check_schema(Database& database) {
 Result<void, DatabaseFault> create_or_check_schema(Database& database) {
   const auto checked = check_schema(database);
   if (checked || checked.error() != DatabaseFault::older_schema) return checked;
-  // Version 1 is the first: what is older is an empty file.
-  if (const auto set = database.execute(settings); !set) return set;
-  const auto made = database.execute(tables);
+  const auto old = database.integer("PRAGMA user_version");
+  if (!old) return fail(old.error());
+  const auto ours = database.integer("PRAGMA application_id");
+  if (!ours) return fail(ours.error());
+  const bool is_empty = *ours != application_id;
+  if (!is_empty && *old != 1) return fail(DatabaseFault::corrupt);
+  if (is_empty)
+    if (const auto set = database.execute(settings); !set) return set;
+  const auto made = database.execute(std::string("PRAGMA secure_delete = FAST; BEGIN IMMEDIATE;") + segment_tables +
+                                     (is_empty ? dictionary_tables : from_version_1) + version + "COMMIT");
   if (!made && database.in_transaction()) (void)database.execute("ROLLBACK");
   return made;
 }

@@ -4,17 +4,17 @@
 #include <cstdint>
 #include <string>
 
-#include "base/time.h"
 #include "dns/name.h"
 #include "querylog/database.h"
 
 namespace doline::querylog {
 
 /// Kept in the file's user_version; application_id says that it is a query log at all.
-inline constexpr int schema_version = 1;
+inline constexpr int schema_version = 2;
 inline constexpr std::int64_t application_id = 0x444f4c4e;  // "DOLN"
 
-/// Makes the tables in an empty file, or checks that the file is a query log of this version.
+/// Makes the tables in an empty file, brings those of version 1 to this one (its rows follow: old_rows.h), or checks
+/// that the file is a query log of this version.
 [[nodiscard]] Result<void, DatabaseFault> create_or_check_schema(Database& database);
 /// For readers: only checks.
 [[nodiscard]] Result<void, DatabaseFault> check_schema(Database& database);
@@ -24,14 +24,5 @@ inline constexpr std::int64_t application_id = 0x444f4c4e;  // "DOLN"
 [[nodiscard]] std::string to_name_key(const dns::Name& name);
 /// The root where the octets are no key.
 [[nodiscard]] dns::Name from_name_key(std::string_view key);
-
-/// The bucket of an hour: hours since 1970.
-[[nodiscard]] constexpr std::int64_t hour_of(std::int64_t microseconds_since_1970) {
-  constexpr std::int64_t hour = 3'600'000'000;
-  return microseconds_since_1970 >= 0 ? microseconds_since_1970 / hour : (microseconds_since_1970 + 1) / hour - 1;
-}
-[[nodiscard]] constexpr std::int64_t begin_of_hour(std::int64_t hour) {
-  return hour * 3'600'000'000;
-}
 
 }  // namespace doline::querylog

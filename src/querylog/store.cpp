@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "querylog/old_rows.h"
 #include "querylog/schema.h"
 
 namespace doline::querylog {
@@ -12,13 +13,13 @@ namespace doline::querylog {
 namespace {
 
 constexpr milliseconds writing_patience{500};
-constexpr std::size_t cached_names_max = 200'000;
-constexpr std::size_t cached_answers_max = 200'000;
-constexpr std::size_t cached_endpoints_max = 50'000;
-constexpr std::size_t cached_texts_max = 10'000;
-constexpr int tries_max = 1'000;               // microseconds looked at for one that is free
-constexpr std::int64_t sweep_ids = 2'000;      // a step
-constexpr std::uint64_t row_octets = 256;      // seldom more, with all that only this row names
+constexpr std::size_t cached_max = 1 << 16;          // of each kind
+constexpr std::size_t cached_answers_max = 1 << 15;  // and as many older ones
+constexpr std::size_t gathered_at = 32;              // so many segments of one level become one of the next
+constexpr std::int64_t sweep_segments = 64;          // looked at in a step
+constexpr std::int64_t sweep_ids = 4'000;            // a step
+constexpr std::size_t sweep_after = 32;              // when a 32nd of the segments has gone
+constexpr const char* count_sealed = "SELECT count(*) FROM segment WHERE level = 9";
 constexpr std::int64_t free_pages_kept = 256;  // room for what comes next
 constexpr std::int64_t free_pages_step = 512;
 // 16 MiB: the same hot pages are then copied into the file rarely, which is what wears a memory card.
@@ -42,13 +43,6 @@ std::span<const std::uint8_t> octets_of(std::string_view text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
-void bind_id(Statement& statement, int position, std::int64_t id) {
-  if (id != 0)
-    statement.bind(position, id);
-  else
-    statement.bind_null(position);
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Store>, DatabaseFault> Store::open(const std::filesystem::path& file, milliseconds check_time) {
@@ -68,19 +62,18 @@ Result<std::unique_ptr<Store>, DatabaseFault> Store::open(const std::filesystem:
     store->database_.limit_time(milliseconds::zero());
   }
   DOLINE_TRY(store->prepare());
-  auto secret = store->database_.prepare("SELECT octets FROM secret WHERE id = 1");
+  DOLINE_TRY(store->look_at_segments());
+  auto secret = store->database_.prepare("SELECT randomblob(16)");
   if (!secret) return fail(secret.error());
   const auto row = secret->step();
   if (!row) return fail(row.error());
-  if (!*row || secret->octets(0).size() != store->secret_.size()) return fail(DatabaseFault::corrupt);
+  check(*row && secret->octets(0).size() == store->secret_.size());
   std::memcpy(store->secret_.data(), secret->octets(0).data(), store->secret_.size());
   secret->reset();
-  const auto last = store->database_.integer("SELECT coalesce(max(ts), 0) FROM query");
-  if (!last) return fail(last.error());
-  store->last_ts_ = *last;
-  const auto oldest = store->database_.integer("SELECT coalesce(min(ts), 0) FROM query");
-  if (!oldest) return fail(oldest.error());
-  store->oldest_hour_ = hour_of(*oldest);
+  const auto has_old_rows = querylog::has_old_rows(store->database_);
+  if (!has_old_rows) return fail(has_old_rows.error());
+  store->has_old_rows_ = *has_old_rows;
+  if (store->has_old_rows_) store->next_number_ = std::max(store->next_number_, number_behind_old_rows);
   return store;
 }
 
@@ -95,54 +88,84 @@ Result<void, DatabaseFault> Store::prepare() {
       {&begin_, "BEGIN IMMEDIATE"},
       {&commit_, "COMMIT"},
       {&data_version_, "PRAGMA data_version"},
-      {&insert_row_,
-       "INSERT OR IGNORE INTO query VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, "
-       "?18, ?19, ?20)"},
+      {&oldest_, "SELECT first FROM segment ORDER BY number LIMIT 1"},
       {&find_device_,
        "SELECT id FROM device WHERE name IS ?1 AND mac IS ?2 AND vendor IS ?3 AND hostname IS ?4 AND groups IS ?5"},
       {&insert_device_, "INSERT INTO device(name, mac, vendor, hostname, groups) VALUES(?1, ?2, ?3, ?4, ?5)"},
-      {&find_endpoint_, "SELECT id, last_hour FROM endpoint WHERE address = ?1 AND port = ?2"},
-      {&insert_endpoint_, "INSERT INTO endpoint(address, port, last_hour) VALUES(?1, ?2, ?3)"},
-      {&date_endpoint_, "UPDATE endpoint SET last_hour = max(last_hour, ?2) WHERE id = ?1"},
+      {&find_endpoint_, "SELECT id FROM endpoint WHERE address = ?1 AND port = ?2"},
+      {&insert_endpoint_, "INSERT INTO endpoint(address, port) VALUES(?1, ?2)"},
       {&find_name_, "SELECT id FROM name WHERE key = ?1"},
-      {&insert_name_, "INSERT INTO name(key) VALUES(?1)"},
-      {&insert_name_hour_, "INSERT OR IGNORE INTO name_hour VALUES(?1, ?2)"},
+      {&insert_name_, "INSERT OR IGNORE INTO name(key) VALUES(?1)"},
       {&find_text_, "SELECT id FROM text WHERE text = ?1"},
       {&insert_text_, "INSERT INTO text(text) VALUES(?1)"},
-      {&find_answer_, "SELECT id FROM answer WHERE hash = ?1 AND name = ?2 AND octets = ?3"},
-      {&insert_answer_, "INSERT INTO answer(hash, name, first_hour, last_hour, octets) VALUES(?1, ?2, ?3, ?3, ?4)"},
-      {&date_answer_,
-       "UPDATE answer SET first_hour = min(first_hour, ?2), last_hour = max(last_hour, ?2) WHERE id = ?1"},
-      {&insert_answer_address_, "INSERT OR IGNORE INTO answer_address VALUES(?1, ?2)"},
-      {&add_device_hour_,
-       "INSERT INTO device_hour VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET "
-       "queries = queries + excluded.queries, first = min(first, excluded.first), last = max(last, excluded.last)"},
-      {&add_destination_hour_,
-       "INSERT INTO destination_hour VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET queries = queries + "
-       "excluded.queries"},
-      {&add_client_hour_,
-       "INSERT INTO client_hour VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET hour = max(hour, excluded.hour)"},
+      {&insert_answer_, "INSERT INTO answer(octets) VALUES(?1)"},
   };
   for (const auto& [statement, sql] : statements) {
     auto prepared = database_.prepare(sql);
     if (!prepared) return fail(prepared.error());
     *statement = std::move(*prepared);
   }
+  auto table = SegmentTable::open(database_);
+  if (!table) return fail(table.error());
+  segments_ = std::move(*table);
+  return {};
+}
+
+/// Another process may have taken rows out of them.
+Result<void, DatabaseFault> Store::look_at_segments() {
+  auto unsealed = segments_.unsealed();
+  if (!unsealed) return fail(unsealed.error());
+  unsealed_ = std::move(*unsealed);
+  const auto end = segments_.end();
+  if (!end) return fail(end.error());
+  next_number_ = std::max(next_number_, *end);
   return {};
 }
 
 Result<void, DatabaseFault> Store::begin() {
   DOLINE_TRY(begin_.run());
-  // Another process (`doline log forget`) may have taken away what the caches remember.
+  // Another process (`doline log forget`) may have taken away what is remembered here.
   const auto row = data_version_.step();
   if (!row) return fail(row.error());
   const std::int64_t version = *row ? data_version_.integer(0) : 0;
   data_version_.reset();
-  if (std::exchange(known_data_version_, version) != version) forget_caches();
+  if (std::exchange(known_data_version_, version) != version) {
+    forget_caches();
+    DOLINE_TRY(look_at_segments());
+    const auto has_old_rows = querylog::has_old_rows(database_);
+    if (!has_old_rows) return fail(has_old_rows.error());
+    has_old_rows_ = *has_old_rows;
+  }
   return {};
 }
 
-Result<std::int64_t, DatabaseFault> Store::device(const Identity& identity) {
+// ── dictionaries ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+std::uint32_t Store::mark(Dictionary dictionary, std::uint32_t id) {
+  if (sweep_ == Sweep::none) return id;
+  auto& marked = marked_[dictionary];
+  if (id >= marked.size()) marked.resize(std::max<std::size_t>(marked.size() * 2, id + std::size_t{1}));
+  marked[id] = true;
+  return id;
+}
+
+Store::Id Store::found_id(Dictionary dictionary, Statement& find) {
+  const ResetAtEnd reset(find);
+  const auto found = find.step();
+  if (!found) return fail(found.error());
+  if (!*found) return 0;
+  const std::int64_t id = find.integer(0);
+  if (id < 1 || id > UINT32_MAX) return fail(DatabaseFault::corrupt);
+  return mark(dictionary, static_cast<std::uint32_t>(id));
+}
+
+Store::Id Store::inserted_id(Dictionary dictionary) {
+  const std::int64_t id = database_.last_row_id();
+  if (id < 1 || id > UINT32_MAX) return fail(DatabaseFault::corrupt);
+  return mark(dictionary, static_cast<std::uint32_t>(id));
+}
+
+Store::Id Store::device(const Identity& identity) {
   const auto bind = [&](Statement& statement) {
     const auto text = [&](int position, const std::string& value) {
       if (value.empty())
@@ -160,225 +183,195 @@ Result<std::int64_t, DatabaseFault> Store::device(const Identity& identity) {
     text(5, identity.groups);
   };
   bind(find_device_);
-  const auto found = find_device_.step();
-  if (!found) return fail(found.error());
-  const std::int64_t id = *found ? find_device_.integer(0) : 0;
-  find_device_.reset();
-  if (id != 0) return id;
+  const auto found = found_id(devices, find_device_);
+  if (!found || *found != 0) return found;
   bind(insert_device_);
   DOLINE_TRY(insert_device_.run());
-  return database_.last_row_id();
+  return inserted_id(devices);
 }
 
-Result<std::int64_t, DatabaseFault> Store::endpoint(const Endpoint& endpoint, std::int64_t hour) {
+Store::Id Store::endpoint(const Endpoint& endpoint) {
   const auto octets = endpoint.address.octets();
-  std::string key(reinterpret_cast<const char*>(octets.data()), octets.size());
-  key += static_cast<char>(endpoint.port >> 8);
-  key += static_cast<char>(endpoint.port & 0xff);
-  if (endpoints_.size() >= cached_endpoints_max) endpoints_.clear();
-  Dated& known = endpoints_[key];
-  if (known.id == 0) {
-    find_endpoint_.bind(1, octets).bind(2, std::int64_t{endpoint.port});
-    const auto found = find_endpoint_.step();
-    if (!found) return fail(found.error());
-    if (*found) known = {find_endpoint_.integer(0), find_endpoint_.integer(1)};
-    find_endpoint_.reset();
-    if (!*found) {
-      insert_endpoint_.bind(1, octets).bind(2, std::int64_t{endpoint.port}).bind(3, hour);
-      DOLINE_TRY(insert_endpoint_.run());
-      known = {database_.last_row_id(), hour};
-    }
+  if (endpoints_.size() >= cached_max) endpoints_.clear();
+  std::uint32_t& id = endpoints_[endpoint];
+  if (id != 0) return mark(endpoints, id);
+  find_endpoint_.bind(1, octets).bind(2, std::int64_t{endpoint.port});
+  auto found = found_id(endpoints, find_endpoint_);
+  if (found && *found == 0) {
+    DOLINE_TRY(insert_endpoint_.bind(1, octets).bind(2, std::int64_t{endpoint.port}).run());
+    found = inserted_id(endpoints);
   }
-  if (known.hour < hour) {
-    DOLINE_TRY(date_endpoint_.bind(1, known.id).bind(2, hour).run());
-    known.hour = hour;
-  }
-  return known.id;
+  if (found) id = *found;
+  return found;
 }
 
-Result<std::int64_t, DatabaseFault> Store::name(const dns::Name& name, std::int64_t hour) {
-  std::string key = to_name_key(name);
-  if (names_.size() >= cached_names_max) names_.clear();
-  const auto [place, is_new] = names_.try_emplace(std::move(key));
-  Dated& known = place->second;
-  if (is_new) known.hour = INT64_MIN;
-  if (known.id == 0) {
-    const auto octets = octets_of(place->first);
-    find_name_.bind(1, octets);
-    const auto found = find_name_.step();
-    if (!found) return fail(found.error());
-    if (*found) known.id = find_name_.integer(0);
-    find_name_.reset();
-    if (!*found) {
-      DOLINE_TRY(insert_name_.bind(1, octets).run());
-      known.id = database_.last_row_id();
-    }
+Store::Id Store::name(const dns::Name& name) {
+  const dns::Name lowered = name.lowered();
+  if (names_.size() >= cached_max) names_.clear();
+  std::uint32_t& id = names_[dns::siphash(secret_, lowered.wire())];
+  if (id != 0) return mark(names, id);
+  const std::string key = to_name_key(lowered);
+  DOLINE_TRY(insert_name_.bind(1, octets_of(key)).run());  // most that are not remembered are new
+  Id found = 0;
+  if (database_.changes() == 1) {
+    found = inserted_id(names);
+  } else {
+    find_name_.bind(1, octets_of(key));
+    found = found_id(names, find_name_);
   }
-  if (known.hour != hour) {  // not `<`: a late record may belong to the hour before
-    DOLINE_TRY(insert_name_hour_.bind(1, known.id).bind(2, hour).run());
-    known.hour = hour;
-  }
-  return known.id;
+  if (found) id = *found;
+  return found;
 }
 
-Result<std::int64_t, DatabaseFault> Store::text(std::string_view text) {
-  if (texts_.size() >= cached_texts_max) texts_.clear();
-  std::int64_t& id = texts_[std::string(text)];
-  if (id != 0) return id;
+Store::Id Store::text(std::string_view text) {
+  if (texts_.size() >= cached_max) texts_.clear();
+  std::uint32_t& id = texts_[std::string(text)];
+  if (id != 0) return mark(texts, id);
   find_text_.bind(1, text);
-  const auto found = find_text_.step();
-  if (!found) return fail(found.error());
-  if (*found) id = find_text_.integer(0);
-  find_text_.reset();
-  if (!*found) {
+  auto found = found_id(texts, find_text_);
+  if (found && *found == 0) {
     DOLINE_TRY(insert_text_.bind(1, text).run());
-    id = database_.last_row_id();
+    found = inserted_id(texts);
   }
-  return id;
+  if (found) id = *found;
+  return found;
 }
 
-Result<std::int64_t, DatabaseFault> Store::answer(std::int64_t name, dns::Octets octets, std::int64_t hour) {
-  // Keyed with a secret of this file, so that nobody who chooses answers can make two of them look alike in the cache.
-  dns::SipKey key = secret_;
-  for (int i = 0; i < 8; ++i) key[static_cast<std::size_t>(i)] ^= static_cast<std::uint8_t>(name >> (8 * i));
-  const std::uint64_t hash = dns::siphash(key, octets);
-  if (answers_.size() >= cached_answers_max) answers_.clear();
-  Dated& known = answers_[hash];
-  if (known.id == 0) {
-    find_answer_.bind(1, static_cast<std::int64_t>(hash)).bind(2, name).bind(3, octets);
-    const auto found = find_answer_.step();
-    if (!found) return fail(found.error());
-    if (*found) known = {find_answer_.integer(0), INT64_MIN};
-    find_answer_.reset();
-    if (!*found) {
-      insert_answer_.bind(1, static_cast<std::int64_t>(hash)).bind(2, name).bind(3, hour).bind(4, octets);
-      DOLINE_TRY(insert_answer_.run());
-      known = {database_.last_row_id(), hour};
-      for (const IpAddress& address : answer_addresses(octets))
-        DOLINE_TRY(insert_answer_address_.bind(1, address.octets()).bind(2, known.id).run());
-    }
+/// No index leads to answers by their octets: every new one would change a page of it somewhere. Those that are likely
+/// to come again are remembered instead.
+Result<void, DatabaseFault> Store::remember_answers() {
+  auto newest = database_.prepare("SELECT id, octets FROM answer ORDER BY id DESC LIMIT ?1");
+  if (!newest) return fail(newest.error());
+  newest->bind(1, static_cast<std::int64_t>(cached_answers_max));
+  for (;;) {
+    const auto row = newest->step();
+    if (!row) return fail(row.error());
+    if (!*row) break;
+    const std::int64_t id = newest->integer(0);
+    if (id < 1 || id > UINT32_MAX) return fail(DatabaseFault::corrupt);
+    older_answers_.try_emplace(dns::siphash(secret_, newest->octets(1)), static_cast<std::uint32_t>(id));
   }
-  if (known.hour != hour) {
-    DOLINE_TRY(date_answer_.bind(1, known.id).bind(2, hour).run());
-    known.hour = hour;
-  }
-  return known.id;
-}
-
-Result<void, DatabaseFault> Store::insert(const Row& row) {
-  const Record& record = *row.record;
-  Statement& into = insert_row_;
-  into.bind(2, row.device);
-  bind_id(into, 3, row.client);
-  bind_id(into, 4, row.destination);
-  into.bind(5, static_cast<std::int64_t>(record.destination.source));
-  into.bind(6, static_cast<std::int64_t>(record.transport));
-  into.bind(7, row.name);
-  into.bind(8, static_cast<std::int64_t>(record.qtype));
-  into.bind(9, static_cast<std::int64_t>(record.verdict));
-  bind_id(into, 10, row.rule);
-  bind_id(into, 11, row.lists);
-  if (record.has_observed)
-    into.bind(12, static_cast<std::int64_t>(record.observed));
-  else
-    into.bind_null(12);
-  bind_id(into, 13, row.observed_rule);
-  into.bind(14, static_cast<std::int64_t>(record.source));
-  into.bind(15, static_cast<std::int64_t>(record.code));
-  bind_id(into, 16, row.answer);
-  if (row.answer != 0)
-    into.bind(17, std::int64_t{row.ttl});
-  else
-    into.bind_null(17);
-  bind_id(into, 18, row.upstream);
-  into.bind(19, std::int64_t{record.latency_us});
-  into.bind(20, static_cast<std::int64_t>(record.dnssec));
-  // Two queries of one microsecond: the later one moves on to the next that is free. A worker reads the clock once for
-  // a whole batch, and rows come in order of time, so the place behind the row before is the first worth a try.
-  std::int64_t ts = row.ts;
-  if (stretch_begin_ <= row.ts && row.ts <= stretch_end_)
-    ts = stretch_end_ + 1;
-  else
-    stretch_begin_ = row.ts;
-  for (int tries = 1;; ++ts, ++tries) {
-    DOLINE_TRY(into.bind(1, ts).run());
-    if (database_.changes() == 1) break;
-    if (tries == tries_max && ts < last_ts_) stretch_begin_ = ts = last_ts_;  // a late row in a stretch that is full
-  }
-  stretch_end_ = ts;
-  last_ts_ = std::max(last_ts_, ts);
-  const std::int64_t hour = hour_of(ts);
-  if (hour != hour_of(row.ts)) {  // moved on into the next hour, in which its entries must then be found too
-    DOLINE_TRY(insert_name_hour_.bind(1, row.name).bind(2, hour).run());
-    if (row.answer != 0) DOLINE_TRY(date_answer_.bind(1, row.answer).bind(2, hour).run());
-    for (const std::int64_t id : {row.client, row.destination, row.upstream})
-      if (id != 0) DOLINE_TRY(date_endpoint_.bind(1, id).bind(2, hour).run());
-  }
-  if (oldest_hour_ == 0 || hour < oldest_hour_) oldest_hour_ = hour;
-  const bool is_intercepted = record.destination.is_intercepted();
-  Count& count = device_hours_[{row.device, hour, static_cast<int>(record.verdict), is_intercepted ? 1 : 0}];
-  if (count.queries++ == 0) count.first = count.last = ts;
-  count.first = std::min(count.first, ts);
-  count.last = std::max(count.last, ts);
-  if (row.destination != 0) ++destination_hours_[{row.device, hour, row.destination}];
-  if (row.client != 0) {
-    std::int64_t& latest = client_hours_[{row.device, row.client}];
-    latest = std::max(latest, hour);
-  }
+  remembers_answers_ = true;
   return {};
 }
 
-Result<void, DatabaseFault> Store::write_rollups() {
-  for (const auto& [key, count] : device_hours_) {
-    const auto& [device, hour, verdict, intercepted] = key;
-    add_device_hour_.bind(1, device).bind(2, hour).bind(3, std::int64_t{verdict}).bind(4, std::int64_t{intercepted});
-    DOLINE_TRY(add_device_hour_.bind(5, count.queries).bind(6, count.first).bind(7, count.last).run());
+Store::Id Store::answer(dns::Octets octets) {
+  if (!remembers_answers_) DOLINE_TRY(remember_answers());
+  const std::uint64_t hash = dns::siphash(secret_, octets);
+  if (answers_.size() >= cached_answers_max) {
+    older_answers_ = std::move(answers_);
+    answers_.clear();
   }
-  for (const auto& [key, queries] : destination_hours_) {
-    const auto& [device, hour, destination] = key;
-    DOLINE_TRY(add_destination_hour_.bind(1, device).bind(2, hour).bind(3, destination).bind(4, queries).run());
+  std::uint32_t& id = answers_[hash];
+  if (id == 0)
+    if (const auto older = older_answers_.find(hash); older != older_answers_.end()) id = older->second;
+  if (id != 0) return mark(answers, id);
+  DOLINE_TRY(insert_answer_.bind(1, octets).run());
+  const auto inserted = inserted_id(answers);
+  if (inserted) id = *inserted;
+  return inserted;
+}
+
+// ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+Result<void, DatabaseFault> Store::insert(const Row& row) {
+  const Record& record = *row.record;
+  Values values{};
+  const auto put = [&values](Column column, auto value) {
+    values[static_cast<std::size_t>(column)] = static_cast<std::uint32_t>(value);
+  };
+  put(Column::device, row.device);
+  put(Column::client, row.client);
+  put(Column::destination, row.destination);
+  put(Column::name, row.name);
+  put(Column::qtype, record.qtype);
+  put(Column::verdict, record.verdict);
+  put(Column::answer, row.answer);
+  put(Column::destination_source, record.destination.source);
+  put(Column::transport, record.transport);
+  put(Column::rule, row.rule);
+  put(Column::lists, row.lists);
+  put(Column::observed, record.has_observed ? static_cast<int>(record.observed) + 1 : 0);
+  put(Column::observed_rule, row.observed_rule);
+  put(Column::source, record.source);
+  put(Column::rcode, record.code);
+  put(Column::ttl, row.answer != 0 ? row.ttl : 0);
+  put(Column::upstream, row.upstream);
+  put(Column::latency_us, record.latency_us);
+  put(Column::dnssec, record.dnssec);
+  rows_.add(row.ts, values);
+  return rows_.rows() < segment_rows ? Result<void, DatabaseFault>{} : put_rows();
+}
+
+/// As a segment, with those before them that it is time to gather.
+Result<void, DatabaseFault> Store::put_rows() {
+  std::size_t unsealed = rows_.rows();
+  for (const SegmentTable::Entry& entry : unsealed_) {
+    if (entry.rows < 0 || entry.rows > static_cast<std::int64_t>(segment_rows_max)) return fail(DatabaseFault::corrupt);
+    unsealed += static_cast<std::size_t>(entry.rows);
   }
-  for (const auto& [key, hour] : client_hours_)
-    DOLINE_TRY(add_client_hour_.bind(1, key.first).bind(2, key.second).bind(3, hour).run());
-  device_hours_.clear();
-  destination_hours_.clear();
-  client_hours_.clear();
+  if (unsealed > segment_rows_max) return fail(DatabaseFault::corrupt);  // who writes does not let them grow so far
+  std::size_t from = unsealed_.size();
+  int level = 0;
+  if (unsealed >= segment_rows) {
+    from = 0;
+    level = level_sealed;
+  } else {
+    for (;; ++level) {
+      std::size_t begin = from;
+      while (begin > 0 && unsealed_[begin - 1].level == level) --begin;
+      if (from - begin + 1 < gathered_at || level + 1 == level_sealed) break;
+      from = begin;
+    }
+  }
+  SegmentWriter* rows = &rows_;
+  if (from < unsealed_.size()) {
+    gathered_.clear();
+    Segment segment;
+    for (std::size_t at = from; at < unsealed_.size(); ++at) {
+      const auto found = segments_.read(unsealed_[at].number, segment);
+      if (!found) return fail(found.error());
+      if (static_cast<std::int64_t>(segment.rows()) != unsealed_[at].rows) return fail(DatabaseFault::corrupt);
+      add_rows(segment, gathered_);
+      DOLINE_TRY(segments_.remove(unsealed_[at].number));
+    }
+    gathered_.add(rows_);
+    rows = &gathered_;
+    unsealed_.resize(from);
+  }
+  next_number_ += static_cast<std::int64_t>(rows_.rows());
+  const auto count = static_cast<std::int64_t>(rows->rows());
+  DOLINE_TRY(segments_.insert(next_number_ - count, level, *rows));
+  if (level != level_sealed) unsealed_.push_back({next_number_ - count, level, count, rows->first(), rows->last()});
+  rows_.clear();
   return {};
 }
 
 Result<void, DatabaseFault> Store::commit() {
-  DOLINE_TRY(write_rollups());
+  if (rows_.rows() > 0) DOLINE_TRY(put_rows());
   return commit_.run();
 }
 
 void Store::roll_back() {
-  for (Statement* statement : {&begin_,           &commit_,
-                               &data_version_,    &insert_row_,
-                               &find_device_,     &insert_device_,
-                               &find_endpoint_,   &insert_endpoint_,
-                               &date_endpoint_,   &find_name_,
-                               &insert_name_,     &insert_name_hour_,
-                               &find_text_,       &insert_text_,
-                               &find_answer_,     &insert_answer_,
-                               &date_answer_,     &insert_answer_address_,
-                               &add_device_hour_, &add_destination_hour_,
-                               &add_client_hour_})
+  for (Statement* statement :
+       {&begin_, &commit_, &data_version_, &oldest_, &find_device_, &insert_device_, &find_endpoint_, &insert_endpoint_,
+        &find_name_, &insert_name_, &find_text_, &insert_text_, &insert_answer_})
     statement->reset();
   if (database_.in_transaction()) (void)database_.execute("ROLLBACK");
+  rows_.clear();
+  known_data_version_ = 0;  // so that begin() looks at what there is
+  sweep_ = Sweep::none;
   forget_caches();
 }
 
 void Store::forget_caches() {
   ++epoch_;
-  stretch_begin_ = 0;
-  stretch_end_ = -1;
   names_.clear();
   endpoints_.clear();
   answers_.clear();
+  older_answers_.clear();
+  remembers_answers_ = false;
   texts_.clear();
-  device_hours_.clear();
-  destination_hours_.clear();
-  client_hours_.clear();
 }
 
 Result<Extent, DatabaseFault> Store::extent() {
@@ -389,125 +382,167 @@ Result<Extent, DatabaseFault> Store::extent() {
   if (!free) return fail(free.error());
   const auto page = database_.integer("PRAGMA page_size");
   if (!page) return fail(page.error());
-  const auto oldest = database_.integer("SELECT coalesce(min(ts), 0) FROM query");
+  const ResetAtEnd reset(oldest_);
+  const auto oldest = oldest_.step();
   if (!oldest) return fail(oldest.error());
   extent.octets = static_cast<std::uint64_t>(*pages * *page);
   extent.used_octets = static_cast<std::uint64_t>((*pages - *free) * *page);
-  extent.oldest = *oldest;
+  extent.oldest = *oldest ? oldest_.integer(0) : 0;
   return extent;
 }
 
-Result<std::int64_t, DatabaseFault> Store::retire_rows(std::int64_t cutoff, std::uint64_t octets_max,
-                                                       std::int64_t rows_max) {
-  const auto now = extent();
-  if (!now) return fail(now.error());
-  // While entries of rows that have gone are still being looked for, nobody knows yet how much too large the file is.
-  if (now->used_octets > octets_max && sweep_ == Sweep::none) {
-    cutoff = INT64_MAX;
-    rows_max = std::min(rows_max, static_cast<std::int64_t>((now->used_octets - octets_max) / row_octets) + 1);
+// ── retention ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// How many segments went or lost rows.
+Result<std::size_t, DatabaseFault> Store::retire_segments(std::int64_t cutoff, std::uint64_t octets_max,
+                                                          std::size_t segments_max) {
+  const std::int64_t at_once = cutoff < INT64_MIN + retired_late_at_most ? cutoff : cutoff - retired_late_at_most;
+  auto old = segments_.sealed_before(cutoff, at_once, segments_max);
+  if (!old) return fail(old.error());
+  for (const SegmentTable::Entry& entry : unsealed_)
+    if (old->size() < segments_max && entry.first < cutoff && (entry.last < cutoff || entry.first < at_once))
+      old->push_back(entry);
+  std::size_t gone = 0;
+  for (const SegmentTable::Entry& entry : *old) {
+    if (entry.last < cutoff) {
+      DOLINE_TRY(segments_.remove(entry.number));
+    } else {
+      const auto kept = segments_.keep_only(
+          entry, [cutoff](const Segment& segment, std::size_t row) { return segment.times()[row] >= cutoff; });
+      if (!kept) return fail(kept.error());
+    }
+    ++gone;
   }
-  // The row behind the last one to go, so that one step is one range at the old end of the table.
-  auto boundary = database_.prepare("SELECT ts FROM query WHERE ts < ?1 ORDER BY ts LIMIT 1 OFFSET ?2");
-  if (!boundary) return fail(boundary.error());
-  const auto found = boundary->bind(1, cutoff).bind(2, rows_max).step();
-  if (!found) return fail(found.error());
-  const std::int64_t until = *found ? boundary->integer(0) : cutoff;
-  boundary->reset();
-  auto take = database_.prepare("DELETE FROM query WHERE ts < ?1");
-  if (!take) return fail(take.error());
-  DOLINE_TRY(take->bind(1, until).run());
-  return database_.changes();
+  // What only they had named is found later, and may be more than themselves: nobody knows before that how much too
+  // large the file still is.
+  const auto sealed = database_.integer(count_sealed);
+  if (!sealed) return fail(sealed.error());
+  const std::size_t before_sweep = 1 + static_cast<std::size_t>(*sealed) / sweep_after;
+  while (sweep_ == Sweep::none && gone < segments_max && retired_since_sweep_ + gone < before_sweep) {
+    const auto now = extent();
+    if (!now) return fail(now.error());
+    if (now->used_octets <= octets_max || now->oldest == 0) break;
+    DOLINE_TRY(database_.execute("DELETE FROM segment WHERE number = (SELECT min(number) FROM segment)"));
+    ++gone;
+  }
+  if (gone > 0) DOLINE_TRY(look_at_segments());
+  return gone;
 }
 
-Result<bool, DatabaseFault> Store::retire(std::int64_t cutoff, std::uint64_t octets_max, std::int64_t rows_max) {
+Result<bool, DatabaseFault> Store::retire(std::int64_t cutoff, std::uint64_t octets_max, std::size_t segments_max) {
   DOLINE_TRY(begin());
-  const bool was_sweeping = sweep_ != Sweep::none;
-  const auto rows = retire_rows(cutoff, octets_max, rows_max);
-  if (!rows) return fail(rows.error());
-  if (*rows > 0) {
-    const auto oldest = database_.integer("SELECT coalesce(min(ts), 0) FROM query");
-    if (!oldest) return fail(oldest.error());
-    const std::int64_t hour = *oldest != 0 ? hour_of(*oldest) : hour_of(last_ts_) + 1;
-    if (hour > oldest_hour_) {
-      oldest_hour_ = hour;
-      for (const char* sql : {"DELETE FROM device_hour WHERE hour < ?1", "DELETE FROM destination_hour WHERE hour < ?1",
-                              "DELETE FROM client_hour WHERE hour < ?1"}) {
-        auto take = database_.prepare(sql);
-        if (!take) return fail(take.error());
-        DOLINE_TRY(take->bind(1, hour).run());
-      }
-      sweep_ = Sweep::names;
-      sweep_at_ = 0;
-    }
+  if (has_old_rows_) {
+    DOLINE_TRY(move_old_rows(database_, segments_));
+    DOLINE_TRY(look_at_segments());
+    const auto has_more = querylog::has_old_rows(database_);
+    if (!has_more) return fail(has_more.error());
+    has_old_rows_ = *has_more;
   }
-  const auto has_more_garbage = collect_garbage(std::max(sweep_ids, rows_max));
-  if (!has_more_garbage) return fail(has_more_garbage.error());
+  const auto gone = retire_segments(cutoff, octets_max, segments_max);
+  if (!gone) return fail(gone.error());
+  retired_since_sweep_ += *gone;
+  const bool was_sweeping = sweep_ != Sweep::none;
+  DOLINE_TRY(collect_garbage(*gone));
   DOLINE_TRY(commit_.run());
   const auto free = database_.integer("PRAGMA freelist_count");
   if (!free) return fail(free.error());
   if (*free > free_pages_kept)
     DOLINE_TRY(database_.execute("PRAGMA incremental_vacuum(" + std::to_string(free_pages_step) + ")"));
-  return *rows > 0 || was_sweeping || *has_more_garbage || *free > free_pages_kept;
+  return has_old_rows_ || *gone > 0 || was_sweeping || sweep_ != Sweep::none || *free > free_pages_kept;
 }
 
-Result<bool, DatabaseFault> Store::collect_garbage(std::int64_t ids_max) {
-  if (sweep_ == Sweep::none) return false;
-  // Nothing of an entry's last hour is left in `query` once that hour has retired.
-  const char* table = sweep_ == Sweep::names       ? "name"
-                      : sweep_ == Sweep::answers   ? "answer"
-                      : sweep_ == Sweep::endpoints ? "endpoint"
-                                                   : "device";
-  const auto last = database_.integer(std::string("SELECT coalesce(max(id), 0) FROM ") + table);
-  if (!last) return fail(last.error());
-  const std::int64_t from = sweep_at_, to = sweep_at_ + ids_max;
-  std::vector<std::string> steps;
-  switch (sweep_) {
-    case Sweep::none:
-      break;
-    case Sweep::names:
-      steps = {"DELETE FROM name_hour WHERE name > ?1 AND name <= ?2 AND hour < ?3",
-               "DELETE FROM name WHERE id > ?1 AND id <= ?2 AND NOT EXISTS(SELECT 1 FROM name_hour WHERE name = id AND "
-               "hour >= ?3)"};
-      break;
-    case Sweep::answers: {
-      auto old = database_.prepare("SELECT id, octets FROM answer WHERE id > ?1 AND id <= ?2 AND last_hour < ?3");
-      auto take = database_.prepare("DELETE FROM answer_address WHERE address = ?1 AND answer = ?2");
-      if (!old) return fail(old.error());
-      if (!take) return fail(take.error());
-      old->bind(1, from).bind(2, to).bind(3, oldest_hour_);
-      for (;;) {
-        const auto row = old->step();
-        if (!row) return fail(row.error());
-        if (!*row) break;
-        for (const IpAddress& address : answer_addresses(old->octets(1)))
-          DOLINE_TRY(take->bind(1, address.octets()).bind(2, old->integer(0)).run());
-      }
-      steps = {"DELETE FROM answer WHERE id > ?1 AND id <= ?2 AND last_hour < ?3"};
+Result<void, DatabaseFault> Store::collect_garbage(std::size_t gone) {
+  if (sweep_ == Sweep::mark) return mark_entries();
+  if (sweep_ == Sweep::sweep) return sweep_entries();
+  // Entries of old rows that have not moved yet are named by no segment.
+  if (retired_since_sweep_ == 0 || has_old_rows_) return {};
+  // As soon as the retiring has come to a rest, but not for every segment of a log that loses one now and then.
+  const auto now = extent();
+  if (!now) return fail(now.error());
+  const auto sealed = database_.integer(count_sealed);
+  if (!sealed) return fail(sealed.error());
+  const bool is_due = retired_since_sweep_ * sweep_after > static_cast<std::size_t>(*sealed) || now->oldest == 0 ||
+                      now->oldest - oldest_at_sweep_ >= retired_late_at_most;
+  if (!is_due || (gone > 0 && retired_since_sweep_ < 64)) return {};
+  sweep_ = Sweep::mark;
+  swept_to_ = 0;
+  retired_since_sweep_ = 0;
+  oldest_at_sweep_ = now->oldest;
+  for (auto& marked : marked_) marked.clear();
+  forget_caches();  // so that all that is used from here on is asked for, and marked
+  return {};
+}
+
+/// What some segments name.
+Result<void, DatabaseFault> Store::mark_entries() {
+  constexpr std::pair<Column, Dictionary> ids[] = {
+      {Column::device, devices},     {Column::client, endpoints}, {Column::destination, endpoints},
+      {Column::upstream, endpoints}, {Column::name, names},       {Column::answer, answers},
+      {Column::rule, texts},         {Column::lists, texts},      {Column::observed_rule, texts}};
+  auto next = database_.prepare("SELECT number, head FROM segment WHERE number > ?1 ORDER BY number LIMIT ?2");
+  if (!next) return fail(next.error());
+  next->bind(1, swept_to_).bind(2, sweep_segments);
+  Segment segment;
+  for (std::int64_t count = 0;; ++count) {
+    const auto row = next->step();
+    if (!row) return fail(row.error());
+    if (!*row) {
+      if (count == sweep_segments) return {};
       break;
     }
-    case Sweep::endpoints:
-      steps = {"DELETE FROM endpoint WHERE id > ?1 AND id <= ?2 AND last_hour < ?3"};
-      break;
-    case Sweep::devices:
-      steps = {
-          "DELETE FROM device WHERE id > ?1 AND id <= ?2 AND NOT EXISTS(SELECT 1 FROM device_hour WHERE device = id "
-          "AND hour >= ?3)"};
-      break;
+    swept_to_ = next->integer(0);
+    if (!segment.read_head(next->octets(1))) return fail(DatabaseFault::corrupt);
+    for (const auto& [column, dictionary] : ids)
+      for (const std::uint32_t id : segment.set(column)) mark(dictionary, id);
   }
-  int gone = 0;
-  for (const std::string& sql : steps) {
-    auto take = database_.prepare(sql);
-    if (!take) return fail(take.error());
-    DOLINE_TRY(take->bind(1, from).bind(2, to).bind(3, oldest_hour_).run());
-    gone += database_.changes();
+  sweep_ = Sweep::sweep;
+  swept_ = devices;
+  swept_to_ = 0;
+  return {};
+}
+
+/// Takes some away. What is remembered of names and others has been asked for since the sweep began, and so is marked;
+/// of answers it may be what goes.
+Result<void, DatabaseFault> Store::sweep_entries() {
+  constexpr const char* tables[dictionaries] = {"device", "endpoint", "name", "text", "answer"};
+  const std::string table = tables[swept_];
+  auto next = database_.prepare("SELECT id" + std::string(swept_ == answers ? ", octets" : "") + " FROM " + table +
+                                " WHERE id > ?1 ORDER BY id LIMIT ?2");
+  auto take = database_.prepare("DELETE FROM " + table + " WHERE id = ?1");
+  if (!next) return fail(next.error());
+  if (!take) return fail(take.error());
+  next->bind(1, swept_to_).bind(2, sweep_ids);
+  const auto& marked = marked_[swept_];
+  std::vector<std::int64_t> unnamed;
+  std::int64_t count = 0;
+  for (;; ++count) {
+    const auto row = next->step();
+    if (!row) return fail(row.error());
+    if (!*row) break;
+    swept_to_ = next->integer(0);
+    if (swept_to_ >= 0 && static_cast<std::size_t>(swept_to_) < marked.size() &&
+        marked[static_cast<std::size_t>(swept_to_)])
+      continue;
+    unnamed.push_back(swept_to_);
+    if (swept_ == answers) {
+      const std::uint64_t hash = dns::siphash(secret_, next->octets(1));
+      for (auto* remembered : {&answers_, &older_answers_})
+        if (const auto found = remembered->find(hash); found != remembered->end() && found->second == swept_to_)
+          remembered->erase(found);
+    }
   }
-  if (gone > 0) forget_caches();
-  sweep_at_ = to;
-  if (sweep_at_ >= *last) {
-    sweep_at_ = 0;
-    sweep_ = sweep_ == Sweep::devices ? Sweep::none : static_cast<Sweep>(static_cast<int>(sweep_) + 1);
+  next->reset();
+  for (const std::int64_t id : unnamed) DOLINE_TRY(take->bind(1, id).run());
+  if (count < sweep_ids) {
+    swept_to_ = 0;
+    if (swept_ == answers) {
+      sweep_ = Sweep::none;
+      for (auto& marked_ids : marked_) marked_ids = {};
+    } else {
+      swept_ = static_cast<Dictionary>(swept_ + 1);
+    }
   }
-  return sweep_ != Sweep::none;
+  return {};
 }
 
 void Store::shrink_wal() {

@@ -1,19 +1,19 @@
-// Store: the write side of the query log's database: dictionaries, rows, rollups, retention.
+// Store: the write side of the query log's database: dictionaries, segments, retention.
 //
-// Owned by the log writer's thread. Between begin() and commit() it remembers which dictionary entries it knows; after
-// any fault the caller calls roll_back(), which forgets them all, and may try the same rows again. Ids are rowids, from
-// 1; 0 is NULL.
+// Owned by the log writer's thread. Between begin() and commit() it gathers rows and remembers which dictionary entries
+// it knows; after any fault the caller calls roll_back(), which forgets them all, and may try the same rows again.
+// Ids are rowids, from 1; 0 is none.
+//
+// What one commit brings becomes a segment; segments of few rows are gathered into larger ones, until they are full.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -26,8 +26,12 @@
 #include "querylog/answers.h"
 #include "querylog/database.h"
 #include "querylog/record.h"
+#include "querylog/segment_table.h"
 
 namespace doline::querylog {
+
+/// Rows may stay this much longer than the cutoff says: a segment is written anew once an hour at most.
+inline constexpr std::int64_t retired_late_at_most = 3'600'000'000;  // microseconds
 
 /// Who a device was when it asked: a row for each that ever was. All empty: anonymous.
 struct Identity {
@@ -41,9 +45,9 @@ struct Identity {
 };
 
 struct Row {
-  std::int64_t ts = 0;  ///< microseconds since 1970; made unique by insert()
-  std::int64_t device = 0, client = 0, destination = 0, name = 0, rule = 0, lists = 0, observed_rule = 0, answer = 0,
-               upstream = 0;
+  std::int64_t ts = 0;  ///< microseconds since 1970
+  std::uint32_t device = 0, client = 0, destination = 0, name = 0, rule = 0, lists = 0, observed_rule = 0, answer = 0,
+                upstream = 0;
   const Record* record = nullptr;  ///< the plain columns
   std::uint32_t ttl = 0;
 };
@@ -56,18 +60,21 @@ struct Extent {
 
 class Store {
  public:
+  using Id = Result<std::uint32_t, DatabaseFault>;
+
   /// Opens or makes the file. A first look for damage takes at most `check_time`.
   static Result<std::unique_ptr<Store>, DatabaseFault> open(const std::filesystem::path& file, milliseconds check_time);
   /// Moves what the WAL holds into the file, if it can.
   ~Store();
 
   [[nodiscard]] Result<void, DatabaseFault> begin();
-  [[nodiscard]] Result<std::int64_t, DatabaseFault> device(const Identity& identity);
-  [[nodiscard]] Result<std::int64_t, DatabaseFault> endpoint(const Endpoint& endpoint, std::int64_t hour);
-  [[nodiscard]] Result<std::int64_t, DatabaseFault> name(const dns::Name& name, std::int64_t hour);
-  [[nodiscard]] Result<std::int64_t, DatabaseFault> text(std::string_view text);
-  /// `octets`: from encode_answers.
-  [[nodiscard]] Result<std::int64_t, DatabaseFault> answer(std::int64_t name, dns::Octets octets, std::int64_t hour);
+  [[nodiscard]] Id device(const Identity& identity);
+  [[nodiscard]] Id endpoint(const Endpoint& endpoint);
+  [[nodiscard]] Id name(const dns::Name& name);
+  [[nodiscard]] Id text(std::string_view text);
+  /// `octets`: from encode_answers. Names that are answered alike share one; one that has not come for very long may be
+  /// kept again.
+  [[nodiscard]] Id answer(dns::Octets octets);
   [[nodiscard]] Result<void, DatabaseFault> insert(const Row& row);
   [[nodiscard]] Result<void, DatabaseFault> commit();
   void roll_back();
@@ -75,58 +82,68 @@ class Store {
   [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
 
   /// One small step of taking away what is older than `cutoff` or, oldest first, too much for `octets_max`: at most
-  /// `rows_max` rows, then dictionary entries that nothing names any more, then free pages. False: nothing is left to
-  /// do.
+  /// `segments_max` segments, then dictionary entries that nothing names any more, then free pages; and before all
+  /// that, of bringing old rows over. False: nothing is left to do.
   [[nodiscard]] Result<bool, DatabaseFault> retire(std::int64_t cutoff, std::uint64_t octets_max,
-                                                   std::int64_t rows_max);
+                                                   std::size_t segments_max);
   [[nodiscard]] Result<Extent, DatabaseFault> extent();
   /// Gives the WAL's disk space back where it can.
   void shrink_wal();
 
  private:
+  enum Dictionary : std::uint8_t { devices, endpoints, names, texts, answers };
+  static constexpr std::size_t dictionaries = 5;
+
   Store() = default;
   [[nodiscard]] Result<void, DatabaseFault> prepare();
-  [[nodiscard]] Result<void, DatabaseFault> write_rollups();
-  [[nodiscard]] Result<std::int64_t, DatabaseFault> retire_rows(std::int64_t cutoff, std::uint64_t octets_max,
-                                                                std::int64_t rows_max);
-  [[nodiscard]] Result<bool, DatabaseFault> collect_garbage(std::int64_t ids_max);
+  [[nodiscard]] Result<void, DatabaseFault> look_at_segments();
+  [[nodiscard]] Result<void, DatabaseFault> put_rows();
+  [[nodiscard]] Result<std::size_t, DatabaseFault> retire_segments(std::int64_t cutoff, std::uint64_t octets_max,
+                                                                   std::size_t segments_max);
+  [[nodiscard]] Result<void, DatabaseFault> collect_garbage(std::size_t gone);
+  [[nodiscard]] Result<void, DatabaseFault> mark_entries();
+  [[nodiscard]] Result<void, DatabaseFault> sweep_entries();
+  [[nodiscard]] Result<void, DatabaseFault> remember_answers();
+  [[nodiscard]] Id inserted_id(Dictionary dictionary);
+  [[nodiscard]] Id found_id(Dictionary dictionary, Statement& find);
+  std::uint32_t mark(Dictionary dictionary, std::uint32_t id);
   void forget_caches();
 
-  struct Dated {
-    std::int64_t id = 0;
-    std::int64_t hour = 0;  // the last one written
-  };
-  struct Count {
-    std::int64_t queries = 0, first = 0, last = 0;
-  };
-  using DeviceHour = std::tuple<std::int64_t, std::int64_t, int, int>;           // device, hour, verdict, intercepted
-  using DestinationHour = std::tuple<std::int64_t, std::int64_t, std::int64_t>;  // device, hour, destination
-  using ClientHour = std::pair<std::int64_t, std::int64_t>;                      // device, client
-
   Database database_;
+  SegmentTable segments_;
   dns::SipKey secret_{};
   std::uint64_t epoch_ = 1;
-  std::int64_t last_ts_ = 0;
-  std::int64_t stretch_begin_ = 0, stretch_end_ = -1;  // no ts from one to the other is free
   std::int64_t known_data_version_ = 0;
 
-  Statement begin_, commit_, data_version_, insert_row_, find_device_, insert_device_, find_endpoint_, insert_endpoint_,
-      date_endpoint_, find_name_, insert_name_, insert_name_hour_, find_text_, insert_text_, find_answer_,
-      insert_answer_, date_answer_, insert_answer_address_, add_device_hour_, add_destination_hour_, add_client_hour_;
+  Statement begin_, commit_, data_version_, oldest_, find_device_, insert_device_, find_endpoint_, insert_endpoint_,
+      find_name_, insert_name_, find_text_, insert_text_, insert_answer_;
 
-  std::unordered_map<std::string, Dated> names_;
-  std::unordered_map<std::string, Dated> endpoints_;
-  std::unordered_map<std::uint64_t, Dated> answers_;
-  std::unordered_map<std::string, std::int64_t> texts_;
-  std::map<DeviceHour, Count> device_hours_;
-  std::map<DestinationHour, std::int64_t> destination_hours_;
-  std::map<ClientHour, std::int64_t> client_hours_;
+  // By a hash with a secret, so that nobody who chooses names or answers can make two of them look alike.
+  std::unordered_map<std::uint64_t, std::uint32_t> names_, answers_, older_answers_;
+  bool remembers_answers_ = false;
+  struct EndpointHash {
+    std::size_t operator()(const Endpoint& endpoint) const {
+      return std::hash<IpAddress>()(endpoint.address) + endpoint.port;
+    }
+  };
+  std::unordered_map<Endpoint, std::uint32_t, EndpointHash> endpoints_;
+  std::unordered_map<std::string, std::uint32_t> texts_;
 
-  // Garbage is looked for in steps, through each dictionary once for every hour that retires.
-  enum class Sweep : std::uint8_t { none, names, answers, endpoints, devices };
+  SegmentWriter rows_;  // of this transaction
+  SegmentWriter gathered_;
+  std::vector<SegmentTable::Entry> unsealed_;
+  std::int64_t next_number_ = 1;
+  bool has_old_rows_ = false;
+
+  // Garbage is looked for in steps: which entries the segments name, then, dictionary by dictionary, which are not
+  // named. What is handed out meanwhile is named too.
+  enum class Sweep : std::uint8_t { none, mark, sweep };
   Sweep sweep_ = Sweep::none;
-  std::int64_t sweep_at_ = 0;
-  std::int64_t oldest_hour_ = 0;  // rows of earlier hours are gone
+  std::int64_t swept_to_ = 0;  // a segment's number, or an id
+  Dictionary swept_ = devices;
+  std::array<std::vector<bool>, dictionaries> marked_;
+  std::size_t retired_since_sweep_ = 0;
+  std::int64_t oldest_at_sweep_ = 0;
 };
 
 }  // namespace doline::querylog

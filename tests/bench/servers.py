@@ -244,7 +244,7 @@ class Server:
         if not self.log or "log" not in self.definition:
             return None
         with contextlib.closing(sqlite3.connect(f"file:{self.folder / self.definition['log']}?mode=ro", uri=True)) as database:
-            return database.execute("SELECT count(*) FROM query").fetchone()[0]
+            return database.execute("SELECT coalesce(sum(rows), 0) FROM segment").fetchone()[0]
 
     def __enter__(self):
         return self

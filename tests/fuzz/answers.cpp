@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "dns/presentation.h"
 #include "querylog/schema.h"
 
 using namespace doline;
@@ -16,24 +17,40 @@ using namespace doline::querylog;
 
 namespace {
 
-dns::Octets rdata_of(const EncodedAnswers& encoded, const EncodedAnswers::Item& item) {
-  return dns::Octets(encoded.rdata).subspan(item.rdata_at, item.rdata_octets);
+/// The Answer section as the records in it say, each RRset in the order of its RDATA.
+std::vector<Answer> answers_of(const dns::ResponseView& view) {
+  std::vector<Answer> answers;
+  for (const dns::RecordView& record : view) {
+    if (record.section != dns::Section::answer) break;
+    dns::Record whole = dns::to_record(view, record);
+    answers.push_back({whole.owner.lowered(), whole.type, whole.record_class, std::move(whole.rdata)});
+  }
+  const auto is_same = [](const Answer& left, const Answer& right) {
+    return left.owner == right.owner && left.type == right.type && left.record_class == right.record_class;
+  };
+  for (auto begin = answers.begin(); begin != answers.end();) {
+    const auto end = std::find_if(begin, answers.end(), [&](const Answer& answer) { return !is_same(*begin, answer); });
+    std::sort(begin, end, [](const Answer& left, const Answer& right) { return left.rdata < right.rdata; });
+    begin = end;
+  }
+  return answers;
 }
 
 void keep_and_read(dns::Octets response) {
   dns::Question asked;
-  if (const auto view = dns::ResponseView::parse(response)) asked = view->question();
+  const auto view = dns::ResponseView::parse(response);
+  if (view) asked = view->question();
   EncodedAnswers encoded;
   encode_answers(response, asked.qname, encoded);
   check(encoded.octets.size() <= answer_octets_max + 1);  // and the octet that says so
   const DecodedAnswers decoded = decode_answers(encoded.octets, asked.qname);
-  check(decoded.answers.size() <= encoded.items.size());
-  check(decoded.is_shortened || decoded.answers.size() == encoded.items.size());
-  for (std::size_t at = 0; at < decoded.answers.size(); ++at) {
-    const Answer& answer = decoded.answers[at];
-    const EncodedAnswers::Item& item = encoded.items[at];
-    check(answer.owner == item.owner && answer.type == item.type && answer.record_class == item.record_class);
-    check(std::ranges::equal(answer.rdata, rdata_of(encoded, item)));
+  if (!view) return;
+  const std::vector<Answer> answers = answers_of(*view);
+  check(decoded.is_shortened ? decoded.answers.size() <= answers.size() : decoded.answers.size() == answers.size());
+  for (std::size_t at = 0; !decoded.is_shortened && at < answers.size(); ++at) {
+    const Answer &read = decoded.answers[at], &answered = answers[at];
+    check(read.owner == answered.owner && read.type == answered.type && read.record_class == answered.record_class);
+    check(read.rdata == answered.rdata);
   }
 }
 

@@ -3,6 +3,7 @@
 happens when things go wrong. Needs no privilege: high ports, no interception. `program_test.py DOLINE [TEST...]`
 """
 
+import datetime
 import json
 import os
 import re
@@ -15,6 +16,8 @@ import tempfile
 import time
 import unittest
 from pathlib import Path
+
+import read_log
 
 DOLINE = Path(sys.argv.pop(1) if len(sys.argv) > 1 else os.environ["DOLINE"]).resolve()
 PROJECT = Path(__file__).resolve().parents[2]
@@ -371,6 +374,22 @@ class Program(unittest.TestCase):
         self.assertIn("'upstreams'", done.stderr)
         self.assertRegex(done.stderr, r"doline\.yml:\d+:\d+")
         self.assertEqual(subprocess.run([DOLINE, "run", "--config", home.config], capture_output=True).returncode, 78)
+
+    def test_who_reads_the_query_log_by_its_document_reads_what_doline_reads(self):
+        home = self.home().start()
+        for number in range(30):
+            home.dig(f"{number}.www.example" if number % 3 else "www.example", "AAAA" if number % 2 else "A")
+        rows = home.rows(count=30)
+        read = read_log.read(next((home.folder / "state").glob("*.db")))
+        self.assertEqual(len(read), len(rows))
+        for row, own in zip(rows, read):
+            time = datetime.datetime.fromtimestamp(own["time"] // 10**6, datetime.timezone.utc)
+            self.assertEqual(row["time"], f"{time:%Y-%m-%dT%H:%M:%S}.{own['time'] % 10**6:06}Z")
+            self.assertEqual((row["device"], row["client"]), (own["device"], own["client"][0]))
+            self.assertEqual((row["qname"], row["qtype"]), (own["name"], {1: "A", 28: "AAAA"}[own["qtype"]]))
+            self.assertEqual((row["rule"], row["latency_us"]), (own["rule"], own["latency_us"]))
+            self.assertEqual(row["upstream"], ":".join(map(str, own["upstream"])) if own["upstream"] else None)
+            self.assertEqual(row["ttl"], own["ttl"] if own["answer"] else None)
 
     def test_a_damaged_query_log_is_set_aside_and_a_new_one_begun(self):
         home = self.home()

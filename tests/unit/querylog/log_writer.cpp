@@ -81,6 +81,8 @@ std::int64_t number(const std::filesystem::path& file, const std::string& sql) {
   return *value;
 }
 
+constexpr const char* rows_in_file = "SELECT coalesce(sum(rows), 0) FROM segment";
+
 /// Files of this process end here, as on a full disk (SQLite sees EFBIG where it would see ENOSPC).
 class FileLimit {
  public:
@@ -315,7 +317,7 @@ TEST_CASE("what is pushed before stop() is in the file after it") {
   CHECK(desk.writer->statistics().written == 10'000);
   // Nothing is left beside the file: it can be copied.
   CHECK_FALSE(std::filesystem::exists(desk.path.string() + "-wal"));
-  CHECK(number(desk.path, "SELECT count(*) FROM query") == 10'000);
+  CHECK(number(desk.path, rows_in_file) == 10'000);
 }
 
 TEST_CASE("a ring that is full loses records, and each is counted") {
@@ -326,7 +328,7 @@ TEST_CASE("a ring that is full loses records, and each is counted") {
   const LogStatistics statistics = desk.writer->statistics();
   CHECK(statistics.lost_at_ring > 0);
   CHECK(statistics.lost() == statistics.lost_at_ring);
-  CHECK(static_cast<std::uint64_t>(number(desk.path, "SELECT count(*) FROM query")) == statistics.written);
+  CHECK(static_cast<std::uint64_t>(number(desk.path, rows_in_file)) == statistics.written);
 }
 
 TEST_CASE("a reader in the middle of a read does not hold up the writer") {
@@ -337,13 +339,13 @@ TEST_CASE("a reader in the middle of a read does not hold up the writer") {
   auto reader = Database::open(desk.path, Database::Access::read, milliseconds(0));
   REQUIRE(reader.has_value());
   REQUIRE(reader->execute("BEGIN").has_value());
-  REQUIRE(reader->integer("SELECT count(*) FROM query") == 100);
+  REQUIRE(reader->integer(rows_in_file) == 100);
   desk.push_many(5'000);
   desk.writer->flush();
   CHECK(desk.writer->statistics().written == 5'100);
   CHECK(desk.writer->statistics().state == LogState::writing);
-  CHECK(reader->integer("SELECT count(*) FROM query") == 100);
-  CHECK(number(desk.path, "SELECT count(*) FROM query") == 5'100);
+  CHECK(reader->integer(rows_in_file) == 100);
+  CHECK(number(desk.path, rows_in_file) == 5'100);
   CHECK(desk.events.all().empty());
   desk.stop_and_count();
 }
@@ -359,13 +361,13 @@ TEST_CASE("records go by age, as the clock goes on") {
   desk.next = morning + std::chrono::hours(47);
   desk.push_many(10, ".later.example");
   desk.writer->flush();
-  CHECK(number(desk.path, "SELECT count(*) FROM query") == 510);
+  CHECK(number(desk.path, rows_in_file) == 510);
   desk.clock.advance(std::chrono::hours(2));
-  CHECK(desk.wait_for([&] { return number(desk.path, "SELECT count(*) FROM query") == 10; }));
+  CHECK(desk.wait_for([&] { return number(desk.path, rows_in_file) == 10; }));
   CHECK(desk.wait_for([&] { return desk.writer->statistics().oldest == morning + std::chrono::hours(47); }));
   CHECK(desk.wait_for([&] { return number(desk.path, "SELECT count(*) FROM name") == 10; }));
   desk.writer->keep(std::chrono::hours(1), options.max_size_octets);
-  CHECK(desk.wait_for([&] { return number(desk.path, "SELECT count(*) FROM query") == 0; }));
+  CHECK(desk.wait_for([&] { return number(desk.path, rows_in_file) == 0; }));
   desk.stop_and_count();
 }
 
@@ -382,12 +384,11 @@ TEST_CASE("records go by size, the oldest first") {
   desk.writer->keep(std::chrono::hours(1'000), most);
   CHECK(desk.wait_for([&] {
     const LogStatistics now = desk.writer->statistics();
-    return now.size_octets > 0 && now.size_octets <= most + (2 << 20) &&
-           number(desk.path, "SELECT count(*) FROM query") < 15'000;
+    return now.size_octets > 0 && now.size_octets <= most + (2 << 20) && number(desk.path, rows_in_file) < 15'000;
   }));
   desk.stop_and_count();
   const auto left = samples::rows(desk.path);
-  REQUIRE(left.size() > 5'000);
+  REQUIRE(left.size() > 3'000);
   CHECK(left.back().qname == samples::name("999.19.example"));
 }
 
@@ -413,7 +414,7 @@ TEST_CASE("where the file may not grow, the log stops and says so once, and wher
   desk.push_many(10, ".after.example");
   desk.stop_and_count();
   const LogStatistics statistics = desk.writer->statistics();
-  CHECK(static_cast<std::uint64_t>(number(desk.path, "SELECT count(*) FROM query")) == statistics.written);
+  CHECK(static_cast<std::uint64_t>(number(desk.path, rows_in_file)) == statistics.written);
   CHECK(statistics.lost_at_database < 6'000);
   CHECK(statistics.lost_at_ring == 0);
   CHECK(samples::rows(desk.path).back().qname == samples::name("9.after.example"));
@@ -496,7 +497,7 @@ TEST_CASE("a damaged file is set aside, loudly, and a new one begun, and no reco
   CHECK(std::filesystem::file_size(files[0]) > 100'000);
   desk.stop_and_count();
   CHECK(desk.writer->statistics().lost() == 0);
-  CHECK(number(folder / "x.db", "SELECT count(*) FROM query") == 10);
+  CHECK(number(folder / "x.db", rows_in_file) == 10);
 }
 
 TEST_CASE("a file that is damaged while it is written is set aside too") {
@@ -511,7 +512,7 @@ TEST_CASE("a file that is damaged while it is written is set aside too") {
     REQUIRE(other->execute("PRAGMA wal_checkpoint(TRUNCATE)").has_value());
     spoil(desk.path);
     // The writer's page cache is void once somebody else has written.
-    REQUIRE(other->execute("PRAGMA user_version = 1").has_value());
+    REQUIRE(other->execute("PRAGMA user_version = 2").has_value());
   }
   desk.push_many(100, ".new.example");
   desk.writer->flush();
@@ -519,7 +520,7 @@ TEST_CASE("a file that is damaged while it is written is set aside too") {
   CHECK(desk.wait_for_state(LogState::writing));
   desk.stop_and_count();
   CHECK(desk.writer->statistics().lost() == 0);
-  CHECK(number(desk.path, "SELECT count(*) FROM query") == 100);
+  CHECK(number(desk.path, rows_in_file) == 100);
 }
 
 TEST_CASE("a log of another program and one of a later Doline are never touched, and records are counted as lost") {
@@ -555,7 +556,7 @@ TEST_CASE("a file that is deleted under the writer is begun anew") {
   CHECK(desk.wait_for([&] { return desk.events.count(LogEvent::Kind::replaced) == 1; }));
   desk.push_many(5, ".new.example");
   desk.writer->flush();
-  CHECK(number(desk.path, "SELECT count(*) FROM query") == 5);
+  CHECK(number(desk.path, rows_in_file) == 5);
   desk.stop_and_count();
 }
 

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "querylog/log_reader.h"
 #include "querylog/log_writer.h"
 #include "querylog/ring.h"
+#include "querylog/segment_table.h"
 #include "temporary_folder.h"
 
 namespace doline::querylog::samples {
@@ -185,6 +187,42 @@ inline std::vector<LogRow> rows(const std::filesystem::path& file, const LogFilt
   REQUIRE(count.has_value());
   REQUIRE(*count == found.size());
   return found;
+}
+
+/// No entry is kept that no row names, and none is missing that one names.
+inline void check_dictionaries(const std::filesystem::path& file) {
+  auto opened = Database::open(file, Database::Access::read, milliseconds(1'000));
+  REQUIRE(opened.has_value());
+  auto table = SegmentTable::open(*opened);
+  REQUIRE(table.has_value());
+  const auto entries = table->all();
+  REQUIRE(entries.has_value());
+  const auto check_dictionary = [&](const std::string& dictionary, std::initializer_list<Column> columns_of_it) {
+    std::set<std::int64_t> named, kept;
+    for (const SegmentTable::Entry& entry : *entries) {
+      Segment segment;
+      REQUIRE(table->read(entry.number, segment) == true);
+      REQUIRE(segment.rows() == static_cast<std::size_t>(entry.rows));
+      for (std::size_t row = 0; row < segment.rows(); ++row)
+        for (const Column column : columns_of_it)
+          if (const std::uint32_t id = segment.value(column, row); id != 0) named.insert(id);
+    }
+    auto ids = opened->prepare("SELECT id FROM " + dictionary);
+    REQUIRE(ids.has_value());
+    for (;;) {
+      const auto row = ids->step();
+      REQUIRE(row.has_value());
+      if (!*row) break;
+      kept.insert(ids->integer(0));
+    }
+    INFO(dictionary);
+    CHECK(kept == named);
+  };
+  check_dictionary("device", {Column::device});
+  check_dictionary("endpoint", {Column::client, Column::destination, Column::upstream});
+  check_dictionary("name", {Column::name});
+  check_dictionary("text", {Column::rule, Column::lists, Column::observed_rule});
+  check_dictionary("answer", {Column::answer});
 }
 
 /// What conservation says, once the writer has stopped.
