@@ -25,20 +25,6 @@ namespace {
 using nlohmann::ordered_json;
 using policy::Step;
 
-geo::ResolverBook open_resolvers(const std::filesystem::path& file) {
-  if (file.empty()) return {};
-  const auto text = control::read_text_file(file);
-  return text ? std::move(geo::ResolverBook::read(*text).book) : geo::ResolverBook();
-}
-
-std::optional<geo::PlaceTable> open_places(const std::filesystem::path& file, geo::PlaceKind kind, std::ostream& err) {
-  if (file.empty()) return std::nullopt;
-  auto table = control::read_places(file, kind);
-  if (table) return std::move(*table);
-  err << printable(table.error()) << '\n';
-  return std::nullopt;
-}
-
 policy::InterfaceMask interface_mask(const policy::RuleBook& rules, const std::string& name) {
   policy::InterfaceMask mask = 0;
   for (std::size_t bit = 0; bit < rules.interfaces().size(); ++bit)
@@ -166,9 +152,8 @@ int run_explain(const ExplainArguments& arguments, const Clock& clock, std::ostr
   const auto& inputs = judging.list_inputs;
   const Asker asker = find_asker(roster, arguments.device);
   const config::Live& live = settings->live;
-  const geo::ResolverBook resolvers = open_resolvers(live.resolver_list);
-  const geo::PlaceBook places(open_places(live.country_file, geo::PlaceKind::country, err),
-                              open_places(live.asn_file, geo::PlaceKind::asn, err));
+  const geo::ResolverBook& resolvers = *judging.resolvers;
+  const geo::PlaceBook& places = *judging.places;
 
   const dns::Question question{*name, *type, dns::RecordClass::in};
   const dns::Name lowered = name->lowered();

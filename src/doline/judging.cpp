@@ -6,6 +6,7 @@
 
 #include "control/exemption_book.h"
 #include "control/list_keeper.h"
+#include "control/place_keeper.h"
 #include "control/sighting_book.h"
 #include "control/text_file.h"
 #include "doline/terminal_text.h"
@@ -34,6 +35,20 @@ std::shared_ptr<const blocklist::ListSet> open_lists(const std::vector<blocklist
   return blocklist::ListSet::none();
 }
 
+geo::ResolverBook open_resolvers(const std::filesystem::path& file) {
+  if (file.empty()) return {};
+  const auto text = control::read_text_file(file);
+  return text ? std::move(geo::ResolverBook::read(*text).book) : geo::ResolverBook();
+}
+
+std::optional<geo::PlaceTable> open_places(const std::filesystem::path& file, geo::PlaceKind kind, std::ostream& err) {
+  if (file.empty()) return std::nullopt;
+  auto table = control::read_places(file, kind);
+  if (table) return std::move(*table);
+  err << printable(table.error()) << '\n';
+  return std::nullopt;
+}
+
 std::shared_ptr<const device::Roster> read_roster(const config::Settings& settings, WallTime now) {
   device::RosterBuilder builder;
   for (const device::Group& group : settings.live.groups) builder.add_group(group);
@@ -56,6 +71,10 @@ Judging prepare_judging(const config::Settings& settings, WallTime now, std::ost
   judging.list_inputs = control::list_inputs(settings.fixed.state, settings.live.lists);
   judging.lists = open_lists(judging.list_inputs, control::list_image(settings.fixed.state), err);
   judging.roster = read_roster(settings, now);
+  judging.resolvers = std::make_shared<const geo::ResolverBook>(open_resolvers(settings.live.resolver_list));
+  judging.places =
+      std::make_shared<const geo::PlaceBook>(open_places(settings.live.country_file, geo::PlaceKind::country, err),
+                                             open_places(settings.live.asn_file, geo::PlaceKind::asn, err));
   return judging;
 }
 

@@ -12,6 +12,8 @@
 #include "blocklist/list_set.h"
 #include "config/settings.h"
 #include "device/roster.h"
+#include "geo/place_book.h"
+#include "geo/resolver_book.h"
 #include "policy/rule_book.h"
 
 namespace doline {
@@ -20,6 +22,8 @@ struct Judging {
   std::shared_ptr<const policy::RuleBook> rules;
   std::shared_ptr<const blocklist::ListSet> lists;
   std::shared_ptr<const device::Roster> roster;
+  std::shared_ptr<const geo::ResolverBook> resolvers;
+  std::shared_ptr<const geo::PlaceBook> places;
   std::vector<blocklist::ListInput> list_inputs;
 };
 

@@ -83,6 +83,7 @@ int run_replay(const ReplayArguments& arguments, const Clock& clock, std::ostrea
   const Judging judging = prepare_judging(*settings, now, err);
 
   std::map<Change, Times> changes;
+  std::vector<IpAddress> answered;
   std::uint64_t judged = 0, passed_over = 0, changed = 0, uncounted = 0;
   const auto read = reader->read(filter, querylog::Order::oldest_first, [&](const LogRow& row) {
     if (arguments.shows_progress && (judged + passed_over) % progress_every == 0 && judged > 0)
@@ -97,14 +98,26 @@ int run_replay(const ReplayArguments& arguments, const Clock& clock, std::ostrea
     device::Destination destination;
     if (row.original_destination) destination = {*row.original_destination, row.destination_source};
     dns::Question question{row.qname, row.qtype, dns::RecordClass::in};
-    const policy::Verdict verdict = policy::decide(*judging.rules, *judging.lists,
-                                                   {.device = device,
-                                                    .groups = judging.roster->groups_of(device, client),
-                                                    .client = client,
-                                                    .question = question,
-                                                    .lowered_qname = row.qname,
-                                                    .destination = destination,
-                                                    .time = policy::to_local_time(row.time)});
+    policy::Asking asking{.device = device,
+                          .groups = judging.roster->groups_of(device, client),
+                          .client = client,
+                          .question = question,
+                          .lowered_qname = row.qname,
+                          .destination = destination,
+                          .time = policy::to_local_time(row.time),
+                          .resolvers = judging.resolvers.get(),
+                          .places = judging.places.get()};
+    policy::Verdict verdict = policy::decide(*judging.rules, *judging.lists, asking);
+    answered.clear();
+    for (const querylog::Answer& answer : row.answers)
+      if ((answer.type == dns::RecordType::a && answer.rdata.size() == 4) ||
+          (answer.type == dns::RecordType::aaaa && answer.rdata.size() == 16))
+        answered.push_back(IpAddress::from_octets(answer.rdata));
+    if (verdict.forwards() && !answered.empty()) {
+      asking.answer_addresses = answered;
+      if (auto found = policy::review(*judging.rules, *judging.lists, asking, verdict.reason.rule).verdict)
+        verdict = *std::move(found);
+    }
     const VerdictKind would = kind_of(verdict.action);
     // An answer that the review stopped was asked for by a name that was forwarded.
     const bool was_reviewed =

@@ -160,6 +160,10 @@ rules:
     def command(self, *words):
         return subprocess.run([DOLINE, *words, "--config", self.config], capture_output=True, text=True, timeout=60)
 
+    def lone_command(self, *words):
+        """One that needs no configuration, or names another."""
+        return subprocess.run([DOLINE, *words], capture_output=True, text=True, timeout=60)
+
     def status(self):
         done = self.command("status", "--json")
         return json.loads(done.stdout) if done.stdout else {}
@@ -293,15 +297,15 @@ class Program(unittest.TestCase):
             home.stop()
             home.start()
         self.assertIn("adblock", home.command("lists").stdout)
-        checked = home.command("lists", "check", str(home.list))
+        checked = home.lone_command("lists", "check", str(home.list))
         self.assertEqual(checked.returncode, 0)
         self.assertIn(f"{home.list}:3:14: a modifier that DNS does not know", checked.stdout)
         self.assertIn("1 rules (1 exceptions), 2 skipped", checked.stdout)
         subprocess.run(["xz", "-k", str(home.list)], check=True)
-        packed = home.command("lists", "check", "--all", "--json", str(home.list) + ".xz")
+        packed = home.lone_command("lists", "check", "--all", "--json", str(home.list) + ".xz")
         self.assertEqual(json.loads(packed.stdout.splitlines()[0]), {"line": 1, "says": "||ads.example^"})
-        self.assertEqual(home.command("lists", "check", str(home.config)).returncode, 1)
-        self.assertEqual(home.command("lists", "check", "/does/not/exist").returncode, 66)
+        self.assertEqual(home.lone_command("lists", "check", str(home.config)).returncode, 1)
+        self.assertEqual(home.lone_command("lists", "check", "/does/not/exist").returncode, 66)
 
     def test_replay_tells_what_another_configuration_would_have_changed(self):
         home = self.home().start()
@@ -312,7 +316,7 @@ class Program(unittest.TestCase):
         self.assertEqual((same.returncode, same.stdout), (0, "3 queries judged anew: 0 would be answered otherwise.\n"))
         candidate = home.folder / "candidate.yml"
         candidate.write_text(home.config.read_text().replace("rules:\n", "rules:\n  - {when: {name: www.example}, then: refuse}\n"))
-        told = home.command("replay", "--since", "1h", "--config", str(candidate), "--json")
+        told = home.lone_command("replay", "--since", "1h", "--config", str(candidate), "--json")
         self.assertEqual(told.returncode, 1)
         change, total = [json.loads(line) for line in told.stdout.splitlines()]
         self.assertEqual((change["name"], change["was"], change["would_be"], change["queries"]), ("www.example", "forward", "refuse", 2))
