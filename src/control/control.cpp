@@ -126,6 +126,7 @@ struct Control::Impl {
     made->resolvers = resolvers;
     made->block = settings.live.block;
     made->forward_zones = settings.live.forward_zones;
+    made->special_use = settings.live.special_use;
     made->upstream = upstream;
     made->allow_clients = settings.live.allow_clients;
     kept.push_back(made);

@@ -30,7 +30,14 @@ enum class VerdictKind : std::uint8_t {
   rejected = 7 /* never judged: it did not parse, asks what nobody forwards, or its client may not ask */
 };
 /// Where the response came from.
-enum class Source : std::uint8_t { none = 0, synthesized = 1, cache = 2, stale = 3, upstream = 4 };
+enum class Source : std::uint8_t {
+  none = 0,
+  synthesized = 1,
+  cache = 2,
+  stale = 3,
+  upstream = 4,
+  local = 5 /* special-use names */
+};
 enum class Dnssec : std::uint8_t { unchecked = 0, upstream_said_secure = 1 /* AD bit of the upstream */ };
 
 [[nodiscard]] std::string_view to_string(Transport transport);

@@ -35,6 +35,7 @@ struct Snapshot {
   std::shared_ptr<const geo::ResolverBook> resolvers;
   response::BlockSettings block;
   std::vector<ForwardZone> forward_zones;             ///< longest suffix first
+  response::SpecialUse special_use;                   ///< after rules and forward_zones
   std::shared_ptr<const upstream::Options> upstream;  ///< the same pointer while `upstreams:` is unchanged
   std::vector<IpPrefix> allow_clients;                ///< who may ask; `any` is 0.0.0.0/0 and ::/0
 };
