@@ -28,7 +28,7 @@ std::vector<Name> make_zones() {
     zones.push_back(named(text));
   for (const char* text :
        {"home.arpa", "resolver.arpa",  // RFC 8375 §4, RFC 9462 §6.4
-        // RFC 6303 §4
+                                       // RFC 6303 §4
         "10.in-addr.arpa", "168.192.in-addr.arpa", "0.in-addr.arpa", "127.in-addr.arpa", "254.169.in-addr.arpa",
         "2.0.192.in-addr.arpa", "100.51.198.in-addr.arpa", "113.0.203.in-addr.arpa", "255.255.255.255.in-addr.arpa",
         "d.f.ip6.arpa", "8.e.f.ip6.arpa", "9.e.f.ip6.arpa", "a.e.f.ip6.arpa", "b.e.f.ip6.arpa",
