@@ -17,7 +17,7 @@ namespace doline::config {
 
 /// `listen`, `workers`, `user`, `time_zone`, `state`, `control_socket`, `allow_clients`.
 void read_server(Reading& reading, const Keys& top, Settings& settings);
-/// `upstreams`, `forward`.
+/// `upstreams`, `forward`, `special_use`, `canaries`.
 void read_upstreams(Reading& reading, const Keys& top, Settings& settings);
 /// `lists`, `resolver_list`, `geo`.
 void read_lists(Reading& reading, const Keys& top, Settings& settings);

@@ -73,6 +73,7 @@ struct Live {
   std::vector<IpPrefix> allow_clients;
   upstream::Options upstream;                        ///< routes[0] is `default`
   std::vector<resolver::ForwardZone> forward_zones;  ///< longest suffix first
+  response::SpecialUse special_use;
   std::vector<ListSettings> lists;
   std::vector<dns::Name> must_resolve;  ///< no fetched list may block these; small letters
   std::filesystem::path resolver_list;  ///< CSV for geo::ResolverBook; empty: none

@@ -102,6 +102,20 @@ void read_forward(Reading& reading, const Node& node, Settings& settings) {
   });
 }
 
+void read_special_use(Reading& reading, const Keys& top, response::SpecialUse& special_use) {
+  const auto read = [&](const Node* node, bool& is_ours) {
+    if (node == nullptr) return;
+    is_ours = read_word<bool>(reading, *node, "a way with such names", {{"answer", true}, {"forward", false}})
+                  .value_or(is_ours);
+  };
+  read(top.find("special_use"), special_use.names);
+  const Node* node = top.find("canaries");
+  if (node == nullptr) return;
+  const Keys keys(reading, *node, "canaries");
+  read(keys.find("firefox"), special_use.firefox_canary);
+  read(keys.find("icloud"), special_use.icloud_canaries);
+}
+
 }  // namespace
 
 void read_upstreams(Reading& reading, const Keys& top, Settings& settings) {
@@ -125,6 +139,7 @@ void read_upstreams(Reading& reading, const Keys& top, Settings& settings) {
       reading.add(*node, "'upstreams' has no entry 'default'");
   }
   if (const Node* forward = top.find("forward")) read_forward(reading, *forward, settings);
+  read_special_use(reading, top, settings.live.special_use);
 }
 
 }  // namespace doline::config

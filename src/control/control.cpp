@@ -138,6 +138,7 @@ struct Control::Impl {
     made->trusted_routers = settings.live.trusted_routers;
     made->block = settings.live.block;
     made->forward_zones = settings.live.forward_zones;
+    made->special_use = settings.live.special_use;
     made->upstream = upstream;
     made->allow_clients = settings.live.allow_clients;
     kept.push_back(made);

@@ -56,6 +56,8 @@ std::string_view to_string(Source source) {
       return "stale";
     case Source::upstream:
       return "upstream";
+    case Source::local:
+      return "local";
   }
   return "unknown";
 }

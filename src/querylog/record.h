@@ -32,7 +32,14 @@ enum class VerdictKind : std::uint8_t {
   rebinding = 9 /* the answer led a public name to an address of this house */
 };
 /// Where the response came from.
-enum class Source : std::uint8_t { none = 0, synthesized = 1, cache = 2, stale = 3, upstream = 4 };
+enum class Source : std::uint8_t {
+  none = 0,
+  synthesized = 1,
+  cache = 2,
+  stale = 3,
+  upstream = 4,
+  local = 5 /* special-use names */
+};
 enum class Dnssec : std::uint8_t { unchecked = 0, upstream_said_secure = 1 /* AD bit of the upstream */ };
 
 [[nodiscard]] std::string_view to_string(Transport transport);

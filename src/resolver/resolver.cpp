@@ -186,7 +186,12 @@ struct Resolver::Impl final : upstream::Landing {
     }
 
     // 5. look up
-    key.route = route_for(key.question.qname, verdict).value;
+    const std::optional<policy::RouteId> route = route_for(key.question.qname, verdict);
+    if (!route && target == nullptr) {
+      if (const auto local = response::find_special_use(key.question.qname, question.qtype, snapshot->special_use))
+        return say_local(arrival, query, record, fit, *local, out);
+    }
+    key.route = route.value_or(policy::RouteId{}).value;
     key.hash = cache.hash_of(key);
     std::optional<cache::Hit> hit = cache.find(key, now.monotonic);
     const bool failed_lately = (!hit || hit->is_stale) && has_failed_lately(key);
@@ -485,6 +490,16 @@ struct Resolver::Impl final : upstream::Landing {
     return target.has_value();
   }
 
+  /// Names that must not leave the house, where nobody says where to.
+  std::size_t say_local(const listener::Arrival& arrival, const dns::QueryView& query, querylog::Record& record,
+                        const response::Fit& fit, response::LocalAnswer answer, std::span<std::uint8_t> out) {
+    const std::size_t size = response::answer_locally(query, answer, fit, out);
+    ++statistics.synthesized;
+    record.source = Source::local;
+    record.code = code_of(out);
+    return leave_now(arrival, record, size, out);
+  }
+
   std::size_t say_error(const listener::Arrival& arrival, const dns::QueryView& query, querylog::Record& record,
                         const response::Fit& fit, ResponseCode code, std::optional<ExtendedError> error,
                         std::string_view text, std::uint64_t& counter, std::span<std::uint8_t> out) {
@@ -673,13 +688,13 @@ struct Resolver::Impl final : upstream::Landing {
     return {};
   }
 
-  /// The rule's route; else that of the longest zone which the name is in.
-  policy::RouteId route_for(const dns::Name& lowered, const policy::Verdict& verdict) const {
+  /// The rule's route; else that of the longest zone which the name is in. Nothing: nobody says where.
+  std::optional<policy::RouteId> route_for(const dns::Name& lowered, const policy::Verdict& verdict) const {
     if (const auto* forward = std::get_if<policy::Forward>(&verdict.action); forward && forward->route.value != 0)
       return forward->route;
     for (const ForwardZone& zone : snapshot->forward_zones)
       if (lowered.is_within(zone.suffix)) return zone.route;
-    return {};
+    return std::nullopt;
   }
 
   static response::Touches touches_for(const cache::Hit& hit) {

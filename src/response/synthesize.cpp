@@ -48,6 +48,9 @@ class Draft {
   }
 
   /// What does not fit is left out, and TC says so.
+  void add_address_record(const IpAddress& address, std::uint32_t ttl) {
+    add_answer(address.is_v4() ? RecordType::a : RecordType::aaaa, ttl, address.octets());
+  }
   void add_address(const IpAddress& address, std::uint32_t ttl) {
     const RecordType type = address.is_v4() ? RecordType::a : RecordType::aaaa;
     if (type == query_.question().qtype) add_answer(type, ttl, address.octets());
@@ -67,6 +70,7 @@ class Draft {
   }
 
   void truncate() { space_[2] |= 0x02; }
+  void set_authoritative() { space_[2] |= 0x04; }
 
   std::size_t end(std::optional<ExtendedError> error, std::string_view text) {
     return end_with_opt(space_, size_, fit_, code_, error, text);
@@ -217,6 +221,21 @@ std::size_t answer(const dns::QueryView& query, std::span<const OwnRecord> recor
   for (const OwnRecord& record : records)
     if (fits(record)) draft.add_record(record.type, record.rdata, ttl_seconds);
   return draft.end(is_positive ? ExtendedError::forged_answer : ExtendedError::blocked, error_text);
+}
+
+std::size_t answer_locally(const dns::QueryView& query, LocalAnswer answer, const Fit& fit,
+                           std::span<std::uint8_t> out) {
+  const RecordType type = query.question().qtype;
+  const bool has_address = type == RecordType::a || type == RecordType::aaaa || type == RecordType::any;
+  Draft draft(query, answer == LocalAnswer::nxdomain ? ResponseCode::nxdomain : ResponseCode::noerror, fit, out);
+  draft.set_authoritative();
+  if (answer == LocalAnswer::loopback && has_address) {
+    if (type != RecordType::aaaa) draft.add_address_record(IpAddress::v4(127, 0, 0, 1), special_use_ttl_seconds);
+    if (type != RecordType::a) draft.add_address_record(*IpAddress::parse("::1"), special_use_ttl_seconds);
+  } else {
+    draft.add_soa(special_use_ttl_seconds);
+  }
+  return draft.end(std::nullopt, {});
 }
 
 std::size_t refuse(const dns::QueryView& query, dns::ResponseCode code, std::optional<dns::ExtendedError> error,

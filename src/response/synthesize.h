@@ -13,6 +13,7 @@
 #include "dns/message.h"
 #include "dns/writer.h"
 #include "policy/rule.h"
+#include "response/special_use.h"
 
 namespace doline::response {
 
@@ -50,6 +51,11 @@ inline constexpr std::size_t own_records_max = 64;
 [[nodiscard]] std::size_t answer(const dns::QueryView& query, std::span<const OwnRecord> records,
                                  std::uint32_t ttl_seconds, const Fit& fit, std::string_view error_text,
                                  std::span<std::uint8_t> out);
+
+inline constexpr std::uint32_t special_use_ttl_seconds = 3'600;
+/// What is answered here whatever anybody says (special_use.h); authoritative.
+[[nodiscard]] std::size_t answer_locally(const dns::QueryView& query, LocalAnswer answer, const Fit& fit,
+                                         std::span<std::uint8_t> out);
 
 /// An answerless response with `code` and, where the client speaks EDNS, `error`.
 [[nodiscard]] std::size_t refuse(const dns::QueryView& query, dns::ResponseCode code,

@@ -74,6 +74,7 @@ Result<Prepared, std::string> snapshot_of(const std::string& configuration, cons
   snapshot->trusted_routers = live.trusted_routers;
   snapshot->block = live.block;
   snapshot->forward_zones = live.forward_zones;
+  snapshot->special_use = live.special_use;
   snapshot->upstream = std::make_shared<const upstream::Options>(live.upstream);
   snapshot->allow_clients = live.allow_clients;
   return Prepared{*std::move(settings), std::move(snapshot)};

@@ -505,7 +505,7 @@ class Reader {
     return *kind;
   }
   querylog::Source source(const std::string& text) const {
-    for (int i = 0; i <= 4; ++i)
+    for (int i = 0; i <= 5; ++i)
       if (const auto source = static_cast<querylog::Source>(i); text == querylog::to_string(source)) return source;
     wrong("'" + text + "' is nowhere that an answer comes from");
   }

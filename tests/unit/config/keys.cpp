@@ -38,7 +38,7 @@ TEST_CASE("What is not in this build yet is refused with its line, never ignored
 
 TEST_CASE("What is not in this build yet may ask for nothing but what this build does") {
   CHECK(problems_of("dashboard: {listen: off}\nclient_subnet: strip\nrate_limit: unlimited\nflows: {watch: false}\n"
-                    "dnssec: {validate: no}\nrebinding: {protect: false, allow: []}\nspecial_use: forward\nalerts: []\n"
+                    "dnssec: {validate: no}\nrebinding: {protect: false, allow: []}\nalerts: []\n"
                     "cache: {prefetch: true, save: false}\nexport:\n") == "");
 }
 

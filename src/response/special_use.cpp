@@ -1,0 +1,98 @@
+#include "response/special_use.h"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/check.h"
+
+namespace doline::response {
+
+namespace {
+
+using dns::Name;
+
+Name named(std::string_view text) {
+  const auto name = Name::parse(text);
+  check(name.has_value());
+  return *name;
+}
+
+/// Zones that are served here, empty: the top-level names, then those below arpa.
+std::vector<Name> make_zones() {
+  std::vector<Name> zones;
+  for (const char* text : {
+           "invalid", "test",       // RFC 6761 §6.4, §6.2
+           "local", "onion", "alt"  // RFC 6762 §22.1, RFC 7686 §2, RFC 9476 §3
+       })
+    zones.push_back(named(text));
+  for (const char* text :
+       {"home.arpa", "resolver.arpa",  // RFC 8375 §4, RFC 9462 §6.4
+                                       // RFC 6303 §4
+        "10.in-addr.arpa", "168.192.in-addr.arpa", "0.in-addr.arpa", "127.in-addr.arpa", "254.169.in-addr.arpa",
+        "2.0.192.in-addr.arpa", "100.51.198.in-addr.arpa", "113.0.203.in-addr.arpa", "255.255.255.255.in-addr.arpa",
+        "d.f.ip6.arpa", "8.e.f.ip6.arpa", "9.e.f.ip6.arpa", "a.e.f.ip6.arpa", "b.e.f.ip6.arpa",
+        "8.b.d.0.1.0.0.2.ip6.arpa", "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa",
+        "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa"})
+    zones.push_back(named(text));
+  for (int octet = 16; octet <= 31; ++octet) zones.push_back(named(std::to_string(octet) + ".172.in-addr.arpa"));
+  for (int octet = 64; octet <= 127; ++octet)  // RFC 7793
+    zones.push_back(named(std::to_string(octet) + ".100.in-addr.arpa"));
+  return zones;
+}
+
+struct Table {
+  std::vector<Name> zones = make_zones();
+  Name localhost = named("localhost");
+  Name firefox = named("use-application-dns.net");
+  Name icloud = named("mask.icloud.com"), icloud_h2 = named("mask-h2.icloud.com");
+};
+
+const Table& table() {
+  static const Table made;
+  return made;
+}
+
+/// By the last letter and the octets before it. May say yes to an ordinary name, never no to a special one.
+bool may_be_special(const Name& name) {
+  const auto wire = name.wire();
+  const std::string_view text(reinterpret_cast<const char*>(wire.data()), wire.size() - 1);
+  if (text.empty()) return false;
+  switch (text.back()) {
+    case 'a':
+      return text.ends_with("\4arpa");
+    case 'd':
+      return text.ends_with("\7invalid");
+    case 'l':
+      return text.ends_with("\5local");
+    case 'm':
+      return text.ends_with("\6icloud\3com");
+    case 'n':
+      return text.ends_with("\5onion");
+    case 't':
+      return text.ends_with("\4test") || text.ends_with("\11localhost") || text.ends_with("\3alt") ||
+             text.ends_with("\23use-application-dns\3net");
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+std::optional<LocalAnswer> find_special_use(const Name& lowered, dns::RecordType type, const SpecialUse& choice) {
+  if (!may_be_special(lowered)) return std::nullopt;
+  const Table& known = table();
+  if (choice.firefox_canary && lowered == known.firefox) return LocalAnswer::nodata;
+  if (choice.icloud_canaries && (lowered == known.icloud || lowered == known.icloud_h2)) return LocalAnswer::nodata;
+  if (!choice.names) return std::nullopt;
+  if (lowered.is_within(known.localhost)) return LocalAnswer::loopback;
+  for (const Name& zone : known.zones) {
+    if (!lowered.is_within(zone)) continue;
+    if (lowered.size() > zone.size()) return LocalAnswer::nxdomain;
+    if (type == dns::RecordType::ds) return std::nullopt;
+    return LocalAnswer::nodata;
+  }
+  return std::nullopt;
+}
+
+}  // namespace doline::response
