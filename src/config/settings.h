@@ -20,6 +20,7 @@
 #include "policy/rule_book.h"
 #include "redirect/options.h"
 #include "resolver/snapshot.h"
+#include "response/local_records.h"
 #include "response/synthesize.h"
 #include "upstream/exchange.h"
 
@@ -79,7 +80,8 @@ struct Live {
   std::vector<device::Group> groups;    ///< position = GroupId
   std::vector<device::DeviceSettings> devices;
   std::vector<std::filesystem::path> leases;
-  policy::RuleBookSettings policy;  ///< `records` are rules too, before those of `rules`
+  std::vector<response::LocalName> records;
+  policy::RuleBookSettings policy;
   response::BlockSettings block;
   seconds log_keep = std::chrono::hours(90 * 24);
   std::uint64_t log_max_size_octets = std::uint64_t{4} << 30;

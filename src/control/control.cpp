@@ -94,6 +94,9 @@ struct Control::Impl {
     if (!upstream || !(live.upstream == *upstream)) upstream = std::make_shared<const upstream::Options>(live.upstream);
     resolvers = read_resolvers(live.resolver_list, log);
     rosters.configure(live.groups, live.devices, live.leases);
+    response::LocalRecords::Builder named;
+    named.add_source(live.records);
+    local = named.build();
     settings.live = std::move(live);
     make_rules();
   }
@@ -125,6 +128,7 @@ struct Control::Impl {
     made->rules = rules;
     made->resolvers = resolvers;
     made->block = settings.live.block;
+    made->local = local;
     made->forward_zones = settings.live.forward_zones;
     made->special_use = settings.live.special_use;
     made->upstream = upstream;
@@ -442,6 +446,7 @@ struct Control::Impl {
   std::shared_ptr<const upstream::Options> upstream;
   std::shared_ptr<const policy::RuleBook> rules;
   std::shared_ptr<const geo::ResolverBook> resolvers;
+  std::shared_ptr<const response::LocalRecords> local;
   ListKeeper lists;
   RosterKeeper rosters;
   std::string exemption_complaint;

@@ -16,6 +16,7 @@
 #include "dns/name.h"
 #include "geo/resolver_book.h"
 #include "policy/rule_book.h"
+#include "response/local_records.h"
 #include "response/synthesize.h"
 #include "upstream/exchange.h"
 
@@ -34,6 +35,7 @@ struct Snapshot {
   std::shared_ptr<const policy::RuleBook> rules;
   std::shared_ptr<const geo::ResolverBook> resolvers;
   response::BlockSettings block;
+  std::shared_ptr<const response::LocalRecords> local;  ///< after the operator's rules, before lists; null: none
   std::vector<ForwardZone> forward_zones;             ///< longest suffix first
   response::SpecialUse special_use;                   ///< after rules and forward_zones
   std::shared_ptr<const upstream::Options> upstream;  ///< the same pointer while `upstreams:` is unchanged

@@ -46,6 +46,9 @@ Result<Prepared, std::string> snapshot_of(const std::string& configuration, cons
   snapshot->rules = std::make_shared<const policy::RuleBook>(live.policy);
   snapshot->resolvers = std::make_shared<const geo::ResolverBook>();
   snapshot->block = live.block;
+  response::LocalRecords::Builder local;
+  local.add_source(live.records);
+  snapshot->local = local.build();
   snapshot->forward_zones = live.forward_zones;
   snapshot->special_use = live.special_use;
   snapshot->upstream = std::make_shared<const upstream::Options>(live.upstream);
