@@ -54,7 +54,7 @@ constexpr auto table = std::to_array<KnownKey>({
     {"records.*.tlsa"},
     {"records.*.txt"},
     {"records.*.ttl"},
-    {"hosts_files", When::not_yet},
+    {"hosts_files"},
     {"lists"},
     {"lists.*.url"},
     {"lists.*.file"},

@@ -17,6 +17,7 @@ using response::LocalRecord;
 constexpr std::size_t local_names_max = 65'535;
 constexpr std::size_t same_type_max = 32;  // records of one name and type; addresses fit a response without truncation
 constexpr std::size_t text_octets_max = 4'096;
+constexpr std::size_t hosts_files_max = 64;
 
 struct KnownType {
   std::string_view key;
@@ -141,6 +142,9 @@ class RecordSection {
 
 void read_records(Reading& reading, const Keys& top, Settings& settings) {
   if (const Node* node = top.find("records")) RecordSection(reading, settings.live.records).read(*node);
+  if (const Node* node = top.find("hosts_files"))
+    for (const Node* file : to_list(reading, *node, hosts_files_max, "hosts files"))
+      if (const auto path = read_input_path(reading, *file)) settings.live.hosts_files.push_back(*path);
 }
 
 }  // namespace doline::config

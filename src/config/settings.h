@@ -81,6 +81,7 @@ struct Live {
   std::vector<device::DeviceSettings> devices;
   std::vector<std::filesystem::path> leases;
   std::vector<response::LocalName> records;
+  std::vector<std::filesystem::path> hosts_files;  ///< behind `records`, the first file first
   policy::RuleBookSettings policy;
   response::BlockSettings block;
   seconds log_keep = std::chrono::hours(90 * 24);

@@ -12,6 +12,7 @@
 #include "config/reader.h"
 #include "control/command_socket.h"
 #include "control/exemption_book.h"
+#include "control/hosts_keeper.h"
 #include "control/interception.h"
 #include "control/life_signs.h"
 #include "control/list_keeper.h"
@@ -80,6 +81,8 @@ struct Control::Impl {
         log(log_in),
         lists(loop, settings.fixed.state, clock, log, [this](const auto&) { take_lists(); }),
         rosters(loop, settings.fixed.state, clock, log, [this](const auto&) { publish_soon(); }),
+        hosts(
+            loop, log, [this] { take_hosts(); }, settle_after),
         exemptions(settings.fixed.state / "exemptions.json", clock.now().wall, exemption_complaint) {
     if (!exemption_complaint.empty()) log.warn("{}", exemption_complaint);
     take_settings(std::move(settings.live));
@@ -94,11 +97,24 @@ struct Control::Impl {
     if (!upstream || !(live.upstream == *upstream)) upstream = std::make_shared<const upstream::Options>(live.upstream);
     resolvers = read_resolvers(live.resolver_list, log);
     rosters.configure(live.groups, live.devices, live.leases);
-    response::LocalRecords::Builder named;
-    named.add_source(live.records);
-    local = named.build();
+    hosts.configure(live.hosts_files);
     settings.live = std::move(live);
+    name_local();
     make_rules();
+  }
+
+  /// What is configured stands before what is found: records, hosts files in their order.
+  void name_local() {
+    response::LocalRecords::Builder builder;
+    builder.add_source(settings.live.records);
+    for (const auto& names : hosts.files()) builder.add_source(names);
+    local = builder.build();
+  }
+
+  void take_hosts() {
+    name_local();
+    announcement += ", hosts";
+    publish_soon();
   }
 
   /// The operator's rules, and what is set aside for now.
@@ -449,6 +465,7 @@ struct Control::Impl {
   std::shared_ptr<const response::LocalRecords> local;
   ListKeeper lists;
   RosterKeeper rosters;
+  HostsKeeper hosts;
   std::string exemption_complaint;
   ExemptionBook exemptions;
   Watch exemption_end;

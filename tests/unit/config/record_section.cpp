@@ -69,3 +69,9 @@ TEST_CASE("What is no record is told with one that would be") {
         std::string::npos);
   CHECK(problems_of("records: {a.example: {cname: b.example, ttl: 30d}}\n").find("30d") != std::string::npos);
 }
+
+TEST_CASE("Hosts files are paths, one or several") {
+  CHECK(settings_of("hosts_files: /etc/hosts\n").live.hosts_files.size() == 1);
+  CHECK(settings_of("hosts_files: [/etc/hosts, /etc/hosts.lan]\n").live.hosts_files.size() == 2);
+  CHECK_FALSE(problems_of("hosts_files: {a: b}\n").empty());
+}
