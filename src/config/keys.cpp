@@ -55,6 +55,7 @@ constexpr auto table = std::to_array<KnownKey>({
     {"records.*.txt"},
     {"records.*.ttl"},
     {"hosts_files"},
+    {"local_domain"},
     {"lists"},
     {"lists.*.url"},
     {"lists.*.file"},

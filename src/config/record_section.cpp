@@ -145,6 +145,13 @@ void read_records(Reading& reading, const Keys& top, Settings& settings) {
   if (const Node* node = top.find("hosts_files"))
     for (const Node* file : to_list(reading, *node, hosts_files_max, "hosts files"))
       if (const auto path = read_input_path(reading, *file)) settings.live.hosts_files.push_back(*path);
+  if (const Node* node = top.find("local_domain")) {
+    const auto name = read_name(reading, *node);
+    if (name && name->is_root())
+      reading.add(*node, "the root is no domain of a house", "home.arpa would be (RFC 8375)");
+    else
+      settings.live.local_domain = name ? std::optional(*name) : std::nullopt;
+  }
 }
 
 }  // namespace doline::config

@@ -82,6 +82,7 @@ struct Live {
   std::vector<std::filesystem::path> leases;
   std::vector<response::LocalName> records;
   std::vector<std::filesystem::path> hosts_files;  ///< behind `records`, the first file first
+  std::optional<dns::Name> local_domain;           ///< devices have names in it; small letters
   policy::RuleBookSettings policy;
   response::BlockSettings block;
   seconds log_keep = std::chrono::hours(90 * 24);

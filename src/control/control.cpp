@@ -20,6 +20,7 @@
 #include "control/status.h"
 #include "control/text_file.h"
 #include "geo/resolver_book.h"
+#include "resolver/device_names.h"
 
 namespace doline::control {
 
@@ -80,7 +81,7 @@ struct Control::Impl {
         clock(clock_in),
         log(log_in),
         lists(loop, settings.fixed.state, clock, log, [this](const auto&) { take_lists(); }),
-        rosters(loop, settings.fixed.state, clock, log, [this](const auto&) { publish_soon(); }),
+        rosters(loop, settings.fixed.state, clock, log, [this](const auto&) { take_roster(); }),
         hosts(
             loop, log, [this] { take_hosts(); }, settle_after),
         exemptions(settings.fixed.state / "exemptions.json", clock.now().wall, exemption_complaint) {
@@ -103,12 +104,18 @@ struct Control::Impl {
     make_rules();
   }
 
-  /// What is configured stands before what is found: records, hosts files in their order.
+  /// What is configured stands before what is found: records, hosts files in their order, devices.
   void name_local() {
     response::LocalRecords::Builder builder;
     builder.add_source(settings.live.records);
     for (const auto& names : hosts.files()) builder.add_source(names);
+    if (settings.live.local_domain) resolver::name_devices(*rosters.current(), *settings.live.local_domain, builder);
     local = builder.build();
+  }
+
+  void take_roster() {
+    if (settings.live.local_domain) name_local();
+    publish_soon();
   }
 
   void take_hosts() {

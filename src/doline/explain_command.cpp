@@ -120,7 +120,7 @@ std::string_view to_string(Step::Outcome outcome) {
   return "";
 }
 
-/// Of the configuration and its hosts files.
+/// Of the configuration and its hosts files; the running Doline may know devices by name, too.
 bool has_local_records(const config::Live& live, const dns::Name& lowered) {
   response::LocalRecords::Builder builder;
   builder.add_source(live.records);

@@ -4,6 +4,7 @@
 
 #include "blocklist/compile.h"
 #include "config/reader.h"
+#include "resolver/device_names.h"
 
 namespace doline::tests {
 
@@ -48,6 +49,7 @@ Result<Prepared, std::string> snapshot_of(const std::string& configuration, cons
   snapshot->block = live.block;
   response::LocalRecords::Builder local;
   local.add_source(live.records);
+  if (live.local_domain) resolver::name_devices(*snapshot->roster, *live.local_domain, local);
   snapshot->local = local.build();
   snapshot->forward_zones = live.forward_zones;
   snapshot->special_use = live.special_use;

@@ -75,3 +75,9 @@ TEST_CASE("Hosts files are paths, one or several") {
   CHECK(settings_of("hosts_files: [/etc/hosts, /etc/hosts.lan]\n").live.hosts_files.size() == 2);
   CHECK_FALSE(problems_of("hosts_files: {a: b}\n").empty());
 }
+
+TEST_CASE("Devices have names in a domain of the operator's") {
+  CHECK_FALSE(settings_of("").live.local_domain);
+  CHECK(settings_of("local_domain: Home.arpa\n").live.local_domain->to_string() == "home.arpa");
+  CHECK(problems_of("local_domain: .\n").find("home.arpa would be") != std::string::npos);
+}
