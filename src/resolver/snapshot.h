@@ -36,10 +36,10 @@ struct Snapshot {
   std::shared_ptr<const geo::ResolverBook> resolvers;
   response::BlockSettings block;
   std::shared_ptr<const response::LocalRecords> local;  ///< after the operator's rules, before lists; null: none
-  std::vector<ForwardZone> forward_zones;             ///< longest suffix first
-  response::SpecialUse special_use;                   ///< after rules and forward_zones
-  std::shared_ptr<const upstream::Options> upstream;  ///< the same pointer while `upstreams:` is unchanged
-  std::vector<IpPrefix> allow_clients;                ///< who may ask; `any` is 0.0.0.0/0 and ::/0
+  std::vector<ForwardZone> forward_zones;               ///< longest suffix first
+  response::SpecialUse special_use;                     ///< after rules and forward_zones
+  std::shared_ptr<const upstream::Options> upstream;    ///< the same pointer while `upstreams:` is unchanged
+  std::vector<IpPrefix> allow_clients;                  ///< who may ask; `any` is 0.0.0.0/0 and ::/0
 };
 
 }  // namespace doline::resolver

@@ -104,7 +104,7 @@ TEST_CASE("A wildcard is for all below it that nothing nearer says anything of")
   CHECK(all->find(name_of("x.home.arpa")).empty());
 }
 
-TEST_CASE("Local answers are authoritative; another type is NODATA; ANY is all") {
+TEST_CASE("Local answers are authoritative, another type is NODATA, ANY is all") {
   const auto all = build({{named("nas.home.arpa", {address("192.168.1.10"), address("fd00::10")})}});
   const Answered a(*all, "NAS.home.arpa", RecordType::a);
   CHECK(a.answer() == Lines{"NAS.home.arpa 60 A 192.168.1.10"});
