@@ -52,19 +52,6 @@ class PolicySection {
     for (const ListSettings& list : live.lists) lists_.emplace(list.name, static_cast<std::uint16_t>(lists_.size()));
   }
 
-  void read_records(const Node& node) {
-    if (expect_map(reading_, node, "names") == nullptr) return;
-    for (const auto& [key, value] : node.entries) {
-      const auto name = read_name(reading_, key);
-      auto target = value.kind == Node::Kind::map ? read_record_map(value) : read_target(value, Names::refused);
-      if (!name || !target) continue;
-      policy::Rule rule;
-      rule.when.names.push_back({NamePattern::Kind::exact, *name});
-      if (const auto rewrite = add_target(key, std::move(*target))) rule.then = *rewrite;
-      add_rule(std::move(rule), key);
-    }
-  }
-
   void read_rules(const Node& node) {
     if (node.kind != Node::Kind::list && node.kind != Node::Kind::map) {
       reading_.add(node, "expected a list of rules");
@@ -121,14 +108,12 @@ class PolicySection {
   }
 
  private:
-  enum class Names : std::uint8_t { allowed, refused };
-
   void add_rule(policy::Rule rule, const Node& node) {
     rule.file = reading_.file().string();
     rule.line = node.place.line;
     rule.text = reading_.line_text(node.place.line);
     if (book_.rules.size() == policy::rules_max)
-      reading_.add(node, "more than " + std::to_string(policy::rules_max) + " rules, records counted");
+      reading_.add(node, "more than " + std::to_string(policy::rules_max) + " rules");
     if (book_.rules.size() <= policy::rules_max) book_.rules.push_back(std::move(rule));
   }
 
@@ -168,7 +153,7 @@ class PolicySection {
       if (action && late) std::get<policy::Forward>(*action).delay_ms = static_cast<std::uint16_t>(late->count());
       return action;
     }
-    auto target = read_target(*rewrite, Names::allowed);
+    auto target = read_target(*rewrite);
     if (!target) return {};
     return add_target(*rewrite, std::move(*target));
   }
@@ -227,14 +212,13 @@ class PolicySection {
           "(let it pass)");
   }
 
-  /// Addresses, or (where names are allowed) one name.
-  std::optional<policy::RewriteTarget> read_target(const Node& node, Names names) {
+  /// Addresses, or one name.
+  std::optional<policy::RewriteTarget> read_target(const Node& node) {
     policy::RewriteTarget target;
     const auto values = to_list(reading_, node, rewrite_addresses_max, "addresses");
     if (values.empty()) reading_.add(node, "no address");
     for (const Node* value : values) {
-      if (names == Names::allowed && values.size() == 1 && value->kind == Node::Kind::scalar &&
-          !IpAddress::parse(value->text)) {
+      if (values.size() == 1 && value->kind == Node::Kind::scalar && !IpAddress::parse(value->text)) {
         const auto name = read_name(reading_, *value);
         if (!name) return {};
         target.cname = *name;
@@ -246,20 +230,9 @@ class PolicySection {
     return target;
   }
 
-  std::optional<policy::RewriteTarget> read_record_map(const Node& node) {
-    const Keys keys(reading_, node, "records.*");
-    const Node* cname = keys.find("cname");
-    const auto name = cname != nullptr ? read_name(reading_, *cname) : std::nullopt;
-    if (cname == nullptr) reading_.add(node, "expected addresses, or {cname: NAME}");
-    if (!name) return {};
-    policy::RewriteTarget target;
-    target.cname = *name;
-    return target;
-  }
-
   std::optional<policy::Rewrite> add_target(const Node& node, policy::RewriteTarget target) {
     if (book_.rewrites.size() >= rewrites_max) {
-      reading_.add(node, "more than " + std::to_string(rewrites_max) + " rewrites and records");
+      reading_.add(node, "more than " + std::to_string(rewrites_max) + " rewrites");
       return {};
     }
     book_.rewrites.push_back(std::move(target));
@@ -534,7 +507,6 @@ void read_rate_limit(Reading& reading, const Node& node, resolver::RateLimit& li
 
 void read_policy(Reading& reading, const Keys& top, Settings& settings) {
   PolicySection section(reading, settings.live);
-  if (const Node* node = top.find("records")) section.read_records(*node);
   if (const Node* node = top.find("rules")) section.read_rules(*node);
   if (const Node* node = top.find("otherwise")) section.read_otherwise(*node);
   if (const Node* node = top.find("block_response")) section.read_block_response(*node);

@@ -57,6 +57,7 @@ Settings read_sections(Reading& reading, const Node& root, const std::filesystem
   read_upstreams(reading, top, settings);
   read_lists(reading, top, settings);
   read_devices(reading, top, settings);
+  read_records(reading, top, settings);
   read_policy(reading, top, settings);
   read_cache(reading, top, settings);
   read_query_log(reading, top, settings);

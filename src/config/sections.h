@@ -23,7 +23,9 @@ void read_upstreams(Reading& reading, const Keys& top, Settings& settings);
 void read_lists(Reading& reading, const Keys& top, Settings& settings);
 /// `groups`, `devices`, `leases`. A group need not be declared: naming it for a device makes it.
 void read_devices(Reading& reading, const Keys& top, Settings& settings);
-/// `records`, `rules`, `otherwise`, `block_response`, `block_ttl`, `rebinding`, `rate_limit`.
+/// `records`, `hosts_files`, `local_domain`.
+void read_records(Reading& reading, const Keys& top, Settings& settings);
+/// `rules`, `otherwise`, `block_response`, `block_ttl`, `rebinding`, `rate_limit`.
 void read_policy(Reading& reading, const Keys& top, Settings& settings);
 /// `cache`.
 void read_cache(Reading& reading, const Keys& top, Settings& settings);

@@ -20,6 +20,7 @@
 #include "policy/rule_book.h"
 #include "redirect/options.h"
 #include "resolver/snapshot.h"
+#include "response/local_records.h"
 #include "response/synthesize.h"
 #include "upstream/exchange.h"
 
@@ -82,7 +83,10 @@ struct Live {
   std::vector<device::Group> groups;    ///< position = GroupId
   std::vector<device::DeviceSettings> devices;
   std::vector<std::filesystem::path> leases;
-  policy::RuleBookSettings policy;  ///< `records` are rules too, before those of `rules`
+  std::vector<response::LocalName> records;
+  std::vector<std::filesystem::path> hosts_files;  ///< behind `records`, the first file first
+  std::optional<dns::Name> local_domain;           ///< devices have names in it; small letters
+  policy::RuleBookSettings policy;
   response::BlockSettings block;
   policy::RebindingSettings rebinding;
   resolver::RateLimit rate_limit;

@@ -13,6 +13,7 @@
 #include "config/reader.h"
 #include "control/command_socket.h"
 #include "control/exemption_book.h"
+#include "control/hosts_keeper.h"
 #include "control/interception.h"
 #include "control/life_signs.h"
 #include "control/list_keeper.h"
@@ -21,6 +22,7 @@
 #include "control/status.h"
 #include "control/text_file.h"
 #include "geo/resolver_book.h"
+#include "resolver/device_names.h"
 
 namespace doline::control {
 
@@ -81,7 +83,9 @@ struct Control::Impl {
         clock(clock_in),
         log(log_in),
         lists(loop, settings.fixed.state, clock, log, [this](const auto&) { take_lists(); }),
-        rosters(loop, settings.fixed.state, clock, log, [this](const auto&) { publish_soon(); }),
+        rosters(loop, settings.fixed.state, clock, log, [this](const auto&) { take_roster(); }),
+        hosts(
+            loop, log, [this] { take_hosts(); }, settle_after),
         exemptions(settings.fixed.state / "exemptions.json", clock.now().wall, exemption_complaint),
         places(loop, log, [this] { publish_soon(); }) {
     if (!exemption_complaint.empty()) log.warn("{}", exemption_complaint);
@@ -102,8 +106,30 @@ struct Control::Impl {
     else if (!rate_tally || rate_tally->limit() != live.rate_limit)
       rate_tally = std::make_shared<resolver::RateTally>(live.rate_limit, std::random_device{}());
     rosters.configure(live.groups, live.devices, live.leases);
+    hosts.configure(live.hosts_files);
     settings.live = std::move(live);
+    name_local();
     make_rules();
+  }
+
+  /// What is configured stands before what is found: records, hosts files in their order, devices.
+  void name_local() {
+    response::LocalRecords::Builder builder;
+    builder.add_source(settings.live.records);
+    for (const auto& names : hosts.files()) builder.add_source(names);
+    if (settings.live.local_domain) resolver::name_devices(*rosters.current(), *settings.live.local_domain, builder);
+    local = builder.build();
+  }
+
+  void take_roster() {
+    if (settings.live.local_domain) name_local();
+    publish_soon();
+  }
+
+  void take_hosts() {
+    name_local();
+    announcement += ", hosts";
+    publish_soon();
   }
 
   /// The operator's rules, and what is set aside for now.
@@ -137,6 +163,7 @@ struct Control::Impl {
     made->rate_tally = rate_tally;
     made->trusted_routers = settings.live.trusted_routers;
     made->block = settings.live.block;
+    made->local = local;
     made->forward_zones = settings.live.forward_zones;
     made->special_use = settings.live.special_use;
     made->upstream = upstream;
@@ -455,8 +482,10 @@ struct Control::Impl {
   std::shared_ptr<const upstream::Options> upstream;
   std::shared_ptr<const policy::RuleBook> rules;
   std::shared_ptr<const geo::ResolverBook> resolvers;
+  std::shared_ptr<const response::LocalRecords> local;
   ListKeeper lists;
   RosterKeeper rosters;
+  HostsKeeper hosts;
   std::string exemption_complaint;
   ExemptionBook exemptions;
   Watch exemption_end;

@@ -17,6 +17,7 @@
 #include "geo/resolver_book.h"
 #include "policy/explain.h"
 #include "policy/rebinding.h"
+#include "response/hosts_file.h"
 
 namespace doline {
 
@@ -110,6 +111,15 @@ std::string_view to_string(Step::Outcome outcome) {
   return "";
 }
 
+/// Of the configuration and its hosts files; the running Doline may know devices by name, too.
+bool has_local_records(const config::Live& live, const dns::Name& lowered) {
+  response::LocalRecords::Builder builder;
+  builder.add_source(live.records);
+  for (const auto& file : live.hosts_files)
+    if (const auto text = control::read_text_file(file)) builder.add_source(response::read_hosts(*text).names);
+  return builder.has(lowered);
+}
+
 std::string describe(const policy::Exemption& exemption) {
   return describe_exemption(exemption.device, exemption.group, exemption.name ? exemption.name->to_string() : "",
                             exemption.until);
@@ -175,12 +185,15 @@ int run_explain(const ExplainArguments& arguments, const Clock& clock, std::ostr
   const bool is_kept_back = verdict.forwards() && policy::is_rebinding(live.rebinding, lowered, answers);
   const std::vector<ListLine> lines = find_lines(*lists, verdict.reason.listing, inputs, lowered);
 
+  const bool is_local = verdict.lets_local_records() && has_local_records(live, lowered);
+
   if (arguments.json) {
     ordered_json object;
     object["device"] = asker.device->name;
     object["name"] = name->to_string();
     object["type"] = dns::to_string(*type);
     object["verdict"] = is_kept_back ? "rebinding" : policy::to_string(verdict.action);
+    object["local"] = is_local;
     object["rule"] = rule_place(rules, verdict.reason.rule);
     object["rule_text"] = rule_text(rules, verdict.reason.rule);
     if (!answers.empty()) {
@@ -219,6 +232,7 @@ int run_explain(const ExplainArguments& arguments, const Clock& clock, std::ostr
   out << "decided by " << printable(rule_place(rules, verdict.reason.rule)) << '\n';
   if (const std::string text = rule_text(rules, verdict.reason.rule); !text.empty())
     out << "    " << printable(text) << '\n';
+  if (is_local) out << "but answered by the local records of this name: no rule of yours says otherwise\n";
   for (const ListLine& line : lines) {
     out << "listed in " << printable(line.list) << ": " << printable(line.file);
     if (line.line > 0) out << ':' << line.line << ": " << printable(line.listed_name);

@@ -61,6 +61,10 @@ struct Verdict {
   std::optional<Observed> observed;  ///< what an observing rule or list would have done
 
   [[nodiscard]] bool forwards() const { return std::holds_alternative<Forward>(action); }
+  /// No rule of the operator's answers itself: a local record of this name does. Lists do not block it.
+  [[nodiscard]] bool lets_local_records() const {
+    return forwards() || reason.rule == lists_rule || reason.rule == no_rule;
+  }
 };
 
 [[nodiscard]] Verdict decide(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking);

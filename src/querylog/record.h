@@ -38,7 +38,7 @@ enum class Source : std::uint8_t {
   cache = 2,
   stale = 3,
   upstream = 4,
-  local = 5 /* special-use names */
+  local = 5 /* local records, special-use names */
 };
 enum class Dnssec : std::uint8_t { unchecked = 0, upstream_said_secure = 1 /* AD bit of the upstream */ };
 

@@ -180,7 +180,15 @@ struct Resolver::Impl final : upstream::Landing {
       verdict.action = policy::Forward{};
     note(record, verdict);
     const dns::Name* target = nullptr;  // what is looked up instead
-    if (!verdict.forwards()) {
+    if (const auto local = find_local(key.question.qname, verdict); !local.empty()) {
+      note_local(record);
+      const auto elsewhere = snapshot->local->find_target(local, question.qtype);
+      if (!elsewhere || stays_here(*elsewhere, question.qtype, verdict))
+        return say_local_records(arrival, query, record, fit, local, out);
+      record.verdict = VerdictKind::rewrite;
+      key.question.qname = *elsewhere;
+      target = &key.question.qname;
+    } else if (!verdict.forwards()) {
       if (!find_target(verdict.action, key.question)) return say_verdict(arrival, query, record, fit, verdict, out);
       target = &key.question.qname;
     }
@@ -488,6 +496,32 @@ struct Resolver::Impl final : upstream::Landing {
       target = policy::find_target(*snapshot->lists, *answer, question);
     if (target) question.qname = *target;
     return target.has_value();
+  }
+
+  /// What the house says of the name, where the verdict lets it.
+  std::span<const response::LocalRecord> find_local(const dns::Name& lowered, const policy::Verdict& verdict) const {
+    return snapshot->local && verdict.lets_local_records() ? snapshot->local->find(lowered)
+                                                           : std::span<const response::LocalRecord>();
+  }
+
+  bool stays_here(const dns::Name& lowered, RecordType type, const policy::Verdict& verdict) const {
+    return !route_for(lowered, verdict) && response::find_special_use(lowered, type, snapshot->special_use);
+  }
+
+  /// Whatever lists or `otherwise` would have done.
+  static void note_local(querylog::Record& record) {
+    if (record.verdict != VerdictKind::forward) record.rule = policy::no_rule;
+    record.verdict = VerdictKind::forward;
+  }
+
+  std::size_t say_local_records(const listener::Arrival& arrival, const dns::QueryView& query, querylog::Record& record,
+                                const response::Fit& fit, std::span<const response::LocalRecord> records,
+                                std::span<std::uint8_t> out) {
+    const std::size_t size = response::answer_locally(query, *snapshot->local, records, fit, out);
+    ++statistics.synthesized;
+    record.source = Source::local;
+    record.code = code_of(out);
+    return leave_now(arrival, record, size, out);
   }
 
   /// Names that must not leave the house, where nobody says where to.

@@ -57,14 +57,17 @@ class Draft {
   }
   void add_cname(const Name& target, std::uint32_t ttl) { add_answer(RecordType::cname, ttl, target.wire()); }
 
-  void add_record(RecordType type, dns::Octets rdata, std::uint32_t ttl) { add_answer(type, ttl, rdata); }
+  bool add_record(RecordType type, dns::Octets rdata, std::uint32_t ttl) { return add_answer(type, ttl, rdata); }
+
+  /// Records that follow are of the name that the last one's RDATA is: a CNAME's target.
+  void go_on_at_target(std::size_t rdata_octets) { owner_at_ = size_ - rdata_octets; }
 
   /// What a negative answer is cached by (RFC 2308 §5). Its owner is the name itself, or the one above where it does
   /// not exist. Without it the answer is as good, only not cached: no reason to say TC.
   void add_soa(std::uint32_t ttl) {
     const Name& qname = query_.question().qname;
     const bool is_missing = code_ == ResponseCode::nxdomain && !qname.is_root();
-    if (!add(dns::header_octets + (is_missing ? 1u + qname.wire()[0] : 0), RecordType::soa, ttl, soa_rdata)) return;
+    if (!add(owner_at_ + (is_missing ? 1u + qname.wire()[0] : 0), RecordType::soa, ttl, soa_rdata)) return;
     dns::put32(space_.data() + size_ - 4, ttl);
     space_[9] = 1;
   }
@@ -77,11 +80,13 @@ class Draft {
   }
 
  private:
-  void add_answer(RecordType type, std::uint32_t ttl, dns::Octets rdata) {
-    if (add(dns::header_octets, type, ttl, rdata))
+  bool add_answer(RecordType type, std::uint32_t ttl, dns::Octets rdata) {
+    const bool fits = add(owner_at_, type, ttl, rdata);
+    if (fits)
       dns::put16(space_.data() + 6, static_cast<std::uint16_t>(dns::read16(space_, 6) + 1));
     else
       space_[2] |= 0x02;
+    return fits;
   }
   bool add(std::size_t owner_at, RecordType type, std::uint32_t ttl, dns::Octets rdata) {
     constexpr std::size_t head_octets = 12;
@@ -107,6 +112,7 @@ class Draft {
   const Fit& fit_;
   std::span<std::uint8_t> space_;
   std::size_t size_;
+  std::size_t owner_at_ = dns::header_octets;
 };
 
 /// One answer of ours, by the action: the addresses that it gives, or the code.
@@ -235,6 +241,30 @@ std::size_t answer_locally(const dns::QueryView& query, LocalAnswer answer, cons
   } else {
     draft.add_soa(special_use_ttl_seconds);
   }
+  return draft.end(std::nullopt, {});
+}
+
+std::size_t answer_locally(const dns::QueryView& query, const LocalRecords& all, std::span<const LocalRecord> records,
+                           const Fit& fit, std::span<std::uint8_t> out) {
+  const RecordType asked = query.question().qtype;
+  Draft draft(query, ResponseCode::noerror, fit, out);
+  draft.set_authoritative();
+  bool is_positive = false;
+  for (std::size_t steps = 0; steps < local_chain_max && !records.empty(); ++steps) {
+    for (const LocalRecord& record : records) {
+      if (record.type != asked && asked != RecordType::any) continue;
+      draft.add_record(record.type, record.rdata, record.ttl_seconds);
+      is_positive = true;
+    }
+    const LocalRecord* cname = LocalRecords::find_cname(records);
+    if (is_positive || cname == nullptr) break;
+    const auto target = Name::from_wire(cname->rdata);
+    check(target.has_value());
+    if (!draft.add_record(RecordType::cname, cname->rdata, cname->ttl_seconds)) break;
+    draft.go_on_at_target(cname->rdata.size());
+    records = all.find(*target);
+  }
+  if (!is_positive) draft.add_soa(local_ttl_seconds);
   return draft.end(std::nullopt, {});
 }
 

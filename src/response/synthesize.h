@@ -13,6 +13,7 @@
 #include "dns/message.h"
 #include "dns/writer.h"
 #include "policy/rule.h"
+#include "response/local_records.h"
 #include "response/special_use.h"
 
 namespace doline::response {
@@ -55,6 +56,12 @@ inline constexpr std::size_t own_records_max = 64;
 inline constexpr std::uint32_t special_use_ttl_seconds = 3'600;
 /// What is answered here whatever anybody says (special_use.h); authoritative.
 [[nodiscard]] std::size_t answer_locally(const dns::QueryView& query, LocalAnswer answer, const Fit& fit,
+                                         std::span<std::uint8_t> out);
+
+/// What a local name has, and the local names that its CNAMEs lead to; authoritative, NODATA for other types. A CNAME
+/// that leads elsewhere ends it.
+[[nodiscard]] std::size_t answer_locally(const dns::QueryView& query, const LocalRecords& all,
+                                         std::span<const LocalRecord> records, const Fit& fit,
                                          std::span<std::uint8_t> out);
 
 /// An answerless response with `code` and, where the client speaks EDNS, `error`.

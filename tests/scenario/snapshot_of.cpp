@@ -6,6 +6,7 @@
 
 #include "blocklist/compile.h"
 #include "config/reader.h"
+#include "resolver/device_names.h"
 
 namespace doline::tests {
 
@@ -73,6 +74,10 @@ Result<Prepared, std::string> snapshot_of(const std::string& configuration, cons
   if (live.rate_limit.queries > 0) snapshot->rate_tally = std::make_shared<resolver::RateTally>(live.rate_limit, 1);
   snapshot->trusted_routers = live.trusted_routers;
   snapshot->block = live.block;
+  response::LocalRecords::Builder local;
+  local.add_source(live.records);
+  if (live.local_domain) resolver::name_devices(*snapshot->roster, *live.local_domain, local);
+  snapshot->local = local.build();
   snapshot->forward_zones = live.forward_zones;
   snapshot->special_use = live.special_use;
   snapshot->upstream = std::make_shared<const upstream::Options>(live.upstream);

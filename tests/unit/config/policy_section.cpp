@@ -122,22 +122,6 @@ TEST_CASE("A rewrite leads to addresses or to one name") {
   CHECK_FALSE(rule_problem("{then: {rewrite: []}}").empty());
 }
 
-TEST_CASE("Local records are rules before all others") {
-  const Settings settings = settings_of(
-      "rules: [{when: {name: home.arpa}, then: nxdomain}]\n"
-      "records: {NAS.home.arpa: [192.168.1.10, \"fd00::10\"], printer.home.arpa: {cname: nas.home.arpa}, a.home.arpa: "
-      "192.168.1.1}\n");
-  const auto& book = settings.live.policy;
-  REQUIRE(book.rules.size() == 4);
-  CHECK(book.rules[0].when.names[0].kind == NamePattern::Kind::exact);
-  CHECK(book.rules[0].when.names[0].name.to_string() == "nas.home.arpa");
-  CHECK(book.rewrites[std::get<Rewrite>(book.rules[0].then).target].addresses.size() == 2);
-  CHECK(book.rewrites[std::get<Rewrite>(book.rules[1].then).target].cname->to_string() == "nas.home.arpa");
-  CHECK(std::holds_alternative<NxDomain>(book.rules[3].then));
-  CHECK_FALSE(problems_of("records: {a.example: b.example}\n").empty());  // {cname: b.example} would be
-  CHECK_FALSE(problems_of("records: {a.example: {}}\n").empty());
-}
-
 TEST_CASE("What nothing decides, and what blocking answers, is said") {
   const Settings settings =
       settings_of("otherwise: refuse\nblock_response: [192.0.2.1, \"2001:db8::1\"]\nblock_ttl: 1m\n");
