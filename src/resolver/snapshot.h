@@ -40,9 +40,9 @@ struct Snapshot {
   std::shared_ptr<const geo::PlaceBook> places;  ///< null: no database is configured
   response::BlockSettings block;
   std::shared_ptr<const response::LocalRecords> local;  ///< after the operator's rules, before lists; null: none
-  std::vector<ForwardZone> forward_zones;             ///< longest suffix first
-  response::SpecialUse special_use;                   ///< after rules and forward_zones
-  std::shared_ptr<const upstream::Options> upstream;  ///< the same pointer while `upstreams:` is unchanged
+  std::vector<ForwardZone> forward_zones;               ///< longest suffix first
+  response::SpecialUse special_use;                     ///< after rules and forward_zones
+  std::shared_ptr<const upstream::Options> upstream;    ///< the same pointer while `upstreams:` is unchanged
   policy::RebindingSettings rebinding;
   std::shared_ptr<RateTally> rate_tally;  ///< null: unlimited
   std::vector<IpPrefix> trusted_routers;  ///< whose EDNS client data is believed

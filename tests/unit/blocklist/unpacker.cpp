@@ -73,7 +73,8 @@ TEST_CASE("What is cut off, damaged or too large is told apart") {
     REQUIRE_FALSE(cut.has_value());
     CHECK(cut.error() == UnpackFault::cut_off);
     std::string damaged = packed;
-    for (std::size_t at = packed.size() / 2; at < packed.size() / 2 + 40; ++at) damaged[at] = static_cast<char>(~damaged[at]);
+    for (std::size_t at = packed.size() / 2; at < packed.size() / 2 + 40; ++at)
+      damaged[at] = static_cast<char>(~damaged[at]);
     CHECK_FALSE(unpack_all(damaged, text.size()).has_value());
     const auto large = unpack_all(packed, text.size() - 1);
     REQUIRE_FALSE(large.has_value());

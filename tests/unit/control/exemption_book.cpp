@@ -72,7 +72,8 @@ TEST_CASE("A damaged file is told, and what is malformed in a good one passed ov
   const ExemptionBook damaged(folder.write("damaged", "{"), noon, complaint);
   CHECK(complaint.find("is damaged") != std::string::npos);
   CHECK(damaged.all().empty());
-  const auto file = folder.write("odd", R"([1, {"until": "x"}, {"until": -1}, {"name": "a..b", "until": null}, {"until": null}])");
+  const auto file =
+      folder.write("odd", R"([1, {"until": "x"}, {"until": -1}, {"name": "a..b", "until": null}, {"until": null}])");
   CHECK(open(file).all().size() == 1);
 }
 

@@ -56,7 +56,8 @@ TEST_CASE("what is no list leaves the copy alone") {
 
 TEST_CASE("a few bad lines are no reason to refuse a list") {
   const TemporaryFolder folder;
-  const auto taken = take_copy({folder.write("new", names(5) + "bad..name\n"), folder / "copy", std::nullopt, false, true, 0, {}});
+  const auto taken =
+      take_copy({folder.write("new", names(5) + "bad..name\n"), folder / "copy", std::nullopt, false, true, 0, {}});
   REQUIRE(taken.has_value());
   CHECK(taken->entries == 5);
   CHECK(taken->problems == 1);
@@ -66,7 +67,8 @@ TEST_CASE("a list may shrink when it is known to be whole") {
   const TemporaryFolder folder;
   const auto shrinks_to = [&](int count, bool is_whole) {
     folder.write("copy", names(100));
-    return take_copy({folder.write("new", names(count)), folder / "copy", std::nullopt, false, is_whole, 100, {}}).has_value();
+    return take_copy({folder.write("new", names(count)), folder / "copy", std::nullopt, false, is_whole, 100, {}})
+        .has_value();
   };
   CHECK(shrinks_to(1, true));
   CHECK(shrinks_to(50, false));
@@ -139,7 +141,7 @@ TEST_CASE("A list that would block a name that must resolve is not taken, and th
   CHECK(judged("a.example\nb.example\n") == "taken");
   CHECK(judged("a.example\ntime.example\n") ==
         "it would block time.example, which must resolve (line 2: |time.example^)");
-  CHECK(judged("||a.example^\n||example^\n") == "it would block time.example, which must resolve (line 2: ||example^)");
+  CHECK(judged("||a.example^\n||example^\n") == "it would block lists.example, which must resolve (line 2: ||example^)");
   CHECK(judged("||a.example^\n||example^\n@@||time.example^\n@@||lists.example^\n") == "taken");
   CHECK(judged("||a.example^\n/^lists\\./\n") ==
         "it would block lists.example, which must resolve (line 2: /^lists\\./)");
