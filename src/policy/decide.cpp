@@ -21,8 +21,7 @@ void add(blocklist::Listing& listing, const blocklist::Covering& covering) {
 }
 
 /// What is said of the client stands before what is said of the name.
-blocklist::Listing listing_of(const blocklist::ListSet& lists, const Asking& asking) {
-  if (!lists.lists_clients()) return lists.look_up(asking.lowered_qname);
+blocklist::Listing with_client(const blocklist::ListSet& lists, const Asking& asking) {
   blocklist::Listing listing = lists.look_up_client(asking.client);
   const blocklist::Listing of_name = lists.look_up(asking.lowered_qname);
   for (const blocklist::Covering& covering : of_name.all()) add(listing, covering);
@@ -33,7 +32,7 @@ blocklist::Listing listing_of(const blocklist::ListSet& lists, const Asking& ask
 
 Verdict decide(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking) {
   Verdict verdict;
-  verdict.reason.listing = listing_of(lists, asking);
+  verdict.reason.listing = lists.lists_clients() ? with_client(lists, asking) : lists.look_up(asking.lowered_qname);
   const Walk walk(book, lists, asking, verdict.reason.listing);
   bool is_decided = false, is_exempt = false;
   walk.each_candidate([&](std::size_t place) {
@@ -57,7 +56,7 @@ Verdict decide(const RuleBook& book, const blocklist::ListSet& lists, const Aski
 Review review(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking, RuleId decided) {
   Review found;
   Verdict verdict;
-  verdict.reason.listing = listing_of(lists, asking);
+  verdict.reason.listing = lists.lists_clients() ? with_client(lists, asking) : lists.look_up(asking.lowered_qname);
   if (lists.lists_answers())
     for (const IpAddress& address : asking.answer_addresses) {
       const blocklist::Listing of_address = lists.look_up_answer(address);

@@ -105,6 +105,8 @@ RuleBook::RuleBook(RuleBookSettings settings) : settings_(std::move(settings)) {
     const std::vector<dns::Name> keys = key_names(rule);
     if (keys.empty()) set_bit(without_names_, place);
     for (const dns::Name& name : keys) by_name_.emplace_back(whole_hash(name), small_place);
+    if (when.types.empty()) set_bit(without_types_, place);
+    for (const dns::RecordType type : when.types) by_type_.emplace_back(static_cast<std::uint64_t>(type), small_place);
     if (when.device_names.empty()) set_bit(without_devices_, place);
     for (const std::string& name : when.device_names) by_device_.emplace_back(hash_of(name), small_place);
     if (when.groups == 0) {
@@ -117,6 +119,7 @@ RuleBook::RuleBook(RuleBookSettings settings) : settings_(std::move(settings)) {
   }
   std::sort(by_name_.begin(), by_name_.end());
   std::sort(by_device_.begin(), by_device_.end());
+  std::sort(by_type_.begin(), by_type_.end());
 }
 
 const Rule& RuleBook::rule(RuleId id) const {

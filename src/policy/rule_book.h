@@ -1,8 +1,8 @@
 // RuleBook: all rules, compiled. Immutable value in a snapshot, read by workers without locks.
 //
 // Compiling does two things. It turns "the last rule of the lists that no rule names" and `otherwise` into two rules
-// behind the operator's, so that a walk needs no special end. And it indexes the rules by name, device and group, so
-// that a walk meets only those that may match: with a thousand rules by name it meets a handful.
+// behind the operator's, so that a walk needs no special end. And it indexes the rules by name, type, device and group,
+// so that a walk meets only those that may match: with a thousand rules by name it meets a handful.
 #pragma once
 
 #include <array>
@@ -98,8 +98,9 @@ class RuleBook {
 
   std::size_t words_ = 0;  // of a Row that are in use
   // Rules that speak of answers are in with_answers_ only: before there is one they cannot match.
-  Row all_{}, without_lists_{}, with_answers_{}, without_names_{}, without_devices_{}, without_groups_{};
-  Index by_name_, by_device_;
+  Row all_{}, without_lists_{}, with_answers_{}, without_names_{}, without_devices_{}, without_groups_{},
+      without_types_{};
+  Index by_name_, by_device_, by_type_;
   std::vector<Row> by_group_;  // empty, or one for each possible group
 };
 

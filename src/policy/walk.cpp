@@ -68,6 +68,10 @@ void Walk::find_candidates(RuleBook::Row& row, const RuleBook::Row& among) const
     narrow(book_.without_names_, [&](RuleBook::Row& kept) {
       each_suffix_hash(asking_.lowered_qname, [&](std::uint64_t hash) { add_equal(book_.by_name_, hash, kept); });
     });
+  if (!book_.by_type_.empty())
+    narrow(book_.without_types_, [&](RuleBook::Row& kept) {
+      add_equal(book_.by_type_, static_cast<std::uint64_t>(asking_.question.qtype), kept);
+    });
   if (!book_.by_device_.empty())
     narrow(book_.without_devices_,
            [&](RuleBook::Row& kept) { add_equal(book_.by_device_, hash_of(asking_.device.name), kept); });

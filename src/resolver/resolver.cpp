@@ -140,7 +140,8 @@ struct Resolver::Impl final : upstream::Landing {
     const response::Fit fit = fit_for(query, arrival);
 
     // 3. identify
-    const Client& client = identify(arrival, query);
+    const Client& sender = identify(arrival);
+    const Client& client = sender.may_speak_for_others && query.edns() ? identify_behind(sender, query) : sender;
     querylog::Record record = begin_record(arrival, question, client);
 
     // Nobody's verdict until all these let it pass.
@@ -601,9 +602,7 @@ struct Resolver::Impl final : upstream::Landing {
   }
 
   /// A trusted router says for whom it asks: by MAC or client id, or by address (client subnet of a single host).
-  const Client& identify(const listener::Arrival& arrival, const dns::QueryView& query) {
-    const Client& client = identify(arrival);
-    if (!client.may_speak_for_others || !query.edns()) return client;
+  const Client& identify_behind(const Client& client, const dns::QueryView& query) {
     const auto address = query.edns()->client_subnet ? lone_address(*query.edns()->client_subnet) : std::nullopt;
     const auto& id = query.edns()->client_id;
     if (!address && !id) return client;

@@ -1,5 +1,6 @@
 #include "response/special_use.h"
 
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,22 +57,25 @@ const Table& table() {
 /// By the last letter and the octets before it. May say yes to an ordinary name, never no to a special one.
 bool may_be_special(const Name& name) {
   const auto wire = name.wire();
-  const std::string_view text(reinterpret_cast<const char*>(wire.data()), wire.size() - 1);
-  if (text.empty()) return false;
-  switch (text.back()) {
+  const auto ends_with = [&]<std::size_t size>(const char(&octets)[size]) {
+    constexpr std::size_t count = size - 1;
+    return wire.size() > count && std::memcmp(wire.data() + wire.size() - 1 - count, octets, count) == 0;
+  };
+  if (wire.size() < 2) return false;
+  switch (wire[wire.size() - 2]) {
     case 'a':
-      return text.ends_with("\4arpa");
+      return ends_with("\4arpa");
     case 'd':
-      return text.ends_with("\7invalid");
+      return ends_with("\7invalid");
     case 'l':
-      return text.ends_with("\5local");
+      return ends_with("\5local");
     case 'm':
-      return text.ends_with("\6icloud\3com");
+      return ends_with("\6icloud\3com");
     case 'n':
-      return text.ends_with("\5onion");
+      return ends_with("\5onion");
     case 't':
-      return text.ends_with("\4test") || text.ends_with("\11localhost") || text.ends_with("\3alt") ||
-             text.ends_with("\23use-application-dns\3net");
+      return ends_with("\4test") || ends_with("\11localhost") || ends_with("\3alt") ||
+             ends_with("\23use-application-dns\3net");
     default:
       return false;
   }
