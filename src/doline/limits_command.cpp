@@ -8,6 +8,7 @@
 
 #include "blocklist/line_reader.h"
 #include "blocklist/list_set.h"
+#include "blocklist/pattern_set.h"
 #include "config/reader.h"
 #include "config/settings.h"
 #include "control/command_socket.h"
@@ -20,6 +21,7 @@
 #include "doline/exit_status.h"
 #include "listener/tcp_listener.h"
 #include "listener/udp_listener.h"
+#include "policy/exemption.h"
 #include "policy/rule.h"
 #include "querylog/answers.h"
 #include "querylog/log_writer.h"
@@ -27,7 +29,10 @@
 #include "redirect/origin.h"
 #include "redirect/request.h"
 #include "resolver/origin_desk.h"
+#include "resolver/rate_limit.h"
 #include "resolver/resolver.h"
+#include "response/hosts_file.h"
+#include "response/local_records.h"
 #include "response/synthesize.h"
 #include "upstream/exchange.h"
 #include "upstream/question_table.h"
@@ -60,7 +65,13 @@ constexpr Limit limits[] = {
     {"blocklist", "names_max", blocklist::names_max, "", "listed names in all"},
     {"blocklist", "line_octets_max", blocklist::line_octets_max, "octets", "a line of a list"},
     {"blocklist", "coverings_max", blocklist::coverings_max, "", "listed ancestors of one name told apart"},
+    {"blocklist", "patterns_max", blocklist::patterns_max, "", "regular expressions in all lists"},
+    {"blocklist", "pattern_octets_max", blocklist::pattern_octets_max, "octets", "a regular expression"},
     {"policy", "rules_max", policy::rules_max, "", "rules"},
+    {"policy", "exemptions_max", policy::exemptions_max, "", "pauses and allowed names at a time"},
+    {"policy", "delay_ms_max", policy::delay_ms_max, "ms", "a rule's delay"},
+    {"response", "local_records_max", response::local_records_max, "", "records of one local name"},
+    {"response", "hosts_names_max", response::hosts_names_max, "", "names read of one hosts file"},
     {"response", "udp_octets_max", response::udp_octets_max, "octets", "a response over UDP"},
     {"listener", "datagram_octets_max", listener::datagram_octets_max, "octets", "a query over UDP"},
     {"listener", "stream_query_octets_max", listener::stream_query_octets_max, "octets", "a query over TCP"},
@@ -75,6 +86,8 @@ constexpr Limit limits[] = {
     {"upstream", "socket_time", in_milliseconds(upstream::socket_time), "ms", "for which a port is asked from"},
     {"upstream", "sockets_per_server_max", upstream::sockets_per_server_max, "", "ports open to one server, a worker"},
     {"upstream", "cname_max", upstream::cname_max, "", "links of a CNAME chain"},
+    {"resolver", "held_back_max", resolver::held_back_max, "", "responses that rules delay, a worker"},
+    {"resolver", "rate_buckets", resolver::rate_buckets, "", "clients whose rate is counted apart"},
     {"redirect", "interfaces_max", redirect::interfaces_max, "", "interfaces of the LAN"},
     {"redirect", "ports_max", redirect::ports_max, "", "ports intercepted"},
     {"redirect", "exempt_max", redirect::exempt_max, "", "exemptions of each kind"},
