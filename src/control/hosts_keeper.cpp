@@ -24,8 +24,8 @@ void HostsKeeper::configure(std::vector<std::filesystem::path> files) {
   settling_ = Watch();
   folders_.clear();
   for (auto& [folder, names] : watched) {
-    folders_.push_back(loop_.on_folder(folder, [this, names = std::move(names)](const std::string& name) {
-      if (!name.empty() && !names.contains(name)) return;
+    folders_.push_back(loop_.on_folder(folder, [this, ours = std::move(names)](const std::string& name) {
+      if (!name.empty() && !ours.contains(name)) return;
       settling_ = loop_.after(settle_, [this] {
         read();
         on_change_();

@@ -3,9 +3,11 @@
 // dns.
 #pragma once
 
-#include <ldns/ldns.h>
-
+// clang-format off: ldns's headers define what the library's own must not see
 #include <string>
+
+#include <ldns/ldns.h>
+// clang-format on
 
 #include "base/result.h"
 

@@ -52,7 +52,7 @@ ALTER TABLE answer DROP COLUMN hash;
 ALTER TABLE answer DROP COLUMN name;
 )";
 
-constexpr const char* version = "PRAGMA user_version = 2;";
+constexpr const char* set_version = "PRAGMA user_version = 2;";
 static_assert(application_id == 1146047566 && schema_version == 2);
 
 }  // namespace
@@ -84,7 +84,7 @@ Result<void, DatabaseFault> create_or_check_schema(Database& database) {
   if (is_empty)
     if (const auto set = database.execute(settings); !set) return set;
   const auto made = database.execute(std::string("PRAGMA secure_delete = FAST; BEGIN IMMEDIATE;") + segment_tables +
-                                     (is_empty ? dictionary_tables : from_version_1) + version + "COMMIT");
+                                     (is_empty ? dictionary_tables : from_version_1) + set_version + "COMMIT");
   if (!made && database.in_transaction()) (void)database.execute("ROLLBACK");
   return made;
 }

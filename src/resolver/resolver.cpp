@@ -164,7 +164,7 @@ struct Resolver::Impl final : upstream::Landing {
     key.question.qclass = question.qclass;
     key.dnssec_ok = fit.dnssec_ok;
     key.checking_disabled = query.checking_disabled();
-    const policy::InterfaceMask interfaces = interfaces_of(arrival.route.interface);
+    const policy::InterfaceMask came_by = interfaces_of(arrival.route.interface);
     policy::Verdict verdict = policy::decide(*snapshot->rules, *snapshot->lists,
                                              {.device = *client.device,
                                               .groups = client.groups,
@@ -173,7 +173,7 @@ struct Resolver::Impl final : upstream::Landing {
                                               .lowered_qname = key.question.qname,
                                               .destination = arrival.destination,
                                               .time = local_time,
-                                              .interfaces = interfaces,
+                                              .interfaces = came_by,
                                               .resolvers = snapshot->resolvers.get(),
                                               .places = snapshot->places.get()});
     // Who has come by TCP has done what it was sent for.
@@ -207,7 +207,7 @@ struct Resolver::Impl final : upstream::Landing {
     if (hit && (!hit->is_stale || failed_lately)) {
       record.source = hit->is_stale ? Source::stale : Source::cache;
       response::Touches touches = touches_for(*hit);
-      const Reviewing reviewing{*snapshot, interfaces, {key.route}};
+      const Reviewing reviewing{*snapshot, came_by, {key.route}};
       const std::size_t size = say_words(reviewing, query, record, fit, target, hit->words, touches, out);
       if (hit->wants_prefetch && !has_failed_lately(key)) prefetch(key);
       if (const std::uint16_t delay = delay_of(verdict.action); delay != 0 && size > 0)
@@ -232,7 +232,7 @@ struct Resolver::Impl final : upstream::Landing {
     waiting.client = arrival.client;
     waiting.received = now.monotonic;
     waiting.fit = fit;
-    waiting.interfaces = interfaces;
+    waiting.interfaces = came_by;
     waiting.delay_ms = delay_of(verdict.action);
     waiting.is_rewritten = target != nullptr;
     waiting.record = record;
