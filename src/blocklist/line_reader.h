@@ -16,7 +16,6 @@
 #include "base/ip_address.h"
 #include "blocklist/line_item.h"
 #include "blocklist/list_file.h"
-#include "blocklist/pattern_set.h"
 #include "dns/name.h"
 
 namespace doline::blocklist {
@@ -39,9 +38,10 @@ struct ListedName {
 /// Anything else that a line may say, lent as long.
 struct ListedRule {
   Listed of = Listed::name;
-  ListedName name;           ///< of Listed::name
-  std::string_view pattern;  ///< of Listed::pattern, tried
-  IpPrefix prefix;           ///< of the addresses
+  ListedName name;                                    ///< of Listed::name
+  std::string_view pattern;                           ///< of Listed::pattern
+  std::shared_ptr<const Expression> expression = {};  ///< the pattern's
+  IpPrefix prefix;                                    ///< of the addresses
   const ListRule& rule;
   std::uint32_t line = 0;
 };
@@ -104,6 +104,8 @@ class LineReader {
     ++result_.rules;
     if (rule.is_exception) ++result_.exceptions;
   }
+  // Null where RE2 takes none such.
+  static std::shared_ptr<const Expression> try_pattern(std::string_view pattern);
   // Fills items_ with what a line says whose format is not hosts or domains.
   void read_items(std::string_view line);
   void read_trimmed(std::string_view line);
@@ -281,11 +283,14 @@ bool LineReader::take_items(OnName& on_name, OnRule& on_rule, OnProblem& on_prob
       goes_on = item.rule.is_plain()
                     ? read_name({item.name, item.column}, item.covers_name, item.covers_below, on_name, on_problem)
                     : read_rule({item.name, item.column}, item, on_rule, on_problem);
-    } else if (item.of == Listed::pattern && find_pattern_fault(item.pattern)) {
-      report(item.column, LineFault::bad_pattern, on_problem);
     } else {
+      std::shared_ptr<const Expression> expression;
+      if (item.of == Listed::pattern && !(expression = try_pattern(item.pattern))) {
+        report(item.column, LineFault::bad_pattern, on_problem);
+        continue;
+      }
       count(item.rule);
-      goes_on = on_rule(ListedRule{item.of, {}, item.pattern, item.prefix, item.rule, line_});
+      goes_on = on_rule(ListedRule{item.of, {}, item.pattern, expression, item.prefix, item.rule, line_});
     }
     if (!goes_on) return false;
   }
@@ -318,6 +323,7 @@ bool LineReader::read_rule(Token token, const LineItem& item, OnRule& on_rule, O
   return on_rule(ListedRule{Listed::name,
                             {{wire_.data(), wire_size_}, labels_, item.covers_name, item.covers_below, line_},
                             "",
+                            {},
                             {},
                             item.rule,
                             line_});

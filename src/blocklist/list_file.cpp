@@ -139,6 +139,12 @@ bool LineReader::is_localhost_kin() const {
   return false;
 }
 
+std::shared_ptr<const Expression> LineReader::try_pattern(std::string_view pattern) {
+  if (pattern.size() > pattern_octets_max) return nullptr;
+  auto expression = Expression::compile(pattern);
+  return expression ? *std::move(expression) : nullptr;
+}
+
 void LineReader::read_items(std::string_view line) {
   items_.clear();
   const std::size_t from = line_ == 1 && line.starts_with("\xef\xbb\xbf") ? 3 : 0;
@@ -375,7 +381,21 @@ std::string to_string(const Entry& entry) {
       what = entry.prefix.to_string();
       break;
   }
-  return text.starts_with("@@") ? "@@" + what + text.substr(2) : what + text;
+  const std::string of = entry.of == Listed::client_address ? "client " : "";
+  return of + (text.starts_with("@@") ? "@@" + what + text.substr(2) : what + text);
+}
+
+bool speaks_of(const Entry& entry, const dns::Name& lowered) {
+  switch (entry.of) {
+    case Listed::name:
+      return entry.name == lowered ? entry.covers_name : entry.covers_below && lowered.is_within(entry.name);
+    case Listed::pattern:
+      return entry.expression->finds(lowered);
+    case Listed::answer_address:
+    case Listed::client_address:
+      return false;
+  }
+  return false;
 }
 
 namespace {
@@ -395,6 +415,7 @@ Entry to_entry(const ListedRule& listed) {
   Entry entry = listed.of == Listed::name ? to_entry(listed.name) : Entry{};
   entry.of = listed.of;
   entry.pattern = listed.pattern;
+  entry.expression = listed.expression;
   entry.prefix = listed.prefix;
   entry.rule = listed.rule;
   entry.line = listed.line;
@@ -418,32 +439,21 @@ ReadResult read_list(std::string_view text, ListFormat format, bool subdomains,
 std::vector<Entry> find_lines(std::string_view text, ListFormat format, bool subdomains, const dns::Name& name) {
   const dns::Name lowered = name.lowered();
   const auto wanted = lowered.wire();
-  const std::string spelled = to_pattern_text(lowered);
   std::vector<Entry> found;
-  const auto speaks_of_it = [&](const ListedName& listed) {
+  // At a glance: the same octets might begin inside a label.
+  const auto may_speak = [&](const ListedName& listed) {
     const auto wire = listed.wire;
-    if (wire.size() > wanted.size()) return false;
-    const bool equal = wire.size() == wanted.size();
-    if (equal ? !listed.covers_name : !listed.covers_below) return false;
-    if (std::memcmp(wanted.data() + wanted.size() - wire.size(), wire.data(), wire.size()) != 0) return false;
-    const auto entry_name = dns::Name::from_wire(wire);
-    check(entry_name.has_value());
-    // The same octets might begin inside a label; is_within counts in labels.
-    return lowered.is_within(*entry_name);
+    return wire.size() <= wanted.size() &&
+           std::memcmp(wanted.data() + wanted.size() - wire.size(), wire.data(), wire.size()) == 0;
   };
   const auto keep = [&](const auto& listed) {
-    found.push_back(to_entry(listed));
+    if (Entry entry = to_entry(listed); speaks_of(entry, lowered)) found.push_back(std::move(entry));
     return found.size() < lines_found_max;
   };
   LineReader reader(format, subdomains);
   reader.read(
-      text, true, [&](const ListedName& listed) { return !speaks_of_it(listed) || keep(listed); },
-      [&](const ListedRule& listed) {
-        const bool speaks = listed.of == Listed::name      ? speaks_of_it(listed.name)
-                            : listed.of == Listed::pattern ? matches(listed.pattern, spelled)
-                                                           : false;
-        return !speaks || keep(listed);
-      },
+      text, true, [&](const ListedName& listed) { return !may_speak(listed) || keep(listed); },
+      [&](const ListedRule& listed) { return (listed.of == Listed::name && !may_speak(listed.name)) || keep(listed); },
       [](const LineProblem&) {});
   return found;
 }

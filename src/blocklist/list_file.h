@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@
 
 #include "base/ip_address.h"
 #include "base/result.h"
+#include "blocklist/expression.h"
 #include "blocklist/list_rule.h"
 #include "dns/name.h"
 
@@ -58,12 +60,16 @@ struct Entry {
   bool covers_name = true;    ///< false for `*.name`
   bool covers_below = false;  ///< `*.name`, or where the list says `subdomains: true`, or the format means it
   std::string pattern;        ///< a regular expression
+  std::shared_ptr<const Expression> expression;  ///< the pattern's
   IpPrefix prefix;
   ListRule rule;           ///< is_plain() for most
   std::uint32_t line = 0;  ///< from 1
 };
-/// The entry in AdBlock's words: `||name^`, `|name^`, `*.name^`, `/pattern/`, with its modifiers.
+/// The entry in AdBlock's words: `||name^`, `|name^`, `*.name^`, `/pattern/`, with its modifiers; `client ` before a
+/// client's address.
 [[nodiscard]] std::string to_string(const Entry& entry);
+/// By its name or pattern.
+[[nodiscard]] bool speaks_of(const Entry& entry, const dns::Name& lowered);
 
 struct LineProblem {
   std::uint32_t line = 0;

@@ -1,7 +1,6 @@
 #include "blocklist/list_rule.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "dns/presentation.h"
 
@@ -83,34 +82,6 @@ std::optional<std::string> parse_origin(std::string text) {
   return is_country || is_system ? std::optional(text) : std::nullopt;
 }
 
-/// RFC 3597 §5: `\# 4 c0000201`.
-std::optional<std::vector<std::uint8_t>> parse_generic(std::string_view text) {
-  if (!text.starts_with("\\# ")) return std::nullopt;
-  text.remove_prefix(3);
-  std::size_t size = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), size);
-  if (error != std::errc{} || size > 65'535) return std::nullopt;
-  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-  if (text.starts_with(' ')) text.remove_prefix(1);
-  if (text.size() != size * 2) return std::nullopt;
-  std::vector<std::uint8_t> octets(size);
-  for (std::size_t at = 0; at < size; ++at) {
-    const auto [stop, bad] = std::from_chars(text.data() + at * 2, text.data() + at * 2 + 2, octets[at], 16);
-    if (bad != std::errc{} || stop != text.data() + at * 2 + 2) return std::nullopt;
-  }
-  return octets;
-}
-
-std::string to_generic(const std::vector<std::uint8_t>& octets) {
-  static constexpr char digits[] = "0123456789abcdef";
-  std::string text = "\\# " + std::to_string(octets.size()) + ' ';
-  for (const std::uint8_t octet : octets) {
-    text += digits[octet >> 4];
-    text += digits[octet & 15];
-  }
-  return text;
-}
-
 std::optional<LineAnswer> parse_rewrite(std::string_view text) {
   LineAnswer answer;
   if (const std::size_t first = text.find(';'); first != text.npos) {
@@ -158,7 +129,7 @@ std::string to_text(const LineAnswer& answer) {
   else if (const auto name = dns::Name::from_wire(answer.rdata); answer.type == dns::RecordType::cname && name)
     value = name->to_string();
   else
-    value = to_generic(answer.rdata);
+    value = dns::to_generic_rdata(answer.rdata);
   return "NOERROR;" + dns::to_string(answer.type) + ';' + escape(value);
 }
 
@@ -203,7 +174,7 @@ std::optional<LineAnswer> make_answer(dns::RecordType type, std::string_view val
                                                                                : std::nullopt;
   }
   LineAnswer answer{LineAnswer::Kind::record, dns::ResponseCode::noerror, type, {}};
-  if (auto octets = parse_generic(value)) {
+  if (auto octets = dns::parse_generic_rdata(value)) {
     answer.rdata = std::move(*octets);
     if (!dns::rdata_is_sound(type, answer.rdata)) return std::nullopt;
     return answer;

@@ -244,7 +244,7 @@ std::shared_ptr<const ListSet> ListSet::none() {
 Result<std::shared_ptr<const ListSet>, ListSetFault> ListSet::open(const std::filesystem::path& file, bool check_all) {
   const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) return fail(errno == ENOENT ? ListSetFault::missing : ListSetFault::unreadable);
-  struct stat status{};
+  struct stat status {};
   if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
     ::close(descriptor);
     return fail(ListSetFault::unreadable);
@@ -296,21 +296,8 @@ Listing ListSet::look_up(const dns::Name& lowered) const {
   return listing;
 }
 
-// What is said already, or finds no room, is left out.
-namespace {
-
-void add_covering(Listing& listing, std::uint32_t set, std::uint8_t labels) {
-  const auto known = listing.all();
-  if (set == 0 || listing.count == coverings_max ||
-      std::any_of(known.begin(), known.end(), [&](const Covering& one) { return one.set == set; }))
-    return;
-  listing.coverings[listing.count++] = {set, labels};
-}
-
-}  // namespace
-
 void ListSet::Layout::look_up_patterns(const dns::Name& lowered, Listing& listing) const {
-  for (const std::uint32_t number : patterns->match(lowered)) add_covering(listing, pattern_sets[number], 0);
+  for (const std::uint32_t number : patterns->match(lowered)) listing.add({pattern_sets[number], 0});
 }
 
 void ListSet::Layout::look_up_address(const std::vector<std::span<const Prefix>>& prefixes, const IpAddress& address,
@@ -324,7 +311,7 @@ void ListSet::Layout::look_up_address(const std::vector<std::span<const Prefix>>
     }
     const auto found = std::lower_bound(alike.begin(), alike.end(), wanted,
                                         [](const Prefix& left, const auto& right) { return left.address < right; });
-    if (found != alike.end() && found->address == wanted) add_covering(listing, found->set_and_kind >> 1, 0);
+    if (found != alike.end() && found->address == wanted) listing.add({found->set_and_kind >> 1, 0});
   }
 }
 
@@ -362,7 +349,7 @@ void ListSet::Layout::look_up_with_ancestors(Octets labels, Listing& listing) co
     const Statement* says = find(probe.home, probe.key);
     if (says == nullptr) continue;
     const std::uint32_t set = probe.labels == depth ? says->named : says->below;
-    add_covering(listing, set, probe.labels);
+    listing.add({set, probe.labels});
   }
 }
 

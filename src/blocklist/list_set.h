@@ -7,6 +7,7 @@
 // files and is exact.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <filesystem>
@@ -52,6 +53,14 @@ struct Listing {
     count = other.count;
     for (std::size_t at = 0; at < count; ++at) coverings[at] = other.coverings[at];
     return *this;
+  }
+  /// What is said already, is the empty set, or finds no room is left out.
+  void add(const Covering& covering) {
+    const auto known = all();
+    if (covering.set == 0 || count == coverings_max ||
+        std::any_of(known.begin(), known.end(), [&](const Covering& one) { return one.set == covering.set; }))
+      return;
+    coverings[count++] = covering;
   }
   [[nodiscard]] bool is_empty() const { return count == 0; }
   [[nodiscard]] std::span<const Covering> all() const { return {coverings.data(), count}; }

@@ -1,32 +1,24 @@
 #include "blocklist/pattern_set.h"
 
 #include <re2/filtered_re2.h>
-#include <re2/re2.h>
 #include <re2/set.h>
 #include <re2/stringpiece.h>
 
 #include <algorithm>
 #include <array>
 #include <deque>
+#include <string>
+
+#include "blocklist/expression.h"
+#include "blocklist/re2_options.h"
 
 namespace doline::blocklist {
 
 namespace {
 
 constexpr std::size_t literal_octets_min = 3;
-/// Of RE2's automata: of one expression, and of all without literals together. Beyond, matching is slower, not larger.
-constexpr std::int64_t expression_octets_max = std::int64_t{1} << 20;
-constexpr std::int64_t combined_octets_max = std::int64_t{16} << 20;
-
-RE2::Options options_with(std::int64_t octets_max) {
-  RE2::Options options;
-  options.set_log_errors(false);
-  options.set_case_sensitive(false);
-  options.set_never_capture(true);
-  options.set_encoding(RE2::Options::EncodingLatin1);  // a label may hold any octet
-  options.set_max_mem(octets_max);
-  return options;
-}
+/// Of the automaton of all without literals together.
+constexpr std::int64_t combined_memory_max = std::int64_t{16} << 20;
 
 /// Finds which of many literals a text holds (Aho and Corasick, 1975). Letters that names have are one step each; all
 /// other octets are the same to it, for no literal of a name has them.
@@ -108,30 +100,6 @@ class LiteralFinder {
 
 }  // namespace
 
-std::string to_pattern_text(const dns::Name& lowered) {
-  std::string text;
-  const auto wire = lowered.wire();
-  for (std::size_t at = 0; wire[at] != 0; at += wire[at] + std::size_t{1}) {
-    if (!text.empty()) text += '.';
-    text.append(reinterpret_cast<const char*>(wire.data()) + at + 1, wire[at]);
-  }
-  return text;
-}
-
-std::optional<std::string> find_pattern_fault(std::string_view expression) {
-  if (expression.size() > pattern_octets_max)
-    return "longer than " + std::to_string(pattern_octets_max) + " characters";
-  const RE2 compiled(re2::StringPiece(expression.data(), expression.size()), options_with(expression_octets_max));
-  if (compiled.ok()) return std::nullopt;
-  return compiled.error();
-}
-
-bool matches(std::string_view expression, std::string_view text) {
-  if (expression.size() > pattern_octets_max) return false;
-  const RE2 compiled(re2::StringPiece(expression.data(), expression.size()), options_with(expression_octets_max));
-  return compiled.ok() && RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), compiled);
-}
-
 struct PatternSet::Automata {
   explicit Automata(std::span<const std::string_view> expressions);
 
@@ -146,8 +114,7 @@ PatternSet::Automata::Automata(std::span<const std::string_view> expressions) {
   for (std::size_t at = 0; at < expressions.size(); ++at) {
     int place = 0;
     const re2::StringPiece piece(expressions[at].data(), expressions[at].size());
-    if (filtered.Add(piece, options_with(expression_octets_max), &place) == RE2::NoError)
-      numbers.push_back(static_cast<std::uint32_t>(at));
+    if (filtered.Add(piece, re2_options(), &place) == RE2::NoError) numbers.push_back(static_cast<std::uint32_t>(at));
   }
   if (numbers.empty()) return;
   std::vector<std::string> atoms;
@@ -156,7 +123,7 @@ PatternSet::Automata::Automata(std::span<const std::string_view> expressions) {
   filtered.AllPotentials({}, &without_literals);
   std::sort(without_literals.begin(), without_literals.end());
   if (without_literals.empty()) return;
-  combined = std::make_unique<RE2::Set>(options_with(combined_octets_max), RE2::UNANCHORED);
+  combined = std::make_unique<RE2::Set>(re2_options(combined_memory_max), RE2::UNANCHORED);
   for (const int place : without_literals) combined->Add(filtered.GetRE2(place).pattern(), nullptr);
   if (!combined->Compile()) combined.reset();
 }
@@ -170,11 +137,8 @@ std::vector<std::uint32_t> PatternSet::match(const dns::Name& lowered) const {
   const Automata& automata = *automata_;
   if (automata.numbers.empty()) return matching;
 
-  std::array<char, dns::name_octets_max> spelled;
-  const auto wire = lowered.wire();
-  std::copy(wire.begin(), wire.end(), spelled.begin());
-  for (std::size_t at = 0; wire[at] != 0; at += wire[at] + std::size_t{1}) spelled[at] = '.';
-  const re2::StringPiece text(spelled.data() + (wire.size() > 1), wire.size() > 1 ? wire.size() - 2 : 0);
+  const NameText spelled(lowered);
+  const re2::StringPiece text(spelled.view().data(), spelled.view().size());
 
   const auto try_one = [&](int place) {
     if (RE2::PartialMatch(text, automata.filtered.GetRE2(place)))

@@ -8,9 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,13 +18,6 @@ namespace doline::blocklist {
 
 inline constexpr std::size_t pattern_octets_max = 2'048;
 inline constexpr std::size_t patterns_max = 50'000;
-
-/// A name as expressions see it: its labels with dots between, no dot at the end.
-[[nodiscard]] std::string to_pattern_text(const dns::Name& lowered);
-/// Why this is no expression that RE2 takes (lookaround, back references), in RE2's words; nothing where it is one.
-[[nodiscard]] std::optional<std::string> find_pattern_fault(std::string_view expression);
-/// One expression alone, compiled for this call.
-[[nodiscard]] bool matches(std::string_view expression, std::string_view text);
 
 class PatternSet {
  public:

@@ -21,9 +21,11 @@ void read_format(Reading& reading, const Node& node, ListSettings& list) {
   const auto text = read_text(reading, node, "a list's format");
   if (!text) return;
   list.format = blocklist::parse_list_format(*text);
-  if (!list.format)
-    reading.add_unknown(node, "a list's format", *text,
-                        {"hosts", "domains", "wildcard", "adblock", "rpz", "dnsmasq", "unbound", "regex", "addresses"});
+  if (list.format) return;
+  std::vector<std::string_view> formats;
+  for (std::size_t at = 0; at < blocklist::list_formats; ++at)
+    formats.push_back(to_string(static_cast<blocklist::ListFormat>(at)));
+  reading.add_unknown(node, "a list's format", *text, formats);
 }
 
 ListSettings read_one_list(Reading& reading, const Node& name, const Node& node) {

@@ -305,7 +305,7 @@ class PolicySection {
         reading_.add(node, "the regular expression has more than " + std::to_string(expression_octets_max) + " octets");
         return;
       }
-      auto expression = policy::NameExpression::compile(std::string_view(*text).substr(1, text->size() - 2));
+      auto expression = blocklist::Expression::compile(std::string_view(*text).substr(1, text->size() - 2));
       if (!expression)
         reading_.add(node, quote(*text) + " is not a regular expression: " + printable_line(expression.error()));
       else

@@ -1,7 +1,9 @@
-// Text from outside made fit for a terminal: operator's files, host names, names that devices ask for.
+// Text made fit for a terminal: what comes from outside (operator's files, host names, names that devices ask for), and
+// large numbers.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -17,5 +19,7 @@ struct Front {
 /// Control characters, what is not UTF-8, and characters that reorder or hide text come out as \xNN, octet by octet;
 /// all else stays. So no name can move the cursor, colour the screen or forge a line.
 [[nodiscard]] std::string printable(std::string_view text);
+/// `1,204,331`.
+[[nodiscard]] std::string grouped(std::uint64_t number);
 
 }  // namespace doline::config

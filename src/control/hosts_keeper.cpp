@@ -2,8 +2,6 @@
 
 #include <spdlog/spdlog.h>
 
-#include <map>
-#include <set>
 #include <utility>
 
 #include "control/text_file.h"
@@ -16,23 +14,15 @@ HostsKeeper::HostsKeeper(Loop& loop, spdlog::logger& log, std::function<void()> 
 
 void HostsKeeper::configure(std::vector<std::filesystem::path> files) {
   paths_ = std::move(files);
-  std::map<std::filesystem::path, std::set<std::string>> watched;
-  for (const std::filesystem::path& path : paths_) {
-    const auto parent = path.parent_path();
-    watched[parent.empty() ? "." : parent].insert(path.filename().native());
-  }
   settling_ = Watch();
-  folders_.clear();
-  for (auto& [folder, names] : watched) {
-    folders_.push_back(loop_.on_folder(folder, [this, ours = std::move(names)](const std::string& name) {
-      if (!name.empty() && !ours.contains(name)) return;
-      settling_ = loop_.after(settle_, [this] {
-        read();
-        on_change_();
-      });
-    }));
-    if (!folders_.back()) log_.warn("hosts_files: {} is not watched: send SIGHUP after an edit.", folder.native());
-  }
+  folders_ = watch_files(loop_, paths_, [this] {
+    settling_ = loop_.after(settle_, [this] {
+      read();
+      on_change_();
+    });
+  });
+  for (const auto& [folder, watch] : folders_)
+    if (!watch) log_.warn("hosts_files: {} is not watched: send SIGHUP after an edit.", folder.native());
   read();
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "control/file_watch.h"
 #include "control/loop.h"
 #include "response/local_records.h"
 
@@ -35,7 +36,7 @@ class HostsKeeper {
   milliseconds settle_;
   std::vector<std::filesystem::path> paths_;
   std::vector<std::vector<response::LocalName>> names_;
-  std::vector<Watch> folders_;
+  FolderWatches folders_;
   Watch settling_;
 };
 

@@ -14,7 +14,6 @@
 #include <set>
 #include <utility>
 
-#include "blocklist/pattern_set.h"
 #include "blocklist/unpacker.h"
 #include "control/download.h"
 #include "control/text_file.h"
@@ -32,7 +31,7 @@ class MappedText {
  public:
   explicit MappedText(const std::filesystem::path& file) {
     const int descriptor = open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    struct stat status{};
+    struct stat status {};
     if (descriptor >= 0 && fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode)) {
       is_there_ = true;
       size_ = static_cast<std::size_t>(status.st_size);
@@ -133,23 +132,6 @@ Result<void, std::string> write_notes(const std::filesystem::path& file, const C
   }
   return {};
 }
-
-namespace {
-
-bool speaks_of(const blocklist::Entry& entry, const dns::Name& name) {
-  switch (entry.of) {
-    case blocklist::Listed::name:
-      return entry.name == name ? entry.covers_name : entry.covers_below && name.is_within(entry.name);
-    case blocklist::Listed::pattern:
-      return blocklist::matches(entry.pattern, blocklist::to_pattern_text(name));
-    case blocklist::Listed::answer_address:
-    case blocklist::Listed::client_address:
-      return false;
-  }
-  return false;
-}
-
-}  // namespace
 
 Result<Judgement, std::string> judge(const Candidate& candidate) {
   const MappedText file(candidate.file);

@@ -9,6 +9,8 @@
 #include <system_error>
 #include <utility>
 
+#include "config/printable.h"
+#include "control/file_watch.h"
 #include "control/list_copy.h"
 #include "control/list_reports.h"
 
@@ -16,18 +18,13 @@ namespace doline::control {
 
 namespace {
 
+using config::grouped;
+
 constexpr milliseconds look_at_files_every{60'000};  // at files whose folder says nothing: links, network file systems
 constexpr milliseconds compile_again{60'000};        // after a compile that could not be written
 constexpr milliseconds nap_longest{3600'000};        // timers do not count sleep, nor does a clock that is set
 constexpr seconds retry_after_max{86'400};           // a server may ask for this much patience
 constexpr std::size_t problems_logged = 3;
-
-/// `1,204,331`.
-std::string grouped(std::uint64_t number) {
-  std::string text = std::to_string(number);
-  for (std::size_t at = text.size(); at > 3;) text.insert(at -= 3, 1, ',');
-  return text;
-}
 
 std::string size_text(std::uint64_t octets) {
   if (octets < 1'000'000) return fmt::format("{:.1f} kB", static_cast<double>(octets) / 1e3);
@@ -61,7 +58,7 @@ std::optional<dns::Name> host_of(std::string_view url) {
 }
 
 std::optional<WallTime> modified(const std::filesystem::path& file) {
-  struct stat status{};
+  struct stat status {};
   if (::stat(file.c_str(), &status) != 0) return std::nullopt;
   return WallTime(seconds(status.st_mtim.tv_sec));
 }
@@ -158,7 +155,7 @@ struct ListKeeper::Impl : std::enable_shared_from_this<ListKeeper::Impl> {
   std::uint64_t compiling_print = 0;  // fingerprint of what is being compiled
   std::optional<MonotonicTime> compile_by;
   Watch compile_timer, look_timer;
-  std::vector<Watch> folders;
+  FolderWatches folders;
 };
 
 ListKeeper::Impl::Impl(Loop& control_loop, std::filesystem::path state_folder, const Clock& a_clock,
@@ -447,18 +444,10 @@ void ListKeeper::Impl::take_compiled(std::uint64_t of_configuration,
 
 /// The folders of the operator's files; what we write ourselves needs no watch.
 void ListKeeper::Impl::watch_folders() {
-  std::map<std::filesystem::path, std::set<std::string>> names;
-  for (const auto& list : lists) {
-    if (list->is_fetched()) continue;
-    const auto parent = list->text.parent_path();
-    names[parent.empty() ? "." : parent].insert(list->text.filename().string());
-  }
-  folders.clear();
-  for (auto& [parent, files] : names) {
-    folders.push_back(loop.on_folder(parent, [this, watched = std::move(files)](const std::string& name) {
-      if (name.empty() || watched.contains(name)) compile_soon();
-    }));
-  }
+  std::vector<std::filesystem::path> files;
+  for (const auto& list : lists)
+    if (!list->is_fetched()) files.push_back(list->text);
+  folders = watch_files(loop, files, [this] { compile_soon(); });
 }
 
 // ── ListKeeper ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "control/file_watch.h"
 #include "control/text_file.h"
 
 namespace doline::control {
@@ -30,7 +31,8 @@ struct PlaceKeeper::Impl : std::enable_shared_from_this<PlaceKeeper::Impl> {
     std::filesystem::path file;
     std::optional<geo::PlaceTable> table;
     std::string problem;
-    Watch folder, settling;
+    FolderWatches folder;
+    Watch settling;
     bool is_reading = false;
   };
 
@@ -55,12 +57,10 @@ struct PlaceKeeper::Impl : std::enable_shared_from_this<PlaceKeeper::Impl> {
   }
 
   void watch(Database& database) {
-    database.folder = Watch();
+    database.folder.clear();
     database.settling = Watch();
     if (database.file.empty()) return;
-    const auto folder = database.file.parent_path();
-    database.folder = loop.on_folder(folder.empty() ? "." : folder, [this, &database](const std::string& name) {
-      if (name != database.file.filename().native()) return;
+    database.folder = watch_files(loop, {database.file}, [this, &database] {
       database.settling = loop.after(settle, [this, &database] { read_again(database); });
     });
   }

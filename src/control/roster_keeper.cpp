@@ -10,10 +10,10 @@
 #include <cstdio>
 #include <cstring>
 #include <map>
-#include <set>
 #include <system_error>
 #include <utility>
 
+#include "control/file_watch.h"
 #include "control/neighbours.h"
 #include "control/sighting_book.h"
 #include "control/text_file.h"
@@ -37,7 +37,7 @@ struct Version {
 };
 
 Version version_of(const std::filesystem::path& file) {
-  struct stat status{};
+  struct stat status {};
   if (stat(file.c_str(), &status) != 0) return {};
   return {static_cast<std::int64_t>(status.st_ino), static_cast<std::int64_t>(status.st_size), status.st_mtim.tv_sec,
           status.st_mtim.tv_nsec};
@@ -82,7 +82,7 @@ struct RosterKeeper::Impl : std::enable_shared_from_this<RosterKeeper::Impl> {
 
   std::optional<MonotonicTime> build_by;
   Watch build_timer, lease_timer, ask_timer, save_timer, look_timer, forget_timer;
-  std::vector<Watch> folders;
+  FolderWatches folders;
   std::map<IpAddress, MonotonicTime> asked;  // clients, and when they may be asked for again
   bool is_saved = true;
   bool is_urgent = false;     // not only times are unsaved
@@ -180,21 +180,14 @@ bool RosterKeeper::Impl::read_leases() {
 }
 
 void RosterKeeper::Impl::watch_leases() {
-  std::map<std::filesystem::path, std::set<std::string>> names;
-  for (const Lease& lease : leases) {
-    const auto parent = lease.state.file.parent_path();
-    names[parent.empty() ? "." : parent].insert(lease.state.file.filename().string());
-  }
-  folders.clear();
-  for (auto& [folder, watched_names] : names) {
-    folders.push_back(loop.on_folder(folder, [this, watched = std::move(watched_names)](const std::string& name) {
-      if (!name.empty() && !watched.contains(name)) return;
-      // dnsmasq writes its file anew in place: half of it is there first.
-      lease_timer = loop.after(pace.settle, [this] {
-        if (read_leases()) build_soon();
-      });
-    }));
-  }
+  std::vector<std::filesystem::path> files;
+  for (const Lease& lease : leases) files.push_back(lease.state.file);
+  folders = watch_files(loop, files, [this] {
+    // dnsmasq writes its file anew in place: half of it is there first.
+    lease_timer = loop.after(pace.settle, [this] {
+      if (read_leases()) build_soon();
+    });
+  });
 }
 
 void RosterKeeper::Impl::build() {

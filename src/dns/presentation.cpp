@@ -1,5 +1,6 @@
 #include "dns/presentation.h"
 
+#include <charconv>
 #include <cstdlib>
 #include <memory>
 
@@ -14,18 +15,6 @@ namespace {
 
 using LdnsRecord = std::unique_ptr<ldns_rr, decltype(&::ldns_rr_free)>;
 using LdnsBuffer = std::unique_ptr<ldns_buffer, decltype(&::ldns_buffer_free)>;
-
-/// RFC 3597 §5.
-std::string generic_rdata(Octets rdata) {
-  static constexpr char digits[] = "0123456789abcdef";
-  std::string text = "\\# " + std::to_string(rdata.size());
-  if (!rdata.empty()) text += ' ';
-  for (const std::uint8_t octet : rdata) {
-    text += digits[octet >> 4];
-    text += digits[octet & 15];
-  }
-  return text;
-}
 
 void append_16(std::vector<std::uint8_t>& octets, std::uint16_t value) {
   octets.push_back(static_cast<std::uint8_t>(value >> 8));
@@ -47,15 +36,43 @@ std::vector<std::uint8_t> wire_of(const Name& owner, RecordType type, RecordClas
 
 }  // namespace
 
+std::string to_generic_rdata(Octets rdata) {
+  static constexpr char digits[] = "0123456789abcdef";
+  std::string text = "\\# " + std::to_string(rdata.size());
+  if (!rdata.empty()) text += ' ';
+  for (const std::uint8_t octet : rdata) {
+    text += digits[octet >> 4];
+    text += digits[octet & 15];
+  }
+  return text;
+}
+
+std::optional<std::vector<std::uint8_t>> parse_generic_rdata(std::string_view text) {
+  if (!text.starts_with("\\# ")) return std::nullopt;
+  text.remove_prefix(3);
+  std::size_t size = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), size);
+  if (error != std::errc{} || size > 65'535) return std::nullopt;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  if (text.starts_with(' ')) text.remove_prefix(1);
+  if (text.size() != size * 2) return std::nullopt;
+  std::vector<std::uint8_t> octets(size);
+  for (std::size_t at = 0; at < size; ++at) {
+    const auto [stop, bad] = std::from_chars(text.data() + at * 2, text.data() + at * 2 + 2, octets[at], 16);
+    if (bad != std::errc{} || stop != text.data() + at * 2 + 2) return std::nullopt;
+  }
+  return octets;
+}
+
 std::string rdata_to_string(RecordType type, Octets uncompressed_rdata) {
   check(uncompressed_rdata.size() <= message_octets_max);
   const auto& ldns = LdnsLibrary::load();
-  if (!ldns) return generic_rdata(uncompressed_rdata);
+  if (!ldns) return to_generic_rdata(uncompressed_rdata);
   const auto wire = wire_of({}, type, RecordClass::in, 0, uncompressed_rdata);
   std::size_t at = 0;
   ldns_rr* raw = nullptr;
   if (ldns->wire2rr(&raw, wire.data(), wire.size(), &at, LDNS_SECTION_ANSWER) != LDNS_STATUS_OK)
-    return generic_rdata(uncompressed_rdata);
+    return to_generic_rdata(uncompressed_rdata);
   const LdnsRecord record(raw, ldns->rr_free);
   const LdnsBuffer buffer(ldns->buffer_new(512), ldns->buffer_free);
   check(buffer != nullptr);
@@ -64,14 +81,14 @@ std::string rdata_to_string(RecordType type, Octets uncompressed_rdata) {
   for (std::size_t field = 0; field < fields; ++field) {
     ldns_buffer_clear(buffer.get());
     if (ldns->rdf2buffer_str(buffer.get(), ldns->rr_rdf(record.get(), field)) != LDNS_STATUS_OK)
-      return generic_rdata(uncompressed_rdata);
+      return to_generic_rdata(uncompressed_rdata);
     if (field > 0) text += ' ';
     text.append(reinterpret_cast<const char*>(ldns_buffer_begin(buffer.get())), ldns_buffer_position(buffer.get()));
   }
   // ldns prints octets that are not ASCII as they are in a few types; a log line may hold printable ASCII only.
   for (const char character : text)
-    if (character < 0x20 || character > 0x7e) return generic_rdata(uncompressed_rdata);
-  if (text.empty()) return generic_rdata(uncompressed_rdata);
+    if (character < 0x20 || character > 0x7e) return to_generic_rdata(uncompressed_rdata);
+  if (text.empty()) return to_generic_rdata(uncompressed_rdata);
   return text;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,9 @@ struct Record {
 /// RDATA as a zone file shows it: `192.0.2.1`, `10 mail.example.`; what ldns cannot print, and all where
 /// there is no ldns, as RFC 3597 `\# 4 c0000201`.
 [[nodiscard]] std::string rdata_to_string(RecordType type, Octets uncompressed_rdata);
+/// RFC 3597 §5, `\# 4 c0000201`, without ldns; and back: nothing where the text is no such.
+[[nodiscard]] std::string to_generic_rdata(Octets rdata);
+[[nodiscard]] std::optional<std::vector<std::uint8_t>> parse_generic_rdata(std::string_view text);
 /// Whether octets from elsewhere than a message are RDATA of this type, without compressed names.
 [[nodiscard]] bool rdata_is_sound(RecordType type, Octets uncompressed_rdata);
 /// The record of a checked response, names decompressed.

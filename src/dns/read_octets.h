@@ -20,5 +20,11 @@ namespace doline::dns {
   std::memcpy(&in_order, octets.data() + at, sizeof in_order);
   return ntohl(in_order);
 }
+/// Where the name at `at` ends, by its labels or a pointer; of octets that are known to be well formed, never beyond
+/// their end by more than a label.
+[[nodiscard]] inline std::size_t behind_name(Octets octets, std::size_t at) {
+  while (at < octets.size() && octets[at] != 0 && octets[at] < 0xc0) at += octets[at] + 1u;
+  return at + (at < octets.size() && octets[at] >= 0xc0 ? 2 : 1);
+}
 
 }  // namespace doline::dns

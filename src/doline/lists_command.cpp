@@ -17,12 +17,6 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-std::string grouped(std::uint64_t number) {
-  std::string text = std::to_string(number);
-  for (std::size_t at = text.size(); at > 3;) text.insert(at -= 3, 1, ',');
-  return text;
-}
-
 std::string age_of(const json& time, WallTime now) {
   if (!time.is_number_integer()) return "";
   const auto age = std::chrono::duration_cast<seconds>(now.time_since_epoch()).count() - time.get<std::int64_t>();
@@ -110,9 +104,7 @@ int check_file(const ListsArguments& arguments, std::ostream& out, std::ostream&
   const auto result = blocklist::read_list(
       *text, *format, false,
       [&](const blocklist::Entry& entry) {
-        if (arguments.all)
-          print(entry.line, "says", (entry.of == blocklist::Listed::client_address ? "client " : "") + to_string(entry),
-                0);
+        if (arguments.all) print(entry.line, "says", to_string(entry), 0);
       },
       [&](const blocklist::LineProblem& problem) {
         print(problem.line, "skipped", std::string(blocklist::to_string(problem.fault)), problem.column);

@@ -23,6 +23,7 @@ namespace doline {
 namespace {
 
 using nlohmann::ordered_json;
+using querylog::kind_of;
 using querylog::LogRow;
 using querylog::VerdictKind;
 
@@ -39,12 +40,6 @@ struct Times {
   std::uint64_t queries = 0;
   std::string rule;  // that would decide, of the latest
 };
-
-/// The kind of verdict that a record of it would have.
-VerdictKind kind_of(const policy::Action& action) {
-  const auto kind = querylog::parse_verdict_kind(policy::to_string(action));
-  return kind.value_or(VerdictKind::forward);
-}
 
 /// Whose query it was, as far as the log says.
 const device::Device& find_device(const device::Roster& roster, const LogRow& row) {

@@ -11,6 +11,7 @@
 
 namespace doline {
 
+using config::grouped;
 using config::printable;
 
 /// Rows of cells, each column as wide as its widest cell but at most column_width_max; a longer cell is never cut, it

@@ -8,16 +8,10 @@ namespace {
 
 using dns::RecordType;
 
-/// Behind the name at `at`: a pointer ends it.
-std::size_t behind_name(dns::Octets octets, std::size_t at) {
-  while (at < octets.size() && octets[at] != 0 && octets[at] < 0xc0) at += octets[at] + 1u;
-  return at + (at < octets.size() && octets[at] >= 0xc0 ? 2 : 1);
-}
-
 /// SvcParams stand behind priority and target, which is not compressed.
 void collect_hints(dns::Octets rdata, std::vector<IpAddress>& addresses) {
   constexpr std::uint16_t ipv4_hint = 4, ipv6_hint = 6;
-  for (std::size_t at = behind_name(rdata, 2); at + 4 <= rdata.size();) {
+  for (std::size_t at = dns::behind_name(rdata, 2); at + 4 <= rdata.size();) {
     const std::uint16_t key = dns::read16(rdata, at), octets = dns::read16(rdata, at + 2);
     at += 4;
     if (rdata.size() - at < octets) return;
@@ -35,10 +29,10 @@ void collect_addresses(dns::Octets words, std::vector<IpAddress>& addresses) {
   addresses.clear();
   if (words.size() < dns::header_octets) return;
   std::size_t at = dns::header_octets;
-  for (int questions = dns::read16(words, 4); questions > 0; --questions) at = behind_name(words, at) + 4;
+  for (int questions = dns::read16(words, 4); questions > 0; --questions) at = dns::behind_name(words, at) + 4;
   constexpr std::size_t head_octets = 10;
   for (int answers = dns::read16(words, 6); answers > 0; --answers) {
-    at = behind_name(words, at);
+    at = dns::behind_name(words, at);
     if (at + head_octets > words.size()) return;
     const auto type = static_cast<RecordType>(dns::read16(words, at));
     const std::size_t octets = dns::read16(words, at + 8);

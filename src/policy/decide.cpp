@@ -16,15 +16,11 @@ LocalTime to_local_time(WallTime wall) {
 
 namespace {
 
-void add(blocklist::Listing& listing, const blocklist::Covering& covering) {
-  if (listing.count < blocklist::coverings_max) listing.coverings[listing.count++] = covering;
-}
-
 /// What is said of the client stands before what is said of the name.
 blocklist::Listing with_client(const blocklist::ListSet& lists, const Asking& asking) {
   blocklist::Listing listing = lists.look_up_client(asking.client);
   const blocklist::Listing of_name = lists.look_up(asking.lowered_qname);
-  for (const blocklist::Covering& covering : of_name.all()) add(listing, covering);
+  for (const blocklist::Covering& covering : of_name.all()) listing.add(covering);
   return listing;
 }
 
@@ -60,7 +56,7 @@ Review review(const RuleBook& book, const blocklist::ListSet& lists, const Askin
   if (lists.lists_answers())
     for (const IpAddress& address : asking.answer_addresses) {
       const blocklist::Listing of_address = lists.look_up_answer(address);
-      for (const blocklist::Covering& covering : of_address.all()) add(verdict.reason.listing, covering);
+      for (const blocklist::Covering& covering : of_address.all()) verdict.reason.listing.add(covering);
     }
   const Walk walk(book, lists, asking, verdict.reason.listing);
   walk.each_of_answers_above(decided, [&](std::size_t place) {

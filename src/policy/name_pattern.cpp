@@ -1,68 +1,10 @@
 #include "policy/name_pattern.h"
 
-#include <re2/re2.h>
-
-#include <array>
+#include <string>
 
 namespace doline::policy {
 
-namespace {
-
-constexpr std::int64_t expression_memory_max = 1 << 20;  // octets, of one expression and its automata
-
-/// As Name::to_string() writes it, without allocation.
-class NameText {
- public:
-  explicit NameText(const dns::Name& name) {
-    const auto wire = name.wire();
-    for (std::size_t at = 0; wire[at] != 0; at += wire[at] + std::size_t{1}) {
-      if (at > 0) letters_[size_++] = '.';
-      for (std::size_t i = 1; i <= wire[at]; ++i) add(wire[at + i]);
-    }
-  }
-  [[nodiscard]] std::string_view view() const { return {letters_.data(), size_}; }
-
- private:
-  void add(std::uint8_t octet) {
-    const bool is_printable = octet > ' ' && octet < 0x7f;
-    if (!is_printable || octet == '.' || octet == '\\') letters_[size_++] = '\\';
-    if (is_printable) {
-      letters_[size_++] = static_cast<char>(octet);
-      return;
-    }
-    letters_[size_++] = static_cast<char>('0' + octet / 100);
-    letters_[size_++] = static_cast<char>('0' + octet / 10 % 10);
-    letters_[size_++] = static_cast<char>('0' + octet % 10);
-  }
-
-  std::array<char, 4 * dns::name_octets_max> letters_;
-  std::size_t size_ = 0;
-};
-
-}  // namespace
-
-struct NameExpression::Impl {
-  RE2 re2;
-};
-
-NameExpression::NameExpression(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-NameExpression::~NameExpression() = default;
-
-Result<std::shared_ptr<const NameExpression>, std::string> NameExpression::compile(std::string_view expression) {
-  RE2::Options options;
-  options.set_log_errors(false);
-  options.set_case_sensitive(false);
-  options.set_never_capture(true);
-  options.set_encoding(RE2::Options::EncodingLatin1);
-  options.set_max_mem(expression_memory_max);
-  std::unique_ptr<Impl> impl(new Impl{RE2(expression, options)});
-  if (!impl->re2.ok()) return fail(impl->re2.error());
-  return std::shared_ptr<const NameExpression>(new NameExpression(std::move(impl)));
-}
-
-bool NameExpression::finds(const dns::Name& lowered) const {
-  return RE2::PartialMatch(NameText(lowered).view(), impl_->re2);
-}
+using blocklist::Expression;
 
 bool NamePattern::matches(const dns::Name& lowered) const {
   switch (kind) {
@@ -97,8 +39,8 @@ Result<NamePattern, std::string> compile_wildcard(std::string_view text) {
   if (dot != std::string_view::npos)
     if (const auto suffix = dns::Name::parse(text.substr(dot + 1))) pattern.name = suffix->lowered();
   for (const char letter : text)
-    expression += letter == '*' ? "([^.\\\\]|\\\\.)*" : RE2::QuoteMeta(std::string(1, letter));
-  auto compiled = NameExpression::compile(expression + "$");
+    expression += letter == '*' ? "([^.\\\\]|\\\\.)*" : Expression::quote(std::string_view(&letter, 1));
+  auto compiled = Expression::compile(expression + "$");
   if (!compiled) return fail(compiled.error());
   pattern.expression = std::move(*compiled);
   return pattern;

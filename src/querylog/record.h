@@ -46,6 +46,21 @@ enum class Dnssec : std::uint8_t { unchecked = 0, upstream_said_secure = 1 /* AD
 [[nodiscard]] std::string_view to_string(VerdictKind kind);
 [[nodiscard]] std::string_view to_string(Source source);
 [[nodiscard]] std::string_view to_string(Dnssec dnssec);
+/// What a record says of a verdict with this action.
+[[nodiscard]] inline VerdictKind kind_of(const policy::Action& action) {
+  struct Kind {
+    VerdictKind operator()(const policy::Forward&) const { return VerdictKind::forward; }
+    VerdictKind operator()(const policy::Sinkhole&) const { return VerdictKind::block; }
+    VerdictKind operator()(const policy::Rewrite&) const { return VerdictKind::rewrite; }
+    VerdictKind operator()(const policy::NxDomain&) const { return VerdictKind::nxdomain; }
+    VerdictKind operator()(const policy::NoData&) const { return VerdictKind::nodata; }
+    VerdictKind operator()(const policy::Refuse&) const { return VerdictKind::refuse; }
+    VerdictKind operator()(const policy::Drop&) const { return VerdictKind::drop; }
+    VerdictKind operator()(const policy::ListAnswer&) const { return VerdictKind::rewrite; }
+    VerdictKind operator()(const policy::Truncate&) const { return VerdictKind::truncate; }
+  };
+  return std::visit(Kind{}, action);
+}
 /// As to_string writes it.
 [[nodiscard]] std::optional<VerdictKind> parse_verdict_kind(std::string_view text);
 

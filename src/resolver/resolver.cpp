@@ -26,23 +26,9 @@ namespace {
 using dns::ExtendedError;
 using dns::RecordType;
 using dns::ResponseCode;
+using querylog::kind_of;
 using querylog::Source;
 using querylog::VerdictKind;
-
-VerdictKind kind_of(const policy::Action& action) {
-  struct Kind {
-    VerdictKind operator()(const policy::Forward&) const { return VerdictKind::forward; }
-    VerdictKind operator()(const policy::Sinkhole&) const { return VerdictKind::block; }
-    VerdictKind operator()(const policy::Rewrite&) const { return VerdictKind::rewrite; }
-    VerdictKind operator()(const policy::NxDomain&) const { return VerdictKind::nxdomain; }
-    VerdictKind operator()(const policy::NoData&) const { return VerdictKind::nodata; }
-    VerdictKind operator()(const policy::Refuse&) const { return VerdictKind::refuse; }
-    VerdictKind operator()(const policy::Drop&) const { return VerdictKind::drop; }
-    VerdictKind operator()(const policy::ListAnswer&) const { return VerdictKind::rewrite; }
-    VerdictKind operator()(const policy::Truncate&) const { return VerdictKind::truncate; }
-  };
-  return std::visit(Kind{}, action);
-}
 
 /// Questions that no forwarder answers, whatever the policy: zone transfers (RFC 5936 §4.2), pseudo-types, other
 /// classes.
@@ -67,9 +53,7 @@ std::optional<ResponseCode> refusal_of(const dns::Question& question) {
 /// pointer or labels.
 RecordType first_answer_type(dns::Octets words, std::size_t qname_octets) {
   if (words[6] == 0 && words[7] == 0) return RecordType{0};
-  std::size_t at = dns::header_octets + qname_octets + 4;
-  while (at < words.size() && words[at] != 0 && words[at] < 0xc0) at += words[at] + 1u;
-  at += at < words.size() && words[at] >= 0xc0 ? 2 : 1;
+  const std::size_t at = dns::behind_name(words, dns::header_octets + qname_octets + 4);
   if (at + 2 > words.size()) return RecordType{0};
   return static_cast<RecordType>(dns::read16(words, at));
 }
@@ -185,7 +169,7 @@ struct Resolver::Impl final : upstream::Landing {
       note_local(record);
       const auto elsewhere = snapshot->local->find_target(local, question.qtype);
       if (!elsewhere || stays_here(*elsewhere, question.qtype, verdict))
-        return say_local_records(arrival, query, record, fit, local, out);
+        return say_local(arrival, record, response::answer_locally(query, *snapshot->local, local, fit, out), out);
       record.verdict = VerdictKind::rewrite;
       key.question.qname = *elsewhere;
       target = &key.question.qname;
@@ -198,7 +182,7 @@ struct Resolver::Impl final : upstream::Landing {
     const std::optional<policy::RouteId> route = route_for(key.question.qname, verdict);
     if (!route && target == nullptr) {
       if (const auto local = response::find_special_use(key.question.qname, question.qtype, snapshot->special_use))
-        return say_local(arrival, query, record, fit, *local, out);
+        return say_local(arrival, record, response::answer_locally(query, *local, fit, out), out);
     }
     key.route = route.value_or(policy::RouteId{}).value;
     key.hash = cache.hash_of(key);
@@ -419,9 +403,8 @@ struct Resolver::Impl final : upstream::Landing {
     const auto& routes = reviewing.under.upstream->routes;
     const std::size_t number = reviewing.route.value;
     return number != 0 && number < routes.size() &&
-           std::all_of(
-               routes[number].servers.begin(), routes[number].servers.end(),
-               [](const Endpoint& server) { return policy::is_inward(server.address); });
+           std::all_of(routes[number].servers.begin(), routes[number].servers.end(),
+                       [](const Endpoint& server) { return policy::is_inward(server.address); });
   }
 
   /// Words that answer `question` by a CNAME to `target` and what `words` say of the target; in the scratch buffer.
@@ -515,20 +498,9 @@ struct Resolver::Impl final : upstream::Landing {
     record.verdict = VerdictKind::forward;
   }
 
-  std::size_t say_local_records(const listener::Arrival& arrival, const dns::QueryView& query, querylog::Record& record,
-                                const response::Fit& fit, std::span<const response::LocalRecord> records,
-                                std::span<std::uint8_t> out) {
-    const std::size_t size = response::answer_locally(query, *snapshot->local, records, fit, out);
-    ++statistics.synthesized;
-    record.source = Source::local;
-    record.code = code_of(out);
-    return leave_now(arrival, record, size, out);
-  }
-
-  /// Names that must not leave the house, where nobody says where to.
-  std::size_t say_local(const listener::Arrival& arrival, const dns::QueryView& query, querylog::Record& record,
-                        const response::Fit& fit, response::LocalAnswer answer, std::span<std::uint8_t> out) {
-    const std::size_t size = response::answer_locally(query, answer, fit, out);
+  /// What the house itself says of a name of its own, or of one that must not leave it.
+  std::size_t say_local(const listener::Arrival& arrival, querylog::Record& record, std::size_t size,
+                        std::span<std::uint8_t> out) {
     ++statistics.synthesized;
     record.source = Source::local;
     record.code = code_of(out);

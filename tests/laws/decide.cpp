@@ -119,7 +119,8 @@ Rule random_rule(Seeded& random, std::size_t lists) {
   if (random.once_in(2))
     some([&] {
       if (random.once_in(6))
-        when.names.push_back({NamePattern::Kind::expression, {}, *NameExpression::compile(pick(random, expressions))});
+        when.names.push_back(
+            {NamePattern::Kind::expression, {}, *doline::blocklist::Expression::compile(pick(random, expressions))});
       else if (random.once_in(6))
         when.names.push_back(
             *compile_wildcard((random.once_in(2) ? "=" : "") + random_name(random) + "*." + random_name(random)));

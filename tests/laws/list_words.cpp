@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "blocklist/compile.h"
-#include "blocklist/pattern_set.h"
 #include "policy/decide.h"
 #include "policy/weigh.h"
 #include "seeded.h"
@@ -113,7 +112,7 @@ std::vector<Found> find(const std::vector<List>& lists, const Query& query) {
       std::string trigger;
       std::size_t length = 0;
       if (entry.of == Listed::pattern) {
-        if (!blocklist::matches(entry.pattern, blocklist::to_pattern_text(query.lowered))) continue;
+        if (!entry.expression->finds(query.lowered)) continue;
         trigger = '/' + entry.pattern;
       } else {
         const bool is_itself = entry.name == query.lowered;

@@ -1,3 +1,4 @@
+#include "blocklist/pattern_set.h"
 #include "unit/blocklist/said.h"
 
 namespace {
@@ -75,6 +76,9 @@ TEST_CASE("expressions, with Pi-hole's words behind them") {
   CHECK(regex("^a;reply=NODATA;querytype=MX") == "/^a/$dnstype=MX,dnsrewrite=NOERROR;;");
   CHECK(regex("^a;reply=192.0.2.1") == "/^a/$dnsrewrite=NOERROR;A;192.0.2.1");
   CHECK(regex("^a;invert") == "!a modifier that DNS does not know at 1:3");
+  const std::string longest(pattern_octets_max, 'a');
+  CHECK(regex(longest) == '/' + longest + '/');
+  CHECK(regex(longest + 'a') == "!not a regular expression that takes linear time at 1:1");
   CHECK(regex("^(a|") == "!not a regular expression that takes linear time at 1:1");
 }
 

@@ -15,11 +15,7 @@ using namespace doline::blocklist;
 inline std::string said(ListFormat format, std::string_view text) {
   std::string all;
   read_list(
-      text, format, false,
-      [&](const Entry& entry) {
-        const bool is_client = entry.of == Listed::client_address;
-        all += (is_client ? "client " : "") + to_string(entry) + '\n';
-      },
+      text, format, false, [&](const Entry& entry) { all += to_string(entry) + '\n'; },
       [&](const LineProblem& problem) {
         all += '!' + std::string(to_string(problem.fault)) + " at " + std::to_string(problem.line) + ':' +
                std::to_string(problem.column) + '\n';

@@ -1,0 +1,24 @@
+// How RE2 reads every expression of ours. Private to the room.
+#pragma once
+
+#include <re2/re2.h>
+
+#include <cstdint>
+
+namespace doline::blocklist {
+
+/// Of one expression and its automata.
+inline constexpr std::int64_t expression_memory_max = std::int64_t{1} << 20;
+
+/// `memory_max`: beyond, matching is slower, not larger.
+inline RE2::Options re2_options(std::int64_t memory_max = expression_memory_max) {
+  RE2::Options options;
+  options.set_log_errors(false);
+  options.set_case_sensitive(false);
+  options.set_never_capture(true);
+  options.set_encoding(RE2::Options::EncodingLatin1);
+  options.set_max_mem(memory_max);
+  return options;
+}
+
+}  // namespace doline::blocklist
