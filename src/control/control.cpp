@@ -355,7 +355,8 @@ struct Control::Impl {
     const std::string wish = request.contains("ask") && request["ask"].is_string() ? request["ask"] : "";
     if (wish == "status") return collect_and_answer(answer);
     if (wish == "lists.refresh") {
-      lists.refresh();
+      const std::string name = request.contains("list") && request["list"].is_string() ? request["list"] : "";
+      if (!lists.refresh(name)) return answer({{"error", "There is no list called " + name + "."}});
       return answer({{"ok", true}});
     }
     if (wish == "exempt" || wish == "exempt.end") return serve_exemption(wish == "exempt.end", request, answer);

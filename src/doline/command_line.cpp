@@ -249,8 +249,13 @@ CLI::App* add_lists_command(CLI::App& app, ListsArguments& arguments) {
   check->footer(
       "Examples:\n  doline lists check list.txt\n  doline lists check --all --format adblock list.txt\n\n"
       "Exit status: 0 it is a list, 1 it is none, 66 the file cannot be read.");
-  CLI::App* refresh = command->add_subcommand("refresh", "Have the running Doline fetch every list anew");
+  CLI::App* refresh = command->add_subcommand("refresh", "Have the running Doline fetch every list anew, or one");
+  refresh->add_option("NAME", arguments.name, "of the list; all that are fetched or transferred, if not given")
+      ->type_name("");
   add_settings_options(*refresh, arguments.settings);
+  refresh->footer(
+      "Examples:\n  doline lists refresh\n  doline lists refresh ads\n\n"
+      "Exit status: 0 it has begun, 1 there is no such list, 69 no Doline runs there, 77 not for this user.");
   refresh->callback([&arguments] { arguments.verb = ListsArguments::Verb::refresh; });
   return command;
 }

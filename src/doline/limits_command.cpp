@@ -34,6 +34,8 @@
 #include "response/hosts_file.h"
 #include "response/local_records.h"
 #include "response/synthesize.h"
+#include "transfer/incoming_zone.h"
+#include "transfer/zone_source.h"
 #include "upstream/exchange.h"
 #include "upstream/question_table.h"
 #include "upstream/server_sockets.h"
@@ -114,6 +116,10 @@ constexpr Limit limits[] = {
     {"config", "workers_max", config::workers_max, "", "workers"},
     {"control", "download_octets_max", control::download_octets_max, "octets", "a list that is fetched"},
     {"control", "download_patience", in_milliseconds(control::download_patience), "ms", "a list may take to fetch"},
+    {"transfer", "transfer_octets_max", transfer::transfer_octets_max, "octets", "a zone as it is transferred"},
+    {"transfer", "difference_octets_max", transfer::difference_octets_max, "octets",
+     "a difference (IXFR); past it the zone is fetched whole"},
+    {"transfer", "primaries_max", transfer::primaries_max, "", "primaries of a zone"},
     {"control", "list_downloads_max", control::list_downloads_max, "", "lists fetched at once"},
     {"control", "command_octets_max", control::command_octets_max, "octets", "a request at the control socket"},
     {"control", "command_connections_max", control::command_connections_max, "", "connections to the control socket"},
