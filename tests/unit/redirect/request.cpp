@@ -20,13 +20,21 @@ StatusReply some_status() {
           .mode = Mode::nat,
           .has_privilege = true,
           .applied_seconds_ago = 1'000'000'000'000,
+          .trial_seconds_left = 59,
           .counters = {.udp4 = 1, .tcp4 = 2, .udp6 = 3, .tcp6 = 4, .unserved = 5, .encrypted = 6},
           .reason = "the resolver was silent",
           .interference = {"docker", "mwan3"}};
 }
 
 std::vector<Request> all_requests() {
-  return {Apply{home_options(Mode::tproxy)}, Apply{Options{}}, Remove{}, Status{}, Verify{}, Seen{}, Heartbeat{}};
+  return {Apply{home_options(Mode::tproxy)},
+          Apply{Options{}, 3'600},
+          Remove{},
+          Status{},
+          Verify{},
+          Seen{},
+          Heartbeat{},
+          Confirm{}};
 }
 
 std::vector<Reply> all_replies() {
