@@ -414,7 +414,7 @@ struct Control::Impl {
   }
 
   void apply_redirect(const json& request, const CommandSocket::Answer& answer) {
-    const json trial = request.value("confirm_seconds", json(0));
+    const json trial = request.value("confirm_seconds", json(0u));
     if (!trial.is_number_unsigned() || trial.get<std::uint64_t>() > std::uint64_t(redirect::trial_max.count()))
       return answer(
           {{"error", "Rules can be on trial for 1 s to " + std::to_string(redirect::trial_max.count()) + " s."}});

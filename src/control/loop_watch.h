@@ -26,7 +26,7 @@
 namespace doline::control {
 
 inline constexpr std::size_t canaries_max = 1'024;    ///< servers asked in one round
-inline constexpr std::size_t probes_max = 16;         ///< of `doline redirect verify` remembered, the latest
+inline constexpr std::size_t probes_max = 256;        ///< of `doline redirect verify` remembered, the latest
 inline constexpr std::size_t probe_returns_max = 64;  ///< queries for each of these remembered
 inline constexpr seconds loop_round{5};               ///< a canary that has not come by then stays away
 inline constexpr seconds loop_again_after{60};        ///< a server that was left aside is asked anew so often

@@ -35,6 +35,7 @@ using Outcome = ProofWay::Outcome;
 constexpr milliseconds ask_again_after{700};
 constexpr milliseconds answer_patience{3'000};
 constexpr milliseconds look_every{250};
+constexpr std::size_t ways_of_a_port = 4;  // IPv4 and IPv6, UDP and TCP
 
 std::vector<std::uint8_t> query_for(const dns::Name& name, std::uint16_t id) {
   std::array<std::uint8_t, 512> space;
@@ -53,9 +54,8 @@ std::vector<std::uint8_t> query_for(const dns::Name& name, std::uint16_t id) {
 /// One way under trial: its socket, connected to the foreign resolver, so that an answer from elsewhere is none.
 class Asking {
  public:
-  Asking(ProofWay& way, int descriptor, const Endpoint& resolver, const dns::Name& name)
-      : way_(way),
-        descriptor_(descriptor),
+  Asking(const ProofWay& way, int descriptor, const Endpoint& resolver, const dns::Name& name)
+      : descriptor_(descriptor),
         is_tcp_(way.transport == "TCP"),
         id_(static_cast<std::uint16_t>(std::random_device{}())),
         query_(query_for(name, id_)) {
@@ -73,7 +73,6 @@ class Asking {
 
   [[nodiscard]] bool is_over() const { return is_answered_ || is_lost_; }
   [[nodiscard]] bool is_answered() const { return is_answered_; }
-  [[nodiscard]] ProofWay& way() const { return way_; }
   [[nodiscard]] pollfd watched() const {
     return {descriptor_, static_cast<short>(is_tcp_ && !is_sent_ ? POLLOUT : POLLIN), 0};
   }
@@ -101,12 +100,19 @@ class Asking {
     static_cast<void>(::send(descriptor_, query_.data(), query_.size(), MSG_NOSIGNAL));
   }
 
-  ProofWay& way_;
   int descriptor_;
   bool is_tcp_, is_sent_ = false, is_answered_ = false, is_lost_ = false;
   std::uint16_t id_;
   std::vector<std::uint8_t> query_, heard_;
 };
+
+bool has_route_to(const IpAddress& address) {
+  const int descriptor = ::socket(address.is_v4() ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const SocketAddress to = to_socket_address({address, 53});
+  const bool has = descriptor >= 0 && ::connect(descriptor, to.get(), to.length) == 0;
+  if (descriptor >= 0) ::close(descriptor);
+  return has;
+}
 
 void ask_all(std::vector<std::unique_ptr<Asking>>& all) {
   const auto begin = Steady::now();
@@ -168,29 +174,41 @@ void prove_on(const std::string& interface, const redirect::Options& options,
                             ". Have a real device ask, and watch it: doline redirect verify --from ITS-ADDRESS");
     return;
   }
-  // A name for each port: what comes tells the port that was meant by itself, but not in every mode for sure.
-  for (const std::uint16_t port : options.ports) {
+  // A name for each port: so it is told by the name, too, which query has come.
+  std::vector<dns::Name> names;
+  for (std::size_t i = 0; i < options.ports.size(); ++i) {
     const auto made = control::ask(control_socket, {{"ask", "redirect.probe"}});
     const auto name = made ? dns::Name::parse(made->value("name", "")) : fail(dns::NameFault::empty_label);
     if (!name) {
       proof.untried.push_back(interface + ": " + (made ? "the running Doline gives no name" : made.error().text));
       return;
     }
-    std::vector<ProofWay> ways;
+    names.push_back(*name);
+  }
+  std::vector<ProofWay> ways;
+  for (const std::uint16_t port : options.ports)
     for (const char* family : {"IPv4", "IPv6"})
       for (const char* transport : {"UDP", "TCP"}) ways.push_back({interface, family, transport, port});
-    std::vector<std::unique_ptr<Asking>> asking;
-    for (ProofWay& way : ways) {
-      const bool is_v4 = way.family == "IPv4";
-      asking.push_back(std::make_unique<Asking>(
-          way, device->socket(is_v4 ? AF_INET : AF_INET6, way.transport == "TCP" ? SOCK_STREAM : SOCK_DGRAM),
-          Endpoint{is_v4 ? warden::scratch_resolver_v4 : warden::scratch_resolver_v6(), port}, *name));
-    }
-    ask_all(asking);
-    const auto seen = seen_by_doline(control_socket, name->to_string());
-    for (const auto& one : asking) one->way().outcome = judge(one->way(), one->is_answered(), seen);
-    proof.ways.insert(proof.ways.end(), ways.begin(), ways.end());
+  std::vector<std::unique_ptr<Asking>> asking;
+  for (std::size_t i = 0; i < ways.size(); ++i) {
+    const bool is_v4 = ways[i].family == "IPv4";
+    asking.push_back(std::make_unique<Asking>(
+        ways[i], device->socket(is_v4 ? AF_INET : AF_INET6, ways[i].transport == "TCP" ? SOCK_STREAM : SOCK_DGRAM),
+        Endpoint{is_v4 ? warden::scratch_resolver_v4 : warden::scratch_resolver_v6(), ways[i].port},
+        names[i / ways_of_a_port]));
   }
+  ask_all(asking);
+  for (std::size_t i = 0; i < ways.size(); i += ways_of_a_port) {
+    const auto seen = seen_by_doline(control_socket, names[i / ways_of_a_port].to_string());
+    for (std::size_t way = i; way < i + ways_of_a_port; ++way) {
+      ways[way].outcome = judge(ways[way], asking[way]->is_answered(), seen);
+      const bool is_v4 = ways[way].family == "IPv4";
+      if (ways[way].outcome == Outcome::not_seen &&
+          !has_route_to(is_v4 ? warden::scratch_resolver_v4 : warden::scratch_resolver_v6()))
+        ways[way].outcome = Outcome::no_route;
+    }
+  }
+  proof.ways.insert(proof.ways.end(), ways.begin(), ways.end());
 }
 
 }  // namespace
@@ -205,13 +223,16 @@ const char* to_string(Outcome outcome) {
       return "not seen";
     case Outcome::wrong_origin:
       return "wrong origin";
+    case Outcome::no_route:
+      return "nothing to catch: no route leads out";
   }
   return "?";
 }
 
 bool Proof::has_failed() const {
-  return !loops.empty() ||
-         std::any_of(ways.begin(), ways.end(), [](const ProofWay& way) { return way.outcome != Outcome::proven; });
+  return !loops.empty() || std::any_of(ways.begin(), ways.end(), [](const ProofWay& way) {
+    return way.outcome != Outcome::proven && way.outcome != Outcome::no_route;
+  });
 }
 
 Proof prove_with_packets(const redirect::Options& options, const std::filesystem::path& control_socket) {

@@ -24,6 +24,7 @@ struct ProofWay {
     unanswered,    ///< it came, and no answer from the very address that was asked was seen
     not_seen,      ///< it did not come
     wrong_origin,  ///< it came, as if it were meant for somebody else
+    no_route,      ///< this machine has no way out for the family: nothing can leave, so nothing is to be caught
   };
   std::string interface;  ///< empty: of a real device
   std::string family;     ///< `IPv4`, `IPv6`

@@ -27,7 +27,7 @@ redirect: {mode: $1, interfaces: [home0, iot0], on_failure: ${2:-open}}
 YAML
   start doline gateway "$doline" run --config "$config"
   until_true 20 on gateway "$doline" status --config "$config" || { cat "$lab/doline.log"; say_wrong "Doline did not start"; exit 1; }
-  read -r -a warden_id <"/proc/$doline_id/task/$doline_id/children"
+  read -r -a warden_id <"/proc/$doline_id/task/$doline_id/children" || true # no newline behind it
 }
 figure() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$lab/load.json" "$1"; }
 
@@ -88,7 +88,7 @@ killed() {
     until_true 10 is_ours 5555 || say_wrong "not brought home"
     answered_after 2400:3200::1 AAAA 5556 >/dev/null
     local victim=$doline_id nft
-    read -r nft _ <"/proc/${warden_id[0]}/task/${warden_id[0]}/children" || nft=
+    read -r nft _ <"/proc/${warden_id[0]}/task/${warden_id[0]}/children" || true
     [[ $what != warden ]] || victim=${warden_id[0]}
     [[ $what != nft ]] || victim=$nft
     kill -KILL "$victim"
