@@ -60,8 +60,7 @@ bool matches_ports(const std::vector<std::string_view>& words, const std::vector
 }
 
 /// As it may stand in a sentence: other tools' rules carry comments, and those any letters.
-std::string shown(std::string_view text) {
-  constexpr std::size_t letters_max = 160;
+std::string shown(std::string_view text, std::size_t letters_max = 160) {
   text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
   std::string kept(text.substr(0, letters_max));
   for (char& letter : kept)
@@ -98,6 +97,8 @@ bool logs_to(const std::vector<std::string_view>& words, std::uint16_t group) {
   return has(words, "log") && !after(words, "group").empty() && number_of(after(words, "group")) == group;
 }
 
+constexpr std::size_t name_letters_max = 64;  // of tables and chains
+
 constexpr std::string_view also_redirects_cure =
     " Cure: end that in the tool which made it. Doline's rules come first, but without Doline that one is in force.";
 constexpr std::string_view also_takes_cure =
@@ -117,10 +118,10 @@ std::vector<std::string> find_interference(std::string_view ruleset, const Optio
     const auto words = words_of(line);
     if (words.empty()) continue;
     if (words[0] == "table" && words.size() >= 3) {
-      table = shown(words[1]) + " " + shown(words[2]);
+      table = shown(words[1], name_letters_max) + " " + shown(words[2], name_letters_max);
       is_ours = words[2] == rules_table || words[2] == seen_table || words[2] == "doline_gate";
     } else if (words[0] == "chain" && words.size() >= 2) {
-      chain = shown(words[1]);
+      chain = shown(words[1], name_letters_max);
     }
     if (is_ours) continue;
     const bool is_base = words[0] == "type" && has(words, "hook");
