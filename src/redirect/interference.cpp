@@ -40,7 +40,7 @@ bool names_port(std::string_view word, const std::vector<std::uint16_t>& ports) 
   if (error != std::errc{}) return false;
   high = low;
   if (dash != word.data() + word.size()) {
-    if (*dash != '-') return false;
+    if (*dash != '-' && *dash != ':') return false;  // nft's, iptables'
     const auto [end, failure] = std::from_chars(dash + 1, word.data() + word.size(), high);
     if (failure != std::errc{} || end != word.data() + word.size()) return false;
   }
@@ -53,7 +53,7 @@ bool matches_ports(const std::vector<std::string_view>& words, const std::vector
     if (*word != "dport" && *word != "--dport" && *word != "--dports") continue;
     for (auto port = word + 1; port != words.end(); ++port) {
       if (names_port(*port, ports)) return true;
-      if (port->find_first_not_of("0123456789-") != std::string_view::npos && *port != "vmap") break;
+      if (port->find_first_not_of("0123456789-:") != std::string_view::npos && *port != "vmap") break;
     }
   }
   return false;

@@ -62,13 +62,13 @@ TEST_CASE("Rules of legacy iptables are read as it prints them") {
   const std::string rules =
       "-P PREROUTING ACCEPT\n-N DOLINE\n-A PREROUTING -j DOLINE\n-A DOLINE -p udp -m udp --dport 53 -j REDIRECT\n"
       "-A PREROUTING -i br0 -p udp -m udp --dport 53 -j DNAT --to-destination 192.168.1.2\n"
-      "-A PREROUTING -p tcp -m multiport --dports 853,5353 -j REDIRECT --to-ports 53\n"
+      "-A PREROUTING -p tcp -m multiport --dports 853,5300:5400 -j REDIRECT --to-ports 53\n"
       "-A PREROUTING -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 3128\n"
       "-A PREROUTING -p udp -m udp --dport 53 -j TPROXY --on-port 1053 --on-ip 0.0.0.0 --tproxy-mark 0x1/0xffffffff\n";
   const auto found = find_legacy_interference("nat", rules, home_options(Mode::tproxy));
   REQUIRE(found.size() == 3);
   CHECK(found[0].find("legacy iptables, table nat, also redirects DNS: -A PREROUTING -i br0 -p udp") == 0);
-  CHECK(found[1].find("--dports 853,5353") < found[1].size());
+  CHECK(found[1].find("--dports 853,5300:5400") < found[1].size());
   CHECK(found[2].find("legacy iptables, table nat, also takes DNS by tproxy: ") == 0);
 }
 
