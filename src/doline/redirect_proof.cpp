@@ -267,8 +267,14 @@ Proof prove_by_device(const std::filesystem::path& database, const querylog::Log
     proof.untried.push_back("the query log: " + std::string(querylog::to_string(reader.error())));
     return proof;
   }
-  for (const char* family : {"IPv4", "IPv6"})
-    for (const char* transport : {"UDP", "TCP"}) proof.ways.push_back({"", family, transport, 0});
+  for (const std::string_view family : {"IPv4", "IPv6"}) {
+    // An address asks by its own family only.
+    const bool asks = filter.clients.empty() ||
+                      std::any_of(filter.clients.begin(), filter.clients.end(),
+                                  [&](const IpAddress& client) { return client.is_v4() == (family[3] == '4'); });
+    for (const char* transport : {"UDP", "TCP"})
+      if (asks) proof.ways.push_back({"", std::string(family), transport, 0});
+  }
   const auto take = [&](const querylog::LogRow& row) {
     if (!row.original_destination) return true;
     const char* family = row.original_destination->address.is_v4() ? "IPv4" : "IPv6";
@@ -295,8 +301,8 @@ Proof prove_by_device(const std::filesystem::path& database, const querylog::Log
 std::string describe(const Proof& proof) {
   std::string text;
   for (const ProofWay& way : proof.ways)
-    text += fmt::format("  {:<15} {} {} port {:<5} {}\n", way.interface, way.family, way.transport, way.port,
-                        to_string(way.outcome));
+    text += fmt::format("  {:<15} {} {} port {:<5} {}\n", way.interface, way.family, way.transport,
+                        way.port == 0 ? std::string("any") : std::to_string(way.port), to_string(way.outcome));
   for (const std::string& sentence : proof.loops) text += "  A loop: " + printable(sentence) + '\n';
   if (proof.loops.empty() && proof.upstreams > 0)
     text += fmt::format("  Doline's own queries: {} upstream server{} asked, none led back here\n", proof.upstreams,

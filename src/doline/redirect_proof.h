@@ -29,7 +29,7 @@ struct ProofWay {
   std::string interface;  ///< empty: of a real device
   std::string family;     ///< `IPv4`, `IPv6`
   std::string transport;  ///< `UDP`, `TCP`
-  std::uint16_t port = 53;
+  std::uint16_t port = 53;  ///< 0: any
   Outcome outcome = Outcome::not_seen;
 };
 [[nodiscard]] const char* to_string(ProofWay::Outcome outcome);

@@ -42,7 +42,7 @@ std::string listed(const std::string& nft, const char* table, bool with_elements
   if (!end.succeeded) return {};
   const std::string opening = std::string("table inet ") + table + " {";
   return lines_where(end.output, [&](std::string_view line) {
-    return line != "\tflags owner" && !line.starts_with(opening) && line != "}";
+    return !line.empty() && line != "\tflags owner" && !line.starts_with(opening) && line != "}";
   });
 }
 

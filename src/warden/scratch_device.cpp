@@ -38,7 +38,7 @@ std::uint8_t bits_of(const IpAddress& address) {
 }
 
 NetlinkMessage change(std::uint16_t type) {
-  const bool is_new = type == RTM_NEWLINK || type == RTM_NEWADDR || type == RTM_NEWROUTE || type == RTM_NEWNEIGH;
+  const bool is_new = type == RTM_NEWADDR || type == RTM_NEWROUTE || type == RTM_NEWNEIGH;
   return {type, static_cast<std::uint16_t>(NLM_F_ACK | (is_new ? NLM_F_CREATE | NLM_F_REPLACE : 0))};
 }
 

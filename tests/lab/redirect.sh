@@ -12,6 +12,8 @@ wrong=0
 config=$lab/doline.yml
 say() { printf '%-7s %s\n' "$mode" "$*"; }
 say_wrong() { printf '   WRONG: %s\n' "$*"; wrong=1; }
+# Without what the memory holds, and in any order: tables stand in the order in which they were made
+in_force() { on gateway nft -s -t list ruleset | sort; machine | sed -n '/^0:/,$p'; }
 machine() {
   on gateway nft -s list ruleset
   on gateway ip rule
@@ -52,6 +54,7 @@ upstreams:
 allow_clients: [private, "2001:db8:50::/64"]
 state: $lab/state
 querylog: {path: $lab/doline.db}
+devices: {camera: {mac: "$camera_mac"}}
 redirect:
   mode: $1
   interfaces: [home0, iot0]
@@ -91,16 +94,16 @@ by_hand() {
   said "nothing to catch: no route leads out"
   on gateway ip -6 route add default via 2001:db8:ffff::2
   say "verify proves 2 interfaces x IPv4, IPv6 x UDP, TCP x 4 ports with packets"
-  machine >"$lab/applied"
-  redirect verify --from 192.168.50.31 --for 60s >"$lab/awaited" 2>&1 &
+  in_force >"$lab/applied"
+  redirect verify --device camera --for 60s >"$lab/awaited" 2>&1 &
   local waiting=$!
   until_true 10 grep -q 'Waiting for queries' "$lab/awaited"
-  until_true 30 camera_asks_all_ways "$waiting" || say_wrong "verify --from does not end"
-  wait "$waiting" || { say_wrong "verify --from"; cat "$lab/awaited"; }
+  until_true 30 camera_asks_all_ways "$waiting" || say_wrong "verify --device does not end"
+  wait "$waiting" || { say_wrong "verify --device"; cat "$lab/awaited"; }
   [[ $(grep -c ' proven$' "$lab/awaited") == 4 ]] || { say_wrong "not every way of the camera was seen"; cat "$lab/awaited"; }
   expect 1 "verify of a device that does not ask" verify --from 192.168.50.77 --for 1s
   said "not seen"
-  say "verify --from sees the four ways of a real device"
+  say "verify --device sees the four ways of a real device"
 
   # A change, on trial: it takes itself back, though nobody is there to say so.
   write_config "$mode" "$trusted4" 'exempt: {from: [192.168.50.31, 192.0.2.54, "2001:db8::54"]}'
@@ -117,9 +120,10 @@ by_hand() {
   expect 1 "verify of what is exempt" verify
   said "not seen"
   until_true 30 ours || say_wrong "the trial does not end"
+  expect 0 "verify after it" verify # in its turn
   expect 0 "status after it" status
   said "the rules on trial were not confirmed in time"
-  machine >"$lab/after"
+  in_force >"$lab/after"
   diff "$lab/applied" "$lab/after" >&2 || say_wrong "not as before the trial"
   expect 1 "too late" confirm
   say "apply --confirm takes itself back, and what was before is there again"

@@ -96,7 +96,8 @@ TEST_CASE("Flows of the LAN to these ports are forgotten, this machine's own and
 TEST_CASE("Redirected flows are told from the others") {
   const auto home = SmallHome::build();
   if (!home) return;
-  REQUIRE(shell("PATH=$PATH:/usr/sbin nft 'table inet t { chain f { type nat hook prerouting priority dstnat ; iifname "
+  track_flows();
+  REQUIRE(shell("PATH=$PATH:/usr/sbin nft 'table inet r { chain f { type nat hook prerouting priority dstnat ; iifname "
                 "home0 udp dport 53 redirect to :5399 ; } ; }'")
               .status == 0);
   Conntrack conntrack;
