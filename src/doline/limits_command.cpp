@@ -14,6 +14,7 @@
 #include "control/command_socket.h"
 #include "control/download.h"
 #include "control/list_keeper.h"
+#include "control/loop_watch.h"
 #include "device/lease_file.h"
 #include "device/roster.h"
 #include "dns/message.h"
@@ -95,6 +96,8 @@ constexpr Limit limits[] = {
     {"redirect", "exempt_max", redirect::exempt_max, "", "exemptions of each kind"},
     {"redirect", "silence_max", in_milliseconds(redirect::silence_max), "ms",
      "without a heartbeat until interception is suspended"},
+    {"redirect", "trial_max", in_milliseconds(redirect::trial_max), "ms", "rules wait for `doline redirect confirm`"},
+    {"control", "canaries_max", control::canaries_max, "", "upstream servers looked at for loops"},
     {"redirect", "origins_in_flight_max", redirect::origins_in_flight_max, "",
      "original destinations asked for at once, a worker (nat)"},
     {"querylog", "pending_max", querylog::pending_max, "", "records that wait for a database that cannot be written"},
