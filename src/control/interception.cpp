@@ -48,7 +48,7 @@ json to_json(const redirect::SeenReply& seen) {
 }  // namespace
 
 redirect::Options with_doh_servers(redirect::Options options, const geo::ResolverBook& resolvers) {
-  if (options.encrypted != redirect::Encrypted::reject) return options;
+  if (options.encrypted == redirect::Encrypted::leave && !options.watch) return options;
   std::vector<IpAddress>& addresses = options.doh_addresses;
   for (const auto& [address, resolver] : resolvers.all())
     if (resolver.doh) addresses.push_back(address);
@@ -94,8 +94,13 @@ void Interception::apply(Answer answer) {
   ask(redirect::Apply{options_}, [this, answer = std::move(answer)](const json& reply) {
     if (reply.value("ok", false)) {
       state_ = redirect::State::applied;
-      log_.info("Interception is on ({}): stray DNS from {} is answered here.", redirect::to_string(options_.mode),
-                json(options_.interfaces).dump());
+      if (redirect::intercepts(options_.mode))
+        log_.info("Interception is on ({}): stray DNS from {} is answered here.", redirect::to_string(options_.mode),
+                  json(options_.interfaces).dump());
+      if (options_.mode == redirect::Mode::audit)
+        log_.info("Audit is on: stray DNS from {} goes its way, and is recorded.", json(options_.interfaces).dump());
+      if (options_.watch)
+        log_.info("Connections from {} to the outside are watched.", json(options_.interfaces).dump());
       for (const auto& warning : reply["warnings"]) log_.warn("Interception: {}", warning.get<std::string>());
     } else if (reply.contains("reasons")) {
       for (const auto& reason : reply["reasons"]) log_.error("Interception is off: {}", reason.get<std::string>());

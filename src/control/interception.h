@@ -21,7 +21,8 @@ namespace doline::control {
 
 inline constexpr seconds interception_look_every{15};  ///< are the rules still there?
 
-/// `encrypted: reject` is for the DoH servers among the known resolvers too, as many as the rules may hold.
+/// `encrypted` is for the DoH servers among the known resolvers too, as many as the rules may hold; and who watches
+/// connections tells them from others.
 [[nodiscard]] redirect::Options with_doh_servers(redirect::Options options, const geo::ResolverBook& resolvers);
 
 class Interception {

@@ -14,6 +14,7 @@
 #include "redirect/options.h"
 #include "redirect/plan.h"
 #include "redirect/suggest.h"
+#include "redirect/watch_rules.h"
 #include "warden/leftovers.h"
 
 namespace doline {
@@ -49,7 +50,7 @@ std::string section_of(const redirect::Options& options) {
 
 int show_plan(const RedirectArguments& arguments, redirect::Options options, std::ostream& out) {
   const redirect::HostFacts facts = redirect::gather_host_facts();
-  if (options.mode == redirect::Mode::off && !arguments.json)
+  if (options.mode == redirect::Mode::off && !redirect::asks_to_watch(options) && !arguments.json)
     if (const auto suggested = redirect::suggest(facts)) {
       out << "The configuration asks for no redirect, and nothing is changed. On this machine, which routes for "
              "others,\n"
@@ -74,8 +75,8 @@ int show_plan(const RedirectArguments& arguments, redirect::Options options, std
 }
 
 /// An answer of the running Doline: {"ok": …} with "text", "state", "warnings" or "reasons".
-int show_answer(const RedirectArguments& arguments, const nlohmann::json& answer, std::ostream& out,
-                std::ostream& err) {
+int show_answer(const RedirectArguments& arguments, const nlohmann::json& answer, redirect::Mode mode,
+                std::ostream& out, std::ostream& err) {
   const bool is_ok = answer.value("ok", false);
   const bool is_in_place =
       is_ok && (arguments.verb != Verb::status || answer.value("state", std::string()) == "applied");
@@ -92,9 +93,12 @@ int show_answer(const RedirectArguments& arguments, const nlohmann::json& answer
   if (arguments.verb == Verb::status) {
     out << answer.value("text", std::string());
   } else if (is_ok) {
-    out << (arguments.verb == Verb::apply    ? "The redirect is in place: stray DNS of the LAN is answered here.\n"
-            : arguments.verb == Verb::verify ? "The redirect is in place, as it was applied.\n"
-                                             : "The redirect is removed: stray DNS goes its own way.\n");
+    if (!redirect::intercepts(mode) && arguments.verb != Verb::remove)
+      out << "The rules that watch are in place; nothing is altered.\n";
+    else
+      out << (arguments.verb == Verb::apply    ? "The redirect is in place: stray DNS of the LAN is answered here.\n"
+              : arguments.verb == Verb::verify ? "The redirect is in place, as it was applied.\n"
+                                               : "The redirect is removed: stray DNS goes its own way.\n");
     print_all("warnings", "Note: ", out);
   } else {
     print_all("reasons", "doline redirect: ", err);
@@ -164,7 +168,7 @@ int run_redirect(const RedirectArguments& arguments, const config::Fixed& settin
   if (arguments.after_crash) return look_after_leftovers(arguments, options, out, err);
   const auto answer =
       control::ask(settings.control_socket, {{"ask", std::string("redirect.") + name_of(arguments.verb)}});
-  if (answer) return show_answer(arguments, *answer, out, err);
+  if (answer) return show_answer(arguments, *answer, options.mode, out, err);
 
   using Kind = control::AskFault::Kind;
   const control::AskFault& fault = answer.error();

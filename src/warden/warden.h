@@ -12,8 +12,13 @@
 
 namespace doline::warden {
 
-/// The whole program: `channels[0]` is the control channel, the others are origin channels (redirect/origin.h). Returns
-/// the exit status once the control channel has closed or SIGTERM came.
-[[nodiscard]] int run(const std::vector<int>& channels);
+/// The warden's ends, all SOCK_SEQPACKET.
+struct Channels {
+  std::vector<int> talk;  ///< [0] is the control channel, the others are origin channels (redirect/origin.h)
+  int flows = -1;         ///< to the log writer (flows/batch.h); -1: none, and connections are not watched
+};
+
+/// The whole program. Returns the exit status once the control channel has closed or SIGTERM came.
+[[nodiscard]] int run(const Channels& channels);
 
 }  // namespace doline::warden
