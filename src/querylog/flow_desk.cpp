@@ -216,10 +216,7 @@ void FlowDesk::judge_one(Connection connection, const std::shared_ptr<const Lege
 
 // ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-Result<void, DatabaseFault> FlowDesk::write(
-    Store& store,
-    const std::function<Store::Id(const std::shared_ptr<const Legend>&, device::DeviceId, const IpAddress& client)>&
-        device_row) {
+Result<void, DatabaseFault> FlowDesk::write(Store& store, const DeviceRow& device_row) {
   numbers_.clear();
   changes_written_ = 0;
   Result<void, DatabaseFault> outcome;
@@ -233,7 +230,7 @@ Result<void, DatabaseFault> FlowDesk::write(
     const Connection& connection = judged.connection;
     FlowEntry entry;
     entry.time = connection.time.time_since_epoch().count();
-    keep_id(entry.device, device_row(judged.legend, judged.device, connection.tuple.client.address));
+    keep_id(entry.device, device_row(*judged.legend, judged.device, connection.tuple.client.address, connection.mac));
     keep_id(entry.client, store.endpoint({connection.tuple.client.address, 0}));
     keep_id(entry.destination, store.endpoint({connection.tuple.destination.address, 0}));
     if (judged.name) keep_id(entry.name, store.name(*judged.name));

@@ -70,11 +70,11 @@ class FlowDesk {
   void judge(const Moment& now, const std::shared_ptr<const Legend>& newest, bool all);
 
   [[nodiscard]] bool has_something() const { return !ready_.empty() || !changed_.empty(); }
-  /// Inside a transaction of the store. `device_row`: the dictionary's id of an identity.
-  [[nodiscard]] Result<void, DatabaseFault> write(
-      Store& store,
-      const std::function<Store::Id(const std::shared_ptr<const Legend>&, device::DeviceId, const IpAddress& client)>&
-          device_row);
+  /// The dictionary's id of who a device is; of one that nobody knows, its MAC.
+  using DeviceRow =
+      std::function<Store::Id(const Legend&, device::DeviceId, const IpAddress& client, const device::MacAddress&)>;
+  /// Inside a transaction of the store.
+  [[nodiscard]] Result<void, DatabaseFault> write(Store& store, const DeviceRow& device_row);
   /// Another file, or the same one opened anew: what is counted of rows written before finds them no more.
   void begin_anew();
   /// The transaction of the last write() is in the file.

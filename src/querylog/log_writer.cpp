@@ -446,9 +446,15 @@ struct LogWriter::Impl {
       if (const auto done = write_entry(pending[position]); !done) return done;
     if (flow_desk) {
       forget_old_ids();
-      const auto written_flows = flow_desk->write(
-          *store, [this](const std::shared_ptr<const Legend>& legend, device::DeviceId device,
-                         const IpAddress& client) { return device_row(legend.get(), device, client); });
+      const auto written_flows =
+          flow_desk->write(*store, [this](const Legend& legend, device::DeviceId device, const IpAddress& client,
+                                          const device::MacAddress& mac) {
+            if (device.value != 0 || mac.is_zero()) return device_row(&legend, device, client);
+            Identity unknown;
+            unknown.name = device::unknown_device_name;
+            unknown.mac = mac;
+            return store->device(unknown);
+          });
       if (!written_flows) return written_flows;
     }
     return store->commit();
