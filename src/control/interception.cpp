@@ -50,7 +50,7 @@ json to_json(const redirect::SeenReply& seen) {
 }  // namespace
 
 redirect::Options with_doh_servers(redirect::Options options, const geo::ResolverBook& resolvers) {
-  if (options.encrypted != redirect::Encrypted::reject) return options;
+  if (options.encrypted == redirect::Encrypted::leave && !options.watch) return options;
   std::vector<IpAddress>& addresses = options.doh_addresses;
   for (const auto& [address, resolver] : resolvers.all())
     if (resolver.doh) addresses.push_back(address);
@@ -126,9 +126,7 @@ void Interception::apply(seconds trial, Answer answer) {
         if (reply.value("ok", false)) {
           state_ = redirect::State::applied;
           reason_.clear();
-          log_.info("Interception is on ({}): stray DNS from {} is answered here{}.", redirect::to_string(wanted_.mode),
-                    json(wanted_.interfaces).dump(),
-                    trial.count() > 0 ? ", on trial for " + std::to_string(trial.count()) + " s" : "");
+          tell_applied(trial);
           for (const auto& warning : reply["warnings"]) log_.warn("Interception: {}", warning.get<std::string>());
         } else if (reply.contains("reasons")) {
           for (const auto& reason : reply["reasons"]) log_.error("Interception is off: {}", reason.get<std::string>());
@@ -136,6 +134,17 @@ void Interception::apply(seconds trial, Answer answer) {
         }
         answer(reply);
       });
+}
+
+void Interception::tell_applied(seconds trial) {
+  const std::string interfaces = json(wanted_.interfaces).dump();
+  const std::string limit = trial.count() > 0 ? ", on trial for " + std::to_string(trial.count()) + " s" : "";
+  if (redirect::intercepts(wanted_.mode))
+    log_.info("Interception is on ({}): stray DNS from {} is answered here{}.", redirect::to_string(wanted_.mode),
+              interfaces, limit);
+  if (wanted_.mode == redirect::Mode::audit)
+    log_.info("Audit is on: stray DNS from {} goes its way, and is recorded{}.", interfaces, limit);
+  if (wanted_.watch) log_.info("Connections from {} to the outside are watched{}.", interfaces, limit);
 }
 
 void Interception::confirm(Answer answer) {

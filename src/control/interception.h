@@ -22,7 +22,8 @@ namespace doline::control {
 inline constexpr seconds interception_look_every{15};  ///< are the rules still there?
 inline constexpr std::size_t sightings_told = 5;       ///< in the log at start; `doline redirect seen` shows all
 
-/// `encrypted: reject` is for the DoH servers among the known resolvers too, as many as the rules may hold.
+/// `encrypted` is for the DoH servers among the known resolvers too, as many as the rules may hold; and who watches
+/// connections tells them from others.
 [[nodiscard]] redirect::Options with_doh_servers(redirect::Options options, const geo::ResolverBook& resolvers);
 
 class Interception {
@@ -59,6 +60,7 @@ class Interception {
   void ask(redirect::Request request, Answer answer);
   void take_in(const redirect::StatusReply& status);
   void tell(const redirect::SeenReply& seen);
+  void tell_applied(seconds trial);
   void lose();
 
   Loop& loop_;

@@ -6,6 +6,7 @@
 #include "doline/check_command.h"
 #include "doline/devices_command.h"
 #include "doline/explain_command.h"
+#include "doline/flows_command.h"
 #include "doline/forget_command.h"
 #include "doline/limits_command.h"
 #include "doline/lists_command.h"
@@ -107,7 +108,7 @@ CLI::App* add_log_command(CLI::App& app, LogArguments& arguments) {
   log->add_option("--name", arguments.names, "this name; *.example.com: all below it")->type_name("NAME");
   log->add_option("--type", arguments.types, "queries of this type")->type_name("TYPE");
   log->add_option("--verdict", arguments.verdicts,
-                  "forward, block, rewrite, nxdomain, nodata, refuse, drop, truncate, rebinding, rejected")
+                  "forward, block, rewrite, nxdomain, nodata, refuse, drop, truncate, rebinding, rejected, audited")
       ->type_name("VERDICT");
   log->add_option("--client", arguments.clients, "from this address")->type_name("ADDRESS");
   log->add_option("--meant-for", arguments.meant_for,
@@ -147,6 +148,33 @@ CLI::App* add_forget_command(CLI::App& log, ForgetArguments& arguments) {
       "What backups and the disk's own spare blocks hold is beyond Doline.\n"
       "Exit status: 0 forgotten, 1 there was nothing, 64 usage, 66 no query log, 74 the disk.");
   return forget;
+}
+
+CLI::App* add_flows_command(CLI::App& app, FlowsArguments& arguments) {
+  CLI::App* flows =
+      app.add_subcommand("flows", "What devices connected to, newest first, and which look-up explains it, or none");
+  flows->add_option("--device", arguments.devices, "devices of this name")->type_name("NAME");
+  flows->add_option("--address", arguments.addresses, "to this address")->type_name("ADDRESS");
+  flows->add_flag("--without-lookup", arguments.without_lookup, "only connections that no look-up explains");
+  flows->add_option("--since", arguments.since, "24h, 7d, today, 2026-11-01, 2026-11-01T12:30Z")->type_name("TIME");
+  flows->add_option("--until", arguments.until, "before this time")->type_name("TIME");
+  flows
+      ->add_option("--limit", arguments.limit,
+                   "the newest N (default 100, or all with --since, --until or --summary; 0: all)")
+      ->type_name("N");
+  flows->add_flag("--summary", arguments.summary, "by device and destination, with how many and how much");
+  flows->add_flag("--json", arguments.json, "one JSON object a line");
+  add_database_option(*flows, arguments.database);
+  flows->footer(
+      "Examples:\n  doline flows --device wyze-base --since 24h\n  doline flows --without-lookup --summary\n"
+      "  doline flows --address 120.24.59.150 --json\n\n"
+      "EXPLAINED says `as NAME` where an answer gave the device this address; `WITHOUT LOOKUP` where none did; "
+      "`warming\n"
+      "up` while Doline has not listened for long enough to say; `asked elsewhere` where the device uses a resolver\n"
+      "whose answers are not seen; `time` for NTP, `local` for private addresses, `not known` where records were "
+      "lost.\n"
+      "Exit status: 0 rows were found, 1 none, 64 the command line is wrong, 66 there is no query log.");
+  return flows;
 }
 
 CLI::App* add_devices_command(CLI::App& app, DevicesArguments& arguments) {

@@ -20,6 +20,7 @@
 #include "redirect/plan.h"
 #include "redirect/request.h"
 #include "redirect/suggest.h"
+#include "redirect/watch_rules.h"
 #include "warden/comparison.h"
 #include "warden/leftovers.h"
 
@@ -77,7 +78,7 @@ std::string describe(const warden::Comparison& compared) {
 
 int show_plan(const RedirectArguments& arguments, redirect::Options options, std::ostream& out) {
   const redirect::HostFacts facts = redirect::gather_host_facts();
-  if (options.mode == redirect::Mode::off && !arguments.json)
+  if (options.mode == redirect::Mode::off && !redirect::asks_to_watch(options) && !arguments.json)
     if (const auto suggested = redirect::suggest(facts)) {
       out << "The configuration asks for no redirect, and nothing is changed. On this machine, which routes for "
              "others,\n"
@@ -106,8 +107,8 @@ int show_plan(const RedirectArguments& arguments, redirect::Options options, std
 }
 
 /// An answer of the running Doline: {"ok": …} with "text", "state", "warnings" or "reasons".
-int show_answer(const RedirectArguments& arguments, const nlohmann::json& answer, std::ostream& out,
-                std::ostream& err) {
+int show_answer(const RedirectArguments& arguments, const nlohmann::json& answer, redirect::Mode mode,
+                std::ostream& out, std::ostream& err) {
   const bool is_ok = answer.value("ok", false);
   const bool is_in_place =
       is_ok && (arguments.verb != Verb::status || answer.value("state", std::string()) == "applied");
@@ -130,10 +131,12 @@ int show_answer(const RedirectArguments& arguments, const nlohmann::json& answer
     if (const auto left_out = answer.value("left_out", std::uint64_t{0}); left_out > 0)
       out << "and " << left_out << " more\n";
   } else if (is_ok) {
-    out << (arguments.verb == Verb::apply     ? "The redirect is in place: stray DNS of the LAN is answered here.\n"
-            : arguments.verb == Verb::confirm ? "The rules stay.\n"
-            : arguments.verb == Verb::verify  ? "The redirect is in place, as it was applied.\n"
-                                              : "The redirect is removed: stray DNS goes its own way.\n");
+    const bool only_watches = !redirect::intercepts(mode) && arguments.verb != Verb::remove;
+    out << (arguments.verb == Verb::confirm  ? "The rules stay.\n"
+            : only_watches                   ? "The rules that watch are in place; nothing is altered.\n"
+            : arguments.verb == Verb::apply  ? "The redirect is in place: stray DNS of the LAN is answered here.\n"
+            : arguments.verb == Verb::verify ? "The redirect is in place, as it was applied.\n"
+                                             : "The redirect is removed: stray DNS goes its own way.\n");
     print_all("warnings", "Note: ", out);
     if (arguments.verb == Verb::apply && !arguments.trial.empty())
       out << "On trial: what was before comes back after " << printable(arguments.trial)
@@ -278,9 +281,10 @@ int run_redirect(const RedirectArguments& arguments, const config::Fixed& settin
         (*answer)["interference"].push_back(sentence);
         (*answer)["text"] = answer->value("text", std::string()) + "interference: " + printable(sentence) + '\n';
       }
-    const bool proves = arguments.verb == Verb::verify && answer->value("ok", false);
+    const bool proves =
+        arguments.verb == Verb::verify && redirect::intercepts(options.mode) && answer->value("ok", false);
     if (proves && arguments.json) return prove(arguments, settings, *answer, out, err);
-    const int status = show_answer(arguments, *answer, out, err);
+    const int status = show_answer(arguments, *answer, options.mode, out, err);
     return proves ? prove(arguments, settings, *answer, out, err) : status;
   }
 

@@ -6,6 +6,7 @@
 #include "redirect/interference.h"
 #include "redirect/iptables_rules.h"
 #include "redirect/nft_rules.h"
+#include "redirect/watch_rules.h"
 
 namespace doline::redirect {
 
@@ -61,13 +62,30 @@ std::string list(const std::vector<std::string>& words) {
   return text;
 }
 
+std::string watch_summary(const Plan& plan) {
+  const Options& options = plan.options;
+  const std::string whose = "of devices on " + list(options.interfaces);
+  std::string text;
+  if (options.mode == Mode::audit)
+    text += "Queries " + whose +
+            " to foreign resolvers go their way unaltered, and each is recorded in the query log (audit).\n";
+  if (options.watch)
+    text += "New connections " + whose +
+            " to the outside are recorded, set against what the device looked up: `doline flows`.\n";
+  else if (options.encrypted == Encrypted::log)
+    text += "Connections " + whose + " to servers of encrypted DNS are recorded, and left alone: `doline flows`.\n";
+  return text;
+}
+
 std::string summary(const Plan& plan) {
   const Options& options = plan.options;
   std::vector<std::string> ports;
   for (const std::uint16_t port : options.ports) ports.push_back(std::to_string(port));
-  std::string text = "Queries that devices on " + list(options.interfaces) +
-                     " send to foreign resolvers (UDP and TCP port " + list(ports) +
-                     ", IPv4 and IPv6) come to Doline instead, ";
+  std::string text;
+  if (!plan.watch.empty()) text += watch_summary(plan);
+  if (!intercepts(options.mode)) return text;
+  text += "Queries that devices on " + list(options.interfaces) + " send to foreign resolvers (UDP and TCP port " +
+          list(ports) + ", IPv4 and IPv6) come to Doline instead, ";
   text += options.mode == Mode::tproxy ? "untouched (tproxy)"
                                        : "redirected to port " + std::to_string(options.nat_port) + " (nat)";
   text += "; answers come from the very address that was asked.\n";
@@ -98,14 +116,22 @@ Plan plan(const Options& options, const HostFacts& facts, Standing standing) {
   Plan result;
   result.options = options;
   result.problems = find_problems(options);
-  if (!result.problems.empty() || options.mode == Mode::off) return result;
+  const bool watches = asks_to_watch(options);
+  if (!result.problems.empty() || (options.mode == Mode::off && !watches)) return result;
+  if (watches && facts.nft.empty()) {
+    result.problems.emplace_back("watching connections needs nft: install nftables");
+    return result;
+  }
 
   if (!facts.nft.empty()) {
     result.tool = Tool::nft;
     result.owns_table =
         (options.on_failure == OnFailure::open || standing == Standing::on_trial) && facts.has_owner_tables();
-    result.rules = nft_rules(options, result.owns_table ? TableLife::as_long_as_its_maker : TableLife::until_removed);
-    result.seen = nft_seen(options);
+    const TableLife life = result.owns_table ? TableLife::as_long_as_its_maker : TableLife::until_removed;
+    if (intercepts(options.mode)) result.rules = nft_rules(options, life);
+    if (options.mode != Mode::off) result.seen = nft_seen(options);
+    result.watch =
+        nft_watch(options, facts.has_owner_tables() ? TableLife::as_long_as_its_maker : TableLife::until_removed);
   } else if (!facts.iptables.empty()) {
     result.tool = Tool::iptables;
     result.programs = iptables_apply(options, facts);
@@ -138,6 +164,11 @@ std::string replace_rules(const Plan& plan, TableState present) {
   return remove_table(rules_table, present) + plan.rules;
 }
 
+std::string replace_watch(const Plan& plan, TableState present) {
+  check(plan.tool == Tool::nft);
+  return remove_table(watch_table, present) + plan.watch;
+}
+
 std::string to_command(const RuleStep& step) {
   static constexpr char digits[] = "0123456789abcdef";
   std::string mark = "0x";
@@ -154,7 +185,7 @@ std::string to_command(const RouteStep& step) {
 }
 
 std::string describe(const Plan& plan) {
-  if (plan.options.mode == Mode::off && plan.problems.empty())
+  if (plan.options.mode == Mode::off && plan.problems.empty() && plan.watch.empty())
     return "The configuration asks for no redirect (`redirect:` is absent, or its mode is off): nothing would be "
            "changed.\n";
   std::string text;
@@ -168,8 +199,10 @@ std::string describe(const Plan& plan) {
   if (plan.tool == Tool::nft) {
     text += "\n# nft -f, in one transaction";
     text += plan.owns_table ? "; held by Doline's second process and gone with it\n" : "\n";
-    text += plan.rules + "\n# what outlives Doline: who asked whom, and that flows it answered are soon forgotten\n" +
-            plan.seen;
+    text += plan.rules;
+    if (!plan.seen.empty())
+      text += "\n# what outlives Doline: who asked whom, and that flows it answered are soon forgotten\n" + plan.seen;
+    if (!plan.watch.empty()) text += "\n# what only logs\n" + plan.watch;
   }
   for (const ProgramStep& step : plan.programs) {
     if (step.when == ProgramStep::When::if_the_one_before_failed) text += "  || ";
@@ -178,9 +211,10 @@ std::string describe(const Plan& plan) {
     text += "\n";
     if (!step.input.empty()) text += step.input;
   }
-  text +=
-      "\n# and conntrack entries of these ports, but for this machine's own, are deleted, after applying and after "
-      "removing\n";
+  if (intercepts(plan.options.mode))
+    text +=
+        "\n# and conntrack entries of these ports, but for this machine's own, are deleted, after applying and after "
+        "removing\n";
   return text;
 }
 

@@ -45,6 +45,7 @@ void write(WireWriter& out, const Apply& apply) {
   out.integer(options.kernel.table);
   out.integer(options.kernel.nflog_group);
   out.integer(options.nat_port);
+  out.integer(static_cast<std::uint8_t>(options.watch));
   out.integer(apply.trial_seconds);
 }
 
@@ -64,6 +65,7 @@ Apply read_apply(WireReader& in) {
   options.kernel.table = in.integer<std::uint32_t>();
   options.kernel.nflog_group = in.integer<std::uint16_t>();
   options.nat_port = in.integer<std::uint16_t>();
+  options.watch = in.boolean();
   apply.trial_seconds = in.integer<std::uint16_t>();
   if (apply.trial_seconds > trial_max.count()) in.fail();
   return apply;
@@ -250,7 +252,10 @@ std::string_view to_string(State state) {
 
 std::string describe(const StatusReply& status) {
   std::string text = "redirect: " + std::string(to_string(status.state));
-  if (status.state != State::absent) text += ", mode " + std::string(to_string(status.mode));
+  if (status.state != State::absent && status.mode == Mode::off)
+    text += ", connections are watched and nothing is intercepted";
+  else if (status.state != State::absent)
+    text += ", mode " + std::string(to_string(status.mode));
   if (status.state == State::applied) text += ", since " + std::to_string(status.applied_seconds_ago) + " s";
   text += "\n";
   if (status.trial_seconds_left > 0)
@@ -260,9 +265,10 @@ std::string describe(const StatusReply& status) {
   if (!status.has_privilege) text += "without privilege: CAP_NET_ADMIN is missing, so nothing can be applied\n";
   if (status.state == State::applied) {
     const Counters& counters = status.counters;
-    text += std::string("caught (") + (status.mode == Mode::nat ? "flows" : "packets") +
-            "): " + std::to_string(counters.udp4) + " IPv4 UDP, " + std::to_string(counters.tcp4) + " IPv4 TCP, " +
-            std::to_string(counters.udp6) + " IPv6 UDP, " + std::to_string(counters.tcp6) + " IPv6 TCP\n";
+    if (intercepts(status.mode))
+      text += std::string("caught (") + (status.mode == Mode::nat ? "flows" : "packets") +
+              "): " + std::to_string(counters.udp4) + " IPv4 UDP, " + std::to_string(counters.tcp4) + " IPv4 TCP, " +
+              std::to_string(counters.udp6) + " IPv6 UDP, " + std::to_string(counters.tcp6) + " IPv6 TCP\n";
     if (counters.unserved > 0) text += "stray, with nobody listening: " + std::to_string(counters.unserved) + "\n";
     if (counters.encrypted > 0) text += "encrypted DNS refused: " + std::to_string(counters.encrypted) + "\n";
   }

@@ -46,21 +46,40 @@ std::string listed(const std::string& nft, const char* table, bool with_elements
   });
 }
 
+struct Table {
+  const char* name;
+  bool with_elements;
+};
+constexpr Table tables_of_ours[] = {
+    {redirect::rules_table, true}, {redirect::seen_table, false}, {redirect::watch_table, true}};
+
 std::vector<Part> tables_here(const std::string& nft) {
   NfTables tables;
-  std::string rules = listed(nft, redirect::rules_table, true);
-  if (tables.state_of(redirect::rules_table) == TableState::owned) rules = held + rules;
-  return {{"table inet doline", rules, {}}, {"table inet doline_seen", listed(nft, redirect::seen_table, false), {}}};
+  std::vector<Part> parts;
+  for (const Table& table : tables_of_ours) {
+    std::string lines = listed(nft, table.name, table.with_elements);
+    if (tables.state_of(table.name) == TableState::owned) lines = held + lines;
+    parts.push_back({std::string("table inet ") + table.name, lines, {}});
+  }
+  return parts;
+}
+
+/// For a process that ends before the tables are read.
+std::string without_owner(std::string script) {
+  static constexpr std::string_view owner = "  flags owner\n";
+  if (const auto at = script.find(owner); at != std::string::npos) script.erase(at, owner.size());
+  return script;
 }
 
 /// As nft would list them; its complaint where it does not take them.
 Result<std::vector<Part>, std::string> tables_planned(const ScratchNetwork& network, const Plan& plan,
                                                       const std::string& nft) {
   return network.inside([&]() -> Result<std::vector<Part>, std::string> {
-    const std::string script = redirect::nft_rules(plan.options, redirect::TableLife::until_removed) + plan.seen;
+    const std::string script = without_owner(plan.rules) + plan.seen + without_owner(plan.watch);
     if (const ProgramEnd end = run_to_end({nft, "-f", "-"}, script); !end.succeeded) return fail(end.complaint);
     std::vector<Part> parts = tables_here(nft);
-    if (plan.owns_table) parts[0].before = held + parts[0].before;
+    if (without_owner(plan.rules) != plan.rules) parts[0].before = held + parts[0].before;
+    if (without_owner(plan.watch) != plan.watch) parts[2].before = held + parts[2].before;
     return parts;
   });
 }

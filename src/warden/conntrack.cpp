@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "redirect/host_facts.h"
+#include "warden/tuple.h"
 
 namespace doline::warden {
 
@@ -20,51 +21,6 @@ constexpr std::uint16_t conntrack_type(int message) {
 
 std::uint8_t family_of(const IpAddress& address) {
   return address.is_v4() ? AF_INET : AF_INET6;
-}
-
-struct Tuple {
-  std::uint8_t protocol = 0;
-  Endpoint source, destination;
-};
-
-Tuple read_tuple(const nlattr& nest) {
-  Tuple tuple;
-  each_attribute(nest, [&](const nlattr& part) {
-    each_attribute(part, [&](const nlattr& field) {
-      const auto octets = octets_of(field);
-      if (mnl_attr_get_type(&part) == CTA_TUPLE_IP) {
-        if (octets.size() != 4 && octets.size() != 16) return;
-        switch (mnl_attr_get_type(&field)) {
-          case CTA_IP_V4_SRC:
-          case CTA_IP_V6_SRC:
-            tuple.source.address = IpAddress::from_octets(octets);
-            break;
-          case CTA_IP_V4_DST:
-          case CTA_IP_V6_DST:
-            tuple.destination.address = IpAddress::from_octets(octets);
-            break;
-          default:
-            break;
-        }
-      } else if (mnl_attr_get_type(&part) == CTA_TUPLE_PROTO) {
-        const std::uint64_t value = big_endian(field);
-        switch (mnl_attr_get_type(&field)) {
-          case CTA_PROTO_NUM:
-            tuple.protocol = static_cast<std::uint8_t>(value);
-            break;
-          case CTA_PROTO_SRC_PORT:
-            tuple.source.port = static_cast<std::uint16_t>(value);
-            break;
-          case CTA_PROTO_DST_PORT:
-            tuple.destination.port = static_cast<std::uint16_t>(value);
-            break;
-          default:
-            break;
-        }
-      }
-    });
-  });
-  return tuple;
 }
 
 void write_tuple(NetlinkMessage& message, std::uint16_t which, const Tuple& tuple) {

@@ -23,6 +23,7 @@ using redirect::TableState;
 redirect::Plan widest_plan(redirect::Options options, const redirect::HostFacts& facts) {
   options.mode = redirect::Mode::tproxy;
   options.encrypted = redirect::Encrypted::leave;
+  options.watch = false;
   if (options.interfaces.empty()) options.interfaces = {"none"};
   return redirect::plan(options, facts);
 }
@@ -42,7 +43,8 @@ std::string_view name_of(redirect::Family family) {
 }  // namespace
 
 bool Leftovers::is_nothing() const {
-  return !intercept() && seen == TableState::absent && rule_steps.empty() && route_steps.empty();
+  return !intercept() && seen == TableState::absent && watch == TableState::absent && rule_steps.empty() &&
+         route_steps.empty();
 }
 
 bool Leftovers::intercept() const {
@@ -58,6 +60,8 @@ std::vector<std::string> Leftovers::describe() const {
     sentences.push_back("Chain DOLINE is there in " + chain + ": stray DNS of the LAN is dropped.");
   if (seen != TableState::absent)
     sentences.emplace_back("Table inet doline_seen keeps on noting who asks whom; it changes no packet.");
+  if (watch != TableState::absent)
+    sentences.emplace_back("Table inet doline_watch logs connections that nobody reads; it changes no packet.");
   for (const auto& step : rule_steps)
     sentences.push_back("The policy rule to table " + std::to_string(step.table) + " is there (" +
                         std::string(name_of(step.family)) + "); nothing sets its mark.");
@@ -80,6 +84,7 @@ Leftovers find_leftovers(const redirect::Options& options) {
   Routing routing;
   found.rules = tables.state_of(redirect::rules_table);
   found.seen = tables.state_of(redirect::seen_table);
+  found.watch = tables.state_of(redirect::watch_table);
   found.rule_steps = those_there(routing, plan.rule_steps);
   found.route_steps = those_there(routing, plan.route_steps);
   // Where nft is, iptables was not used; and asking legacy iptables loads its modules.
@@ -100,6 +105,8 @@ std::vector<std::string> remove_leftovers(const redirect::Options& options, Memo
   const redirect::HostFacts facts = redirect::gather_host_facts();
   std::vector<std::string> complaints;
   std::string script = redirect::remove_table(redirect::rules_table, found.rules);
+  // Held by a process that lives, it goes with it.
+  if (found.watch == TableState::plain) script += redirect::remove_table(redirect::watch_table, found.watch);
   if (memory == Memory::forget) script += redirect::remove_table(redirect::seen_table, found.seen);
   if (!script.empty()) {
     const ProgramEnd end = facts.nft.empty()

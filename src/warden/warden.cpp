@@ -25,6 +25,7 @@
 #include "redirect/plan.h"
 #include "redirect/request.h"
 #include "warden/conntrack.h"
+#include "warden/flow_watch.h"
 #include "warden/nf_tables.h"
 #include "warden/privileges.h"
 #include "warden/program.h"
@@ -82,7 +83,7 @@ bool is_within(const Bounds& bounds, const redirect::Options& options) {
 
 class Warden {
  public:
-  Warden(uv_loop_t* loop, const std::vector<int>& channels, const Bounds& bounds, const redirect::HostFacts& facts,
+  Warden(uv_loop_t* loop, const Channels& channels, const Bounds& bounds, const redirect::HostFacts& facts,
          bool has_privilege);
   void run() { uv_run(loop_, UV_RUN_DEFAULT); }
 
@@ -111,6 +112,7 @@ class Warden {
   void confirm(std::function<void(redirect::Reply)> done);
   void apply(const redirect::Options& options, redirect::Standing standing, std::function<void(redirect::Reply)> done);
   void put_rules(const std::shared_ptr<Plan>& plan, int attempts_left, Judge judge);
+  void put_watch(const std::shared_ptr<Plan>& plan, int attempts_left, Judge judge);
   void settle(const std::shared_ptr<Plan>& plan, std::function<void(redirect::Reply)> done);
   void verify(std::function<void(redirect::Reply)> done);
   [[nodiscard]] Trial::Former in_force();
@@ -152,6 +154,7 @@ class Warden {
   Conntrack conntrack_;
   NfTables tables_;
   Routing routing_;
+  FlowWatch flow_watch_;
   std::unique_ptr<NftShell> nft_;
   std::string nft_path_;
 
@@ -168,16 +171,17 @@ class Warden {
   std::vector<std::string> interference_;
 };
 
-Warden::Warden(uv_loop_t* loop, const std::vector<int>& channels, const Bounds& bounds,
-               const redirect::HostFacts& facts, bool has_privilege)
+Warden::Warden(uv_loop_t* loop, const Channels& channels, const Bounds& bounds, const redirect::HostFacts& facts,
+               bool has_privilege)
     : loop_(loop),
       bounds_(bounds),
       has_privilege_(has_privilege),
       trial_(loop, [this] { enqueue([this](Finish finish) { put_back_former(std::move(finish)); }); }),
       room_(redirect::message_octets_max),
+      flow_watch_(loop, channels.flows),
       nft_path_(facts.nft) {
   if (!nft_path_.empty()) nft_ = std::make_unique<NftShell>(loop, nft_path_, [this] { nft_died(); });
-  for (const int descriptor : channels) {
+  for (const int descriptor : channels.talk) {
     channels_.push_back(std::make_unique<Channel>(Channel{this, descriptor}));
     Channel& channel = *channels_.back();
     fcntl(descriptor, F_SETFD, FD_CLOEXEC);
@@ -195,7 +199,8 @@ Warden::Warden(uv_loop_t* loop, const std::vector<int>& channels, const Bounds& 
   for (uv_handle_t* handle :
        {as_handle(terminate_), as_handle(silence_), as_handle(interference_timer_), as_handle(farewell_)})
     handle->data = this;
-  uv_signal_start(&terminate_, [](uv_signal_t* signal, int) { static_cast<Warden*>(signal->data)->leave(); }, SIGTERM);
+  uv_signal_start(
+      &terminate_, [](uv_signal_t* signal, int) { static_cast<Warden*>(signal->data)->leave(); }, SIGTERM);
   heard_at_ms_ = uv_now(loop);
   constexpr auto period = static_cast<std::uint64_t>(redirect::heartbeat_period.count()) / 4;
   uv_timer_start(
@@ -351,7 +356,7 @@ void Warden::apply(const redirect::Options& options, redirect::Standing standing
     plan->problems.emplace_back("other ports are asked for than this Doline was started with: start it again");
   if (!has_privilege_) plan->problems.emplace_back("CAP_NET_ADMIN is missing");
   if (!plan->is_possible()) return done(redirect::Failed{plan->problems});
-  if (options.mode == redirect::Mode::off) {
+  if (plan->tool == redirect::Tool::none) {
     return remove(Memory::forget, [done = std::move(done)](std::vector<std::string> complaints) {
       done(complaints.empty() ? redirect::Reply(redirect::Done{})
                               : redirect::Reply(redirect::Failed{std::move(complaints)}));
@@ -384,11 +389,36 @@ void Warden::put_rules(const std::shared_ptr<Plan>& plan, int attempts_left, Jud
                 return after(predecessor_pause_ms,
                              [this, plan, attempts_left, judge] { put_rules(plan, attempts_left - 1, judge); });
               if (!complaint.empty()) return judge(complaint);
-              nft_->run(redirect::on_one_line(plan->seen), [plan, judge](std::string trouble) {
+              nft_->run(redirect::on_one_line(plan->seen), [this, plan, judge](std::string trouble) {
                 if (!trouble.empty())
                   plan->warnings.push_back("Who asks whom while Doline is away is not kept: " + trouble);
-                judge({});
+                put_watch(plan, predecessor_attempts, judge);
               });
+            });
+}
+
+/// Where there is more to do than to watch, that is done even if nothing can be watched.
+void Warden::put_watch(const std::shared_ptr<Plan>& plan, int attempts_left, Judge judge) {
+  auto settle_for = [this, plan, judge](const std::string& trouble) {
+    if (!trouble.empty()) flow_watch_.end();
+    if (!trouble.empty() && plan->rules.empty()) return judge(trouble);
+    if (!trouble.empty()) plan->warnings.push_back("Connections are not watched: " + trouble);
+    judge({});
+  };
+  flow_watch_.end();
+  const TableState present = tables_.state_of(redirect::watch_table);
+  if (plan->watch.empty() && present == TableState::absent) return settle_for({});
+  // Listened to before anything is logged.
+  std::string trouble = plan->watch.empty() ? std::string() : flow_watch_.begin(plan->options);
+  const auto again = [this, plan, attempts_left, judge] {
+    after(predecessor_pause_ms, [this, plan, attempts_left, judge] { put_watch(plan, attempts_left - 1, judge); });
+  };
+  const bool may_try_again = state_ != State::applied && attempts_left > 0;
+  if (!trouble.empty()) return may_try_again ? again() : settle_for(trouble);
+  nft_->run(redirect::on_one_line(redirect::replace_watch(*plan, present)),
+            [settle_for, again, may_try_again, present](const std::string& complaint) {
+              if (!complaint.empty() && present == TableState::owned && may_try_again) return again();
+              settle_for(complaint);
             });
 }
 
@@ -425,7 +455,7 @@ void Warden::settle(const std::shared_ptr<Plan>& plan, std::function<void(redire
 
 /// Stateless (no counters, no elements with timeouts): what verify() compares.
 void Warden::list_rules(std::function<void(std::string)> done) {
-  if (plan_ == nullptr || plan_->tool != redirect::Tool::nft) return done({});
+  if (plan_ == nullptr || plan_->tool != redirect::Tool::nft || plan_->rules.empty()) return done({});
   run_program(
       loop_, {nft_path_, "-s", "list", "table", "inet", redirect::rules_table}, {}, redirect::ruleset_octets_max,
       [done = std::move(done)](ProgramEnd end) { done(end.succeeded ? std::move(end.output) : std::string()); });
@@ -471,12 +501,14 @@ void Warden::verify(std::function<void(redirect::Reply)> done) {
   list_rules([this, done = std::move(done)](std::string listed) {
     std::vector<std::string> reasons;
     if (plan_ == nullptr) return done(redirect::Failed{{"the redirect is absent"}});
-    if (plan_->tool == redirect::Tool::nft && listed.empty())
+    if (!plan_->rules.empty() && listed.empty())
       reasons.emplace_back("table inet doline is gone");
     else if (listed != listed_)
       reasons.emplace_back("table inet doline is not as it was applied: `nft list table inet doline` shows it");
-    if (plan_->tool == redirect::Tool::nft && tables_.state_of(redirect::seen_table) == TableState::absent)
+    if (!plan_->seen.empty() && tables_.state_of(redirect::seen_table) == TableState::absent)
       reasons.emplace_back("table inet doline_seen is gone");
+    if (!plan_->watch.empty() && tables_.state_of(redirect::watch_table) == TableState::absent)
+      reasons.emplace_back("table inet doline_watch is gone");
     for (const auto& step : plan_->rule_steps)
       if (!routing_.has(step)) reasons.push_back("the policy rule to table " + std::to_string(step.table) + " is gone");
     for (const auto& step : plan_->route_steps)
@@ -506,7 +538,9 @@ void Warden::remove(Memory memory, std::function<void(std::vector<std::string>)>
   };
   if (plan != nullptr && plan->tool == redirect::Tool::iptables)
     return run_programs(plan->programs_undo, 0, false, std::move(finish));
+  flow_watch_.end();
   std::string script = redirect::remove_table(redirect::rules_table, tables_.state_of(redirect::rules_table));
+  script += redirect::remove_table(redirect::watch_table, tables_.state_of(redirect::watch_table));
   if (memory == Memory::forget)
     script += redirect::remove_table(redirect::seen_table, tables_.state_of(redirect::seen_table));
   if (script.empty() || nft_ == nullptr) {
@@ -523,6 +557,7 @@ void Warden::undo_routing(const Plan& plan) {
 
 /// In `tproxy` a flow does not show whether it was brought home, and no answer needs it: all are forgotten.
 void Warden::forget_flows(const Plan& plan, Conntrack::Which which) {
+  if (!redirect::intercepts(plan.options.mode)) return;
   if (plan.options.mode != redirect::Mode::nat) which = Conntrack::Which::all;
   // Without conntrack there are no flows that remember anything.
   static_cast<void>(conntrack_.forget(plan.options.ports, which, plan.options.nat_port));
@@ -610,8 +645,12 @@ void Warden::suspend() {
 /// old kernel.
 void Warden::look_for_tables() {
   if (is_busy_ || is_leaving_ || state_ != State::applied || plan_->tool != redirect::Tool::nft) return;
-  if (tables_.state_of(redirect::rules_table) == TableState::absent) return lose("somebody removed table inet doline");
-  if (tables_.state_of(redirect::seen_table) != TableState::absent) return;
+  const auto is_gone = [this](const std::string& script, const char* table) {
+    return !script.empty() && tables_.state_of(table) == TableState::absent;
+  };
+  if (is_gone(plan_->rules, redirect::rules_table)) return lose("somebody removed table inet doline");
+  if (is_gone(plan_->watch, redirect::watch_table)) return lose("somebody removed table inet doline_watch");
+  if (!is_gone(plan_->seen, redirect::seen_table)) return;
   enqueue([this](Finish finish) {
     nft_->run(redirect::on_one_line(plan_->seen), [finish = std::move(finish)](const std::string& complaint) {
       if (complaint.empty()) say("somebody removed table inet doline_seen; it is put back, and has forgotten");
@@ -710,13 +749,14 @@ void Warden::close_everything() {
     uv_close(as_handle(channel->poll), nullptr);
     close(channel->descriptor);
   }
+  flow_watch_.close();
   nft_.reset();
 }
 
 }  // namespace
 
-int run(const std::vector<int>& channels, const Bounds& bounds) {
-  check(!channels.empty());
+int run(const Channels& channels, const Bounds& bounds) {
+  check(!channels.talk.empty());
   // A key pressed at the terminal ends the resolver, which then says goodbye to us.
   signal(SIGINT, SIG_IGN);
   signal(SIGHUP, SIG_IGN);

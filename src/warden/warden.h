@@ -20,8 +20,13 @@ struct Bounds {
   std::uint16_t nat_port = 0;
 };
 
-/// The whole program: `channels[0]` is the control channel, the others are origin channels (redirect/origin.h). Returns
-/// the exit status once the control channel has closed or SIGTERM came.
-[[nodiscard]] int run(const std::vector<int>& channels, const Bounds& bounds = {});
+/// The warden's ends, all SOCK_SEQPACKET.
+struct Channels {
+  std::vector<int> talk;  ///< [0] is the control channel, the others are origin channels (redirect/origin.h)
+  int flows = -1;         ///< to the log writer (flows/batch.h); -1: none, and connections are not watched
+};
+
+/// The whole program. Returns the exit status once the control channel has closed or SIGTERM came.
+[[nodiscard]] int run(const Channels& channels, const Bounds& bounds = {});
 
 }  // namespace doline::warden
