@@ -54,13 +54,37 @@ void read_kernel(Reading& reading, const Node& node, redirect::Kernel& kernel) {
       kernel.nflog_group = static_cast<std::uint16_t>(*number);
 }
 
+bool intercepts(const Settings& settings) {
+  const auto& options = settings.fixed.redirect;
+  return options && (options->mode == Mode::tproxy || options->mode == Mode::nat);
+}
+
+/// Who is to be restricted, without the interception that does it, would not be.
+void check_restrictions(Reading& reading, const Keys& top, const Settings& settings) {
+  const Node* groups = top.find("groups");
+  if (groups == nullptr || intercepts(settings)) return;
+  for (const auto& [name, group] : groups->entries)
+    for (const auto& [key, value] : group.entries)
+      if ((key.text == "flows" && value.text != "any") || (key.text == "encrypted" && value.text != "leave"))
+        reading.add(value, quote(key.text + ": " + value.text) + " of the group " + quote(name.text) +
+                               " needs interception: `redirect:` with `interfaces`, in the mode tproxy or nat");
+}
+
 }  // namespace
+
+std::optional<Encrypted> read_encrypted(Reading& reading, const Node& node) {
+  const auto word =
+      read_word<Encrypted>(reading, node, "what becomes of encrypted DNS",
+                           {{"reject", Encrypted::reject}, {"log", Encrypted::log}, {"leave", Encrypted::leave}});
+  if (word == Encrypted::log) reading.add_not_yet(node, "logging encrypted DNS");
+  return word;
+}
 
 void read_redirect(Reading& reading, const Keys& top, Settings& settings) {
   const Node* node = top.find("redirect");
-  if (node == nullptr) return;
+  if (node == nullptr) return check_restrictions(reading, top, settings);
   redirect::Options& options = settings.fixed.redirect.emplace();
-  if (says_off(*node)) return;
+  if (says_off(*node)) return check_restrictions(reading, top, settings);
   const std::size_t problems_before = reading.problem_count();
   const Keys keys(reading, *node, "redirect");
   // As the shared words say: with the section there, the helper picks what it can unless told.
@@ -87,12 +111,7 @@ void read_redirect(Reading& reading, const Keys& top, Settings& settings) {
   }
   if (const Node* exempt = keys.find("exempt")) read_exempt(reading, *exempt, settings.live.devices, options.exempt);
   if (const Node* encrypted = keys.find("encrypted"))
-    if (const auto word = read_word<Encrypted>(
-            reading, *encrypted, "what becomes of encrypted DNS",
-            {{"reject", Encrypted::reject}, {"log", Encrypted::log}, {"leave", Encrypted::leave}})) {
-      options.encrypted = *word;
-      if (*word == Encrypted::log) reading.add_not_yet(*encrypted, "logging encrypted DNS");
-    }
+    options.encrypted = read_encrypted(reading, *encrypted).value_or(options.encrypted);
   if (const Node* on_failure = keys.find("on_failure"))
     if (const auto word = read_word<OnFailure>(reading, *on_failure, "what happens when Doline is gone",
                                                {{"open", OnFailure::open}, {"closed", OnFailure::closed}}))
@@ -105,6 +124,7 @@ void read_redirect(Reading& reading, const Keys& top, Settings& settings) {
   // Together they must make sense too; said once each value makes sense alone.
   if (reading.problem_count() == problems_before)
     for (const std::string& problem : redirect::find_problems(options)) reading.add(*node, "redirect: " + problem);
+  check_restrictions(reading, top, settings);
 }
 
 }  // namespace doline::config

@@ -161,6 +161,7 @@ struct Control::Impl {
     made->places = places.current();
     made->rebinding = settings.live.rebinding;
     made->rate_tally = rate_tally;
+    made->gate = gate_of(*made->roster, settings.live.restrictions, encrypted(), *resolvers);
     made->trusted_routers = settings.live.trusted_routers;
     made->block = settings.live.block;
     made->local = local;
@@ -170,6 +171,16 @@ struct Control::Impl {
     made->allow_clients = settings.live.allow_clients;
     kept.push_back(made);
     return made;
+  }
+
+  [[nodiscard]] redirect::Encrypted encrypted() const {
+    return settings.fixed.redirect ? settings.fixed.redirect->encrypted : redirect::Encrypted::leave;
+  }
+
+  /// With the snapshot that knows of them.
+  void restrict() {
+    if (interception)
+      interception->restrict(restrictions_of(*current->roster, settings.live.restrictions, encrypted(), *resolvers));
   }
 
   void tell_log(const resolver::Snapshot& snapshot) {
@@ -196,6 +207,7 @@ struct Control::Impl {
     }
     publishing = Watch();
     current = make_snapshot();
+    restrict();
     tell_log(*current);
     unacknowledged = charge.workers.size();
     for (std::size_t i = 0; i < charge.workers.size(); ++i) install(i, current);
@@ -422,12 +434,14 @@ struct Control::Impl {
     all.exemptions = exemptions.all();
     if (charge.log) all.log = charge.log->statistics();
     if (interception) all.interception = {interception->state(), interception->reason()};
+    if (interception) all.gate = interception->gate();
     all.redirect_mode = settings.fixed.redirect ? settings.fixed.redirect->mode : redirect::Mode::off;
     all.waiting_for_restart = waiting_for_restart;
     all.shortcomings = charge.shortcomings;
     if (!were_alive) all.shortcomings.push_back("A worker does not answer.");
     for (const std::string& problem : places.problems()) all.shortcomings.push_back(problem);
     if (!log_trouble.empty()) all.shortcomings.push_back("Query log: " + log_trouble);
+    if (interception && !interception->gate_trouble().empty()) all.shortcomings.push_back(interception->gate_trouble());
     for (const std::string& problem : problems) all.shortcomings.push_back(problem);
     return all;
   }
@@ -441,7 +455,8 @@ struct Control::Impl {
     heard.assign(charge.workers.size(), began);
     tell_log(*current);
     if (charge.warden && settings.fixed.redirect)
-      interception.emplace(loop, std::move(charge.warden), with_doh_servers(*settings.fixed.redirect, *resolvers), log);
+      interception.emplace(loop, std::move(charge.warden), *settings.fixed.redirect, log);
+    restrict();
     auto opened = CommandSocket::open(loop, settings.fixed.control_socket,
                                       [this](const json& request, const auto& answer) { serve(request, answer); });
     if (opened)

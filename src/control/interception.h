@@ -10,19 +10,33 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "control/loop.h"
+#include "device/roster.h"
 #include "geo/resolver_book.h"
 #include "redirect/request.h"
+#include "redirect/restrictions.h"
+#include "resolver/gate.h"
 #include "warden/client.h"
 
 namespace doline::control {
 
 inline constexpr seconds interception_look_every{15};  ///< are the rules still there?
 
-/// `encrypted: reject` is for the DoH servers among the known resolvers too, as many as the rules may hold.
-[[nodiscard]] redirect::Options with_doh_servers(redirect::Options options, const geo::ResolverBook& resolvers);
+/// Whom the operator's groups restrict, by what is known of devices; with the DoH servers among the known resolvers, as
+/// many as the rules may hold, where encrypted DNS is refused to anybody.
+[[nodiscard]] redirect::Restrictions restrictions_of(const device::Roster& roster,
+                                                     std::span<const redirect::GroupRestriction> by_group,
+                                                     redirect::Encrypted otherwise, const geo::ResolverBook& resolvers);
+/// The same for the path of a query; null: nobody is restricted.
+[[nodiscard]] std::shared_ptr<const resolver::Gate> gate_of(const device::Roster& roster,
+                                                            std::span<const redirect::GroupRestriction> by_group,
+                                                            redirect::Encrypted otherwise,
+                                                            const geo::ResolverBook& resolvers);
+
+[[nodiscard]] nlohmann::json json_of(const redirect::GateCounts& gate);
 
 class Interception {
  public:
@@ -31,6 +45,8 @@ class Interception {
   Interception(Loop& loop, std::unique_ptr<warden::Client> warden, redirect::Options options, spdlog::logger& log);
   ~Interception();
 
+  /// From now on these; said again only where they differ.
+  void restrict(redirect::Restrictions restrictions);
   /// Rules on. To be called once Doline answers, not before.
   void apply(Answer answer);
   /// Rules off, until apply() or the next start.
@@ -45,6 +61,9 @@ class Interception {
   /// As the warden last said.
   [[nodiscard]] redirect::State state() const { return state_; }
   [[nodiscard]] const std::string& reason() const { return reason_; }
+  [[nodiscard]] const redirect::GateCounts& gate() const { return gate_; }
+  /// Why nobody is restricted though the operator wants it; empty: all is as asked.
+  [[nodiscard]] const std::string& gate_trouble() const { return gate_trouble_; }
 
  private:
   void read();
@@ -61,6 +80,9 @@ class Interception {
   bool is_wanted_ = false;
   redirect::State state_ = redirect::State::absent;
   std::string reason_;
+  redirect::Restrictions restrictions_;
+  redirect::GateCounts gate_;
+  std::string gate_trouble_;
 };
 
 }  // namespace doline::control

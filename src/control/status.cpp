@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "control/exemption_book.h"
+#include "control/interception.h"
 
 namespace doline::control {
 
@@ -42,6 +43,8 @@ json queries(const std::vector<resolver::WorkerReport>& workers) {
           {"forwarded", of(&Statistics::forwarded)},
           {"failed", of(&Statistics::failed)},
           {"intercepted", of(&Statistics::intercepted)},
+          {"admitted", of(&Statistics::admitted)},
+          {"unadmitted", of(&Statistics::unadmitted)},
           {"exchanges", of(&Statistics::exchanges)},
           {"joined", of(&Statistics::joined)},
           {"prefetches", of(&Statistics::prefetches)},
@@ -202,7 +205,8 @@ json to_json(const Status& status) {
   for (const policy::Exemption& exemption : status.exemptions) exemptions.push_back(to_json(exemption));
   json interception = {{"mode", redirect::to_string(status.redirect_mode)},
                        {"state", redirect::to_string(redirect::State::absent)},
-                       {"reason", ""}};
+                       {"reason", ""},
+                       {"gate", json_of(status.gate)}};
   if (status.interception) {
     interception["state"] = redirect::to_string(status.interception->first);
     interception["reason"] = status.interception->second;

@@ -36,6 +36,16 @@ geo::ResolverBook read_resolvers(const config::Settings& settings) {
   return text ? std::move(geo::ResolverBook::read(*text).book) : geo::ResolverBook();
 }
 
+/// As far as the file alone tells; the running Doline learns of more MAC addresses.
+redirect::Restrictions find_restrictions(const config::Settings& settings) {
+  device::RosterBuilder builder;
+  for (const device::Group& group : settings.live.groups) builder.add_group(group);
+  for (const device::DeviceSettings& device : settings.live.devices) builder.add_device(device);
+  const auto& options = settings.fixed.redirect;
+  return control::restrictions_of(*builder.build(), settings.live.restrictions,
+                                  options ? options->encrypted : redirect::Encrypted::leave, read_resolvers(settings));
+}
+
 /// Which query log, and what turns resolvers' addresses into names: for the commands that only read.
 struct Evidence {
   std::filesystem::path database;
@@ -100,7 +110,7 @@ int main(int count, char** words) {
   PauseArguments pause;
   ListsArguments lists;
   ReplayArguments replay;
-  std::vector<int> channels;
+  std::vector<int> channels, admissions;
 
   const CLI::App* run_command = add_run_command(app, run);
   const CLI::App* check_command = add_check_command(app, check);
@@ -121,6 +131,7 @@ int main(int count, char** words) {
   const CLI::App* version_command = app.add_subcommand("version", "The version of this program");
   CLI::App* warden_command = app.add_subcommand("warden", "")->group("");  // started by `doline run` only
   warden_command->add_option("--fd", channels)->required()->expected(1, -1);
+  warden_command->add_option("--gate", admissions)->expected(1, -1);
 
   try {
     app.parse(count, words);
@@ -128,7 +139,7 @@ int main(int count, char** words) {
     return app.exit(error) == 0 ? exit_ok : exit_wrong_usage;
   }
 
-  if (warden_command->parsed()) return warden::run(channels);
+  if (warden_command->parsed()) return warden::run(channels, admissions);
   if (run_command->parsed()) return run_doline(run, std::cerr);
   if (check_command->parsed()) return run_check(check, std::cout, std::cerr);
   if (explain_command->parsed()) return run_explain(explain, clock, std::cout, std::cerr);
@@ -147,8 +158,7 @@ int main(int count, char** words) {
         redirect.verb == RedirectArguments::Verb::plan || redirect.verb == RedirectArguments::Verb::apply;
     auto settings = is_wish ? choose_settings(choice, std::cerr) : choose_places(choice, std::cerr);
     if (!settings) return settings.error();
-    if (settings->fixed.redirect)
-      settings->fixed.redirect = control::with_doh_servers(*settings->fixed.redirect, read_resolvers(*settings));
+    redirect.restrictions = find_restrictions(*settings);
     return run_redirect(redirect, settings->fixed, std::cout, std::cerr);
   }
   if (version_command->parsed()) {

@@ -57,7 +57,7 @@ int show_plan(const RedirectArguments& arguments, redirect::Options options, std
           << printable(section_of(*suggested)) << "\n\nThat would do the following.\n";
       options = *suggested;
     }
-  const redirect::Plan plan = redirect::plan(options, facts);
+  const redirect::Plan plan = redirect::plan(options, facts, arguments.restrictions);
   if (arguments.json)
     print(out, {{"possible", plan.is_possible()},
                 {"mode", redirect::to_string(options.mode)},
@@ -65,6 +65,7 @@ int show_plan(const RedirectArguments& arguments, redirect::Options options, std
                 {"problems", plan.problems},
                 {"warnings", plan.warnings},
                 {"rules", plan.rules},
+                {"gate", plan.gate},
                 {"seen", plan.seen},
                 {"text", redirect::describe(plan)}});
   else

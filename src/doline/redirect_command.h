@@ -15,7 +15,8 @@ namespace doline {
 struct RedirectArguments {
   enum class Verb : std::uint8_t { none, plan, apply, status, verify, remove };
   Verb verb = Verb::none;
-  std::filesystem::path config;  ///< read by the front door
+  std::filesystem::path config;         ///< read by the front door
+  redirect::Restrictions restrictions;  ///< of the configuration; made by the front door
   bool json = false;
   bool after_crash = false;  ///< of remove: ask nobody, and keep the memory of who asked whom; for service managers
 };

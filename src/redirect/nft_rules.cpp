@@ -2,23 +2,11 @@
 
 #include <string_view>
 
-#include "redirect/plan.h"
+#include "redirect/nft_text.h"
 
 namespace doline::redirect {
 
 namespace {
-
-/// `{ a, b }` of whatever `text` makes of each value.
-template <class Values, class Text>
-std::string braces(const Values& values, Text text) {
-  std::string result;
-  for (const auto& value : values) result += (result.empty() ? "{ " : ", ") + text(value);
-  return result + " }";
-}
-
-std::string interfaces_of(const Options& options) {
-  return braces(options.interfaces, [](const std::string& name) { return '"' + name + '"'; });
-}
 
 std::string port_set_of(const Options& options) {
   return braces(options.ports, [](std::uint16_t port) { return std::to_string(port); });
@@ -31,30 +19,6 @@ std::string hexadecimal(std::uint16_t number) {
   return text;
 }
 
-template <class Address>
-std::vector<Address> of_family(const std::vector<Address>& all, Family family) {
-  std::vector<Address> some;
-  for (const Address& one : all) {
-    bool is_v4 = false;
-    if constexpr (requires { one.address(); })
-      is_v4 = one.address().is_v4();
-    else
-      is_v4 = one.is_v4();
-    if (is_v4 == (family == Family::v4)) some.push_back(one);
-  }
-  return some;
-}
-
-/// A rule that returns for the addresses of one family; nothing where there are none. `auto-merge` and overlapping
-/// prefixes do not go together in an anonymous set, so each prefix has its own line.
-std::string return_for(std::string_view field, const std::vector<IpPrefix>& prefixes) {
-  std::string lines;
-  for (const IpPrefix& prefix : prefixes)
-    lines += "    " + std::string(prefix.address().is_v4() ? "ip " : "ip6 ") + std::string(field) + " " +
-             prefix.to_string() + " return\n";
-  return lines;
-}
-
 /// What every chain of ours passes over: what does not come from the LAN, is not DNS, is exempt, or is meant for this
 /// machine or for another device of the LAN (the route decides that, so it follows changing IPv6 prefixes).
 std::string pass_over(const Options& options) {
@@ -62,9 +26,7 @@ std::string pass_over(const Options& options) {
   rules += "    meta pkttype != host return\n";
   rules += "    meta l4proto != { tcp, udp } return\n";
   rules += "    th dport != " + port_set_of(options) + " return\n";
-  if (!options.exempt.macs.empty())
-    rules += "    ether saddr " +
-             braces(options.exempt.macs, [](const device::MacAddress& mac) { return mac.to_string(); }) + " return\n";
+  rules += return_for(options.exempt.macs);
   rules += return_for("saddr", options.exempt.clients);
   rules += "    fib daddr type != unicast return\n";
   rules += "    fib daddr oifname " + interfaces_of(options) + " return\n";
@@ -128,42 +90,6 @@ std::string nat_chains(const Options& options) {
   return rules + "  }\n";
 }
 
-/// DoT and DoQ by port, DoH by known address. A refusal at once makes clients fall back to plain DNS; TCP takes a reset
-/// as such in IPv6 too, where a port-unreachable costs them a second.
-std::string egress_chain(const Options& options) {
-  std::string rules = "  chain egress {\n    type filter hook forward priority filter - 5\n    policy accept\n";
-  rules += "    iifname != " + interfaces_of(options) + " return\n";
-  rules += "    oifname " + interfaces_of(options) + " return\n";
-  rules += "    ct state established,related return\n";
-  if (!options.exempt.macs.empty())
-    rules += "    ether saddr " +
-             braces(options.exempt.macs, [](const device::MacAddress& mac) { return mac.to_string(); }) + " return\n";
-  rules += return_for("saddr", options.exempt.clients);
-  rules += return_for("daddr", options.exempt.destinations);
-  rules += "    tcp dport 853 counter name \"encrypted\" reject with tcp reset\n";
-  rules += "    udp dport { 853, 8853 } counter name \"encrypted\" reject with icmpx type port-unreachable\n";
-  for (const Family family : {Family::v4, Family::v6}) {
-    if (of_family(options.doh_addresses, family).empty()) continue;
-    const std::string known = family == Family::v4 ? "    ip daddr @doh4" : "    ip6 daddr @doh6";
-    rules += known + " tcp dport 443 counter name \"encrypted\" reject with tcp reset\n";
-    rules += known + " udp dport 443 counter name \"encrypted\" reject with icmpx type port-unreachable\n";
-  }
-  return rules + "  }\n";
-}
-
-std::string doh_sets(const Options& options) {
-  std::string sets;
-  for (const Family family : {Family::v4, Family::v6}) {
-    const auto addresses = of_family(options.doh_addresses, family);
-    if (addresses.empty()) continue;
-    sets += std::string("  set ") + (family == Family::v4 ? "doh4" : "doh6") + " {\n    type " +
-            (family == Family::v4 ? "ipv4_addr" : "ipv6_addr") +
-            "\n    elements = " + braces(addresses, [](const IpAddress& address) { return address.to_string(); }) +
-            "\n  }\n";
-  }
-  return sets;
-}
-
 }  // namespace
 
 std::string nft_rules(const Options& options, TableLife life) {
@@ -171,9 +97,7 @@ std::string nft_rules(const Options& options, TableLife life) {
   if (life == TableLife::as_long_as_its_maker) script += "  flags owner\n";
   for (const Way& way : ways) script += "  counter " + std::string(way.counter) + " { }\n";
   if (options.mode == Mode::tproxy) script += "  counter unserved { }\n";
-  if (options.encrypted == Encrypted::reject) script += "  counter encrypted { }\n" + doh_sets(options);
   script += options.mode == Mode::tproxy ? tproxy_chains(options) : nat_chains(options);
-  if (options.encrypted == Encrypted::reject) script += egress_chain(options);
   return script + "}\n";
 }
 

@@ -10,11 +10,14 @@
 #include "base/ip_address.h"
 #include "redirect/host_facts.h"
 #include "redirect/options.h"
+#include "redirect/restrictions.h"
 
 namespace doline::redirect {
 
-/// `doline`: the rules. `doline_seen`: who asked whom, a memory that outlives a crash.
+/// `doline`: the rules. `doline_gate`: who may connect to what. `doline_seen`: who asked whom, a memory that outlives a
+/// crash.
 inline constexpr const char* rules_table = "doline";
+inline constexpr const char* gate_table = "doline_gate";
 inline constexpr const char* seen_table = "doline_seen";
 
 enum class Family : std::uint8_t { v4, v6 };
@@ -50,10 +53,12 @@ enum class Tool : std::uint8_t { none, nft, iptables };
 
 struct Plan {
   Options options;
+  Restrictions restrictions;
   Tool tool = Tool::none;
   // Tool::nft: scripts, each one transaction
   bool owns_table = false;  ///< the rules vanish with the process that made them
   std::string rules;        ///< `table inet doline {...}`; for a kernel without that table
+  std::string gate;         ///< makes or renews `doline_gate`; empty: nobody is restricted
   std::string seen;         ///< makes or renews `doline_seen` and keeps what it has seen
   // Tool::iptables
   std::vector<ProgramStep> programs;  ///< to apply; twice does the same as once
@@ -68,7 +73,9 @@ struct Plan {
   [[nodiscard]] bool is_possible() const { return problems.empty(); }
 };
 
-[[nodiscard]] Plan plan(const Options& options, const HostFacts& facts);
+[[nodiscard]] Plan plan(const Options& options, const HostFacts& facts, const Restrictions& restrictions = {});
+/// For a plan that is carried out, others than those it was made with: its `gate` follows.
+void restrict(Plan& plan, const Restrictions& restrictions);
 
 /// What the kernel holds under the name `doline` before a transaction.
 enum class TableState : std::uint8_t { absent, plain, owned };

@@ -15,6 +15,7 @@
 #include "base/time.h"
 #include "device/mac_address.h"
 #include "redirect/options.h"
+#include "redirect/restrictions.h"
 
 namespace doline::redirect {
 
@@ -46,10 +47,14 @@ struct Verify {  ///< Is everything as it was applied? → Done (as warnings: in
 struct Seen {  ///< Who asked which foreign resolver, as the kernel counted. → SeenReply
   bool operator==(const Seen&) const = default;
 };
+struct Restrict {  ///< From now on these, with whatever rules there are and will be. → Done, Failed
+  Restrictions restrictions;
+  bool operator==(const Restrict&) const = default;
+};
 struct Heartbeat {  ///< No reply.
   bool operator==(const Heartbeat&) const = default;
 };
-using Request = std::variant<Apply, Remove, Status, Verify, Seen, Heartbeat>;
+using Request = std::variant<Apply, Remove, Status, Verify, Seen, Heartbeat, Restrict>;
 
 // ── what the warden answers ──
 struct Done {
@@ -72,12 +77,23 @@ struct Counters {
   auto operator<=>(const Counters&) const = default;
 };
 
+/// The gate: who is restricted, and what became of it since its table was made.
+struct GateCounts {
+  std::uint64_t only_resolved = 0, observed = 0;  ///< MAC addresses
+  std::uint64_t admitted = 0;                     ///< pairs of MAC and address that may connect now
+  std::uint64_t refused = 0;                      ///< connections, by their first packets
+  std::uint64_t would_refuse = 0;                 ///< the same of those that are observed
+  std::uint64_t turned_away = 0;                  ///< admissions that were not asked for rightly, or found no room
+  auto operator<=>(const GateCounts&) const = default;
+};
+
 struct StatusReply {
   State state = State::absent;
   Mode mode = Mode::off;
   bool has_privilege = false;  ///< CAP_NET_ADMIN: without it nothing can be applied
   std::uint64_t applied_seconds_ago = 0;
   Counters counters;
+  GateCounts gate;
   std::string reason;                     ///< of suspended or lost
   std::vector<std::string> interference;  ///< what else on this machine touches DNS
   bool operator==(const StatusReply&) const = default;

@@ -14,12 +14,13 @@ namespace doline::warden {
 /// The resolver's ends; all close-on-exec and non-blocking, SOCK_SEQPACKET. The receiver closes them.
 struct Spawned {
   pid_t process = -1;
-  int control = -1;          ///< for Client
-  std::vector<int> origins;  ///< one per worker: redirect/origin.h
+  int control = -1;             ///< for Client
+  std::vector<int> origins;     ///< one per worker: redirect/origin.h
+  std::vector<int> admissions;  ///< one per worker: redirect/admission.h
 };
 
-/// Runs `/proc/self/exe warden --fd CONTROL --fd ORIGIN...`; in the child these are 3, 4 and so on. A sentence where it
-/// cannot.
+/// Runs `/proc/self/exe warden --fd CONTROL --fd ORIGIN... --gate ADMISSION...`; in the child these are 3, 4 and so on.
+/// A sentence where it cannot.
 [[nodiscard]] Result<Spawned, std::string> spawn(int workers);
 /// The same with another program or with words before `--fd`, for tests. `program`: [0] is its path.
 [[nodiscard]] Result<Spawned, std::string> spawn(const std::vector<std::string>& program, int workers);

@@ -18,6 +18,8 @@
 #include <utility>
 
 #include "base/check.h"
+#include "redirect/admission.h"
+#include "redirect/gate_rules.h"
 #include "redirect/host_facts.h"
 #include "redirect/interference.h"
 #include "redirect/nft_rules.h"
@@ -25,6 +27,7 @@
 #include "redirect/plan.h"
 #include "redirect/request.h"
 #include "warden/conntrack.h"
+#include "warden/gate.h"
 #include "warden/nf_tables.h"
 #include "warden/privileges.h"
 #include "warden/program.h"
@@ -67,12 +70,18 @@ std::vector<std::string> lines_of(const std::string& text) {
 
 class Warden {
  public:
-  Warden(uv_loop_t* loop, const std::vector<int>& channels, const redirect::HostFacts& facts, bool has_privilege);
+  struct Descriptors {
+    const std::vector<int>& channels;  ///< [0]: control, then origins
+    const std::vector<int>& admissions;
+  };
+  Warden(uv_loop_t* loop, const Descriptors& descriptors, const redirect::HostFacts& facts, bool has_privilege);
   void run() { uv_run(loop_, UV_RUN_DEFAULT); }
 
  private:
+  enum class Use : std::uint8_t { control, origins, admissions };
   struct Channel {
     Warden* warden;
+    Use use;
     int descriptor;
     uv_poll_t poll{};
   };
@@ -83,7 +92,9 @@ class Warden {
   // the channels
   void read(Channel& channel);
   void read_request(std::span<const std::uint8_t> octets);
+  void open(Use use, int descriptor);
   void read_questions(int descriptor, std::span<const std::uint8_t> octets);
+  void read_admissions(int descriptor, std::span<const std::uint8_t> octets);
   void reply(std::uint32_t number, redirect::Reply body);
 
   // jobs: one at a time, in order
@@ -93,6 +104,8 @@ class Warden {
   // what is asked
   void apply(const redirect::Options& options, std::function<void(redirect::Reply)> done);
   void put_rules(const std::shared_ptr<Plan>& plan, int attempts_left, Judge judge);
+  void put_gate(const Plan& plan, Judge judge);
+  void restrict(const redirect::Restrictions& restrictions, std::function<void(redirect::Reply)> done);
   void settle(const std::shared_ptr<Plan>& plan, std::function<void(redirect::Reply)> done);
   void verify(std::function<void(redirect::Reply)> done);
   redirect::StatusReply status();
@@ -122,11 +135,12 @@ class Warden {
   bool has_privilege_;
   std::vector<std::unique_ptr<Channel>> channels_;
   uv_signal_t terminate_{};
-  uv_timer_t silence_{}, interference_timer_{}, farewell_{};
+  uv_timer_t silence_{}, interference_timer_{}, alive_{}, farewell_{};
   std::vector<std::uint8_t> room_;
 
   Conntrack conntrack_;
   NfTables tables_;
+  Gate gate_;
   Routing routing_;
   std::unique_ptr<NftShell> nft_;
   std::string nft_path_;
@@ -137,33 +151,30 @@ class Warden {
 
   State state_ = State::absent;
   std::shared_ptr<const Plan> plan_;  // of what is applied, suspended or lost
-  std::string listed_;                // the rules as nft lists them, right after they were applied
-  std::string reason_;                // of suspended or lost
+  redirect::Restrictions restrictions_;
+  std::string listed_;  // the rules as nft lists them, right after they were applied
+  std::string reason_;  // of suspended or lost
   std::uint64_t applied_at_ms_ = 0, reapplied_at_ms_ = 0;
   std::uint64_t heard_at_ms_ = 0;
   std::vector<std::string> interference_;
 };
 
-Warden::Warden(uv_loop_t* loop, const std::vector<int>& channels, const redirect::HostFacts& facts, bool has_privilege)
-    : loop_(loop), has_privilege_(has_privilege), room_(redirect::message_octets_max), nft_path_(facts.nft) {
+Warden::Warden(uv_loop_t* loop, const Descriptors& descriptors, const redirect::HostFacts& facts, bool has_privilege)
+    : loop_(loop),
+      has_privilege_(has_privilege),
+      room_(redirect::message_octets_max),
+      gate_(facts.renews_elements() ? Renewal::by_adding : Renewal::by_replacing),
+      nft_path_(facts.nft) {
   if (!nft_path_.empty()) nft_ = std::make_unique<NftShell>(loop, nft_path_, [this] { nft_died(); });
-  for (const int descriptor : channels) {
-    channels_.push_back(std::make_unique<Channel>(Channel{this, descriptor}));
-    Channel& channel = *channels_.back();
-    fcntl(descriptor, F_SETFD, FD_CLOEXEC);
-    uv_poll_init(loop, &channel.poll, descriptor);
-    channel.poll.data = &channel;
-    uv_poll_start(&channel.poll, UV_READABLE, [](uv_poll_t* poll, int, int) {
-      auto& ready = *static_cast<Channel*>(poll->data);
-      ready.warden->read(ready);
-    });
-  }
+  for (const int descriptor : descriptors.channels) open(channels_.empty() ? Use::control : Use::origins, descriptor);
+  for (const int descriptor : descriptors.admissions) open(Use::admissions, descriptor);
   uv_signal_init(loop, &terminate_);
   uv_timer_init(loop, &silence_);
   uv_timer_init(loop, &interference_timer_);
+  uv_timer_init(loop, &alive_);
   uv_timer_init(loop, &farewell_);
-  for (uv_handle_t* handle :
-       {as_handle(terminate_), as_handle(silence_), as_handle(interference_timer_), as_handle(farewell_)})
+  for (uv_handle_t* handle : {as_handle(terminate_), as_handle(silence_), as_handle(interference_timer_),
+                              as_handle(alive_), as_handle(farewell_)})
     handle->data = this;
   uv_signal_start(&terminate_, [](uv_signal_t* signal, int) { static_cast<Warden*>(signal->data)->leave(); }, SIGTERM);
   heard_at_ms_ = uv_now(loop);
@@ -180,26 +191,52 @@ Warden::Warden(uv_loop_t* loop, const std::vector<int>& channels, const redirect
               [&warden](std::vector<std::string> found) { warden.interference_ = std::move(found); });
       },
       interference_period_ms, interference_period_ms);
+  constexpr auto renewal_ms = static_cast<std::uint64_t>(milliseconds(gate_renewed_every).count());
+  uv_timer_start(
+      &alive_,
+      [](uv_timer_t* timer) {
+        auto& warden = *static_cast<Warden*>(timer->data);
+        if (warden.state_ == State::applied && !warden.plan_->gate.empty()) warden.gate_.stay_alive();
+      },
+      renewal_ms, renewal_ms);
+}
+
+void Warden::open(Use use, int descriptor) {
+  channels_.push_back(std::make_unique<Channel>(Channel{this, use, descriptor}));
+  Channel& channel = *channels_.back();
+  fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+  uv_poll_init(loop_, &channel.poll, descriptor);
+  channel.poll.data = &channel;
+  uv_poll_start(&channel.poll, UV_READABLE, [](uv_poll_t* poll, int, int) {
+    auto& ready = *static_cast<Channel*>(poll->data);
+    ready.warden->read(ready);
+  });
 }
 
 // ── the channels ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 void Warden::read(Channel& channel) {
-  const bool is_control = &channel == channels_.front().get();
   for (;;) {
     const ssize_t size = recv(channel.descriptor, room_.data(), room_.size(), MSG_DONTWAIT);
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (size <= 0) {
       // A worker that closed its channel has ended; the control channel ends with the resolver.
       uv_poll_stop(&channel.poll);
-      if (is_control) leave();
+      if (channel.use == Use::control) leave();
       return;
     }
     const std::span<const std::uint8_t> octets(room_.data(), static_cast<std::size_t>(size));
-    if (is_control)
-      read_request(octets);
-    else
-      read_questions(channel.descriptor, octets);
+    switch (channel.use) {
+      case Use::control:
+        read_request(octets);
+        break;
+      case Use::origins:
+        read_questions(channel.descriptor, octets);
+        break;
+      case Use::admissions:
+        read_admissions(channel.descriptor, octets);
+        break;
+    }
   }
 }
 
@@ -220,6 +257,10 @@ void Warden::read_request(std::span<const std::uint8_t> octets) {
   };
   if (const auto* wanted = std::get_if<redirect::Apply>(&request->body)) {
     enqueue([this, options = wanted->options, answer](Finish finish) { apply(options, answer(std::move(finish))); });
+  } else if (const auto* restriction = std::get_if<redirect::Restrict>(&request->body)) {
+    enqueue([this, restrictions = restriction->restrictions, answer](Finish finish) {
+      restrict(restrictions, answer(std::move(finish)));
+    });
   } else if (std::holds_alternative<redirect::Remove>(request->body)) {
     enqueue([this, answer](Finish finish) {
       remove(Memory::forget, [done = answer(std::move(finish))](std::vector<std::string> complaints) {
@@ -247,6 +288,14 @@ void Warden::read_questions(int descriptor, std::span<const std::uint8_t> octets
     answers.push_back({question.ticket, conntrack_.origin_of(question)});
   const auto packet = redirect::write_origin_answers(answers);
   // Fits: origins_in_flight_max. A worker that does not read has stopped.
+  static_cast<void>(send(descriptor, packet.data(), packet.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+void Warden::read_admissions(int descriptor, std::span<const std::uint8_t> octets) {
+  const auto admissions = redirect::parse_admissions(octets);
+  if (!admissions) return;
+  const auto packet = redirect::write_admission_answers(gate_.admit(*admissions));
+  // Fits: admissions_in_flight_max.
   static_cast<void>(send(descriptor, packet.data(), packet.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
@@ -280,7 +329,7 @@ void Warden::apply(const redirect::Options& options, std::function<void(redirect
   // Never take the other side's word: the plan is made, and its options are checked, here.
   redirect::HostFacts facts = redirect::gather_host_facts();
   facts.nft = nft_path_;  // which capabilities were kept depends on it: one installed since waits for the next start
-  auto plan = std::make_shared<Plan>(redirect::plan(options, facts));
+  auto plan = std::make_shared<Plan>(redirect::plan(options, facts, restrictions_));
   if (!has_privilege_) plan->problems.emplace_back("CAP_NET_ADMIN is missing");
   if (!plan->is_possible()) return done(redirect::Failed{plan->problems});
   if (options.mode == redirect::Mode::off) {
@@ -316,12 +365,47 @@ void Warden::put_rules(const std::shared_ptr<Plan>& plan, int attempts_left, Jud
                 return after(predecessor_pause_ms,
                              [this, plan, attempts_left, judge] { put_rules(plan, attempts_left - 1, judge); });
               if (!complaint.empty()) return judge(complaint);
-              nft_->run(redirect::on_one_line(plan->seen), [plan, judge](std::string trouble) {
+              nft_->run(redirect::on_one_line(plan->seen), [this, plan, judge](std::string trouble) {
                 if (!trouble.empty())
                   plan->warnings.push_back("Who asks whom while Doline is away is not kept: " + trouble);
-                judge({});
+                put_gate(*plan, [plan, judge](const std::string& why) {
+                  if (!why.empty()) plan->warnings.push_back("No device is restricted: " + why);
+                  judge({});
+                });
               });
             });
+}
+
+/// The gate as the plan has it, in the place of what is there.
+void Warden::put_gate(const Plan& plan, Judge judge) {
+  const std::string script = plan.gate.empty()
+                                 ? redirect::remove_table(redirect::gate_table, tables_.state_of(redirect::gate_table))
+                                 : plan.gate;
+  if (script.empty()) return judge({});
+  nft_->run(redirect::on_one_line(script), [this, judge = std::move(judge)](std::string complaint) {
+    gate_.stay_alive();
+    judge(std::move(complaint));
+  });
+}
+
+void Warden::restrict(const redirect::Restrictions& restrictions, std::function<void(redirect::Reply)> done) {
+  if (auto problems = redirect::find_problems(restrictions); !problems.empty())
+    return done(redirect::Failed{std::move(problems)});
+  restrictions_ = restrictions;
+  gate_.hold(restrictions);
+  if (plan_ == nullptr) return done(redirect::Done{});  // they come with the rules
+  auto plan = std::make_shared<Plan>(*plan_);
+  redirect::restrict(*plan, restrictions);
+  plan_ = plan;
+  if (state_ != State::applied) return done(redirect::Done{});
+  if (plan->tool != redirect::Tool::nft)
+    return done(restrictions.hold_flows() || !restrictions.must_not_encrypt.empty()
+                    ? redirect::Reply(redirect::Failed{{"without nft no device can be restricted"}})
+                    : redirect::Reply(redirect::Done{}));
+  put_gate(*plan, [done = std::move(done)](const std::string& complaint) {
+    done(complaint.empty() ? redirect::Reply(redirect::Done{})
+                           : redirect::Reply(redirect::Failed{lines_of(complaint)}));
+  });
 }
 
 void Warden::settle(const std::shared_ptr<Plan>& plan, std::function<void(redirect::Reply)> done) {
@@ -377,6 +461,10 @@ redirect::StatusReply Warden::status() {
   if (state_ == State::applied) {
     reply.applied_seconds_ago = (uv_now(loop_) - applied_at_ms_) / 1'000;
     reply.counters = tables_.counters();
+    if (!plan_->gate.empty()) reply.gate = tables_.gate_counts();
+    reply.gate.only_resolved = plan_->restrictions.only_resolved.size();
+    reply.gate.observed = plan_->restrictions.observed.size();
+    reply.gate.turned_away = gate_.turned_away();
     reply.interference = interference_;
   }
   return reply;
@@ -397,6 +485,8 @@ void Warden::verify(std::function<void(redirect::Reply)> done) {
       reasons.emplace_back("table inet doline is not as it was applied: `nft list table inet doline` shows it");
     if (plan_->tool == redirect::Tool::nft && tables_.state_of(redirect::seen_table) == TableState::absent)
       reasons.emplace_back("table inet doline_seen is gone");
+    if (!plan_->gate.empty() && tables_.state_of(redirect::gate_table) == TableState::absent)
+      reasons.emplace_back("table inet doline_gate is gone");
     for (const auto& step : plan_->rule_steps)
       if (!routing_.has(step)) reasons.push_back("the policy rule to table " + std::to_string(step.table) + " is gone");
     for (const auto& step : plan_->route_steps)
@@ -427,8 +517,13 @@ void Warden::remove(Memory memory, std::function<void(std::vector<std::string>)>
   if (plan != nullptr && plan->tool == redirect::Tool::iptables)
     return run_programs(plan->programs_undo, 0, false, std::move(finish));
   std::string script = redirect::remove_table(redirect::rules_table, tables_.state_of(redirect::rules_table));
-  if (memory == Memory::forget)
+  const TableState gate = tables_.state_of(redirect::gate_table);
+  if (memory == Memory::forget) {
+    script += redirect::remove_table(redirect::gate_table, gate);
     script += redirect::remove_table(redirect::seen_table, tables_.state_of(redirect::seen_table));
+  } else if (gate != TableState::absent) {
+    script += redirect::nft_open_gate();
+  }
   if (script.empty() || nft_ == nullptr) {
     // Never inside the call that asked.
     return after(0, [finish = std::move(finish)] { finish({}); });
@@ -499,6 +594,13 @@ void Warden::suspend() {
 void Warden::look_for_tables() {
   if (is_busy_ || is_leaving_ || state_ != State::applied || plan_->tool != redirect::Tool::nft) return;
   if (tables_.state_of(redirect::rules_table) == TableState::absent) return lose("somebody removed table inet doline");
+  if (!plan_->gate.empty() && tables_.state_of(redirect::gate_table) == TableState::absent)
+    enqueue([this](Finish finish) {
+      put_gate(*plan_, [finish = std::move(finish)](const std::string& complaint) {
+        if (complaint.empty()) say("somebody removed table inet doline_gate; it is put back, and admits nobody yet");
+        finish();
+      });
+    });
   if (tables_.state_of(redirect::seen_table) != TableState::absent) return;
   enqueue([this](Finish finish) {
     nft_->run(redirect::on_one_line(plan_->seen), [finish = std::move(finish)](const std::string& complaint) {
@@ -579,8 +681,8 @@ void Warden::after(std::uint64_t delay_ms, std::function<void()> call) {
 /// The loop ends when the last handle has.
 void Warden::close_everything() {
   if (uv_is_closing(as_handle(farewell_)) != 0) return;
-  for (uv_handle_t* handle :
-       {as_handle(terminate_), as_handle(silence_), as_handle(interference_timer_), as_handle(farewell_)})
+  for (uv_handle_t* handle : {as_handle(terminate_), as_handle(silence_), as_handle(interference_timer_),
+                              as_handle(alive_), as_handle(farewell_)})
     uv_close(handle, nullptr);
   for (const auto& channel : channels_) {
     uv_close(as_handle(channel->poll), nullptr);
@@ -591,7 +693,7 @@ void Warden::close_everything() {
 
 }  // namespace
 
-int run(const std::vector<int>& channels) {
+int run(const std::vector<int>& channels, const std::vector<int>& admissions) {
   check(!channels.empty());
   // A key pressed at the terminal ends the resolver, which then says goodbye to us.
   signal(SIGINT, SIG_IGN);
@@ -603,7 +705,7 @@ int run(const std::vector<int>& channels) {
   uv_loop_t loop;
   check(uv_loop_init(&loop) == 0);
   {
-    Warden warden(&loop, channels, facts, has_privilege);
+    Warden warden(&loop, {channels, admissions}, facts, has_privilege);
     warden.run();
   }
   check(uv_loop_close(&loop) == 0);

@@ -40,7 +40,8 @@ config::Fixed settings_in(const TemporaryFolder& folder) {
 Ran run(Verb verb, const config::Fixed& settings, bool json = false) {
   std::ostringstream out, err;
   Ran ran;
-  ran.status = run_redirect({.verb = verb, .config = {}, .json = json, .after_crash = false}, settings, out, err);
+  ran.status = run_redirect({.verb = verb, .config = {}, .restrictions = {}, .json = json, .after_crash = false},
+                            settings, out, err);
   ran.out = out.str();
   ran.err = err.str();
   return ran;
@@ -168,7 +169,8 @@ TEST_CASE("After a crash rules and routes go, and the memory of who asked whom s
   REQUIRE(tests::shell("PATH=$PATH:/usr/sbin; nft add table inet doline && nft add table inet doline_seen").status ==
           0);
   std::ostringstream out, err;
-  const RedirectArguments arguments{.verb = Verb::remove, .config = {}, .json = false, .after_crash = true};
+  const RedirectArguments arguments{
+      .verb = Verb::remove, .config = {}, .restrictions = {}, .json = false, .after_crash = true};
   CHECK(run_redirect(arguments, settings_in(folder), out, err) == exit_ok);
   CHECK(tests::shell("PATH=$PATH:/usr/sbin; nft list tables").output == "table inet doline_seen\n");
 }

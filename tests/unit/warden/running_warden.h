@@ -22,7 +22,7 @@ class RunningWarden {
  public:
   RunningWarden() {
     std::vector<int> ours, theirs;
-    for (int channel = 0; channel < 2; ++channel) {
+    for (int channel = 0; channel < 3; ++channel) {
       int ends[2];
       REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
       ours.push_back(ends[0]);
@@ -33,19 +33,21 @@ class RunningWarden {
     if (process_ == 0) {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
       for (const int end : ours) close(end);
-      _exit(warden::run(theirs));
+      _exit(warden::run({theirs[0], theirs[1]}, {theirs[2]}));
     }
     for (const int end : theirs) close(end);
     origin_ = ours[1];
+    admission_ = ours[2];
     // Not the client's to wait for: wait_for_end() does.
-    client_ =
-        std::make_unique<warden::Client>(warden::Spawned{.process = -1, .control = ours[0], .origins = {origin_}});
+    client_ = std::make_unique<warden::Client>(
+        warden::Spawned{.process = -1, .control = ours[0], .origins = {origin_}, .admissions = {admission_}});
   }
   RunningWarden(const RunningWarden&) = delete;
   RunningWarden& operator=(const RunningWarden&) = delete;
   ~RunningWarden() {
     client_.reset();
     close(origin_);
+    close(admission_);
     kill(process_, SIGKILL);
     waitpid(process_, nullptr, 0);
   }
@@ -70,6 +72,7 @@ class RunningWarden {
   }
   [[nodiscard]] pid_t process() const { return process_; }
   [[nodiscard]] int origin() const { return origin_; }
+  [[nodiscard]] int admission() const { return admission_; }
   /// As if the resolver had been killed: the kernel closes its ends.
   void die_as_resolver() { client_.reset(); }
   /// Waits for the process's end; its exit status, or -1 where a signal ended it.
@@ -81,7 +84,7 @@ class RunningWarden {
 
  private:
   pid_t process_ = -1;
-  int origin_ = -1;
+  int origin_ = -1, admission_ = -1;
   int ended_with_ = -2;
   std::unique_ptr<warden::Client> client_;
 };

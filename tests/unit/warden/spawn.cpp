@@ -28,6 +28,7 @@ std::string receive(int descriptor) {
 void end(const Spawned& spawned) {
   close(spawned.control);
   for (const int origin : spawned.origins) close(origin);
+  for (const int admission : spawned.admissions) close(admission);
   waitpid(spawned.process, nullptr, 0);
 }
 
@@ -35,13 +36,17 @@ void end(const Spawned& spawned) {
 
 TEST_CASE("The program finds its channels at 3, 4 and so on, and their names among its words") {
   const auto spawned = spawn(
-      {"/bin/sh", "-c", "printf control >&3; printf first >&4; printf second >&5; printf %s \"$*\" >&3", "warden"}, 2);
+      {"/bin/sh", "-c",
+       "printf control >&3; printf first >&4; printf second >&5; printf gate >&7; printf %s \"$*\" >&3", "warden"},
+      2);
   REQUIRE(spawned);
   REQUIRE(spawned->origins.size() == 2);
   CHECK(receive(spawned->control) == "control");
   CHECK(receive(spawned->origins[0]) == "first");
   CHECK(receive(spawned->origins[1]) == "second");
-  CHECK(receive(spawned->control) == "--fd 3 --fd 4 --fd 5");
+  REQUIRE(spawned->admissions.size() == 2);
+  CHECK(receive(spawned->admissions[1]) == "gate");
+  CHECK(receive(spawned->control) == "--fd 3 --fd 4 --fd 5 --gate 6 --gate 7");
   // Its end is the channels' end.
   CHECK(receive(spawned->control).empty());
   end(*spawned);
