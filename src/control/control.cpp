@@ -161,7 +161,8 @@ struct Control::Impl {
     made->places = places.current();
     made->rebinding = settings.live.rebinding;
     made->rate_tally = rate_tally;
-    made->gate = gate_of(*made->roster, settings.live.restrictions, encrypted(), *resolvers);
+    if (settings.fixed.redirect && settings.fixed.redirect->mode != redirect::Mode::off)
+      made->gate = gate_of(*made->roster, settings.live.restrictions, encrypted(), *resolvers);
     made->trusted_routers = settings.live.trusted_routers;
     made->block = settings.live.block;
     made->local = local;
