@@ -49,6 +49,7 @@ class DeviceSection {
         for (const Node* network : to_list(reading_, *networks, device_values_max, "networks"))
           if (const auto prefix = read_prefix(reading_, *network)) group.networks.push_back(*prefix);
       if (const Node* log = keys.find("log")) group.log = read_log_choice(reading_, *log);
+      read_restriction(keys);
       add_group(std::move(group), key);
     }
   }
@@ -71,6 +72,24 @@ class DeviceSection {
   }
 
  private:
+  /// Of the group that comes next.
+  void read_restriction(const Keys& keys) {
+    using redirect::Flows;
+    redirect::GroupRestriction restriction;
+    if (const Node* flows = keys.find("flows"))
+      if (const auto word = read_word<Flows>(
+              reading_, *flows, "what a group's devices may connect to",
+              {{"any", Flows::any}, {"observe", Flows::observe}, {"only-resolved", Flows::only_resolved}}))
+        restriction.flows = *word;
+    if (const Node* encrypted = keys.find("encrypted")) {
+      restriction.encrypted = read_encrypted(reading_, *encrypted);
+      if (restriction.encrypted == redirect::Encrypted::log)
+        reading_.add_not_yet(*encrypted, "logging the encrypted DNS of one group");
+    }
+    live_.restrictions.resize(live_.groups.size());
+    live_.restrictions.push_back(restriction);
+  }
+
   void add_group(device::Group group, const Node& node) {
     if (live_.groups.size() == device::groups_max)
       reading_.add(node, "more than " + std::to_string(device::groups_max) + " groups");

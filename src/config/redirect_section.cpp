@@ -78,17 +78,37 @@ bool read_flows(Reading& reading, const Keys& top, Settings& settings) {
   return true;
 }
 
+bool intercepts(const Settings& settings) {
+  return settings.fixed.redirect && redirect::intercepts(settings.fixed.redirect->mode);
+}
+
+/// Who is to be restricted, without the interception that does it, would not be.
+void check_restrictions(Reading& reading, const Keys& top, const Settings& settings) {
+  const Node* groups = top.find("groups");
+  if (groups == nullptr || intercepts(settings)) return;
+  for (const auto& [name, group] : groups->entries)
+    for (const auto& [key, value] : group.entries)
+      if ((key.text == "flows" && value.text != "any") || (key.text == "encrypted" && value.text != "leave"))
+        reading.add(value, quote(key.text + ": " + value.text) + " of the group " + quote(name.text) +
+                               " needs interception: `redirect:` with `interfaces`, in the mode tproxy or nat");
+}
+
 }  // namespace
+
+std::optional<Encrypted> read_encrypted(Reading& reading, const Node& node) {
+  return read_word<Encrypted>(reading, node, "what becomes of encrypted DNS",
+                              {{"reject", Encrypted::reject}, {"log", Encrypted::log}, {"leave", Encrypted::leave}});
+}
 
 void read_redirect(Reading& reading, const Keys& top, Settings& settings) {
   const bool watches = read_flows(reading, top, settings);
   const Node* node = top.find("redirect");
-  if (node == nullptr) return;
+  if (node == nullptr) return check_restrictions(reading, top, settings);
   redirect::Options& options = settings.fixed.redirect.emplace();
   options.watch = watches;
   if (says_off(*node)) {
     if (watches) reading.add(*node, "'redirect' names no interfaces to watch", "write 'mode: off' and 'interfaces'");
-    return;
+    return check_restrictions(reading, top, settings);
   }
   const std::size_t problems_before = reading.problem_count();
   const Keys keys(reading, *node, "redirect");
@@ -115,10 +135,7 @@ void read_redirect(Reading& reading, const Keys& top, Settings& settings) {
   }
   if (const Node* exempt = keys.find("exempt")) read_exempt(reading, *exempt, settings.live.devices, options.exempt);
   if (const Node* encrypted = keys.find("encrypted"))
-    if (const auto word =
-            read_word<Encrypted>(reading, *encrypted, "what becomes of encrypted DNS",
-                                 {{"reject", Encrypted::reject}, {"log", Encrypted::log}, {"leave", Encrypted::leave}}))
-      options.encrypted = *word;
+    options.encrypted = read_encrypted(reading, *encrypted).value_or(options.encrypted);
   if (const Node* on_failure = keys.find("on_failure"))
     if (const auto word = read_word<OnFailure>(reading, *on_failure, "what happens when Doline is gone",
                                                {{"open", OnFailure::open}, {"closed", OnFailure::closed}}))
@@ -133,6 +150,7 @@ void read_redirect(Reading& reading, const Keys& top, Settings& settings) {
     for (const std::string& problem : redirect::find_problems(options)) reading.add(*node, "redirect: " + problem);
   if (!settings.fixed.query_log && (options.mode == Mode::audit || options.encrypted == Encrypted::log))
     reading.add(*node, "what 'mode: audit' and 'encrypted: log' see is recorded in the query log, which is off");
+  check_restrictions(reading, top, settings);
 }
 
 }  // namespace doline::config

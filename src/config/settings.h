@@ -19,6 +19,7 @@
 #include "listener/tcp_listener.h"
 #include "policy/rule_book.h"
 #include "redirect/options.h"
+#include "redirect/restrictions.h"
 #include "resolver/snapshot.h"
 #include "response/local_records.h"
 #include "response/synthesize.h"
@@ -81,11 +82,12 @@ struct Live {
   std::vector<resolver::ForwardZone> forward_zones;  ///< longest suffix first
   response::SpecialUse special_use;
   std::vector<ListSettings> lists;
-  std::vector<dns::Name> must_resolve;  ///< no fetched list may block these; small letters
-  std::filesystem::path resolver_list;  ///< CSV for geo::ResolverBook; empty: none
-  std::filesystem::path country_file;   ///< MaxMind DB for geo::PlaceBook; empty: none
-  std::filesystem::path asn_file;       ///< the same
-  std::vector<device::Group> groups;    ///< position = GroupId
+  std::vector<dns::Name> must_resolve;                   ///< no fetched list may block these; small letters
+  std::filesystem::path resolver_list;                   ///< CSV for geo::ResolverBook; empty: none
+  std::filesystem::path country_file;                    ///< MaxMind DB for geo::PlaceBook; empty: none
+  std::filesystem::path asn_file;                        ///< the same
+  std::vector<device::Group> groups;                     ///< position = GroupId
+  std::vector<redirect::GroupRestriction> restrictions;  ///< position = GroupId; groups past its end have none
   std::vector<device::DeviceSettings> devices;
   std::vector<std::filesystem::path> leases;
   std::vector<response::LocalName> records;

@@ -168,6 +168,8 @@ struct Control::Impl {
     made->places = places.current();
     made->rebinding = settings.live.rebinding;
     made->rate_tally = rate_tally;
+    if (settings.fixed.redirect && settings.fixed.redirect->mode != redirect::Mode::off)
+      made->gate = gate_of(*made->roster, settings.live.restrictions, encrypted(), *resolvers);
     made->trusted_routers = settings.live.trusted_routers;
     made->block = settings.live.block;
     made->local = local;
@@ -177,6 +179,16 @@ struct Control::Impl {
     made->allow_clients = settings.live.allow_clients;
     kept.push_back(made);
     return made;
+  }
+
+  [[nodiscard]] redirect::Encrypted encrypted() const {
+    return settings.fixed.redirect ? settings.fixed.redirect->encrypted : redirect::Encrypted::leave;
+  }
+
+  /// With the snapshot that knows of them.
+  void restrict() {
+    if (interception)
+      interception->restrict(restrictions_of(*current->roster, settings.live.restrictions, encrypted(), *resolvers));
   }
 
   void tell_log(const resolver::Snapshot& snapshot) {
@@ -203,6 +215,7 @@ struct Control::Impl {
     }
     publishing = Watch();
     current = make_snapshot();
+    restrict();
     tell_log(*current);
     unacknowledged = charge.workers.size();
     for (std::size_t i = 0; i < charge.workers.size(); ++i) install(i, current);
@@ -501,6 +514,7 @@ struct Control::Impl {
     all.exemptions = exemptions.all();
     if (charge.log) all.log = charge.log->statistics();
     if (interception) all.interception = {interception->state(), interception->reason()};
+    if (interception) all.gate = interception->gate();
     all.redirect_mode = settings.fixed.redirect ? settings.fixed.redirect->mode : redirect::Mode::off;
     all.waiting_for_restart = waiting_for_restart;
     all.shortcomings = charge.shortcomings;
@@ -511,6 +525,7 @@ struct Control::Impl {
       for (const LoopFound& one : loops->found())
         all.shortcomings.push_back("Left aside because of a loop: " + describe(one));
     if (!log_trouble.empty()) all.shortcomings.push_back("Query log: " + log_trouble);
+    if (interception && !interception->gate_trouble().empty()) all.shortcomings.push_back(interception->gate_trouble());
     for (const std::string& problem : problems) all.shortcomings.push_back(problem);
     return all;
   }
@@ -525,6 +540,7 @@ struct Control::Impl {
     tell_log(*current);
     if (charge.warden && settings.fixed.redirect)
       interception.emplace(loop, std::move(charge.warden), with_doh_servers(*settings.fixed.redirect, *resolvers), log);
+    restrict();
     loops = std::make_unique<LoopWatch>(loop, charge.canaries, clock, log, [this] { take_loops(); });
     auto opened = CommandSocket::open(loop, settings.fixed.control_socket,
                                       [this](const json& request, const auto& answer) { serve(request, answer); });

@@ -35,6 +35,7 @@ json to_json(const redirect::StatusReply& status) {
             {"tcp6", status.counters.tcp6},
             {"unserved", status.counters.unserved},
             {"encrypted", status.counters.encrypted}}},
+          {"gate", json_of(status.gate)},
           {"reason", status.reason},
           {"interference", status.interference},
           {"text", redirect::describe(status)}};
@@ -49,14 +50,54 @@ json to_json(const redirect::SeenReply& seen) {
 
 }  // namespace
 
-redirect::Options with_doh_servers(redirect::Options options, const geo::ResolverBook& resolvers) {
-  if (options.encrypted == redirect::Encrypted::leave && !options.watch) return options;
-  std::vector<IpAddress>& addresses = options.doh_addresses;
+namespace {
+
+/// As many as the rules may hold. The book has no order, and equal ones must make equal rules.
+std::vector<IpAddress> doh_servers_of(const geo::ResolverBook& resolvers) {
+  std::vector<IpAddress> addresses;
   for (const auto& [address, resolver] : resolvers.all())
     if (resolver.doh) addresses.push_back(address);
-  std::sort(addresses.begin(), addresses.end());  // the book has no order, and equal options must make equal rules
+  std::sort(addresses.begin(), addresses.end());
   if (addresses.size() > redirect::doh_addresses_max) addresses.resize(redirect::doh_addresses_max);
+  return addresses;
+}
+
+}  // namespace
+
+redirect::Options with_doh_servers(redirect::Options options, const geo::ResolverBook& resolvers) {
+  if (options.encrypted == redirect::Encrypted::log || options.watch) options.doh_addresses = doh_servers_of(resolvers);
   return options;
+}
+
+json json_of(const redirect::GateCounts& gate) {
+  return {{"only_resolved", gate.only_resolved}, {"observed", gate.observed},
+          {"admitted", gate.admitted},           {"refused", gate.refused},
+          {"would_refuse", gate.would_refuse},   {"turned_away", gate.turned_away}};
+}
+
+redirect::Restrictions restrictions_of(const device::Roster& roster,
+                                       std::span<const redirect::GroupRestriction> by_group,
+                                       redirect::Encrypted otherwise, const geo::ResolverBook& resolvers) {
+  redirect::Restrictions all = redirect::restrictions_of(roster, by_group);
+  if (all.hold_encrypted(otherwise)) all.doh_addresses = doh_servers_of(resolvers);
+  return all;
+}
+
+std::shared_ptr<const resolver::Gate> gate_of(const device::Roster& roster,
+                                              std::span<const redirect::GroupRestriction> by_group,
+                                              redirect::Encrypted otherwise, const geo::ResolverBook& resolvers) {
+  const redirect::Restrictions all = redirect::restrictions_of(roster, by_group);
+  if (!all.hold_flows() && !all.hold_encrypted(otherwise)) return nullptr;
+  auto gate = std::make_shared<resolver::Gate>();
+  for (const device::Device& device : roster.devices())
+    gate->is_held.push_back(redirect::restriction_of(device, roster, by_group).flows != redirect::Flows::any);
+  if (!all.hold_encrypted(otherwise)) return gate;
+  for (const auto& [address, resolver] : resolvers.all())
+    if (const auto name = dns::Name::parse(resolver.hostname); resolver.doh && name && !name->is_root())
+      gate->doh_names.push_back(*name);
+  std::sort(gate->doh_names.begin(), gate->doh_names.end());
+  gate->doh_names.erase(std::unique(gate->doh_names.begin(), gate->doh_names.end()), gate->doh_names.end());
+  return gate;
 }
 
 Interception::Interception(Loop& loop, std::unique_ptr<warden::Client> warden, redirect::Options options,
@@ -89,6 +130,17 @@ void Interception::ask(redirect::Request request, Answer answer) {
     answer(std::visit([](const auto& body) { return to_json(body); }, *reply));
   });
   if (!warden_->is_alive()) lose();
+}
+
+void Interception::restrict(redirect::Restrictions restrictions) {
+  if (restrictions == restrictions_) return;
+  restrictions_ = std::move(restrictions);
+  ask(redirect::Restrict{restrictions_}, [this](const json& reply) {
+    gate_trouble_.clear();
+    if (!reply.contains("reasons") || reply["reasons"].empty()) return;
+    gate_trouble_ = "Restrictions of groups are not in force: " + reply["reasons"][0].get<std::string>();
+    log_.error("{}", gate_trouble_);
+  });
 }
 
 void Interception::begin(Answer answer) {
@@ -183,6 +235,7 @@ void Interception::take_in(const redirect::StatusReply& status) {
     log_.warn("Interception: {}", status.reason);
   state_ = status.state;
   reason_ = status.reason;
+  gate_ = status.gate;
 }
 
 void Interception::beat() {

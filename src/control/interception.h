@@ -10,11 +10,15 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "control/loop.h"
+#include "device/roster.h"
 #include "geo/resolver_book.h"
 #include "redirect/request.h"
+#include "redirect/restrictions.h"
+#include "resolver/gate.h"
 #include "warden/client.h"
 
 namespace doline::control {
@@ -22,9 +26,20 @@ namespace doline::control {
 inline constexpr seconds interception_look_every{15};  ///< are the rules still there?
 inline constexpr std::size_t sightings_told = 5;       ///< in the log at start; `doline redirect seen` shows all
 
-/// `encrypted` is for the DoH servers among the known resolvers too, as many as the rules may hold; and who watches
-/// connections tells them from others.
+/// Who logs encrypted DNS, or watches connections, is to know the DoH servers among the known resolvers.
 [[nodiscard]] redirect::Options with_doh_servers(redirect::Options options, const geo::ResolverBook& resolvers);
+/// Whom the operator's groups restrict, by what is known of devices; with the DoH servers among the known resolvers, as
+/// many as the rules may hold, where encrypted DNS is refused to anybody.
+[[nodiscard]] redirect::Restrictions restrictions_of(const device::Roster& roster,
+                                                     std::span<const redirect::GroupRestriction> by_group,
+                                                     redirect::Encrypted otherwise, const geo::ResolverBook& resolvers);
+/// The same for the path of a query; null: nobody is restricted.
+[[nodiscard]] std::shared_ptr<const resolver::Gate> gate_of(const device::Roster& roster,
+                                                            std::span<const redirect::GroupRestriction> by_group,
+                                                            redirect::Encrypted otherwise,
+                                                            const geo::ResolverBook& resolvers);
+
+[[nodiscard]] nlohmann::json json_of(const redirect::GateCounts& gate);
 
 class Interception {
  public:
@@ -33,6 +48,8 @@ class Interception {
   Interception(Loop& loop, std::unique_ptr<warden::Client> warden, redirect::Options options, spdlog::logger& log);
   ~Interception();
 
+  /// From now on these; said again only where they differ.
+  void restrict(redirect::Restrictions restrictions);
   /// Rules on, once Doline answers; not where the operator has decided already. Before that, what the kernel has seen
   /// while Doline was away is told in the log.
   void begin(Answer answer);
@@ -54,6 +71,9 @@ class Interception {
   /// As the warden last said.
   [[nodiscard]] redirect::State state() const { return state_; }
   [[nodiscard]] const std::string& reason() const { return reason_; }
+  [[nodiscard]] const redirect::GateCounts& gate() const { return gate_; }
+  /// Why nobody is restricted though the operator wants it; empty: all is as asked.
+  [[nodiscard]] const std::string& gate_trouble() const { return gate_trouble_; }
 
  private:
   void read();
@@ -71,6 +91,9 @@ class Interception {
   bool is_decided_ = false;  // by the operator
   redirect::State state_ = redirect::State::absent;
   std::string reason_;
+  redirect::Restrictions restrictions_;
+  redirect::GateCounts gate_;
+  std::string gate_trouble_;
 };
 
 }  // namespace doline::control

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "control/exemption_book.h"
+#include "control/interception.h"
 
 namespace doline::control {
 
@@ -23,7 +24,7 @@ std::uint64_t sum(const std::vector<resolver::WorkerReport>& workers, Part part,
 
 json queries(const std::vector<resolver::WorkerReport>& workers) {
   using resolver::Statistics;
-  const auto of = [&](std::uint64_t Statistics::* figure) {
+  const auto of = [&](std::uint64_t Statistics::*figure) {
     return sum(workers, &resolver::WorkerReport::resolver, figure);
   };
   return {{"received", of(&Statistics::received)},
@@ -42,6 +43,8 @@ json queries(const std::vector<resolver::WorkerReport>& workers) {
           {"forwarded", of(&Statistics::forwarded)},
           {"failed", of(&Statistics::failed)},
           {"intercepted", of(&Statistics::intercepted)},
+          {"admitted", of(&Statistics::admitted)},
+          {"unadmitted", of(&Statistics::unadmitted)},
           {"exchanges", of(&Statistics::exchanges)},
           {"joined", of(&Statistics::joined)},
           {"prefetches", of(&Statistics::prefetches)},
@@ -52,7 +55,7 @@ json queries(const std::vector<resolver::WorkerReport>& workers) {
 
 json cached(const std::vector<resolver::WorkerReport>& workers) {
   using cache::Statistics;
-  const auto of = [&](std::uint64_t Statistics::* figure) {
+  const auto of = [&](std::uint64_t Statistics::*figure) {
     return sum(workers, &resolver::WorkerReport::cache, figure);
   };
   return {{"entries", of(&Statistics::entries)},
@@ -67,10 +70,10 @@ json cached(const std::vector<resolver::WorkerReport>& workers) {
 json sockets(const std::vector<resolver::WorkerReport>& workers) {
   using listener::TcpStatistics;
   using listener::UdpStatistics;
-  const auto udp = [&](std::uint64_t UdpStatistics::* figure) {
+  const auto udp = [&](std::uint64_t UdpStatistics::*figure) {
     return sum(workers, &resolver::WorkerReport::udp, figure);
   };
-  const auto tcp = [&](std::uint64_t TcpStatistics::* figure) {
+  const auto tcp = [&](std::uint64_t TcpStatistics::*figure) {
     return sum(workers, &resolver::WorkerReport::tcp, figure);
   };
   std::uint64_t refused = 0, unknown = 0;
@@ -216,7 +219,8 @@ json to_json(const Status& status) {
   for (const policy::Exemption& exemption : status.exemptions) exemptions.push_back(to_json(exemption));
   json interception = {{"mode", redirect::to_string(status.redirect_mode)},
                        {"state", redirect::to_string(redirect::State::absent)},
-                       {"reason", ""}};
+                       {"reason", ""},
+                       {"gate", json_of(status.gate)}};
   if (status.interception) {
     interception["state"] = redirect::to_string(status.interception->first);
     interception["reason"] = status.interception->second;

@@ -28,9 +28,11 @@
 #include "policy/rule.h"
 #include "querylog/answers.h"
 #include "querylog/log_writer.h"
+#include "redirect/admission.h"
 #include "redirect/options.h"
 #include "redirect/origin.h"
 #include "redirect/request.h"
+#include "redirect/restrictions.h"
 #include "resolver/origin_desk.h"
 #include "resolver/rate_limit.h"
 #include "resolver/resolver.h"
@@ -91,7 +93,10 @@ constexpr Limit limits[] = {
     {"upstream", "socket_time", in_milliseconds(upstream::socket_time), "ms", "for which a port is asked from"},
     {"upstream", "sockets_per_server_max", upstream::sockets_per_server_max, "", "ports open to one server, a worker"},
     {"upstream", "cname_max", upstream::cname_max, "", "links of a CNAME chain"},
-    {"resolver", "held_back_max", resolver::held_back_max, "", "responses that rules delay, a worker"},
+    {"resolver", "held_back_max", resolver::held_back_max, "",
+     "responses that rules delay or that wait for admission, a worker"},
+    {"resolver", "admission_patience", in_milliseconds(resolver::admission_patience), "ms",
+     "a response for a restricted device waits for the kernel"},
     {"resolver", "rate_buckets", resolver::rate_buckets, "", "clients whose rate is counted apart"},
     {"redirect", "interfaces_max", redirect::interfaces_max, "", "interfaces of the LAN"},
     {"redirect", "ports_max", redirect::ports_max, "", "ports intercepted"},
@@ -111,6 +116,10 @@ constexpr Limit limits[] = {
     {"querylog", "flows_counted_max", querylog::flows_counted_max, "", "connections whose octets are awaited"},
     {"querylog", "flows_pending_max", querylog::flows_pending_max, "",
      "connections that wait for a database that cannot be written"},
+    {"redirect", "restricted_max", redirect::restricted_max, "", "MAC addresses of restricted devices, of each kind"},
+    {"redirect", "doh_addresses_max", redirect::doh_addresses_max, "", "addresses of known DoH servers"},
+    {"redirect", "admissions_in_flight_max", redirect::admissions_in_flight_max, "",
+     "answers for restricted devices that the kernel is being told of, a worker"},
     {"querylog", "pending_max", querylog::pending_max, "", "records that wait for a database that cannot be written"},
     {"querylog", "answers_max", querylog::answers_max, "", "answer records kept of one response"},
     {"querylog", "answer_octets_max", querylog::answer_octets_max, "octets", "kept of one response's answers"},

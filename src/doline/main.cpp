@@ -38,6 +38,16 @@ geo::ResolverBook read_resolvers(const config::Settings& settings) {
   return text ? std::move(geo::ResolverBook::read(*text).book) : geo::ResolverBook();
 }
 
+/// As far as the file alone tells; the running Doline learns of more MAC addresses.
+redirect::Restrictions find_restrictions(const config::Settings& settings) {
+  device::RosterBuilder builder;
+  for (const device::Group& group : settings.live.groups) builder.add_group(group);
+  for (const device::DeviceSettings& device : settings.live.devices) builder.add_device(device);
+  const auto& options = settings.fixed.redirect;
+  return control::restrictions_of(*builder.build(), settings.live.restrictions,
+                                  options ? options->encrypted : redirect::Encrypted::leave, read_resolvers(settings));
+}
+
 /// Which query log, and what turns resolvers' addresses into names: for the commands that only read.
 struct Evidence {
   std::filesystem::path database;
@@ -139,6 +149,7 @@ int main(int count, char** words) {
   const CLI::App* version_command = app.add_subcommand("version", "The version of this program");
   CLI::App* warden_command = app.add_subcommand("warden", "")->group("");  // started by `doline run` only
   warden_command->add_option("--fd", channels.talk)->required()->expected(1, -1);
+  warden_command->add_option("--gate", channels.admissions)->expected(1, -1);
   warden_command->add_option("--flows", channels.flows);
   warden_command->add_option("--port", bounds.ports)->required()->expected(1, -1);
   warden_command->add_option("--nat-port", bounds.nat_port)->required();
@@ -168,8 +179,7 @@ int main(int count, char** words) {
         redirect.verb == RedirectArguments::Verb::plan || redirect.verb == RedirectArguments::Verb::apply;
     auto settings = is_wish ? choose_settings(choice, std::cerr) : choose_places(choice, std::cerr);
     if (!settings) return settings.error();
-    if (settings->fixed.redirect)
-      settings->fixed.redirect = control::with_doh_servers(*settings->fixed.redirect, read_resolvers(*settings));
+    redirect.restrictions = find_restrictions(*settings);
     return run_redirect(redirect, settings->fixed, std::cout, std::cerr);
   }
   if (version_command->parsed()) {

@@ -86,7 +86,7 @@ int show_plan(const RedirectArguments& arguments, redirect::Options options, std
           << printable(section_of(*suggested)) << "\n\nThat would do the following.\n";
       options = *suggested;
     }
-  const redirect::Plan plan = redirect::plan(options, facts);
+  const redirect::Plan plan = redirect::plan(options, facts, arguments.restrictions);
   warden::Comparison compared;
   if (plan.is_possible()) compared = warden::compare(plan, facts);
   if (arguments.json)
@@ -96,6 +96,7 @@ int show_plan(const RedirectArguments& arguments, redirect::Options options, std
                 {"problems", plan.problems},
                 {"warnings", plan.warnings},
                 {"rules", plan.rules},
+                {"gate", plan.gate},
                 {"seen", plan.seen},
                 {"text", redirect::describe(plan)},
                 {"changes", changes_of(compared)},

@@ -16,7 +16,8 @@ namespace doline {
 struct RedirectArguments {
   enum class Verb : std::uint8_t { none, plan, apply, confirm, status, verify, seen, remove };
   Verb verb = Verb::none;
-  std::filesystem::path config;  ///< read by the front door
+  std::filesystem::path config;         ///< read by the front door
+  redirect::Restrictions restrictions;  ///< of the configuration; made by the front door
   bool json = false;
   std::string trial;         ///< of apply: a duration; empty: for good
   std::string device, from;  ///< of verify: wait for the queries of this one, instead of making some

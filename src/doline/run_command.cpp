@@ -138,6 +138,7 @@ int run_doline(const RunArguments& arguments, std::ostream& err) {
   }
   warden::Spawned warden;
   warden.origins.assign(static_cast<std::size_t>(workers), -1);
+  warden.admissions = warden.origins;
   std::unique_ptr<warden::Client> warden_client;
   if ((intercepts(fixed) && doors.catches) || watches(fixed)) {
     if (auto spawned = warden::spawn(workers, {fixed.redirect->ports, fixed.redirect->nat_port})) {
@@ -180,6 +181,7 @@ int run_doline(const RunArguments& arguments, std::ostream& err) {
   for (std::size_t i = 0; i < static_cast<std::size_t>(workers); ++i) {
     options.resolver.seed = random_value<std::uint64_t>();
     options.origin_channel = warden.origins[i];
+    options.admission_channel = warden.admissions[i];
     crew.push_back(std::make_unique<resolver::Worker>(
         static_cast<int>(i), options, std::move(doors.of_worker[i]), control.snapshot(), *ring_views[i], clock,
         [&](const IpAddress& client) { control.saw_unknown_client(client); }));

@@ -67,6 +67,14 @@ std::string describe_status(const json& status) {
   page += fmt::format("interception   {} (mode {}), {} queries caught{}\n", text(interception.at("state")),
                       text(interception.at("mode")), figure(queries, "intercepted"),
                       text(interception.at("reason")).empty() ? "" : ": " + text(interception.at("reason")));
+  const json& gate = interception.at("gate");
+  if (figure(gate, "only_resolved") + figure(gate, "observed") > 0)
+    page +=
+        fmt::format("gate           {} MAC addresses only-resolved, {} connections refused; {} observed, {} would be\n",
+                    figure(gate, "only_resolved"), figure(gate, "refused"), figure(gate, "observed"),
+                    figure(gate, "would_refuse")) +
+        fmt::format("admission      {} answers told to the kernel first, {} not (in time)\n",
+                    figure(queries, "admitted"), figure(queries, "unadmitted"));
   page += fmt::format("devices        {}\n", figure(status, "devices"));
   for (const json& exemption : status.at("exemptions")) {
     const auto until = exemption.at("until");

@@ -1,5 +1,7 @@
 #include "policy/answer.h"
 
+#include <algorithm>
+
 #include "dns/read_octets.h"
 
 namespace doline::policy {
@@ -23,10 +25,9 @@ void collect_hints(dns::Octets rdata, std::vector<IpAddress>& addresses) {
   }
 }
 
-}  // namespace
-
-void collect_addresses(dns::Octets words, std::vector<IpAddress>& addresses) {
-  addresses.clear();
+/// `see(type, ttl_seconds, rdata)` for each record of the Answer section, as far as it can be read.
+template <class See>
+void each_answer(dns::Octets words, See see) {
   if (words.size() < dns::header_octets) return;
   std::size_t at = dns::header_octets;
   for (int questions = dns::read16(words, 4); questions > 0; --questions) at = dns::behind_name(words, at) + 4;
@@ -35,16 +36,32 @@ void collect_addresses(dns::Octets words, std::vector<IpAddress>& addresses) {
     at = dns::behind_name(words, at);
     if (at + head_octets > words.size()) return;
     const auto type = static_cast<RecordType>(dns::read16(words, at));
+    const std::uint32_t ttl_seconds = std::uint32_t{dns::read16(words, at + 4)} << 16 | dns::read16(words, at + 6);
     const std::size_t octets = dns::read16(words, at + 8);
     at += head_octets;
     if (words.size() - at < octets) return;
-    const dns::Octets rdata = words.subspan(at, octets);
-    if ((type == RecordType::a && octets == 4) || (type == RecordType::aaaa && octets == 16))
-      addresses.push_back(IpAddress::from_octets(rdata));
-    else if ((type == RecordType::https || type == RecordType::svcb) && octets > 2)
-      collect_hints(rdata, addresses);
+    see(type, ttl_seconds, words.subspan(at, octets));
     at += octets;
   }
+}
+
+}  // namespace
+
+void collect_addresses(dns::Octets words, std::vector<IpAddress>& addresses) {
+  addresses.clear();
+  each_answer(words, [&](RecordType type, std::uint32_t, dns::Octets rdata) {
+    if ((type == RecordType::a && rdata.size() == 4) || (type == RecordType::aaaa && rdata.size() == 16))
+      addresses.push_back(IpAddress::from_octets(rdata));
+    else if ((type == RecordType::https || type == RecordType::svcb) && rdata.size() > 2)
+      collect_hints(rdata, addresses);
+  });
+}
+
+std::uint32_t longest_ttl(dns::Octets words) {
+  std::uint32_t longest = 0;
+  each_answer(words,
+              [&](RecordType, std::uint32_t ttl_seconds, dns::Octets) { longest = std::max(longest, ttl_seconds); });
+  return longest;
 }
 
 }  // namespace doline::policy

@@ -3,6 +3,7 @@
 // Reads only what it looks for, so that reviewing an answer of the cache costs little. Pure; any thread.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "base/ip_address.h"
@@ -13,5 +14,8 @@ namespace doline::policy {
 /// Of the Answer section: A, AAAA, and the address hints of HTTPS and SVCB (RFC 9460 §7.3). Replaces what is in
 /// `addresses`; allocates only where they have never been so many.
 void collect_addresses(dns::Octets words, std::vector<IpAddress>& addresses);
+
+/// The longest TTL of the Answer section, in seconds; 0 where it is empty.
+[[nodiscard]] std::uint32_t longest_ttl(dns::Octets words);
 
 }  // namespace doline::policy

@@ -32,6 +32,8 @@ struct HostFacts {
   [[nodiscard]] const InterfaceFacts* find(const std::string& interface) const;
   /// A table that lives as long as the process that made it: since Linux 5.12.
   [[nodiscard]] bool has_owner_tables() const { return kernel_major > 5 || (kernel_major == 5 && kernel_minor >= 12); }
+  /// An element of a set that is added again has its timeout renewed: since Linux 6.12.
+  [[nodiscard]] bool renews_elements() const { return kernel_major > 6 || (kernel_major == 6 && kernel_minor >= 12); }
 };
 
 /// `proc`: where tests have a /proc of their own. Files that cannot be read count as "no".

@@ -2,7 +2,6 @@
 
 #include <string_view>
 
-#include "redirect/plan.h"
 #include "redirect/rule_text.h"
 
 namespace doline::redirect {
@@ -16,9 +15,7 @@ std::string pass_over(const Options& options) {
   rules += "    meta pkttype != host return\n";
   rules += "    meta l4proto != { tcp, udp } return\n";
   rules += "    th dport != " + port_set_of(options) + " return\n";
-  if (!options.exempt.macs.empty())
-    rules += "    ether saddr " +
-             braces(options.exempt.macs, [](const device::MacAddress& mac) { return mac.to_string(); }) + " return\n";
+  rules += return_for(options.exempt.macs);
   rules += return_for("saddr", options.exempt.clients);
   rules += "    fib daddr type != unicast return\n";
   rules += "    fib daddr oifname " + interfaces_of(options) + " return\n";
@@ -82,25 +79,6 @@ std::string nat_chains(const Options& options) {
   return rules + "  }\n";
 }
 
-/// DoT and DoQ by port, DoH by known address. A refusal at once makes clients fall back to plain DNS; TCP takes a reset
-/// as such in IPv6 too, where a port-unreachable costs them a second.
-std::string egress_chain(const Options& options) {
-  std::string rules = "  chain egress {\n    type filter hook forward priority filter - 5\n    policy accept\n";
-  rules += "    iifname != " + interfaces_of(options) + " return\n";
-  rules += "    oifname " + interfaces_of(options) + " return\n";
-  rules += "    ct state established,related return\n";
-  rules += return_for_exempt(options);
-  rules += "    tcp dport 853 counter name \"encrypted\" reject with tcp reset\n";
-  rules += "    udp dport { 853, 8853 } counter name \"encrypted\" reject with icmpx type port-unreachable\n";
-  for (const Family family : {Family::v4, Family::v6}) {
-    if (of_family(options.doh_addresses, family).empty()) continue;
-    const std::string known = family == Family::v4 ? "    ip daddr @doh4" : "    ip6 daddr @doh6";
-    rules += known + " tcp dport 443 counter name \"encrypted\" reject with tcp reset\n";
-    rules += known + " udp dport 443 counter name \"encrypted\" reject with icmpx type port-unreachable\n";
-  }
-  return rules + "  }\n";
-}
-
 }  // namespace
 
 std::string nft_rules(const Options& options, TableLife life) {
@@ -108,9 +86,7 @@ std::string nft_rules(const Options& options, TableLife life) {
   if (life == TableLife::as_long_as_its_maker) script += "  flags owner\n";
   for (const Way& way : ways) script += "  counter " + std::string(way.counter) + " { }\n";
   if (options.mode == Mode::tproxy) script += "  counter unserved { }\n";
-  if (options.encrypted == Encrypted::reject) script += "  counter encrypted { }\n" + doh_sets(options);
   script += options.mode == Mode::tproxy ? tproxy_chains(options) : nat_chains(options);
-  if (options.encrypted == Encrypted::reject) script += egress_chain(options);
   return script + "}\n";
 }
 

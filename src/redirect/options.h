@@ -55,7 +55,7 @@ struct Options {
   std::vector<std::uint16_t> ports{53, 5300, 5353, 8053};  ///< that stray DNS is sent to
   Exempt exempt;
   Encrypted encrypted = Encrypted::leave;
-  std::vector<IpAddress> doh_addresses;  ///< known DoH servers, for `encrypted`
+  std::vector<IpAddress> doh_addresses;  ///< known DoH servers, for those who only watch
   OnFailure on_failure = OnFailure::open;
   Kernel kernel;
   std::uint16_t nat_port = 5399;  ///< `nat`: where stray queries are led; nobody else asks there

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "redirect/gate_rules.h"
 #include "redirect/interference.h"
 #include "redirect/iptables_rules.h"
 #include "redirect/nft_rules.h"
@@ -45,7 +46,8 @@ void warn(Plan& plan, const HostFacts& facts) {
     warnings.emplace_back(
         "There is no nft, so iptables stands in: it cannot tie rules to a process (if both of Doline's are killed, "
         "stray "
-        "DNS fails until Doline is back), does not refuse encrypted DNS, and keeps no memory of who asked whom.");
+        "DNS fails until Doline is back), restricts nobody, does not refuse encrypted DNS, and keeps no memory of who "
+        "asked whom.");
   else if (plan.tool == Tool::nft && plan.options.on_failure == OnFailure::open && !plan.owns_table)
     warnings.emplace_back(
         "This kernel has no tables that vanish with their maker (Linux 5.12): if both processes are killed, the rules "
@@ -77,6 +79,26 @@ std::string watch_summary(const Plan& plan) {
   return text;
 }
 
+std::string summary_of_gate(const Plan& plan) {
+  const Restrictions& restrictions = plan.restrictions;
+  const auto count = [](const auto& values, const char* what) { return std::to_string(values.size()) + what; };
+  std::string text;
+  if (restrictions.hold_encrypted(plan.options.encrypted)) {
+    text += "DoT and DoQ (port 853) and DoH to " + count(restrictions.doh_addresses, " known addresses are refused ");
+    if (plan.options.encrypted == Encrypted::leave)
+      text += "to " + count(restrictions.must_not_encrypt, " MAC addresses ");
+    else if (!restrictions.may_encrypt.empty())
+      text += "to all but " + count(restrictions.may_encrypt, " MAC addresses ");
+    text += "at once, so that clients fall back to plain DNS.\n";
+  }
+  if (!restrictions.only_resolved.empty())
+    text +=
+        count(restrictions.only_resolved, " MAC addresses may connect only to what an answer of Doline gave them.\n");
+  if (!restrictions.observed.empty())
+    text += "Of " + count(restrictions.observed, " MAC addresses connections that no answer explains are counted.\n");
+  return text;
+}
+
 std::string summary(const Plan& plan) {
   const Options& options = plan.options;
   std::vector<std::string> ports;
@@ -98,9 +120,7 @@ std::string summary(const Plan& plan) {
     if (!from.empty()) text += "Exempt: queries from " + list(from) + ".\n";
     if (!to.empty()) text += "Exempt: queries to " + list(to) + ".\n";
   }
-  if (options.encrypted == Encrypted::reject && plan.tool == Tool::nft)
-    text += "DoT and DoQ (port 853) and DoH to " + std::to_string(options.doh_addresses.size()) +
-            " known addresses are refused at once, so that clients fall back to plain DNS.\n";
+  if (!plan.gate.empty()) text += summary_of_gate(plan);
   if (options.on_failure == OnFailure::closed)
     text += "If Doline dies, stray DNS is refused until it is back (on_failure: closed).\n";
   else if (plan.tool == Tool::iptables)
@@ -112,10 +132,18 @@ std::string summary(const Plan& plan) {
 
 }  // namespace
 
-Plan plan(const Options& options, const HostFacts& facts, Standing standing) {
+void restrict(Plan& plan, const Restrictions& restrictions) {
+  plan.restrictions = restrictions;
+  const bool has_gate = plan.tool == Tool::nft && intercepts(plan.options.mode);
+  plan.gate = has_gate ? nft_gate(plan.options, restrictions) : std::string();
+}
+
+Plan plan(const Options& options, const HostFacts& facts, const Restrictions& restrictions, Standing standing) {
   Plan result;
   result.options = options;
   result.problems = find_problems(options);
+  const auto more = find_problems(restrictions);
+  result.problems.insert(result.problems.end(), more.begin(), more.end());
   const bool watches = asks_to_watch(options);
   if (!result.problems.empty() || (options.mode == Mode::off && !watches)) return result;
   if (watches && facts.nft.empty()) {
@@ -130,6 +158,7 @@ Plan plan(const Options& options, const HostFacts& facts, Standing standing) {
     const TableLife life = result.owns_table ? TableLife::as_long_as_its_maker : TableLife::until_removed;
     if (intercepts(options.mode)) result.rules = nft_rules(options, life);
     if (options.mode != Mode::off) result.seen = nft_seen(options);
+    restrict(result, restrictions);
     result.watch =
         nft_watch(options, facts.has_owner_tables() ? TableLife::as_long_as_its_maker : TableLife::until_removed);
   } else if (!facts.iptables.empty()) {
@@ -200,6 +229,12 @@ std::string describe(const Plan& plan) {
     text += "\n# nft -f, in one transaction";
     text += plan.owns_table ? "; held by Doline's second process and gone with it\n" : "\n";
     text += plan.rules;
+    if (!plan.gate.empty()) {
+      text += "\n# the gate: who may connect to what";
+      text += plan.options.on_failure == OnFailure::open ? "; open ten seconds after Doline's second process has died\n"
+                                                         : "\n";
+      text += plan.gate;
+    }
     if (!plan.seen.empty())
       text += "\n# what outlives Doline: who asked whom, and that flows it answered are soon forgotten\n" + plan.seen;
     if (!plan.watch.empty()) text += "\n# what only logs\n" + plan.watch;

@@ -10,11 +10,14 @@
 #include "base/ip_address.h"
 #include "redirect/host_facts.h"
 #include "redirect/options.h"
+#include "redirect/restrictions.h"
 
 namespace doline::redirect {
 
-/// `doline`: the rules that bring queries home. `doline_seen`: who asked whom, a memory that outlives a crash.
+/// `doline`: the rules that bring queries home. `doline_gate`: who may connect to what. `doline_seen`: who asked whom,
+/// a memory that outlives a crash.
 inline constexpr const char* rules_table = "doline";
+inline constexpr const char* gate_table = "doline_gate";
 inline constexpr const char* seen_table = "doline_seen";
 /// Rules that only log: watch_rules.h.
 inline constexpr const char* watch_table = "doline_watch";
@@ -52,10 +55,12 @@ enum class Tool : std::uint8_t { none, nft, iptables };
 
 struct Plan {
   Options options;
+  Restrictions restrictions;
   Tool tool = Tool::none;
   // Tool::nft: scripts, each one transaction
   bool owns_table = false;  ///< the rules vanish with the process that made them
   std::string rules;  ///< `table inet doline {...}`; for a kernel without that table. Empty: nothing is intercepted
+  std::string gate;   ///< makes or renews `doline_gate`; empty: nobody is restricted
   std::string seen;   ///< makes or renews `doline_seen` and keeps what it has seen; empty: it is not wanted
   std::string watch;  ///< `table inet doline_watch {...}`; empty: nothing is watched
   // Tool::iptables
@@ -74,7 +79,10 @@ struct Plan {
 /// `on_trial`: rules that nobody has confirmed yet vanish with their maker, even with on_failure: closed.
 enum class Standing : std::uint8_t { for_good, on_trial };
 
-[[nodiscard]] Plan plan(const Options& options, const HostFacts& facts, Standing standing = Standing::for_good);
+[[nodiscard]] Plan plan(const Options& options, const HostFacts& facts, const Restrictions& restrictions = {},
+                        Standing standing = Standing::for_good);
+/// For a plan that is carried out, others than those it was made with: its `gate` follows.
+void restrict(Plan& plan, const Restrictions& restrictions);
 
 /// What the kernel holds under the name `doline` before a transaction.
 enum class TableState : std::uint8_t { absent, plain, owned };

@@ -71,6 +71,22 @@ Apply read_apply(WireReader& in) {
   return apply;
 }
 
+void write(WireWriter& out, const Restrict& restrict) {
+  const Restrictions& all = restrict.restrictions;
+  for (const auto* macs : {&all.only_resolved, &all.observed, &all.may_encrypt, &all.must_not_encrypt})
+    out.list(*macs, [&](const device::MacAddress& mac) { out.mac(mac); });
+  out.list(all.doh_addresses, [&](const IpAddress& address) { out.address(address); });
+}
+
+Restrict read_restrict(WireReader& in) {
+  Restrict restrict;
+  Restrictions& all = restrict.restrictions;
+  for (auto* macs : {&all.only_resolved, &all.observed, &all.may_encrypt, &all.must_not_encrypt})
+    *macs = in.list<device::MacAddress>(restricted_max, [&] { return in.mac(); });
+  all.doh_addresses = in.list<IpAddress>(doh_addresses_max, [&] { return in.address(); });
+  return restrict;
+}
+
 void write(WireWriter&, const Remove&) {}
 void write(WireWriter&, const Status&) {}
 void write(WireWriter&, const Verify&) {}
@@ -95,6 +111,10 @@ void write(WireWriter& out, const StatusReply& status) {
   for (const std::uint64_t counter :
        {counters.udp4, counters.tcp4, counters.udp6, counters.tcp6, counters.unserved, counters.encrypted})
     out.integer(counter);
+  const GateCounts& gate = status.gate;
+  for (const std::uint64_t count :
+       {gate.only_resolved, gate.observed, gate.admitted, gate.refused, gate.would_refuse, gate.turned_away})
+    out.integer(count);
   out.text(std::string_view(status.reason).substr(0, sentence_octets_max));
   write_sentences(out, status.interference);
 }
@@ -110,6 +130,10 @@ StatusReply read_status(WireReader& in) {
   for (std::uint64_t* counter :
        {&counters.udp4, &counters.tcp4, &counters.udp6, &counters.tcp6, &counters.unserved, &counters.encrypted})
     *counter = in.integer<std::uint64_t>();
+  GateCounts& gate = status.gate;
+  for (std::uint64_t* count :
+       {&gate.only_resolved, &gate.observed, &gate.admitted, &gate.refused, &gate.would_refuse, &gate.turned_away})
+    *count = in.integer<std::uint64_t>();
   status.reason = in.text(sentence_octets_max);
   status.interference = read_sentences(in);
   return status;
@@ -197,6 +221,9 @@ Result<Numbered<Request>, MessageFault> parse_request(std::span<const std::uint8
       case kind_of<Request, Confirm>():
         body = Confirm{};
         break;
+      case kind_of<Request, Restrict>():
+        body = read_restrict(in);
+        break;
       default:
         in.fail();
     }
@@ -250,6 +277,25 @@ std::string_view to_string(State state) {
   return "?";
 }
 
+namespace {
+
+std::string describe(const GateCounts& gate) {
+  std::string text;
+  const auto count = [](std::uint64_t value, const char* what) { return std::to_string(value) + what; };
+  if (gate.only_resolved > 0)
+    text += "only-resolved: " + count(gate.only_resolved, " MAC addresses; ") +
+            count(gate.refused, " connections refused that no answer explains\n");
+  if (gate.observed > 0)
+    text += "observed: " + count(gate.observed, " MAC addresses; ") +
+            count(gate.would_refuse, " connections that no answer explains\n");
+  if (gate.only_resolved + gate.observed > 0)
+    text += "given by answers: " + count(gate.admitted, " addresses that may be connected to now\n");
+  if (gate.turned_away > 0) text += "answers that the kernel was not told of: " + count(gate.turned_away, "\n");
+  return text;
+}
+
+}  // namespace
+
 std::string describe(const StatusReply& status) {
   std::string text = "redirect: " + std::string(to_string(status.state));
   if (status.state != State::absent && status.mode == Mode::off)
@@ -271,6 +317,7 @@ std::string describe(const StatusReply& status) {
               std::to_string(counters.udp6) + " IPv6 UDP, " + std::to_string(counters.tcp6) + " IPv6 TCP\n";
     if (counters.unserved > 0) text += "stray, with nobody listening: " + std::to_string(counters.unserved) + "\n";
     if (counters.encrypted > 0) text += "encrypted DNS refused: " + std::to_string(counters.encrypted) + "\n";
+    text += describe(status.gate);
   }
   for (const std::string& sentence : status.interference) text += "interference: " + sentence + "\n";
   return text;

@@ -15,6 +15,7 @@
 #include "base/time.h"
 #include "device/mac_address.h"
 #include "redirect/options.h"
+#include "redirect/restrictions.h"
 
 namespace doline::redirect {
 
@@ -49,13 +50,17 @@ struct Verify {  ///< Is everything as it was applied? → Done (as warnings: in
 struct Seen {  ///< Who asked which foreign resolver, as the kernel counted. → SeenReply
   bool operator==(const Seen&) const = default;
 };
+struct Restrict {  ///< From now on these, with whatever rules there are and will be. → Done, Failed
+  Restrictions restrictions;
+  bool operator==(const Restrict&) const = default;
+};
 struct Heartbeat {  ///< No reply.
   bool operator==(const Heartbeat&) const = default;
 };
 struct Confirm {  ///< The rules on trial stay. → Done, Failed
   bool operator==(const Confirm&) const = default;
 };
-using Request = std::variant<Apply, Remove, Status, Verify, Seen, Heartbeat, Confirm>;
+using Request = std::variant<Apply, Remove, Status, Verify, Seen, Heartbeat, Confirm, Restrict>;
 
 // ── what the warden answers ──
 struct Done {
@@ -78,6 +83,16 @@ struct Counters {
   auto operator<=>(const Counters&) const = default;
 };
 
+/// The gate: who is restricted, and what became of it since its table was made.
+struct GateCounts {
+  std::uint64_t only_resolved = 0, observed = 0;  ///< MAC addresses
+  std::uint64_t admitted = 0;                     ///< pairs of MAC and address that may connect now
+  std::uint64_t refused = 0;                      ///< connections, by their first packets
+  std::uint64_t would_refuse = 0;                 ///< the same of those that are observed
+  std::uint64_t turned_away = 0;                  ///< admissions that were not asked for rightly, or found no room
+  auto operator<=>(const GateCounts&) const = default;
+};
+
 struct StatusReply {
   State state = State::absent;
   Mode mode = Mode::off;
@@ -85,6 +100,7 @@ struct StatusReply {
   std::uint64_t applied_seconds_ago = 0;
   std::uint32_t trial_seconds_left = 0;  ///< 0: the rules are not on trial
   Counters counters;
+  GateCounts gate;
   std::string reason;                     ///< of suspended or lost
   std::vector<std::string> interference;  ///< what else on this machine touches DNS
   bool operator==(const StatusReply&) const = default;

@@ -26,12 +26,14 @@ std::string return_for(std::string_view field, const std::vector<IpPrefix>& pref
   return lines;
 }
 
+std::string return_for(const std::vector<device::MacAddress>& macs) {
+  if (macs.empty()) return {};
+  return "    ether saddr " + braces(macs, [](const device::MacAddress& mac) { return mac.to_string(); }) + " return\n";
+}
+
 std::string return_for_exempt(const Options& options) {
-  std::string lines;
-  if (!options.exempt.macs.empty())
-    lines += "    ether saddr " +
-             braces(options.exempt.macs, [](const device::MacAddress& mac) { return mac.to_string(); }) + " return\n";
-  return lines + return_for("saddr", options.exempt.clients) + return_for("daddr", options.exempt.destinations);
+  return return_for(options.exempt.macs) + return_for("saddr", options.exempt.clients) +
+         return_for("daddr", options.exempt.destinations);
 }
 
 std::string doh_sets(const Options& options) {

@@ -42,6 +42,8 @@ template <class Address>
 [[nodiscard]] std::string hexadecimal(std::uint16_t number);
 /// A rule that returns for each prefix; nothing where there are none. `field`: saddr, daddr.
 [[nodiscard]] std::string return_for(std::string_view field, const std::vector<IpPrefix>& prefixes);
+/// One that returns for the MAC addresses; nothing where there are none.
+[[nodiscard]] std::string return_for(const std::vector<device::MacAddress>& macs);
 /// Rules that return for all that is exempt.
 [[nodiscard]] std::string return_for_exempt(const Options& options);
 /// The sets `doh4` and `doh6`, each only where it has elements.

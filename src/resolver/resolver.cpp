@@ -197,12 +197,7 @@ struct Resolver::Impl final : upstream::Landing {
       const Reviewing reviewing{*snapshot, came_by, {key.route}};
       const std::size_t size = say_words(reviewing, query, record, fit, target, hit->words, touches, out);
       if (hit->wants_prefetch && !has_failed_lately(key)) prefetch(key);
-      if (const std::uint16_t delay = delay_of(verdict.action); delay != 0 && size > 0)
-        if (hold_back(arrival.route, arrival.client, record, out.first(size), now.monotonic, delay)) {
-          ++statistics.waiting;
-          return 0;
-        }
-      return leave_now(arrival, record, size, out);
+      return leave_now(arrival, record, size, out, delay_of(verdict.action));
     }
     if (failed_lately)
       return say_error(arrival, query, record, fit, ResponseCode::servfail, ExtendedError::cached_error,
@@ -239,6 +234,7 @@ struct Resolver::Impl final : upstream::Landing {
     const cache::Key& key = waiting_room.key(flight);
     std::optional<cache::Hit> stale;
     if (result) {
+      if (snapshot->gate && snapshot->gate->is_doh(key.question.qname)) tell_of_doh(result->words);
       cache.insert(key, result->words, result->facts.ttl, result->facts.is_negative, now.monotonic);
     } else {
       remember_failure(key);
@@ -269,8 +265,9 @@ struct Resolver::Impl final : upstream::Landing {
         record.source = Source::synthesized;
       }
       const dns::Octets response(late.data(), size);
-      if (waiting.delay_ms != 0 && size > 0 &&
-          hold_back(waiting.route, waiting.client, record, response, waiting.received, waiting.delay_ms))
+      if (size > 0 && may_wait(*waiting.snapshot, record, waiting.delay_ms) &&
+          hold_back(*waiting.snapshot, {waiting.route, waiting.client, record, waiting.received}, response,
+                    waiting.delay_ms))
         return;
       leave_late(waiting.route, waiting.client, record, response, waiting.received);
     });
@@ -292,22 +289,81 @@ struct Resolver::Impl final : upstream::Landing {
     write(record, response);
   }
 
-  /// False: it is due already, or too many are held back. Then it leaves now.
-  bool hold_back(const listener::ReplyRoute& route, const Endpoint& client, const querylog::Record& record,
-                 dns::Octets response, MonotonicTime received, std::uint16_t delay_ms) {
-    const MonotonicTime due = received + milliseconds(delay_ms);
-    if (due <= now.monotonic || !held_back.add({route, client, record, received}, response, due, now.monotonic))
-      return false;
+  /// All that most responses are asked before they leave.
+  static bool may_wait(const Snapshot& under, const querylog::Record& record, std::uint16_t delay_ms) {
+    return delay_ms != 0 || (under.gate != nullptr && under.gate->holds(record.device));
+  }
+
+  /// 10. admit: a restricted device is not told an address before the kernel lets it connect there. And a rule's delay.
+  /// False: nothing keeps this response, or too many are kept. Then it leaves now.
+  bool hold_back(const Snapshot& under, HeldBack::Entry entry, dns::Octets response, std::uint16_t delay_ms) {
+    const MonotonicTime patience_end = now.monotonic + admission_patience;
+    entry.not_before = entry.received + milliseconds(delay_ms);
+    entry.waits_for_admission = ask_admission(under, entry.record, response);
+    const MonotonicTime due = entry.waits_for_admission ? std::max(patience_end, entry.not_before) : entry.not_before;
+    if (due <= now.monotonic || !held_back.add(entry, response, due, now.monotonic)) return false;
     ++statistics.held_back;
     doors.wake_at(due);
     return true;
   }
 
+  /// True: the warden will say when the kernel knows that this device may connect to the addresses of this response.
+  bool ask_admission(const Snapshot& under, const querylog::Record& record, dns::Octets response) {
+    if (under.gate == nullptr || !under.gate->holds(record.device)) return false;
+    const auto ticket = held_back.next_ticket();
+    collect_admissible(response);
+    wanted.purpose = redirect::Purpose::connect;
+    wanted.devices = under.roster->devices()[record.device.value].macs;
+    if (wanted.addresses.empty()) return false;
+    if (ticket) wanted.ticket = *ticket;
+    if (ticket && fit_admission() && doors.admit(wanted)) return true;
+    ++statistics.unadmitted;
+    return false;
+  }
+
+  /// The addresses of a known DoH name are refused to those who may not encrypt. Nobody waits for that.
+  void tell_of_doh(dns::Octets words) {
+    collect_admissible(words);
+    wanted.purpose = redirect::Purpose::doh;
+    wanted.devices.clear();
+    wanted.ticket = HeldBack::no_ticket;
+    if (fit_admission()) (void)doors.admit(wanted);
+  }
+
+  void collect_admissible(dns::Octets response) {
+    policy::collect_addresses(response, wanted.addresses);
+    std::erase_if(wanted.addresses, [](const IpAddress& address) { return !redirect::may_be_admitted(address); });
+    wanted.ttl_seconds = policy::longest_ttl(response);
+  }
+
+  /// Cut to what a message may hold; false: nothing is left.
+  bool fit_admission() {
+    const std::size_t each = wanted.purpose == redirect::Purpose::connect ? wanted.devices.size() : 1;
+    if (each == 0 || each > redirect::admitted_per_message) return false;
+    wanted.addresses.resize(std::min(wanted.addresses.size(), redirect::admitted_per_message / each));
+    return !wanted.addresses.empty();
+  }
+
+  void hear_admission(redirect::AdmissionAnswer answer) {
+    HeldBack::Entry* const entry = held_back.find(answer.ticket);
+    if (entry == nullptr || !entry->waits_for_admission) return;
+    begin_batch(doors.clock.now());
+    entry->waits_for_admission = false;
+    ++(answer.is_admitted ? statistics.admitted : statistics.unadmitted);
+    if (entry->not_before > now.monotonic) return held_back.set_due(answer.ticket, entry->not_before, now.monotonic);
+    held_back.take(answer.ticket, [this](HeldBack::Entry& kept, dns::Octets response) { let_go(kept, response); });
+  }
+
+  void let_go(HeldBack::Entry& entry, dns::Octets response) {
+    --statistics.held_back;
+    leave_late(entry.route, entry.client, entry.record, response, entry.received);
+  }
+
   void send_due() {
     begin_batch(doors.clock.now());
     held_back.take_due(now.monotonic, [this](HeldBack::Entry& entry, dns::Octets response) {
-      --statistics.held_back;
-      leave_late(entry.route, entry.client, entry.record, response, entry.received);
+      if (entry.waits_for_admission) ++statistics.unadmitted;
+      let_go(entry, response);
     });
     if (const auto next = held_back.next()) doors.wake_at(*next);
   }
@@ -406,9 +462,8 @@ struct Resolver::Impl final : upstream::Landing {
     const auto& routes = reviewing.under.upstream->routes;
     const std::size_t number = reviewing.route.value;
     return number != 0 && number < routes.size() &&
-           std::all_of(
-               routes[number].servers.begin(), routes[number].servers.end(),
-               [](const Endpoint& server) { return policy::is_inward(server.address); });
+           std::all_of(routes[number].servers.begin(), routes[number].servers.end(),
+                       [](const Endpoint& server) { return policy::is_inward(server.address); });
   }
 
   /// Words that answer `question` by a CNAME to `target` and what `words` say of the target; in the scratch buffer.
@@ -537,9 +592,14 @@ struct Resolver::Impl final : upstream::Landing {
     return size;
   }
 
-  /// 11 and 12 for a query that did not wait: the caller (the listener) sends `size` octets of `out`, or none.
+  /// 10 to 12 for a query that did not wait: the caller (the listener) sends `size` octets of `out`, or none.
   std::size_t leave_now(const listener::Arrival& arrival, const querylog::Record& record, std::size_t size,
-                        std::span<const std::uint8_t> out) {
+                        std::span<const std::uint8_t> out, std::uint16_t delay_ms = 0) {
+    if (size > 0 && may_wait(*snapshot, record, delay_ms) &&
+        hold_back(*snapshot, {arrival.route, arrival.client, record, now.monotonic}, out.first(size), delay_ms)) {
+      ++statistics.waiting;
+      return 0;
+    }
     if (size > 0) {
       ++statistics.answered;
     } else {
@@ -826,6 +886,7 @@ struct Resolver::Impl final : upstream::Landing {
   std::vector<std::pair<std::uint32_t, policy::InterfaceMask>> interfaces;  // by index
   std::vector<IpAddress> answer_addresses;                                  // of the answer that is reviewed
   HeldBack held_back;
+  redirect::Admission wanted;  // that is being asked for
   std::string rate_text;
   MonotonicTime suspicion_again{};
   int looks_left = 0;  // before looks_end
@@ -845,6 +906,9 @@ void Resolver::begin_batch(Moment now) {
 }
 std::size_t Resolver::serve(const listener::Arrival& arrival, std::span<std::uint8_t> out) {
   return impl_->serve(arrival, out);
+}
+void Resolver::hear_admission(redirect::AdmissionAnswer answer) {
+  impl_->hear_admission(answer);
 }
 void Resolver::send_due() {
   impl_->send_due();

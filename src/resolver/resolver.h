@@ -18,6 +18,7 @@
 #include "dns/cookie.h"
 #include "listener/arrival.h"
 #include "querylog/record.h"
+#include "redirect/admission.h"
 #include "resolver/canary.h"
 #include "resolver/snapshot.h"
 #include "upstream/exchange.h"
@@ -31,7 +32,10 @@ inline constexpr int strangers_looked_for_max = 256;     ///< a second; anyone c
 inline constexpr seconds failure_memory{2};              ///< how long a failed question is not asked again (RFC 9520)
 inline constexpr std::size_t failures_max = 4'096;       ///< failed questions remembered
 inline constexpr std::uint32_t stale_ttl_seconds = 30;   ///< RFC 8767 §4
-inline constexpr std::size_t held_back_max = 4'096;      ///< responses of one worker that a rule delays
+/// Responses of one worker that a rule delays, or that wait for admission.
+inline constexpr std::size_t held_back_max = 4'096;
+/// A warden that has not let the kernel know after this long will not: the response leaves all the same.
+inline constexpr milliseconds admission_patience{250};
 inline constexpr std::size_t response_octets_max = 65'535;
 inline constexpr std::size_t query_kept_octets = dns::header_octets + dns::name_octets_max + 4;
 
@@ -58,6 +62,9 @@ struct Doors {
   std::function<std::string(std::uint32_t)> interface_name = {};
   /// A canary of ours has come in, or something that smells of a loop; of the latter at most one a second.
   std::function<void(const CanaryReturn&)> report_canary = {};
+  /// Step 10: tells the warden; its answer comes by hear_admission(). False: there will be none. Asked only where the
+  /// snapshot has a gate.
+  std::function<bool(const redirect::Admission&)> admit = {};
   /// Calls send_due() then; an earlier wish replaces a later one.
   std::function<void(MonotonicTime)> wake_at = {};
   const Clock& clock;
@@ -78,11 +85,13 @@ struct Statistics {
   std::uint64_t dropped_by_verdict = 0;
   std::uint64_t dropped_malformed = 0;  ///< QR=1 or no header: never answered
   std::uint64_t waiting = 0;
-  std::uint64_t held_back = 0;  ///< of the waiting ones: delayed by a rule, and counted below already
+  std::uint64_t held_back = 0;  ///< of the waiting ones: delayed by a rule or for admission, and counted below already
   // of the answered ones, and of those that are held back:
   std::uint64_t rejected = 0, refused_client = 0, over_limit = 0, rate_limited = 0, synthesized = 0, from_cache = 0,
                 stale = 0, forwarded = 0, failed = 0;
   std::uint64_t intercepted = 0;  ///< of all received ones
+  /// Responses that gave a restricted device addresses: when they left, the kernel knew; it did not (in time).
+  std::uint64_t admitted = 0, unadmitted = 0;
   std::uint64_t exchanges = 0, joined = 0, prefetches = 0;
   std::uint64_t recorded = 0, records_lost = 0, not_recorded = 0;  ///< received - waiting = the sum of these three
 };
@@ -101,7 +110,9 @@ class Resolver {
   /// Serves one query. Octets written to `out` (at least response_octets_max, or udp_octets_max for datagrams), or 0:
   /// dropped (`forget` was called), or it waits (`send` or `forget` is called later).
   [[nodiscard]] std::size_t serve(const listener::Arrival& arrival, std::span<std::uint8_t> out);
-  /// Sends what a rule has delayed until now.
+  /// What the warden says of an admission; a ticket of the past is passed over.
+  void hear_admission(redirect::AdmissionAnswer answer);
+  /// Sends what a rule has delayed until now, and what has waited for admission for too long.
   void send_due();
   [[nodiscard]] const Statistics& statistics() const;
   [[nodiscard]] const cache::Statistics& cache_statistics() const;

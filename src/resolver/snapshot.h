@@ -18,6 +18,7 @@
 #include "geo/resolver_book.h"
 #include "policy/rebinding.h"
 #include "policy/rule_book.h"
+#include "resolver/gate.h"
 #include "resolver/rate_limit.h"
 #include "response/local_records.h"
 #include "response/synthesize.h"
@@ -45,6 +46,7 @@ struct Snapshot {
   std::shared_ptr<const upstream::Options> upstream;    ///< the same pointer while `upstreams:` is unchanged
   policy::RebindingSettings rebinding;
   std::shared_ptr<RateTally> rate_tally;  ///< null: unlimited
+  std::shared_ptr<const Gate> gate;       ///< null: nobody is restricted
   std::vector<IpPrefix> trusted_routers;  ///< whose EDNS client data is believed
   std::vector<IpPrefix> allow_clients;    ///< who may ask; `any` is 0.0.0.0/0 and ::/0
 };

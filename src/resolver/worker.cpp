@@ -17,6 +17,7 @@
 #include "base/check.h"
 #include "listener/neighbour_table.h"
 #include "listener/sockets.h"
+#include "resolver/admission_desk.h"
 #include "resolver/origin_desk.h"
 #include "resolver/renewable_exchange.h"
 #include "upstream/plain_exchange.h"
@@ -106,10 +107,13 @@ struct Worker::Impl {
                         return std::string(if_indextoname(index, name.data()) != nullptr ? name.data() : "");
                       },
                   .report_canary = options.report_canary,
+                  .admit = [this](const redirect::Admission& admission) { return admissions.ask(admission); },
                   .wake_at = [this](MonotonicTime at) { wake_at(at); },
                   .clock = clock_in},
                  snapshot),
         origins(loop, options.origin_channel),
+        admissions(loop, options.admission_channel,
+                   [this](redirect::AdmissionAnswer answer) { resolver.hear_admission(answer); }),
         udp(
             loop, sockets, clock_in, [this](Moment now) { resolver.begin_batch(now); },
             [this](listener::Arrival& arrival, std::span<std::uint8_t> out) { return receive(arrival, out); }),
@@ -252,6 +256,7 @@ struct Worker::Impl {
   /// What one handler has queued leaves before the loop waits for the next. What cannot be asked is answered here.
   void end_turn() {
     exchange.flush();
+    admissions.flush();
     udp.flush();
     tcp.flush();
   }
@@ -278,6 +283,7 @@ struct Worker::Impl {
   listener::NeighbourTable neighbours;
   Resolver resolver;
   OriginDesk origins;
+  AdmissionDesk admissions;
   listener::UdpListener udp;
   listener::TcpListener tcp;
   asio::steady_timer patience{loop};

@@ -50,8 +50,10 @@ struct Table {
   const char* name;
   bool with_elements;
 };
-constexpr Table tables_of_ours[] = {
-    {redirect::rules_table, true}, {redirect::seen_table, false}, {redirect::watch_table, true}};
+constexpr Table tables_of_ours[] = {{redirect::rules_table, true},
+                                    {redirect::gate_table, false},
+                                    {redirect::seen_table, false},
+                                    {redirect::watch_table, true}};
 
 std::vector<Part> tables_here(const std::string& nft) {
   NfTables tables;
@@ -75,11 +77,11 @@ std::string without_owner(std::string script) {
 Result<std::vector<Part>, std::string> tables_planned(const ScratchNetwork& network, const Plan& plan,
                                                       const std::string& nft) {
   return network.inside([&]() -> Result<std::vector<Part>, std::string> {
-    const std::string script = without_owner(plan.rules) + plan.seen + without_owner(plan.watch);
+    const std::string script = without_owner(plan.rules) + plan.gate + plan.seen + without_owner(plan.watch);
     if (const ProgramEnd end = run_to_end({nft, "-f", "-"}, script); !end.succeeded) return fail(end.complaint);
     std::vector<Part> parts = tables_here(nft);
-    if (without_owner(plan.rules) != plan.rules) parts[0].before = held + parts[0].before;
-    if (without_owner(plan.watch) != plan.watch) parts[2].before = held + parts[2].before;
+    if (without_owner(plan.rules) != plan.rules) parts.front().before = held + parts.front().before;
+    if (without_owner(plan.watch) != plan.watch) parts.back().before = held + parts.back().before;
     return parts;
   });
 }

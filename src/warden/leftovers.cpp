@@ -43,8 +43,8 @@ std::string_view name_of(redirect::Family family) {
 }  // namespace
 
 bool Leftovers::is_nothing() const {
-  return !intercept() && seen == TableState::absent && watch == TableState::absent && rule_steps.empty() &&
-         route_steps.empty();
+  return !intercept() && gate == TableState::absent && seen == TableState::absent && watch == TableState::absent &&
+         rule_steps.empty() && route_steps.empty();
 }
 
 bool Leftovers::intercept() const {
@@ -58,6 +58,10 @@ std::vector<std::string> Leftovers::describe() const {
     sentences.emplace_back("Table inet doline is there: stray DNS of the LAN is led to a Doline that does not run.");
   for (const std::string& chain : iptables_chains)
     sentences.push_back("Chain DOLINE is there in " + chain + ": stray DNS of the LAN is dropped.");
+  if (gate != TableState::absent)
+    sentences.emplace_back(
+        "Table inet doline_gate is there: it restricts whom the configuration says, for ten seconds more or, with "
+        "on_failure: closed, until it is removed.");
   if (seen != TableState::absent)
     sentences.emplace_back("Table inet doline_seen keeps on noting who asks whom; it changes no packet.");
   if (watch != TableState::absent)
@@ -83,6 +87,7 @@ Leftovers find_leftovers(const redirect::Options& options) {
   NfTables tables;
   Routing routing;
   found.rules = tables.state_of(redirect::rules_table);
+  found.gate = tables.state_of(redirect::gate_table);
   found.seen = tables.state_of(redirect::seen_table);
   found.watch = tables.state_of(redirect::watch_table);
   found.rule_steps = those_there(routing, plan.rule_steps);
@@ -107,6 +112,8 @@ std::vector<std::string> remove_leftovers(const redirect::Options& options, Memo
   std::string script = redirect::remove_table(redirect::rules_table, found.rules);
   // Held by a process that lives, it goes with it.
   if (found.watch == TableState::plain) script += redirect::remove_table(redirect::watch_table, found.watch);
+  if (memory == Memory::forget || options.on_failure == redirect::OnFailure::open)
+    script += redirect::remove_table(redirect::gate_table, found.gate);
   if (memory == Memory::forget) script += redirect::remove_table(redirect::seen_table, found.seen);
   if (!script.empty()) {
     const ProgramEnd end = facts.nft.empty()

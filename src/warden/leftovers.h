@@ -14,6 +14,7 @@ namespace doline::warden {
 
 struct Leftovers {
   redirect::TableState rules = redirect::TableState::absent;
+  redirect::TableState gate = redirect::TableState::absent;
   redirect::TableState seen = redirect::TableState::absent;
   redirect::TableState watch = redirect::TableState::absent;
   std::vector<redirect::RuleStep> rule_steps;
@@ -31,7 +32,7 @@ struct Leftovers {
 [[nodiscard]] bool may_change_rules();
 /// `options`: as the configuration says; of them the kernel's numbers and the interfaces matter.
 [[nodiscard]] Leftovers find_leftovers(const redirect::Options& options);
-/// The memory of who asked whom is meant to outlive a crash.
+/// The memory of who asked whom is meant to outlive a crash, and so is a gate with on_failure: closed.
 enum class Memory : std::uint8_t { forget, keep };
 
 /// All of them, and the flows that remember them; nothing where a living process holds the rules. What could not be

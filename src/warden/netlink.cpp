@@ -1,23 +1,25 @@
 #include "warden/netlink.h"
 
+#include <arpa/inet.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 namespace doline::warden {
 
 namespace {
 
-constexpr std::size_t message_octets_max = 2'048;
 /// The kernel fills at most 32 KiB of a dump at once (NLMSG_GOODSIZE and skb limits).
 constexpr std::size_t reply_octets_max = 64 * 1024;
 constexpr timeval patience{2, 0};
 
 }  // namespace
 
-NetlinkMessage::NetlinkMessage(std::uint16_t type, std::uint16_t flags) : octets_(message_octets_max) {
+NetlinkMessage::NetlinkMessage(std::uint16_t type, std::uint16_t flags, std::size_t octets_max) : octets_(octets_max) {
   nlmsghdr* const header = mnl_nlmsg_put_header(octets_.data());
   header->nlmsg_type = type;
   header->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
@@ -74,6 +76,55 @@ Result<void, NetlinkFault> Netlink::ask(NetlinkMessage& message, const std::func
                    const_cast<void*>(static_cast<const void*>(&see)));
     if (more == MNL_CB_ERROR) return fail(NetlinkFault{errno});
     if (more == MNL_CB_STOP || !is_open_ended) return {};
+  }
+}
+
+namespace {
+
+NetlinkMessage batch_mark(int type) {
+  NetlinkMessage mark(static_cast<std::uint16_t>(type), 0);
+  mark.header<nfgenmsg>().res_id = htons(NFNL_SUBSYS_NFTABLES);
+  return mark;
+}
+
+/// What the kernel says of the message with this number, or of any from `first` to it that it refuses: an errno, 0 for
+/// the acknowledgement. Nothing: it speaks of others.
+std::optional<int> verdict_on(const nlmsghdr& reply, std::uint32_t first, std::uint32_t last) {
+  if (reply.nlmsg_type != NLMSG_ERROR || reply.nlmsg_seq < first || reply.nlmsg_seq > last) return std::nullopt;
+  const int error = -static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(&reply))->error;
+  if (error == 0 && reply.nlmsg_seq != last) return std::nullopt;
+  return error;
+}
+
+}  // namespace
+
+Result<void, NetlinkFault> Netlink::commit(std::span<NetlinkMessage> batch) {
+  if (error_ != 0) return fail(NetlinkFault{error_});
+  NetlinkMessage begin = batch_mark(NFNL_MSG_BATCH_BEGIN), end = batch_mark(NFNL_MSG_BATCH_END);
+  batch.back().get()->nlmsg_flags |= NLM_F_ACK;
+  std::vector<iovec> parts;
+  const auto put = [&](NetlinkMessage& message) {
+    message.get()->nlmsg_seq = ++sequence_;
+    parts.push_back({message.get(), message.get()->nlmsg_len});
+  };
+  put(begin);
+  for (NetlinkMessage& message : batch) put(message);
+  const std::uint32_t last = sequence_;
+  put(end);
+  msghdr packet{};
+  packet.msg_iov = parts.data();
+  packet.msg_iovlen = parts.size();
+  if (sendmsg(mnl_socket_get_fd(socket_), &packet, 0) < 0) return fail(NetlinkFault{errno});
+  for (;;) {
+    const ssize_t size = mnl_socket_recvfrom(socket_, buffer_.data(), buffer_.size());
+    if (size < 0) return fail(NetlinkFault{errno});
+    int left = static_cast<int>(size);
+    for (const auto* reply = reinterpret_cast<const nlmsghdr*>(buffer_.data()); mnl_nlmsg_ok(reply, left);
+         reply = mnl_nlmsg_next(reply, &left))
+      if (const auto error = verdict_on(*reply, last - static_cast<std::uint32_t>(batch.size()), last)) {
+        if (*error != 0) return fail(NetlinkFault{*error});
+        return {};
+      }
   }
 }
 

@@ -21,7 +21,9 @@ struct NetlinkFault {
 /// A request under construction. `flags`: beyond NLM_F_REQUEST. The family's header follows the netlink header.
 class NetlinkMessage {
  public:
-  NetlinkMessage(std::uint16_t type, std::uint16_t flags);
+  NetlinkMessage(std::uint16_t type, std::uint16_t flags) : NetlinkMessage(type, flags, message_octets_usual) {}
+  /// For one longer than most, of at most `octets_max`, attributes' heads and padding included.
+  NetlinkMessage(std::uint16_t type, std::uint16_t flags, std::size_t octets_max);
   /// Zeroed room for a header such as nfgenmsg, rtmsg; valid until the next call.
   template <class Header>
   Header& header() {
@@ -38,7 +40,8 @@ class NetlinkMessage {
   [[nodiscard]] nlmsghdr* get() { return reinterpret_cast<nlmsghdr*>(octets_.data()); }
 
  private:
-  // The longest of ours has a conntrack tuple or a table's name: some hundred octets.
+  // Mostly the longest has a conntrack tuple or a table's name: some hundred octets.
+  static constexpr std::size_t message_octets_usual = 2'048;
   std::vector<std::uint8_t> octets_;
 };
 
@@ -53,6 +56,8 @@ class Netlink {
   /// Sends and reads until the kernel is done: `see` gets each message of the reply. NLM_F_ACK or NLM_F_DUMP says when
   /// that is; a message with neither ends with its first reply. Blocks for at most two seconds.
   Result<void, NetlinkFault> ask(NetlinkMessage& message, const std::function<void(const nlmsghdr&)>& see = {});
+  /// All of these, of nf_tables, or none of them: in force when this returns. Blocks for at most two seconds.
+  Result<void, NetlinkFault> commit(std::span<NetlinkMessage> batch);
 
  private:
   mnl_socket* socket_ = nullptr;

@@ -103,26 +103,60 @@ redirect::TableState NfTables::state_of(const char* table) {
   return (flags & table_flag_owner) != 0 ? redirect::TableState::owned : redirect::TableState::plain;
 }
 
-redirect::Counters NfTables::counters() {
-  redirect::Counters counters;
+void NfTables::each_counter(const char* table,
+                            const std::function<void(const std::string& name, std::uint64_t packets)>& see) {
   auto message = message_for(NFT_MSG_GETOBJ, NLM_F_DUMP);
-  message.text(NFTA_OBJ_TABLE, redirect::rules_table);
+  message.text(NFTA_OBJ_TABLE, table);
   message.integer(NFTA_OBJ_TYPE, htonl(NFT_OBJECT_COUNTER));
-  const auto asked = netlink_.ask(message, [&](const nlmsghdr& reply) {
+  // A table that is not there has counted nothing.
+  static_cast<void>(netlink_.ask(message, [&](const nlmsghdr& reply) {
     std::string name;
     std::uint64_t packets = 0;
     each_attribute(reply, sizeof(nfgenmsg), [&](const nlattr& attribute) {
       if (mnl_attr_get_type(&attribute) == NFTA_OBJ_NAME) name = text_of(attribute);
       if (mnl_attr_get_type(&attribute) == NFTA_OBJ_DATA) packets = packets_of(attribute);
     });
+    see(name, packets);
+  }));
+}
+
+redirect::Counters NfTables::counters() {
+  redirect::Counters counters;
+  each_counter(redirect::rules_table, [&](const std::string& name, std::uint64_t packets) {
     if (name == "udp4") counters.udp4 = packets;
     if (name == "tcp4") counters.tcp4 = packets;
     if (name == "udp6") counters.udp6 = packets;
     if (name == "tcp6") counters.tcp6 = packets;
     if (name == "unserved") counters.unserved = packets;
+  });
+  each_counter(redirect::gate_table, [&](const std::string& name, std::uint64_t packets) {
     if (name == "encrypted") counters.encrypted = packets;
   });
-  return asked ? counters : redirect::Counters{};
+  return counters;
+}
+
+redirect::GateCounts NfTables::gate_counts() {
+  redirect::GateCounts counts;
+  each_counter(redirect::gate_table, [&](const std::string& name, std::uint64_t packets) {
+    if (name == "refused") counts.refused = packets;
+    if (name == "would_refuse") counts.would_refuse = packets;
+  });
+  for (const char* set : {"allowed4", "allowed6"}) counts.admitted += count_elements(redirect::gate_table, set);
+  return counts;
+}
+
+std::size_t NfTables::count_elements(const char* table, const char* set) {
+  auto message = message_for(NFT_MSG_GETSETELEM, NLM_F_DUMP);
+  message.text(NFTA_SET_ELEM_LIST_TABLE, table);
+  message.text(NFTA_SET_ELEM_LIST_SET, set);
+  std::size_t count = 0;
+  static_cast<void>(netlink_.ask(message, [&](const nlmsghdr& reply) {
+    each_attribute(reply, sizeof(nfgenmsg), [&](const nlattr& attribute) {
+      if (mnl_attr_get_type(&attribute) == NFTA_SET_ELEM_LIST_ELEMENTS)
+        each_attribute(attribute, [&](const nlattr&) { ++count; });
+    });
+  }));
+  return count;
 }
 
 redirect::SeenReply NfTables::seen() {

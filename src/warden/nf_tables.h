@@ -2,7 +2,8 @@
 // counters, and the elements of the memory of who asked whom. Writes nothing: that is the nft child's.
 #pragma once
 
-#include <vector>
+#include <functional>
+#include <string>
 
 #include "redirect/plan.h"
 #include "redirect/request.h"
@@ -15,12 +16,17 @@ class NfTables {
   NfTables() : netlink_(NETLINK_NETFILTER) {}
   /// Of family inet. Where the kernel does not say, the table counts as absent.
   [[nodiscard]] redirect::TableState state_of(const char* table);
-  /// Of the table `doline`; zeros where there are none.
+  /// Of the tables `doline` and `doline_gate`; zeros where there are none.
   [[nodiscard]] redirect::Counters counters();
+  /// What the table `doline_gate` has counted and holds; zeros where there is none. Whom it is for is not asked.
+  [[nodiscard]] redirect::GateCounts gate_counts();
   /// The most asked first; at most sightings_max.
   [[nodiscard]] redirect::SeenReply seen();
 
  private:
+  void each_counter(const char* table, const std::function<void(const std::string& name, std::uint64_t packets)>& see);
+  [[nodiscard]] std::size_t count_elements(const char* table, const char* set);
+
   Netlink netlink_;
 };
 

@@ -66,7 +66,7 @@ Result<Spawned, std::string> spawn(const std::vector<std::string>& program, int 
   };
   std::vector<std::string> words = program;
   FileActions actions;
-  const int flows = workers + 1;  // behind control and origins
+  const int flows = 2 * workers + 1;  // behind control, origins and admissions
   for (int i = 0; i <= flows; ++i) {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return give_up(errno);
@@ -78,7 +78,8 @@ Result<Spawned, std::string> spawn(const std::vector<std::string>& program, int 
     theirs.push_back(moved);
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
     posix_spawn_file_actions_adddup2(actions.get(), moved, first_descriptor + i);
-    words.insert(words.end(), {i == flows ? "--flows" : "--fd", std::to_string(first_descriptor + i)});
+    const char* const use = i <= workers ? "--fd" : i < flows ? "--gate" : "--flows";
+    words.insert(words.end(), {use, std::to_string(first_descriptor + i)});
   }
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
@@ -91,7 +92,8 @@ Result<Spawned, std::string> spawn(const std::vector<std::string>& program, int 
   if (error != 0) return give_up(error);
   close_all(theirs);
   spawned.control = ours[0];
-  spawned.origins.assign(ours.begin() + 1, ours.end() - 1);
+  spawned.origins.assign(ours.begin() + 1, ours.begin() + 1 + workers);
+  spawned.admissions.assign(ours.begin() + 1 + workers, ours.end() - 1);
   spawned.flows = ours.back();
   return spawned;
 }

@@ -15,13 +15,14 @@ namespace doline::warden {
 /// The resolver's ends; all close-on-exec and non-blocking, SOCK_SEQPACKET. The receiver closes them.
 struct Spawned {
   pid_t process = -1;
-  int control = -1;          ///< for Client
-  std::vector<int> origins;  ///< one per worker: redirect/origin.h
-  int flows = -1;            ///< for the log writer: flows/batch.h
+  int control = -1;             ///< for Client
+  std::vector<int> origins;     ///< one per worker: redirect/origin.h
+  std::vector<int> admissions;  ///< one per worker: redirect/admission.h
+  int flows = -1;               ///< for the log writer: flows/batch.h
 };
 
-/// Runs `/proc/self/exe warden --port PORT... --nat-port PORT --fd CONTROL --fd ORIGIN... --flows FLOWS`; in the child
-/// these are 3, 4 and so on. A sentence where it cannot.
+/// Runs `/proc/self/exe warden --port PORT... --nat-port PORT --fd CONTROL --fd ORIGIN... --gate ADMISSION... --flows
+/// FLOWS`; in the child these are 3, 4 and so on. A sentence where it cannot.
 [[nodiscard]] Result<Spawned, std::string> spawn(int workers, const Bounds& bounds);
 /// The same with another program or with words before `--fd`, for tests. `program`: [0] is its path.
 [[nodiscard]] Result<Spawned, std::string> spawn(const std::vector<std::string>& program, int workers);

@@ -15,8 +15,8 @@ namespace doline::warden {
 
 namespace {
 
-constexpr std::size_t read_octets_max = 64 * 1024;
-constexpr int reads_at_once = 256;
+constexpr std::size_t records_octets_max = 64 * 1024;
+constexpr int record_reads_max = 256;
 constexpr int events_buffer_octets = 4 << 20;
 
 void count(const nlattr& nest, std::uint64_t& packets, std::uint64_t& octets) {
@@ -29,7 +29,7 @@ void count(const nlattr& nest, std::uint64_t& packets, std::uint64_t& octets) {
 }  // namespace
 
 TrafficMeter::TrafficMeter(mnl_socket* socket)
-    : socket_(socket), netlink_(NETLINK_NETFILTER), ours_(redirect::local_addresses()), buffer_(read_octets_max) {}
+    : socket_(socket), netlink_(NETLINK_NETFILTER), ours_(redirect::local_addresses()), buffer_(records_octets_max) {}
 
 TrafficMeter::~TrafficMeter() {
   mnl_socket_close(socket_);
@@ -45,7 +45,7 @@ Result<std::unique_ptr<TrafficMeter>, NetlinkFault> TrafficMeter::open() {
 }
 
 void TrafficMeter::read(const See& see) {
-  for (int reads = 0; reads < reads_at_once; ++reads) {
+  for (int reads = 0; reads < record_reads_max; ++reads) {
     const ssize_t size = mnl_socket_recvfrom(socket_, buffer_.data(), buffer_.size());
     // What was dropped is a flow of whose end we do not know: it keeps what the last asking told.
     if (size < 0 && errno == ENOBUFS) continue;

@@ -18,6 +18,8 @@
 #include <utility>
 
 #include "base/check.h"
+#include "redirect/admission.h"
+#include "redirect/gate_rules.h"
 #include "redirect/host_facts.h"
 #include "redirect/interference.h"
 #include "redirect/nft_rules.h"
@@ -26,6 +28,7 @@
 #include "redirect/request.h"
 #include "warden/conntrack.h"
 #include "warden/flow_watch.h"
+#include "warden/gate.h"
 #include "warden/nf_tables.h"
 #include "warden/privileges.h"
 #include "warden/program.h"
@@ -88,8 +91,10 @@ class Warden {
   void run() { uv_run(loop_, UV_RUN_DEFAULT); }
 
  private:
+  enum class Use : std::uint8_t { control, origins, admissions };
   struct Channel {
     Warden* warden;
+    Use use;
     int descriptor;
     uv_poll_t poll{};
   };
@@ -100,7 +105,9 @@ class Warden {
   // the channels
   void read(Channel& channel);
   void read_request(std::span<const std::uint8_t> octets);
+  void open(Use use, int descriptor);
   void read_questions(int descriptor, std::span<const std::uint8_t> octets);
+  void read_admissions(int descriptor, std::span<const std::uint8_t> octets);
   void reply(std::uint32_t number, redirect::Reply body);
 
   // jobs: one at a time, in order
@@ -113,6 +120,8 @@ class Warden {
   void apply(const redirect::Options& options, redirect::Standing standing, std::function<void(redirect::Reply)> done);
   void put_rules(const std::shared_ptr<Plan>& plan, int attempts_left, Judge judge);
   void put_watch(const std::shared_ptr<Plan>& plan, int attempts_left, Judge judge);
+  void put_gate(const Plan& plan, Judge judge);
+  void restrict(const redirect::Restrictions& restrictions, std::function<void(redirect::Reply)> done);
   void settle(const std::shared_ptr<Plan>& plan, std::function<void(redirect::Reply)> done);
   void verify(std::function<void(redirect::Reply)> done);
   [[nodiscard]] Trial::Former in_force();
@@ -147,12 +156,13 @@ class Warden {
   bool has_privilege_;
   std::vector<std::unique_ptr<Channel>> channels_;
   uv_signal_t terminate_{};
-  uv_timer_t silence_{}, interference_timer_{}, farewell_{};
+  uv_timer_t silence_{}, interference_timer_{}, alive_{}, farewell_{};
   Trial trial_;
   std::vector<std::uint8_t> room_;
 
   Conntrack conntrack_;
   NfTables tables_;
+  Gate gate_;
   Routing routing_;
   FlowWatch flow_watch_;
   std::unique_ptr<NftShell> nft_;
@@ -163,7 +173,8 @@ class Warden {
   bool is_leaving_ = false;
 
   State state_ = State::absent;
-  std::shared_ptr<const Plan> plan_;   // of what is applied, suspended or lost
+  std::shared_ptr<const Plan> plan_;  // of what is applied, suspended or lost
+  redirect::Restrictions restrictions_;
   std::string listed_;                 // the rules as nft lists them, right after they were applied
   std::string reason_, lost_because_;  // of suspended or lost; of the latter, without what came after
   std::uint64_t applied_at_ms_ = 0, reapplied_at_ms_ = 0;
@@ -178,26 +189,19 @@ Warden::Warden(uv_loop_t* loop, const Channels& channels, const Bounds& bounds, 
       has_privilege_(has_privilege),
       trial_(loop, [this] { enqueue([this](Finish finish) { put_back_former(std::move(finish)); }); }),
       room_(redirect::message_octets_max),
+      gate_(facts.renews_elements() ? Renewal::by_adding : Renewal::by_replacing),
       flow_watch_(loop, channels.flows),
       nft_path_(facts.nft) {
   if (!nft_path_.empty()) nft_ = std::make_unique<NftShell>(loop, nft_path_, [this] { nft_died(); });
-  for (const int descriptor : channels.talk) {
-    channels_.push_back(std::make_unique<Channel>(Channel{this, descriptor}));
-    Channel& channel = *channels_.back();
-    fcntl(descriptor, F_SETFD, FD_CLOEXEC);
-    uv_poll_init(loop, &channel.poll, descriptor);
-    channel.poll.data = &channel;
-    uv_poll_start(&channel.poll, UV_READABLE, [](uv_poll_t* poll, int, int) {
-      auto& ready = *static_cast<Channel*>(poll->data);
-      ready.warden->read(ready);
-    });
-  }
+  for (const int descriptor : channels.talk) open(channels_.empty() ? Use::control : Use::origins, descriptor);
+  for (const int descriptor : channels.admissions) open(Use::admissions, descriptor);
   uv_signal_init(loop, &terminate_);
   uv_timer_init(loop, &silence_);
   uv_timer_init(loop, &interference_timer_);
+  uv_timer_init(loop, &alive_);
   uv_timer_init(loop, &farewell_);
-  for (uv_handle_t* handle :
-       {as_handle(terminate_), as_handle(silence_), as_handle(interference_timer_), as_handle(farewell_)})
+  for (uv_handle_t* handle : {as_handle(terminate_), as_handle(silence_), as_handle(interference_timer_),
+                              as_handle(alive_), as_handle(farewell_)})
     handle->data = this;
   uv_signal_start(
       &terminate_, [](uv_signal_t* signal, int) { static_cast<Warden*>(signal->data)->leave(); }, SIGTERM);
@@ -215,26 +219,52 @@ Warden::Warden(uv_loop_t* loop, const Channels& channels, const Bounds& bounds, 
               [&warden](std::vector<std::string> found) { warden.interference_ = std::move(found); });
       },
       interference_period_ms, interference_period_ms);
+  constexpr auto renewal_ms = static_cast<std::uint64_t>(milliseconds(gate_renewed_every).count());
+  uv_timer_start(
+      &alive_,
+      [](uv_timer_t* timer) {
+        auto& warden = *static_cast<Warden*>(timer->data);
+        if (warden.state_ == State::applied && !warden.plan_->gate.empty()) warden.gate_.stay_alive();
+      },
+      renewal_ms, renewal_ms);
+}
+
+void Warden::open(Use use, int descriptor) {
+  channels_.push_back(std::make_unique<Channel>(Channel{this, use, descriptor}));
+  Channel& channel = *channels_.back();
+  fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+  uv_poll_init(loop_, &channel.poll, descriptor);
+  channel.poll.data = &channel;
+  uv_poll_start(&channel.poll, UV_READABLE, [](uv_poll_t* poll, int, int) {
+    auto& ready = *static_cast<Channel*>(poll->data);
+    ready.warden->read(ready);
+  });
 }
 
 // ── the channels ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 void Warden::read(Channel& channel) {
-  const bool is_control = &channel == channels_.front().get();
   for (;;) {
     const ssize_t size = recv(channel.descriptor, room_.data(), room_.size(), MSG_DONTWAIT);
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (size <= 0) {
       // A worker that closed its channel has ended; the control channel ends with the resolver.
       uv_poll_stop(&channel.poll);
-      if (is_control) leave();
+      if (channel.use == Use::control) leave();
       return;
     }
     const std::span<const std::uint8_t> octets(room_.data(), static_cast<std::size_t>(size));
-    if (is_control)
-      read_request(octets);
-    else
-      read_questions(channel.descriptor, octets);
+    switch (channel.use) {
+      case Use::control:
+        read_request(octets);
+        break;
+      case Use::origins:
+        read_questions(channel.descriptor, octets);
+        break;
+      case Use::admissions:
+        read_admissions(channel.descriptor, octets);
+        break;
+    }
   }
 }
 
@@ -257,6 +287,10 @@ void Warden::read_request(std::span<const std::uint8_t> octets) {
     enqueue([this, wanted = *wanted, answer](Finish finish) { carry_out(wanted, answer(std::move(finish))); });
   } else if (std::holds_alternative<redirect::Confirm>(request->body)) {
     enqueue([this, answer](Finish finish) { confirm(answer(std::move(finish))); });
+  } else if (const auto* restriction = std::get_if<redirect::Restrict>(&request->body)) {
+    enqueue([this, restrictions = restriction->restrictions, answer](Finish finish) {
+      restrict(restrictions, answer(std::move(finish)));
+    });
   } else if (std::holds_alternative<redirect::Remove>(request->body)) {
     enqueue([this, answer](Finish finish) {
       trial_.end();
@@ -285,6 +319,14 @@ void Warden::read_questions(int descriptor, std::span<const std::uint8_t> octets
     answers.push_back({question.ticket, conntrack_.origin_of(question)});
   const auto packet = redirect::write_origin_answers(answers);
   // Fits: origins_in_flight_max. A worker that does not read has stopped.
+  static_cast<void>(send(descriptor, packet.data(), packet.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+void Warden::read_admissions(int descriptor, std::span<const std::uint8_t> octets) {
+  const auto admissions = redirect::parse_admissions(octets);
+  if (!admissions) return;
+  const auto packet = redirect::write_admission_answers(gate_.admit(*admissions));
+  // Fits: admissions_in_flight_max.
   static_cast<void>(send(descriptor, packet.data(), packet.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
@@ -351,7 +393,7 @@ void Warden::apply(const redirect::Options& options, redirect::Standing standing
   // Never take the other side's word: the plan is made, and its options are checked, here.
   redirect::HostFacts facts = redirect::gather_host_facts();
   facts.nft = nft_path_;  // which capabilities were kept depends on it: one installed since waits for the next start
-  auto plan = std::make_shared<Plan>(redirect::plan(options, facts, standing));
+  auto plan = std::make_shared<Plan>(redirect::plan(options, facts, restrictions_, standing));
   if (!is_within(bounds_, options))
     plan->problems.emplace_back("other ports are asked for than this Doline was started with: start it again");
   if (!has_privilege_) plan->problems.emplace_back("CAP_NET_ADMIN is missing");
@@ -392,7 +434,10 @@ void Warden::put_rules(const std::shared_ptr<Plan>& plan, int attempts_left, Jud
               nft_->run(redirect::on_one_line(plan->seen), [this, plan, judge](std::string trouble) {
                 if (!trouble.empty())
                   plan->warnings.push_back("Who asks whom while Doline is away is not kept: " + trouble);
-                put_watch(plan, predecessor_attempts, judge);
+                put_gate(*plan, [this, plan, judge](const std::string& why) {
+                  if (!why.empty()) plan->warnings.push_back("No device is restricted: " + why);
+                  put_watch(plan, predecessor_attempts, judge);
+                });
               });
             });
 }
@@ -420,6 +465,38 @@ void Warden::put_watch(const std::shared_ptr<Plan>& plan, int attempts_left, Jud
               if (!complaint.empty() && present == TableState::owned && may_try_again) return again();
               settle_for(complaint);
             });
+}
+
+/// The gate as the plan has it, in the place of what is there.
+void Warden::put_gate(const Plan& plan, Judge judge) {
+  const std::string script = plan.gate.empty()
+                                 ? redirect::remove_table(redirect::gate_table, tables_.state_of(redirect::gate_table))
+                                 : plan.gate;
+  if (script.empty()) return judge({});
+  nft_->run(redirect::on_one_line(script), [this, judge = std::move(judge)](std::string complaint) {
+    gate_.stay_alive();
+    judge(std::move(complaint));
+  });
+}
+
+void Warden::restrict(const redirect::Restrictions& restrictions, std::function<void(redirect::Reply)> done) {
+  if (auto problems = redirect::find_problems(restrictions); !problems.empty())
+    return done(redirect::Failed{std::move(problems)});
+  restrictions_ = restrictions;
+  gate_.hold(restrictions);
+  if (plan_ == nullptr) return done(redirect::Done{});  // they come with the rules
+  auto plan = std::make_shared<Plan>(*plan_);
+  redirect::restrict(*plan, restrictions);
+  plan_ = plan;
+  if (state_ != State::applied) return done(redirect::Done{});
+  if (plan->tool != redirect::Tool::nft)
+    return done(restrictions.hold_flows() || !restrictions.must_not_encrypt.empty()
+                    ? redirect::Reply(redirect::Failed{{"without nft no device can be restricted"}})
+                    : redirect::Reply(redirect::Done{}));
+  put_gate(*plan, [done = std::move(done)](const std::string& complaint) {
+    done(complaint.empty() ? redirect::Reply(redirect::Done{})
+                           : redirect::Reply(redirect::Failed{lines_of(complaint)}));
+  });
 }
 
 void Warden::settle(const std::shared_ptr<Plan>& plan, std::function<void(redirect::Reply)> done) {
@@ -487,6 +564,10 @@ redirect::StatusReply Warden::status() {
   if (state_ == State::applied) {
     reply.applied_seconds_ago = (uv_now(loop_) - applied_at_ms_) / 1'000;
     reply.counters = tables_.counters();
+    if (!plan_->gate.empty()) reply.gate = tables_.gate_counts();
+    reply.gate.only_resolved = plan_->restrictions.only_resolved.size();
+    reply.gate.observed = plan_->restrictions.observed.size();
+    reply.gate.turned_away = gate_.turned_away();
     reply.interference = interference_;
   }
   return reply;
@@ -509,6 +590,8 @@ void Warden::verify(std::function<void(redirect::Reply)> done) {
       reasons.emplace_back("table inet doline_seen is gone");
     if (!plan_->watch.empty() && tables_.state_of(redirect::watch_table) == TableState::absent)
       reasons.emplace_back("table inet doline_watch is gone");
+    if (!plan_->gate.empty() && tables_.state_of(redirect::gate_table) == TableState::absent)
+      reasons.emplace_back("table inet doline_gate is gone");
     for (const auto& step : plan_->rule_steps)
       if (!routing_.has(step)) reasons.push_back("the policy rule to table " + std::to_string(step.table) + " is gone");
     for (const auto& step : plan_->route_steps)
@@ -541,8 +624,13 @@ void Warden::remove(Memory memory, std::function<void(std::vector<std::string>)>
   flow_watch_.end();
   std::string script = redirect::remove_table(redirect::rules_table, tables_.state_of(redirect::rules_table));
   script += redirect::remove_table(redirect::watch_table, tables_.state_of(redirect::watch_table));
-  if (memory == Memory::forget)
+  const TableState gate = tables_.state_of(redirect::gate_table);
+  if (memory == Memory::forget) {
+    script += redirect::remove_table(redirect::gate_table, gate);
     script += redirect::remove_table(redirect::seen_table, tables_.state_of(redirect::seen_table));
+  } else if (gate != TableState::absent) {
+    script += redirect::nft_open_gate();
+  }
   if (script.empty() || nft_ == nullptr) {
     // Never inside the call that asked.
     return after(0, [finish = std::move(finish)] { finish({}); });
@@ -650,6 +738,13 @@ void Warden::look_for_tables() {
   };
   if (is_gone(plan_->rules, redirect::rules_table)) return lose("somebody removed table inet doline");
   if (is_gone(plan_->watch, redirect::watch_table)) return lose("somebody removed table inet doline_watch");
+  if (is_gone(plan_->gate, redirect::gate_table))
+    enqueue([this](Finish finish) {
+      put_gate(*plan_, [finish = std::move(finish)](const std::string& complaint) {
+        if (complaint.empty()) say("somebody removed table inet doline_gate; it is put back, and admits nobody yet");
+        finish();
+      });
+    });
   if (!is_gone(plan_->seen, redirect::seen_table)) return;
   enqueue([this](Finish finish) {
     nft_->run(redirect::on_one_line(plan_->seen), [finish = std::move(finish)](const std::string& complaint) {
@@ -741,8 +836,8 @@ void Warden::after(std::uint64_t delay_ms, std::function<void()> call) {
 /// The loop ends when the last handle has.
 void Warden::close_everything() {
   if (uv_is_closing(as_handle(farewell_)) != 0) return;
-  for (uv_handle_t* handle :
-       {as_handle(terminate_), as_handle(silence_), as_handle(interference_timer_), as_handle(farewell_)})
+  for (uv_handle_t* handle : {as_handle(terminate_), as_handle(silence_), as_handle(interference_timer_),
+                              as_handle(alive_), as_handle(farewell_)})
     uv_close(handle, nullptr);
   trial_.close();
   for (const auto& channel : channels_) {

@@ -5,7 +5,8 @@
 // Ends of its life, and of the rules (on_failure: open; `closed` rules stay, and refuse):
 //   - its control channel closes, or SIGTERM: rules away, conntrack flushed, exit;
 //   - the resolver is silent for redirect::silence_max: rules away until it is heard again;
-//   - it dies itself: its nft child reads end of file and ends, and the kernel drops the child's table.
+//   - it dies itself: its nft child reads end of file and ends, and the kernel drops the child's table; the gate, whose
+//     table is nobody's, opens ten seconds later by itself.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +23,9 @@ struct Bounds {
 
 /// The warden's ends, all SOCK_SEQPACKET.
 struct Channels {
-  std::vector<int> talk;  ///< [0] is the control channel, the others are origin channels (redirect/origin.h)
-  int flows = -1;         ///< to the log writer (flows/batch.h); -1: none, and connections are not watched
+  std::vector<int> talk;        ///< [0] is the control channel, the others are origin channels (redirect/origin.h)
+  std::vector<int> admissions;  ///< redirect/admission.h
+  int flows = -1;               ///< to the log writer (flows/batch.h); -1: none, and connections are not watched
 };
 
 /// The whole program. Returns the exit status once the control channel has closed or SIGTERM came.

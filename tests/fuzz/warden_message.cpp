@@ -5,6 +5,7 @@
 #include <span>
 
 #include "base/check.h"
+#include "redirect/admission.h"
 #include "redirect/origin.h"
 #include "redirect/request.h"
 
@@ -24,5 +25,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   if (const auto answers = parse_origin_answers(octets))
     check(parse_origin_answers(write_origin_answers(*answers)) == *answers);
+  if (const auto admissions = parse_admissions(octets)) {
+    check(count_that_fit(*admissions) == admissions->size());
+    check(parse_admissions(write_admissions(*admissions)) == *admissions);
+  }
+  if (const auto answers = parse_admission_answers(octets))
+    check(parse_admission_answers(write_admission_answers(*answers)) == *answers);
   return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "golden/golden.h"
 #include "own_network.h"
+#include "redirect/gate_rules.h"
 #include "redirect/iptables_rules.h"
 #include "redirect/nft_rules.h"
 #include "redirect/plan.h"
@@ -43,6 +44,10 @@ TEST_CASE("Rules for nft are the golden ones") {
                   nft_rules(home(Mode::tproxy, OnFailure::closed), TableLife::until_removed)));
   CHECK(is_golden("redirect/nat.nft", nft_rules(home(Mode::nat, OnFailure::open), TableLife::until_removed)));
   CHECK(is_golden("redirect/seen.nft", nft_seen(home_options(Mode::tproxy))));
+  CHECK(is_golden("redirect/gate.nft", nft_gate(home(Mode::tproxy, OnFailure::open), home_restrictions())));
+  Options leaving = home(Mode::tproxy, OnFailure::closed);
+  leaving.encrypted = Encrypted::leave;
+  CHECK(is_golden("redirect/gate-closed.nft", nft_gate(leaving, home_restrictions())));
 }
 
 TEST_CASE("Rules for iptables are the golden ones") {
@@ -53,7 +58,8 @@ TEST_CASE("Rules for iptables are the golden ones") {
 }
 
 TEST_CASE("The plan that people read is the golden one") {
-  CHECK(is_golden("redirect/tproxy.plan", describe(plan(home(Mode::tproxy, OnFailure::open), home_facts()))));
+  CHECK(is_golden("redirect/tproxy.plan",
+                  describe(plan(home(Mode::tproxy, OnFailure::open), home_facts(), home_restrictions()))));
   CHECK(is_golden("redirect/nat.plan", describe(plan(home(Mode::nat, OnFailure::open), home_facts()))));
   HostFacts facts = home_facts();
   facts.nft.clear();
@@ -66,7 +72,8 @@ TEST_CASE("nft takes the golden rules, as files and as the lines that the warden
     return;
   }
   if (!own_network()) return;
-  for (const char* file : {"tproxy.nft", "tproxy-owner.nft", "tproxy-closed.nft", "nat.nft", "seen.nft"}) {
+  for (const char* file :
+       {"tproxy.nft", "tproxy-owner.nft", "tproxy-closed.nft", "nat.nft", "seen.nft", "gate.nft", "gate-closed.nft"}) {
     CAPTURE(file);
     const ShellEnd checked = shell("PATH=$PATH:/usr/sbin nft --check -f " + folder + file);
     CAPTURE(checked.output);

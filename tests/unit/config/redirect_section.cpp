@@ -81,6 +81,42 @@ TEST_CASE("What stands in the way of watching is told at its place") {
   CHECK(problems_of("redirect: {interfaces: br-lan}\nflows: {warm_up: 8d}\n").find("3:18:") == 0);
 }
 
+TEST_CASE("Groups say what their devices may connect to, and whether they may encrypt") {
+  using doline::redirect::Flows;
+  const Settings settings = settings_of(
+      "groups:\n"
+      "  guests: {log: none}\n"
+      "  cameras: {flows: only-resolved, encrypted: reject}\n"
+      "  new-ones: {flows: observe}\n"
+      "  grown-ups: {flows: any, encrypted: leave}\n"
+      "redirect: {interfaces: br-lan, encrypted: reject}\n");
+  const auto& by_group = settings.live.restrictions;
+  REQUIRE(by_group.size() == 4);
+  CHECK(by_group[0] == doline::redirect::GroupRestriction());
+  CHECK(by_group[1].flows == Flows::only_resolved);
+  CHECK(by_group[1].encrypted == Encrypted::reject);
+  CHECK(by_group[2].flows == Flows::observe);
+  CHECK_FALSE(by_group[2].encrypted.has_value());
+  CHECK(by_group[3].encrypted == Encrypted::leave);
+}
+
+TEST_CASE("Restrictions that nobody would carry out are told, where they stand") {
+  const std::string group = "groups: {cameras: {flows: only-resolved}}\n";
+  const std::string told =
+      "2:27: 'flows: only-resolved' of the group 'cameras' needs interception: `redirect:` with `interfaces`, in the "
+      "mode tproxy or nat\n";
+  CHECK(problems_of(group) == told);
+  CHECK(problems_of(group + "redirect: off\n") == told);
+  CHECK(problems_of(group + "redirect: {mode: off}\n") == told);
+  CHECK(problems_of(group + "redirect: {interfaces: br-lan}\n").empty());
+  CHECK(problems_of("groups: {cameras: {encrypted: leave, flows: any}}\n").empty());
+  CHECK(problems_of("groups: {cameras: {encrypted: reject}}\n").starts_with("2:31: 'encrypted: reject' of the group"));
+  CHECK(problems_of("groups: {a: {encrypted: log}}\nredirect: {interfaces: br-lan}\n")
+            .starts_with("2:25: logging the encrypted DNS of one group is not in this build yet"));
+  CHECK(problems_of("groups: {a: {flows: only-resolvd}}\nredirect: {interfaces: br-lan}\n")
+            .find("did you mean 'only-resolved'?") != std::string::npos);
+}
+
 TEST_CASE("Whoever is let through can be recognised") {
   CHECK(problems_of("devices: {phone: {client_id: anna}}\nredirect: {interfaces: br-lan, exempt: {from: phone}}\n")
             .find("has neither 'mac' nor 'address'") != std::string::npos);

@@ -81,11 +81,59 @@ TEST_CASE("rejecting what is encrypted means the known DoH servers too") {
       "1.1.1.1,Cloudflare,US,plain+dot+doh,cloudflare-dns.com,\n"
       "114.114.114.114,114DNS,CN,plain,,\n");
   REQUIRE(resolvers.problems.empty());
-  redirect::Options options;
-  CHECK(with_doh_servers(options, resolvers.book).doh_addresses.empty());
-  options.encrypted = redirect::Encrypted::reject;
-  CHECK(with_doh_servers(options, resolvers.book).doh_addresses ==
+  using redirect::Encrypted;
+  const device::Roster nobody;
+  CHECK(restrictions_of(nobody, {}, Encrypted::leave, resolvers.book) == redirect::Restrictions());
+  CHECK(gate_of(nobody, {}, Encrypted::leave, resolvers.book) == nullptr);
+  CHECK(restrictions_of(nobody, {}, Encrypted::reject, resolvers.book).doh_addresses ==
         std::vector{IpAddress::v4(1, 1, 1, 1), IpAddress::v4(9, 9, 9, 9)});
+  const auto gate = gate_of(nobody, {}, Encrypted::reject, resolvers.book);
+  REQUIRE(gate);
+  CHECK(gate->is_doh(*dns::Name::parse("DNS.quad9.net")));
+  CHECK_FALSE(gate->is_doh(*dns::Name::parse("quad9.net")));
+  CHECK_FALSE(gate->holds(device::DeviceId{0}));
+}
+
+TEST_CASE("the devices of restricted groups are held by every MAC that is known") {
+  device::RosterBuilder builder;
+  builder.add_group({.name = "cameras", .networks = {}, .log = {}});
+  device::DeviceSettings settings;
+  settings.name = "camera";
+  settings.addresses = {*IpPrefix::parse("192.168.1.31")};
+  settings.groups = {"cameras"};
+  builder.add_device(settings);
+  settings.name = "phone";
+  settings.addresses = {*IpPrefix::parse("192.168.1.32")};
+  settings.groups.clear();
+  builder.add_device(settings);
+  const auto mac = *device::MacAddress::parse("94:51:3d:13:9a:35");
+  builder.add_sighting({.address = IpAddress::v4(192, 168, 1, 31), .mac = mac, .hostname = ""}, "");
+  const auto roster = builder.build();
+  const redirect::GroupRestriction strict[] = {{.flows = redirect::Flows::only_resolved, .encrypted = {}}};
+  const auto all = restrictions_of(*roster, strict, redirect::Encrypted::leave, {});
+  CHECK(all.only_resolved == std::vector{mac});
+  const auto gate = gate_of(*roster, strict, redirect::Encrypted::leave, {});
+  REQUIRE(gate);
+  CHECK(gate->holds(roster->find("camera")->id));
+  CHECK_FALSE(gate->holds(roster->find("phone")->id));
+  CHECK(gate->doh_names.empty());
+}
+
+TEST_CASE("restrictions are said once, and again only where they differ, trouble with them is told") {
+  Stage stage;
+  redirect::Restrictions restrictions;
+  restrictions.observed = {*device::MacAddress::parse("94:51:3d:13:9a:35")};
+  stage.reply = redirect::Failed{{"without nft no device can be restricted"}};
+  stage.interception->restrict(restrictions);
+  stage.interception->restrict(restrictions);
+  (void)stage.wait([&](auto take) { stage.interception->verify(take); });
+  REQUIRE(stage.requests.size() == 2);
+  CHECK(std::get<redirect::Restrict>(stage.requests[0]).restrictions == restrictions);
+  CHECK(stage.interception->gate_trouble().find("without nft") != std::string::npos);
+  stage.reply = redirect::Done{};
+  stage.interception->restrict({});
+  (void)stage.wait([&](auto take) { stage.interception->verify(take); });
+  CHECK(stage.interception->gate_trouble().empty());
 }
 
 TEST_CASE("apply sends the operator's options, and what the warden warns of is told") {

@@ -42,6 +42,7 @@ Ran run(Verb verb, const config::Fixed& settings, bool json = false) {
   Ran ran;
   ran.status = run_redirect({.verb = verb,
                              .config = {},
+                             .restrictions = {},
                              .json = json,
                              .trial = {},
                              .device = {},
@@ -204,6 +205,7 @@ TEST_CASE("After a crash rules and routes go, and the memory of who asked whom s
   std::ostringstream out, err;
   const RedirectArguments arguments{.verb = Verb::remove,
                                     .config = {},
+                                    .restrictions = {},
                                     .json = false,
                                     .trial = {},
                                     .device = {},

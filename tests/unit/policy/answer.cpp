@@ -46,6 +46,20 @@ TEST_CASE("addresses are those of A, AAAA and service hints of the Answer sectio
                                             IpAddress::v4(192, 0, 2, 3), *IpAddress::parse("2001:db8::1")});
 }
 
+TEST_CASE("the longest TTL is that of the Answer section") {
+  std::vector<std::uint8_t> octets(1'024);
+  dns::MessageWriter writer(octets);
+  writer.header(1, {}, dns::ResponseCode::noerror);
+  REQUIRE(writer.question({*dns::Name::parse("a.example"), RecordType::a, dns::RecordClass::in}));
+  CHECK(policy::longest_ttl(dns::Octets(octets).first(writer.size())) == 0);
+  const std::vector<std::uint8_t> address{192, 0, 2, 1};
+  for (const auto& [section, ttl] : {std::pair{dns::Section::answer, 60u}, std::pair{dns::Section::answer, 70'000u},
+                                     std::pair{dns::Section::answer, 5u}, std::pair{dns::Section::additional, 99'999u}})
+    REQUIRE(writer.record(section, *dns::Name::parse("a.example"), RecordType::a, dns::RecordClass::in, ttl,
+                          dns::Octets(address)));
+  CHECK(policy::longest_ttl(dns::Octets(octets).first(writer.size())) == 70'000);
+}
+
 TEST_CASE("octets that end early give what stood before") {
   const auto words = words_of({{"a.example", RecordType::a, {192, 0, 2, 1}}});
   std::vector<IpAddress> addresses;

@@ -3,6 +3,7 @@
 
 #include "redirect/host_facts.h"
 #include "redirect/options.h"
+#include "redirect/restrictions.h"
 
 namespace doline::tests {
 
@@ -19,8 +20,19 @@ inline redirect::Options home_options(redirect::Mode mode) {
   options.exempt.clients = {prefix("192.168.50.5"), prefix("2001:db8:50::5")};
   options.exempt.destinations = {prefix("10.8.0.0/16"), prefix("2001:db8:99::/48")};
   options.encrypted = redirect::Encrypted::reject;
-  options.doh_addresses = {*IpAddress::parse("1.1.1.1"), *IpAddress::parse("2001:4860:4860::8888")};
   return options;
+}
+
+/// Everybody that can be restricted, once.
+inline redirect::Restrictions home_restrictions() {
+  const auto mac = [](const char* text) { return *device::MacAddress::parse(text); };
+  redirect::Restrictions restrictions;
+  restrictions.only_resolved = {mac("94:51:3d:13:9a:35"), mac("2c:aa:8e:12:34:56")};
+  restrictions.observed = {mac("02:d0:11:00:50:32")};
+  restrictions.may_encrypt = {mac("02:d0:11:00:60:31")};
+  restrictions.must_not_encrypt = {mac("94:51:3d:13:9a:35")};
+  restrictions.doh_addresses = {*IpAddress::parse("1.1.1.1"), *IpAddress::parse("2001:4860:4860::8888")};
+  return restrictions;
 }
 
 /// A kernel of today, with both families and both tools.

@@ -44,22 +44,11 @@ TEST_CASE("Only the table of a fail-open redirect belongs to its maker") {
 
 TEST_CASE("Fail-closed refuses what nobody takes, fail-open lets it fall through") {
   Options options = home_options(Mode::tproxy);
-  options.encrypted = Encrypted::leave;
   CHECK_FALSE(has(nft_rules(options, TableLife::until_removed), "reject"));
   options.on_failure = OnFailure::closed;
   const std::string rules = nft_rules(options, TableLife::until_removed);
   CHECK(rules.find("reject with tcp reset") > rules.find("tproxy ip6 to [::1]"));
   CHECK(has(rules, "reject with icmpx type port-unreachable"));
-}
-
-TEST_CASE("Encrypted DNS is refused only where asked for, and DoH only at addresses that are known") {
-  Options options = home_options(Mode::tproxy);
-  CHECK(has(nft_rules(options, TableLife::until_removed), "ip daddr @doh4 tcp dport 443"));
-  options.doh_addresses.clear();
-  CHECK_FALSE(has(nft_rules(options, TableLife::until_removed), "doh"));
-  CHECK(has(nft_rules(options, TableLife::until_removed), "tcp dport 853"));
-  options.encrypted = Encrypted::leave;
-  CHECK_FALSE(has(nft_rules(options, TableLife::until_removed), "853"));
 }
 
 TEST_CASE("The memory of who asked whom is renewed without losing its elements") {

@@ -62,9 +62,6 @@ TEST_CASE("What is named twice, not at all or too often is told") {
   options = home_options(Mode::tproxy);
   options.exempt.macs.resize(exempt_max + 1);
   CHECK(is_told(options, "exemptions"));
-  options = home_options(Mode::tproxy);
-  options.doh_addresses.resize(doh_addresses_max + 1);
-  CHECK(is_told(options, "DoH"));
 }
 
 TEST_CASE("The private port of nat is not an intercepted one") {

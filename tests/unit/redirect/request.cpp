@@ -11,19 +11,22 @@
 using namespace doline;
 using namespace doline::redirect;
 using doline::tests::home_options;
+using doline::tests::home_restrictions;
 using doline::tests::Seeded;
 
 namespace {
 
 StatusReply some_status() {
-  return {.state = State::suspended,
-          .mode = Mode::nat,
-          .has_privilege = true,
-          .applied_seconds_ago = 1'000'000'000'000,
-          .trial_seconds_left = 59,
-          .counters = {.udp4 = 1, .tcp4 = 2, .udp6 = 3, .tcp6 = 4, .unserved = 5, .encrypted = 6},
-          .reason = "the resolver was silent",
-          .interference = {"docker", "mwan3"}};
+  return {
+      .state = State::suspended,
+      .mode = Mode::nat,
+      .has_privilege = true,
+      .applied_seconds_ago = 1'000'000'000'000,
+      .trial_seconds_left = 59,
+      .counters = {.udp4 = 1, .tcp4 = 2, .udp6 = 3, .tcp6 = 4, .unserved = 5, .encrypted = 6},
+      .gate = {.only_resolved = 7, .observed = 8, .admitted = 9, .refused = 10, .would_refuse = 11, .turned_away = 12},
+      .reason = "the resolver was silent",
+      .interference = {"docker", "mwan3"}};
 }
 
 std::vector<Request> all_requests() {
@@ -34,7 +37,9 @@ std::vector<Request> all_requests() {
           Verify{},
           Seen{},
           Heartbeat{},
-          Confirm{}};
+          Confirm{},
+          Restrict{home_restrictions()},
+          Restrict{}};
 }
 
 std::vector<Reply> all_replies() {
@@ -85,7 +90,7 @@ TEST_CASE("An unknown version or kind is told from a broken message") {
   octets[0] = 2;
   CHECK(parse_request(octets).error() == MessageFault::unknown);
   octets[0] = 1;
-  octets[1] = 0x7f;
+  octets[1] = std::variant_size_v<Request>;
   CHECK(parse_request(octets).error() == MessageFault::unknown);
   CHECK(parse_request(std::vector<std::uint8_t>(message_octets_max + 1)).error() == MessageFault::too_long);
 }
@@ -115,10 +120,19 @@ TEST_CASE("The largest messages fit a packet, and longer lists are cut") {
   options.exempt.macs.resize(exempt_max);
   options.exempt.clients.resize(exempt_max);
   options.exempt.destinations.resize(exempt_max);
-  options.doh_addresses.resize(doh_addresses_max);
   const auto largest = write_request({1, Apply{options}});
   CHECK(largest.size() <= message_octets_max);
   CHECK(parse_request(largest));
+  Restrictions everybody;
+  for (auto* macs :
+       {&everybody.only_resolved, &everybody.observed, &everybody.may_encrypt, &everybody.must_not_encrypt})
+    macs->resize(restricted_max);
+  everybody.doh_addresses.resize(doh_addresses_max);
+  const auto strictest = write_request({1, Restrict{everybody}});
+  CHECK(strictest.size() <= message_octets_max);
+  CHECK(parse_request(strictest));
+  everybody.observed.emplace_back();
+  CHECK_FALSE(parse_request(write_request({1, Restrict{everybody}})));
 
   SeenReply seen{.sightings = std::vector<Sighting>(sightings_max + 5), .left_out = 2};
   const auto parsed = parse_reply(write_reply({1, seen}));

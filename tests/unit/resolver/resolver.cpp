@@ -27,7 +27,14 @@ class RingOutbox final : public Outbox {
   querylog::Ring ring_;
 };
 
+const device::MacAddress camera = *device::MacAddress::parse("94:51:3d:13:9a:35");
+
 struct House {
+  explicit House(std::shared_ptr<const Snapshot> first = snapshot()) : begun_with(std::move(first)) {}
+
+  std::shared_ptr<const Snapshot> begun_with;
+  std::vector<redirect::Admission> admissions;
+  bool has_warden = true;
   tests::OwnClock clock;
   tests::ToldExchange exchange;
   RingOutbox outbox;
@@ -43,8 +50,14 @@ struct House {
                      .report_unknown_client = [](const IpAddress&) {},
                      .find_mac = [](const IpAddress&) { return std::nullopt; },
                      .report_canary = [this](const CanaryReturn& come) { returned.push_back(come); },
+                     .admit =
+                         [this](const redirect::Admission& admission) {
+                           admissions.push_back(admission);
+                           return has_warden;
+                         },
+                     .wake_at = [](MonotonicTime) {},
                      .clock = clock},
-                    snapshot()};
+                    begun_with};
 
   static std::shared_ptr<const Snapshot> snapshot() {
     auto snapshot = std::make_shared<Snapshot>();
@@ -71,6 +84,25 @@ struct House {
     snapshot->upstream = std::make_shared<const upstream::Options>(upstream);
     snapshot->allow_clients = {*IpPrefix::parse("192.168.0.0/16")};
     return snapshot;
+  }
+
+  /// The same where the client that asks is a camera that is only-resolved, and doh.example a known DoH name.
+  static std::shared_ptr<const Snapshot> snapshot_with_gate() {
+    auto changed = std::make_shared<Snapshot>(*snapshot());
+    device::RosterBuilder builder;
+    builder.add_device({.name = "camera",
+                        .macs = {camera},
+                        .addresses = {*IpPrefix::parse("192.168.1.20")},
+                        .client_ids = {},
+                        .hostname = {},
+                        .groups = {},
+                        .log = {}});
+    changed->roster = builder.build();
+    auto gate = std::make_shared<Gate>();
+    gate->is_held = {false, true};
+    gate->doh_names = {*dns::Name::parse("doh.example")};
+    changed->gate = gate;
+    return changed;
   }
 
   /// A query with EDNS and a cookie; how much memory it asked for.
@@ -173,6 +205,83 @@ TEST_CASE("answers of ours, of the cache and errors cost no allocation, once the
   dns::ResponseCode code{};
   CHECK(house.cost_of("failing.example", &code) == 0);
   CHECK(code == dns::ResponseCode::servfail);
+}
+
+TEST_CASE("a held device is told no address before the kernel knows it, be it new, cached or our own") {
+  House house(House::snapshot_with_gate());
+  (void)house.cost_of("www.example");
+  house.answer_all({address_record("www.example")});
+  CHECK(house.late_responses == 0);
+  REQUIRE(house.admissions.size() == 1);
+  CHECK(house.admissions[0].devices == std::vector{camera});
+  CHECK(house.admissions[0].addresses == std::vector{IpAddress::v4(192, 0, 2, 1)});
+  CHECK(house.admissions[0].ttl_seconds == 300);
+  house.resolver.hear_admission({house.admissions[0].ticket, true});
+  CHECK(house.late_responses == 1);
+  house.resolver.hear_admission({house.admissions[0].ticket, true});
+  CHECK(house.late_responses == 1);
+
+  house.clock.pass(seconds(100));
+  for (const char* name : {"www.example", "rewritten.example"}) {
+    CAPTURE(name);
+    dns::ResponseCode none = dns::ResponseCode::badvers;
+    (void)house.cost_of(name, &none);
+    CHECK(none == dns::ResponseCode::badvers);  // nothing came at once
+    CHECK(house.resolver.statistics().held_back == 1);
+    house.resolver.hear_admission({house.admissions.back().ticket, true});
+    CHECK(house.resolver.statistics().held_back == 0);
+  }
+  CHECK(house.admissions.size() == 3);
+  CHECK(house.admissions[1].ttl_seconds == 200);
+  CHECK(house.admissions[2].addresses == std::vector{IpAddress::v4(10, 0, 0, 1)});
+  CHECK(house.late_responses == 3);
+  CHECK(house.resolver.statistics().admitted == 3);
+  CHECK(house.resolver.statistics().waiting == 0);
+
+  // What gives no address that could be connected to waits for nobody.
+  for (const char* name : {"listed.example", "nxdomain.example", "refused.example"}) {
+    dns::ResponseCode code = dns::ResponseCode::badvers;
+    (void)house.cost_of(name, &code);
+    CHECK(code != dns::ResponseCode::badvers);
+  }
+  CHECK(house.admissions.size() == 3);
+}
+
+TEST_CASE("a warden that is silent, says no or is gone costs a held device some time, and is counted") {
+  House house(House::snapshot_with_gate());
+  (void)house.cost_of("rewritten.example");
+  house.clock.pass(admission_patience - milliseconds(10));
+  house.resolver.send_due();
+  CHECK(house.late_responses == 0);
+  house.clock.pass(milliseconds(20));
+  house.resolver.send_due();
+  CHECK(house.late_responses == 1);
+  CHECK(house.resolver.statistics().unadmitted == 1);
+  house.resolver.hear_admission({house.admissions[0].ticket, true});  // too late
+  CHECK(house.late_responses == 1);
+
+  (void)house.cost_of("rewritten.example");
+  house.resolver.hear_admission({house.admissions[1].ticket, false});
+  CHECK(house.late_responses == 2);
+  CHECK(house.resolver.statistics().unadmitted == 2);
+
+  house.has_warden = false;
+  dns::ResponseCode code = dns::ResponseCode::badvers;
+  (void)house.cost_of("rewritten.example", &code);
+  CHECK(code == dns::ResponseCode::noerror);
+  CHECK(house.resolver.statistics().unadmitted == 3);
+  CHECK(house.resolver.statistics().waiting == 0);
+  CHECK(house.resolver.statistics().admitted == 0);
+}
+
+TEST_CASE("upstream's addresses of a known DoH name are told to the warden, for whoever asks") {
+  House house(House::snapshot_with_gate());
+  (void)house.cost_of("DOH.example");
+  house.answer_all({address_record("doh.example")});
+  REQUIRE_FALSE(house.admissions.empty());
+  CHECK(house.admissions[0].purpose == redirect::Purpose::doh);
+  CHECK(house.admissions[0].devices.empty());
+  CHECK(house.admissions[0].addresses == std::vector{IpAddress::v4(192, 0, 2, 1)});
 }
 
 }  // namespace

@@ -26,7 +26,9 @@ class OtherEnd {
   OtherEnd& operator=(const OtherEnd&) = delete;
   ~OtherEnd() { hang_up(); }
 
-  [[nodiscard]] warden::Spawned spawned() const { return {.process = -1, .control = theirs_, .origins = {}}; }
+  [[nodiscard]] warden::Spawned spawned() const {
+    return {.process = -1, .control = theirs_, .origins = {}, .admissions = {}};
+  }
   Numbered<Request> next() const {
     std::vector<std::uint8_t> room(message_octets_max);
     const ssize_t size = recv(ours_, room.data(), room.size(), 0);

@@ -22,7 +22,7 @@ class RunningWarden {
  public:
   explicit RunningWarden(const warden::Bounds& bounds = {}) {
     std::vector<int> ours, theirs;
-    for (int channel = 0; channel < 3; ++channel) {
+    for (int channel = 0; channel < 4; ++channel) {
       int ends[2];
       REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
       ours.push_back(ends[0]);
@@ -33,14 +33,15 @@ class RunningWarden {
     if (process_ == 0) {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
       for (const int end : ours) close(end);
-      _exit(warden::run({.talk = {theirs[0], theirs[1]}, .flows = theirs[2]}, bounds));
+      _exit(warden::run({.talk = {theirs[0], theirs[1]}, .admissions = {theirs[2]}, .flows = theirs[3]}, bounds));
     }
     for (const int end : theirs) close(end);
     origin_ = ours[1];
-    flows_ = ours[2];
+    admission_ = ours[2];
+    flows_ = ours[3];
     // Not the client's to wait for: wait_for_end() does.
-    client_ =
-        std::make_unique<warden::Client>(warden::Spawned{.process = -1, .control = ours[0], .origins = {origin_}});
+    client_ = std::make_unique<warden::Client>(
+        warden::Spawned{.process = -1, .control = ours[0], .origins = {origin_}, .admissions = {admission_}});
   }
   RunningWarden(const RunningWarden&) = delete;
   RunningWarden& operator=(const RunningWarden&) = delete;
@@ -48,6 +49,7 @@ class RunningWarden {
     client_.reset();
     close(origin_);
     close(flows_);
+    close(admission_);
     kill(process_, SIGKILL);
     waitpid(process_, nullptr, 0);
   }
@@ -73,6 +75,7 @@ class RunningWarden {
   [[nodiscard]] pid_t process() const { return process_; }
   [[nodiscard]] int origin() const { return origin_; }
   [[nodiscard]] int flows() const { return flows_; }
+  [[nodiscard]] int admission() const { return admission_; }
   /// As if the resolver had been killed: the kernel closes its ends.
   void die_as_resolver() { client_.reset(); }
   /// Waits for the process's end; its exit status, or -1 where a signal ended it.
@@ -84,7 +87,7 @@ class RunningWarden {
 
  private:
   pid_t process_ = -1;
-  int origin_ = -1, flows_ = -1;
+  int origin_ = -1, admission_ = -1, flows_ = -1;
   int ended_with_ = -2;
   std::unique_ptr<warden::Client> client_;
 };

@@ -29,23 +29,27 @@ void end(const Spawned& spawned) {
   close(spawned.control);
   for (const int origin : spawned.origins) close(origin);
   close(spawned.flows);
+  for (const int admission : spawned.admissions) close(admission);
   waitpid(spawned.process, nullptr, 0);
 }
 
 }  // namespace
 
 TEST_CASE("The program finds its channels at 3, 4 and so on, and their names among its words") {
-  const auto spawned = spawn(
-      {"/bin/sh", "-c",
-       "printf control >&3; printf first >&4; printf second >&5; printf flows >&6; printf %s \"$*\" >&3", "warden"},
-      2);
+  const auto spawned = spawn({"/bin/sh", "-c",
+                              "printf control >&3; printf first >&4; printf second >&5; printf gate >&7; printf flows "
+                              ">&8; printf %s \"$*\" >&3",
+                              "warden"},
+                             2);
   REQUIRE(spawned);
   REQUIRE(spawned->origins.size() == 2);
   CHECK(receive(spawned->control) == "control");
   CHECK(receive(spawned->origins[0]) == "first");
   CHECK(receive(spawned->origins[1]) == "second");
+  REQUIRE(spawned->admissions.size() == 2);
+  CHECK(receive(spawned->admissions[1]) == "gate");
   CHECK(receive(spawned->flows) == "flows");
-  CHECK(receive(spawned->control) == "--fd 3 --fd 4 --fd 5 --flows 6");
+  CHECK(receive(spawned->control) == "--fd 3 --fd 4 --fd 5 --gate 6 --gate 7 --flows 8");
   // Its end is the channels' end.
   CHECK(receive(spawned->control).empty());
   end(*spawned);

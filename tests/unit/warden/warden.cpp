@@ -17,6 +17,7 @@ using redirect::Apply;
 using redirect::Confirm;
 using redirect::Mode;
 using redirect::Remove;
+using redirect::Restrict;
 using redirect::State;
 using redirect::Verify;
 
@@ -254,12 +255,19 @@ TEST_CASE("As much as can be asked for is applied") {
     options.exempt.clients.push_back(prefix);
     options.exempt.destinations.push_back(prefix);
   }
+  redirect::Restrictions everybody;
+  for (std::uint16_t i = 0; i < redirect::restricted_max; ++i)
+    for (auto* macs :
+         {&everybody.only_resolved, &everybody.observed, &everybody.may_encrypt, &everybody.must_not_encrypt})
+      macs->push_back({{2, 0, 0, 1, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)}});
   for (std::uint16_t i = 0; i < redirect::doh_addresses_max; ++i)
-    options.doh_addresses.push_back(
+    everybody.doh_addresses.push_back(
         IpAddress::v4(9, 9, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)));
   REQUIRE(redirect::find_problems(options).empty());
+  REQUIRE(redirect::find_problems(everybody).empty());
   RunningWarden warden;
   REQUIRE(warden.is_done(Apply{options}));
+  REQUIRE(warden.is_done(Restrict{everybody}));
   CHECK(warden.is_done(Verify{}));
   CHECK(warden.is_done(Remove{}));
 }

@@ -1,0 +1,23 @@
+// The nft script of the gate: which connections of the LAN's devices may leave it. Table `doline_gate`: encrypted DNS
+// is refused to those for whom it shall be, and devices that are only-resolved reach only addresses that an answer gave
+// them. What is established goes on.
+//
+// The table is nobody's own: its sets `allowed4`, `allowed6`, `answered_doh4`, `answered_doh6` and `alive` are written
+// by netlink (warden/gate.h), and their elements outlive a renewal. With on_failure: open the rules hold only while
+// `alive` has its elements, which expire unless the warden renews them.
+#pragma once
+
+#include <string>
+
+#include "redirect/options.h"
+#include "redirect/restrictions.h"
+
+namespace doline::redirect {
+
+/// Makes what is missing, renews rules and whom they are for, keeps the addresses that answers gave; empty where nobody
+/// is restricted. One statement a line, as in nft_rules.h. Neither argument has problems.
+[[nodiscard]] std::string nft_gate(const Options& options, const Restrictions& restrictions);
+/// Takes the rules away and keeps the sets; for a kernel with that table.
+[[nodiscard]] std::string nft_open_gate();
+
+}  // namespace doline::redirect

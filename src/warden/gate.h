@@ -1,0 +1,53 @@
+// Gate: the sets of the table `doline_gate`, written by netlink: the addresses that answers have given to restricted
+// devices, those of DoH names, and the sign that the warden lives. Each write is one transaction, and is in force when
+// it returns; it takes microseconds. The rules that use the sets are redirect/gate_rules.h's.
+//
+// Checks what it is asked for: only of devices that are restricted, only addresses beyond the gateway, only for so
+// long.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "device/mac_address.h"
+#include "redirect/admission.h"
+#include "redirect/restrictions.h"
+#include "warden/netlink.h"
+
+namespace doline::warden {
+
+/// The gate of a warden that is silent for so long opens (on_failure: open); it says so often that it lives.
+inline constexpr seconds gate_opens_after{10};
+inline constexpr seconds gate_renewed_every{2};
+
+/// Does giving an element again renew its timeout (Linux 6.12), or must it be taken out first?
+enum class Renewal : std::uint8_t { by_adding, by_replacing };
+
+class Gate {
+ public:
+  explicit Gate(Renewal renewal) : renewal_(renewal), netlink_(NETLINK_NETFILTER) {}
+
+  /// Whose admissions are taken from now on.
+  void hold(const redirect::Restrictions& restrictions);
+  /// An answer for each, in order. What the kernel does not take, where there is no such table or a set is full, is
+  /// not admitted.
+  [[nodiscard]] std::vector<redirect::AdmissionAnswer> admit(std::span<const redirect::Admission> admissions);
+  /// Holds the gate for gate_opens_after. A kernel without the table says no, and that is as well.
+  void stay_alive();
+  /// Admissions that were turned away since this was made.
+  [[nodiscard]] std::uint64_t turned_away() const { return turned_away_; }
+
+  struct Element;
+
+ private:
+  [[nodiscard]] bool collect(const redirect::Admission& admission, std::vector<Element>& elements) const;
+  [[nodiscard]] bool write(std::vector<Element>& elements);
+
+  Renewal renewal_;
+  Netlink netlink_;
+  std::vector<device::MacAddress> held_;  // sorted
+  std::uint64_t turned_away_ = 0;
+};
+
+}  // namespace doline::warden

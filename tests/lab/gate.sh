@@ -1,0 +1,191 @@
+#!/usr/bin/env bash
+# Devices that may connect only to what an answer gave them (`flows: only-resolved`), and encrypted DNS by group. A camera resolves and
+# connects at once, thousands of times, IPv4 and IPv6, under load: none may be refused. What no answer gave is refused at once; a phone
+# is untouched; connections that are established outlive reloads and renewed rules; whoever dies, the gate opens or stays shut as the
+# operator wants. Prints what it saw; exit code 1 where it is wrong. PAIRS=N: so many pairs of each family.
+# shellcheck disable=SC2154,SC2317  # what home.sh and start set; what until_true calls
+here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
+# shellcheck source=/dev/null
+source "$here/home.sh"
+home_enter "$0" "$@"
+command -v python3 >/dev/null || home_skip "python3 is not installed"
+
+wrong=0
+config=$lab/doline.yml
+pairs=${PAIRS:-10000}
+say_wrong() { printf '   WRONG: %s\n' "$*"; wrong=1; }
+now_ms() { local now=${EPOCHREALTIME/[.,]/}; printf '%s' "${now%???}"; }
+traffic() { on "$1" python3 -B "$here/gate_traffic.py" "${@:2}"; }
+child_of() { local children; read -r -a children <"/proc/$1/task/$1/children"; printf '%s' "${children[0]:-}"; }
+
+# tries PLACE PROTOCOL ADDRESS PORT WANTED: what a connection comes to
+tries() {
+  local said ms
+  read -r said ms < <(traffic "$1" connect "$2" "$3" "$4")
+  [[ $said == "$5" ]] || { say_wrong "$1, $2 to $3 port $4: $said, not $5"; return; }
+  [[ $said != refused || $ms -lt 500 ]] || say_wrong "$1, $2 to $3 port $4: refused only after $ms ms"
+}
+is_tried() { local said; read -r said _ < <(traffic "$1" connect "$2" "$3" "$4"); [[ $said == "$5" ]]; }
+resolves() { [[ $(on "$1" dig +short +tries=2 +time=2 "@$2" "$3" "$4" 2>/dev/null) == "$5" ]] || say_wrong "$1: $3 $4 from $2 is not $5"; }
+gate_status() { on gateway "$doline" redirect status --config "$config" --json; }
+# of_gate KEY: a number of the gate
+of_gate() { gate_status | sed -nE "s/.*\"$1\":([0-9]+).*/\1/p"; }
+elements() { on gateway nft list set inet doline_gate "$1" | grep -c expires || true; }
+
+write_config() { # FLOWS ON_FAILURE
+  cat >"$config.new" <<YAML
+upstreams:
+  default: {servers: ["$trusted4"]}
+allow_clients: [private, "2001:db8:50::/64", "2001:db8:60::/64"]
+state: $lab/state
+querylog: {path: $lab/doline.db}
+resolver_list: $lab/resolvers.csv
+devices:
+  camera: {mac: "$camera_mac", groups: [cameras]}
+  tv: {address: 192.168.60.31, groups: [plain-dns]}
+groups:
+  cameras: {flows: $1}
+  plain-dns: {encrypted: reject}
+redirect: {mode: tproxy, interfaces: [home0, iot0], on_failure: $2}
+YAML
+  mv "$config.new" "$config"
+}
+# Doline reads it by itself; the gate follows.
+restricts() { [[ $(of_gate only_resolved) == "$1" && $(of_gate observed) == "$2" ]]; }
+
+begin() {
+  start doline gateway "$doline" run --config "$config"
+  is_applied() { gate_status | grep -q '"state":"applied"'; }
+  until_true 30 is_applied || { cat "$lab/doline.log"; say_wrong "Doline did not start"; exit 1; }
+  warden_id=$(child_of "$doline_id")
+}
+finish() {
+  kill -TERM "$doline_id" 2>/dev/null || true
+  wait "$doline_id" 2>/dev/null || true
+  until_true 10 is_over "$warden_id" || kill -KILL "$warden_id"
+}
+is_over() { ! kill -0 "$1" 2>/dev/null; }
+
+home_build
+printf 'address,operator,country,protocols,hostname,note\n9.9.9.9,Quad9,CH,plain+dot+doh,dns.lab.example,\n' >"$lab/resolvers.csv"
+# The Internet: every address of these networks answers, and has a name.
+on internet ip route add local 198.18.0.0/15 dev lo
+on internet ip -6 route add local 2001:db8:beef::/48 dev lo
+on internet ip addr add 198.51.100.80/32 dev lo
+on internet ip addr add 9.9.9.9/32 dev lo
+on internet sysctl -qw net.core.somaxconn=4096
+server foreign "${foreign4//,/} ${foreign6//,/}" "--address=/#/$lie4" "--address=/#/$lie6"
+server trusted "$trusted4 $trusted6" --local=/#/ --local-ttl=300 "--host-record=dns.lab.example,$truth4" "--host-record=flood.lab.example,$truth4" \
+  --synth-domain=pairs.lab.example,198.18.0.0,198.18.255.255 --synth-domain=pairs.lab.example,2001:db8:beef::/64
+start internet_serve internet python3 -B "$here/gate_traffic.py" serve
+until_true 5 is_tried phone udp 2001:db8:beef::101 10240 connected || { cat "$lab/internet_serve.log"; say_wrong "the Internet does not answer"; exit 1; }
+
+write_config only-resolved open
+begin
+until_true 10 restricts 1 0 || say_wrong "the camera is not restricted: $(gate_status)"
+
+echo "what no answer gave is refused at once, and nobody else's"
+for address in 198.18.200.1 2001:db8:beef::c801; do
+  for protocol in udp tcp; do
+    tries camera "$protocol" "$address" 10240 refused
+    tries phone "$protocol" "$address" 10240 connected
+  done
+done
+resolves camera 114.114.114.114 198-18-200-1.pairs.lab.example A 198.18.200.1
+resolves camera 114.114.114.114 2001-0db8-beef-0000-0000-0000-0000-c801.pairs.lab.example AAAA 2001:db8:beef::c801
+for address in 198.18.200.1 2001:db8:beef::c801; do
+  for protocol in udp tcp; do tries camera "$protocol" "$address" 10240 connected; done
+done
+[[ $(of_gate refused) -gt 0 ]] || say_wrong "what was refused is not counted"
+
+echo "the house itself stays in reach"
+on phone python3 -c 'import socket,time; s = socket.create_server(("", 8080)); s.settimeout(20); c, _ = s.accept(); c.send(c.recv(1))' &
+until_true 5 is_tried camera tcp 192.168.50.32 8080 connected || say_wrong "the camera does not reach the phone"
+wait $! 2>/dev/null || true
+
+echo "a cached answer admits again"
+on gateway nft delete element inet doline_gate allowed4 "{ $camera_mac . 198.18.200.1 }"
+tries camera tcp 198.18.200.1 10240 refused
+resolves camera 114.114.114.114 198-18-200-1.pairs.lab.example A 198.18.200.1
+tries camera tcp 198.18.200.1 10240 connected
+
+echo "$pairs pairs of resolving and connecting at once, of each family, four at a time, beside a flood of ordinary queries"
+begun=$(now_ms)
+traffic phone flood "$gateway4" "$((2 + pairs / 250))" >"$lab/flood" &
+flood_id=$!
+quarter=$((pairs / 4))
+pair_ids=()
+for part in 0 1 2 3; do
+  traffic camera pairs 114.114.114.114 4 "$quarter" $((256 + part * quarter)) >"$lab/pairs4.$part" &
+  pair_ids+=($!)
+  traffic camera pairs 2400:3200::1 6 "$quarter" $((256 + part * quarter)) >"$lab/pairs6.$part" &
+  pair_ids+=($!)
+done
+wait "${pair_ids[@]}"
+for family in 4 6; do
+  for part in 0 1 2 3; do
+    printf '  IPv%s: %s\n' "$family" "$(<"$lab/pairs$family.$part")"
+    [[ $(<"$lab/pairs$family.$part") == "$quarter connected, 0 refused, 0 lost, 0 unanswered"* ]] || say_wrong "IPv$family: $(<"$lab/pairs$family.$part")"
+  done
+done
+printf '  in %d ms; ' $(($(now_ms) - begun))
+wait "$flood_id"
+printf 'meanwhile the phone got %s\n' "$(<"$lab/flood")"
+on gateway "$doline" status --config "$config" | grep -E '^(gate|admission)' || say_wrong "doline status does not speak of the gate"
+[[ $(on gateway "$doline" status --config "$config" --json | sed -nE 's/.*"unadmitted":([0-9]+).*/\1/p') == 0 ]] || say_wrong "answers left without admission"
+
+echo "what is established outlives renewed rules, reloads and its element"
+traffic camera hold 198.18.200.1 "$lab/held" &
+hold_id=$!
+until_true 5 test -s "$lab/held" || say_wrong "the camera cannot connect"
+before=$(elements allowed4)
+on gateway nft delete element inet doline_gate allowed4 "{ $camera_mac . 198.18.200.1 }"
+on gateway "$doline" redirect apply --config "$config" >"$lab/apply.log" 2>&1 || { cat "$lab/apply.log"; say_wrong "apply"; }
+[[ $(elements allowed4) -ge $((before - 1)) ]] || say_wrong "of $before addresses $(elements allowed4) are left after renewed rules"
+write_config observe open
+until_true 10 restricts 0 1 || say_wrong "the camera is not observed: $(gate_status)"
+tries camera tcp 198.18.201.1 10240 connected
+[[ $(of_gate would_refuse) -gt 0 ]] || say_wrong "what would be refused is not counted"
+write_config only-resolved open
+until_true 10 restricts 1 0 || say_wrong "the camera is not restricted again"
+tries camera tcp 198.18.201.1 10240 refused
+seen=$(<"$lab/held")
+goes_on() { [[ $(<"$lab/held") -gt $seen ]]; }
+until_true 5 goes_on || say_wrong "the established connection: $(<"$lab/held")"
+kill "$hold_id"
+wait "$hold_id" 2>/dev/null || true
+
+echo "encrypted DNS is refused to the group, by learned MAC, and it falls back to plain DNS, which is caught"
+tries tv tcp 8.8.8.8 853 refused
+tries phone tcp 8.8.8.8 853 connected
+resolves tv 8.8.8.8 198-18-200-2.pairs.lab.example A 198.18.200.2
+tries tv tcp 9.9.9.9 443 refused
+tries tv tcp "$truth4" 443 connected
+resolves tv 8.8.8.8 dns.lab.example A "$truth4"
+until_true 5 is_tried tv tcp "$truth4" 443 refused || say_wrong "an answer for a DoH name did not shut its address"
+tries phone tcp "$truth4" 443 connected
+
+echo "the warden is killed"
+kill -KILL "$warden_id"
+begun=$(now_ms)
+until_true 20 is_tried camera tcp 198.18.202.1 10240 connected || say_wrong "on_failure: open: the gate stays shut"
+printf '  open: it opens after %d ms\n' $(($(now_ms) - begun))
+finish
+on gateway "$doline" redirect remove --config "$config" >/dev/null || say_wrong "remove"
+[[ $(on gateway nft list tables) == "table ip wan" ]] || say_wrong "left: $(on gateway nft list tables)"
+
+write_config only-resolved closed
+begin
+until_true 10 restricts 1 0 || say_wrong "the camera is not restricted (closed)"
+kill -KILL "$warden_id" "$doline_id"
+wait "$doline_id" 2>/dev/null || true
+sleep 12
+tries camera tcp 198.18.202.1 10240 refused
+tries phone tcp 198.18.202.1 10240 connected
+echo "  closed: it stays shut"
+on gateway "$doline" redirect remove --after-crash --config "$config" >/dev/null || say_wrong "remove --after-crash"
+tries camera tcp 198.18.202.1 10240 refused
+on gateway "$doline" redirect remove --config "$config" >/dev/null || say_wrong "remove"
+[[ $(on gateway nft list tables) == "table ip wan" ]] || say_wrong "left: $(on gateway nft list tables)"
+tries camera tcp 198.18.202.1 10240 connected
+exit "$wrong"
