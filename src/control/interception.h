@@ -33,7 +33,7 @@ class Interception {
   ~Interception();
 
   /// Rules on, once Doline answers; not where the operator has decided already. Before that, what the kernel has seen
-  /// while Doline was away is told in the log.
+  /// while Doline was away is told in the log. What fails is tried again, every interception_look_every.
   void begin(Answer answer);
   /// What the operator's file says now; the next apply() makes rules of it, where the sockets of the start serve it.
   void want(redirect::Options options);
@@ -53,12 +53,15 @@ class Interception {
   /// As the warden last said.
   [[nodiscard]] redirect::State state() const { return state_; }
   [[nodiscard]] const std::string& reason() const { return reason_; }
+  /// It should be on, is not, and why; empty: all is well, or the operator wants it so.
+  [[nodiscard]] std::string shortcoming() const;
 
  private:
   void read();
   void ask(redirect::Request request, Answer answer);
   void take_in(const redirect::StatusReply& status);
   void tell(const redirect::SeenReply& seen);
+  void start(Answer answer);
   void lose();
 
   Loop& loop_;
@@ -66,7 +69,8 @@ class Interception {
   redirect::Options at_start_, wanted_;
   spdlog::logger& log_;
   Watch readable_, looking_;
-  bool is_decided_ = false;  // by the operator
+  bool is_decided_ = false;   // by the operator
+  bool is_starting_ = false;  // not on yet, since begin(), and the operator has not decided
   redirect::State state_ = redirect::State::absent;
   std::string reason_;
 };
