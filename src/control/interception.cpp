@@ -147,7 +147,8 @@ void Interception::apply(seconds trial, Answer answer) {
           log_.info("Interception is on ({}): stray DNS from {} is answered here{}.", redirect::to_string(wanted_.mode),
                     json(wanted_.interfaces).dump(),
                     trial.count() > 0 ? ", on trial for " + std::to_string(trial.count()) + " s" : "");
-          for (const auto& warning : reply["warnings"]) log_.warn("Interception: {}", warning.get<std::string>());
+          for (const auto& warning : reply.value("warnings", json::array()))
+            log_.warn("Interception: {}", warning.get<std::string>());
         } else if (reply.contains("reasons")) {
           const std::string first = reply["reasons"].empty() ? "" : reply["reasons"][0].get<std::string>();
           if (first != reason_)  // not again and again
