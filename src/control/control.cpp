@@ -520,6 +520,9 @@ struct Control::Impl {
     all.shortcomings = charge.shortcomings;
     if (!were_alive) all.shortcomings.push_back("A worker does not answer.");
     for (const std::string& problem : places.problems()) all.shortcomings.push_back(problem);
+    if (interception)
+      if (const std::string shortcoming = interception->shortcoming(); !shortcoming.empty())
+        all.shortcomings.push_back(shortcoming);
     if (!withdrawn.empty()) all.shortcomings.push_back(withdrawn);
     if (loops)
       for (const LoopFound& one : loops->found())

@@ -104,7 +104,10 @@ Interception::Interception(Loop& loop, std::unique_ptr<warden::Client> warden, r
                            spdlog::logger& log)
     : loop_(loop), warden_(std::move(warden)), at_start_(std::move(options)), wanted_(at_start_), log_(log) {
   readable_ = loop_.on_events(warden_->descriptor(), UV_READABLE, [this](int) { read(); });
-  looking_ = loop_.every(interception_look_every, [this] { status([](const json&) {}); });
+  looking_ = loop_.every(interception_look_every, [this] {
+    if (is_starting_) start([](const json&) {});
+    status([](const json&) {});
+  });
 }
 
 Interception::~Interception() = default;
@@ -148,7 +151,21 @@ void Interception::begin(Answer answer) {
   warden_->ask(redirect::Seen{}, [this](const std::optional<redirect::Reply>& reply) {
     if (const auto* seen = reply ? std::get_if<redirect::SeenReply>(&*reply) : nullptr) tell(*seen);
   });
-  apply(seconds(0), std::move(answer));
+  start(std::move(answer));
+}
+
+void Interception::start(Answer answer) {
+  apply(seconds(0), [this, answer = std::move(answer)](const json& reply) {
+    is_starting_ = !reply.value("ok", false);
+    answer(reply);
+  });
+}
+
+std::string Interception::shortcoming() const {
+  if (is_starting_ || state_ == redirect::State::lost || state_ == redirect::State::suspended)
+    return "Interception is " + std::string(is_starting_ ? "off" : redirect::to_string(state_)) +
+           (reason_.empty() ? "." : ": " + reason_);
+  return {};
 }
 
 void Interception::tell(const redirect::SeenReply& seen) {
@@ -169,6 +186,7 @@ void Interception::want(redirect::Options options) {
 
 void Interception::apply(seconds trial, Answer answer) {
   is_decided_ = true;
+  is_starting_ = false;
   if (wanted_.mode != at_start_.mode || wanted_.ports != at_start_.ports || wanted_.nat_port != at_start_.nat_port)
     return answer(to_json(redirect::Failed{
         {"the configuration has another mode or other ports than when Doline was started, and its sockets with them: "
@@ -179,10 +197,13 @@ void Interception::apply(seconds trial, Answer answer) {
           state_ = redirect::State::applied;
           reason_.clear();
           tell_applied(trial);
-          for (const auto& warning : reply["warnings"]) log_.warn("Interception: {}", warning.get<std::string>());
+          for (const auto& warning : reply.value("warnings", json::array()))
+            log_.warn("Interception: {}", warning.get<std::string>());
         } else if (reply.contains("reasons")) {
-          for (const auto& reason : reply["reasons"]) log_.error("Interception is off: {}", reason.get<std::string>());
-          reason_ = reply["reasons"].empty() ? "" : reply["reasons"][0].get<std::string>();
+          const std::string first = reply["reasons"].empty() ? "" : reply["reasons"][0].get<std::string>();
+          if (first != reason_)  // not again and again
+            for (const auto& reason : reply["reasons"]) log_.error("Interception: {}", reason.get<std::string>());
+          reason_ = first;
         }
         answer(reply);
       });
@@ -208,6 +229,7 @@ void Interception::confirm(Answer answer) {
 
 void Interception::remove(Answer answer) {
   is_decided_ = true;
+  is_starting_ = false;
   ask(redirect::Remove{}, [this, answer = std::move(answer)](const json& reply) {
     if (reply.value("ok", false)) {
       state_ = redirect::State::absent;
@@ -234,7 +256,7 @@ void Interception::take_in(const redirect::StatusReply& status) {
   else if (status.reason != reason_ && !status.reason.empty())
     log_.warn("Interception: {}", status.reason);
   state_ = status.state;
-  reason_ = status.reason;
+  if (!is_starting_) reason_ = status.reason;
   gate_ = status.gate;
 }
 

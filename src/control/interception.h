@@ -51,7 +51,7 @@ class Interception {
   /// From now on these; said again only where they differ.
   void restrict(redirect::Restrictions restrictions);
   /// Rules on, once Doline answers; not where the operator has decided already. Before that, what the kernel has seen
-  /// while Doline was away is told in the log.
+  /// while Doline was away is told in the log. What fails is tried again, every interception_look_every.
   void begin(Answer answer);
   /// What the operator's file says now; the next apply() makes rules of it, where the sockets of the start serve it.
   void want(redirect::Options options);
@@ -74,6 +74,8 @@ class Interception {
   [[nodiscard]] const redirect::GateCounts& gate() const { return gate_; }
   /// Why nobody is restricted though the operator wants it; empty: all is as asked.
   [[nodiscard]] const std::string& gate_trouble() const { return gate_trouble_; }
+  /// It should be on, is not, and why; empty: all is well, or the operator wants it so.
+  [[nodiscard]] std::string shortcoming() const;
 
  private:
   void read();
@@ -81,6 +83,7 @@ class Interception {
   void take_in(const redirect::StatusReply& status);
   void tell(const redirect::SeenReply& seen);
   void tell_applied(seconds trial);
+  void start(Answer answer);
   void lose();
 
   Loop& loop_;
@@ -88,7 +91,8 @@ class Interception {
   redirect::Options at_start_, wanted_;
   spdlog::logger& log_;
   Watch readable_, looking_;
-  bool is_decided_ = false;  // by the operator
+  bool is_decided_ = false;   // by the operator
+  bool is_starting_ = false;  // not on yet, since begin(), and the operator has not decided
   redirect::State state_ = redirect::State::absent;
   std::string reason_;
   redirect::Restrictions restrictions_;

@@ -23,6 +23,10 @@ namespace doline::warden {
 namespace {
 
 constexpr const char* inside = "eth0";
+/// Known beforehand, so that nobody need ask for it, and nobody keeps an older one's.
+constexpr device::MacAddress device_mac{{0x02, 0xd0, 0x11, 0x00, 0x02, 0x54}};
+/// A bridge takes the lowest MAC of its ports where it was given none: never this one's, while there are others.
+constexpr device::MacAddress port_mac{{0xfe, 0xff, 0xff, 0xff, 0xff, 0xfe}};
 
 IpAddress documentation_v6(std::uint8_t last) {
   const std::array<std::uint8_t, 16> octets{0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last};
@@ -67,6 +71,7 @@ Result<void, NetlinkFault> add_veth(Netlink& netlink, const std::string& port, s
   auto& header = message.header<ifinfomsg>();
   header.ifi_flags = header.ifi_change = IFF_UP;
   message.text(IFLA_IFNAME, port.c_str());
+  message.attribute(IFLA_ADDRESS, port_mac.octets);
   message.integer(IFLA_MASTER, bridge);
   message.nest(IFLA_LINKINFO, [&] {
     message.text(IFLA_INFO_KIND, "veth");
@@ -74,6 +79,7 @@ Result<void, NetlinkFault> add_veth(Netlink& netlink, const std::string& port, s
       message.nest(VETH_INFO_PEER, [&] {
         message.header<ifinfomsg>();
         message.text(IFLA_IFNAME, inside);
+        message.attribute(IFLA_ADDRESS, device_mac.octets);
         message.integer(IFLA_NET_NS_FD, static_cast<std::uint32_t>(there));
       });
     });
@@ -117,9 +123,9 @@ Result<void, NetlinkFault> change_route(Netlink& netlink, std::uint16_t type, st
   return netlink.ask(message);
 }
 
-Result<void, NetlinkFault> add_neighbour(Netlink& netlink, std::uint32_t interface, const IpAddress& address,
-                                         const device::MacAddress& mac) {
-  auto message = change(RTM_NEWNEIGH);
+Result<void, NetlinkFault> change_neighbour(Netlink& netlink, std::uint16_t type, std::uint32_t interface,
+                                            const IpAddress& address, const device::MacAddress& mac) {
+  auto message = change(type);
   auto& header = message.header<ndmsg>();
   header.ndm_family = family_of(address);
   header.ndm_ifindex = static_cast<int>(interface);
@@ -138,7 +144,7 @@ Result<void, NetlinkFault> furnish(const device::MacAddress& gateway) {
        {std::pair(scratch_v4, scratch_resolver_v4), std::pair(scratch_v6(), scratch_resolver_v6())}) {
     if (const auto added = add_address(netlink, interface, own); !added) return added;
     if (const auto added = change_route(netlink, RTM_NEWROUTE, interface, own, true); !added) return added;
-    if (const auto added = add_neighbour(netlink, interface, resolver, gateway); !added) return added;
+    if (const auto added = change_neighbour(netlink, RTM_NEWNEIGH, interface, resolver, gateway); !added) return added;
   }
   return {};
 }
@@ -165,8 +171,8 @@ Result<ScratchDevice, std::string> ScratchDevice::attach(const std::string& brid
   Netlink netlink(NETLINK_ROUTE);
   const std::uint32_t index = if_nametoindex(bridge.c_str());
   if (index == 0) return fail("there is no interface " + bridge);
-  const auto mac = mac_of_bridge(netlink, index);
-  if (!mac) return fail(bridge + " is no bridge, so that no other device can be put behind it");
+  if (!mac_of_bridge(netlink, index))
+    return fail(bridge + " is no bridge, so that no other device can be put behind it");
 
   auto network = ScratchNetwork::make();
   if (!network) return fail(network.error());
@@ -180,11 +186,15 @@ Result<ScratchDevice, std::string> ScratchDevice::attach(const std::string& brid
     return fail(why("no port can be added to the bridge", added.error().error));
   device.port_ = port;
   device.bridge_ = index;
-  if (const auto furnished = device.network_.inside([&] { return furnish(*mac); }); !furnished)
+  const auto mac = mac_of_bridge(netlink, index);  // now: the first port may have given it another
+  if (const auto furnished = device.network_.inside([&] { return furnish(mac.value_or(port_mac)); }); !furnished)
     return fail(why("the device has no addresses", furnished.error().error));
-  for (const IpAddress& address : {scratch_v4, scratch_v6()})
+  for (const IpAddress& address : {scratch_v4, scratch_v6()}) {
     if (const auto added = change_route(netlink, RTM_NEWROUTE, index, address, false); !added)
       return fail(why("there is no route to the device", added.error().error));
+    if (const auto added = change_neighbour(netlink, RTM_NEWNEIGH, index, address, device_mac); !added)
+      return fail(why("the device cannot be made known", added.error().error));
+  }
   return device;
 }
 
@@ -194,8 +204,10 @@ ScratchDevice::ScratchDevice(ScratchDevice&& other) noexcept
 ScratchDevice::~ScratchDevice() {
   if (!port_.empty()) {
     Netlink netlink(NETLINK_ROUTE);
-    for (const IpAddress& address : {scratch_v4, scratch_v6()})
+    for (const IpAddress& address : {scratch_v4, scratch_v6()}) {
+      static_cast<void>(change_neighbour(netlink, RTM_DELNEIGH, bridge_, address, device_mac));
       static_cast<void>(change_route(netlink, RTM_DELROUTE, bridge_, address, false));
+    }
     auto message = change(RTM_DELLINK);
     message.header<ifinfomsg>().ifi_index = static_cast<int>(if_nametoindex(port_.c_str()));
     static_cast<void>(netlink.ask(message));

@@ -62,7 +62,7 @@ YAML
   printf '  %s\n' "${@:3}" >>"$config"
 }
 begin() {
-  rm -rf "$lab/state" "$lab"/doline.db*
+  rm -rf "$lab/state" "$lab"/doline.db* "$lab/doline.log"
   start doline gateway "$doline" run --config "$config"
   until_true 20 on gateway "$doline" status --config "$config" || { cat "$lab/doline.log"; say_wrong "Doline did not start"; exit 1; }
 }

@@ -23,6 +23,7 @@ upstreams:
 allow_clients: [private, "2001:db8:50::/64"]
 state: $lab/state
 querylog: off
+rules: [{then: {delay: 50ms}}]  # so that some are always under way
 redirect: {mode: $1, interfaces: [home0, iot0], on_failure: ${2:-open}}
 YAML
   start doline gateway "$doline" run --config "$config"
@@ -92,6 +93,7 @@ killed() {
     [[ $what != warden ]] || victim=${warden_id[0]}
     [[ $what != nft ]] || victim=$nft
     kill -KILL "$victim"
+    [[ $what != resolver ]] || wait "$victim" 2>/dev/null || true
     late4=$(answered_after 114.114.114.114 A 5555)
     late6=$(answered_after 2400:3200::1 AAAA 5556)
     printf '%-7s kill -9 of the %-8s: answered from the same port after %s ms (IPv4), %s ms (IPv6, asked next)\n' "$mode" "$what" "$late4" "$late6"
@@ -106,6 +108,7 @@ crashed() {
     begin "$mode"
     until_true 10 is_ours 5557 || say_wrong "not brought home"
     kill "-$signal" "$doline_id"
+    wait "$doline_id" 2>/dev/null || true
     late=$(answered_after 114.114.114.114 A 5557)
     printf '%-7s SIG%s: answered from the same port after %s ms\n' "$mode" "$signal" "$late"
     [[ $late != - ]] || say_wrong "not answered any more"

@@ -218,6 +218,20 @@ TEST_CASE("at start rules are put in place, unless the operator was faster") {
   }
 }
 
+TEST_CASE("rules that could not be put in place at start are a shortcoming, until the operator decides") {
+  Stage stage;
+  stage.reply = redirect::Failed{{"the table is held by somebody else"}};
+  CHECK(stage.interception->shortcoming().empty());
+  (void)stage.wait([&](auto take) { stage.interception->begin(take); });
+  CHECK(stage.interception->shortcoming() == "Interception is off: the table is held by somebody else");
+  stage.reply = redirect::StatusReply{};
+  (void)stage.wait([&](auto take) { stage.interception->status(take); });
+  CHECK(stage.interception->shortcoming() == "Interception is off: the table is held by somebody else");
+  stage.reply = redirect::Done{};
+  (void)stage.wait([&](auto take) { stage.interception->remove(take); });
+  CHECK(stage.interception->shortcoming().empty());
+}
+
 TEST_CASE("what the kernel has seen while nobody looked is told at start") {
   Stage stage;
   stage.reply = redirect::SeenReply{
