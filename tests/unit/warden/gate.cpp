@@ -88,11 +88,13 @@ TEST_CASE("Only of devices that are held, and only addresses beyond the gateway,
   make_table();
   HoldingGate gate(Renewal::by_replacing);
   Admission of_stranger = admission(1, 60, {cloud4});
-  of_stranger.devices.push_back(stranger);
+  of_stranger.devices = {stranger};
   Admission of_nobody = admission(2, 60, {cloud4});
   of_nobody.devices.clear();
+  Admission of_both = admission(4, 60, {cloud4});
+  of_both.devices.push_back(stranger);
   const std::vector<Admission> asked{of_stranger, of_nobody, admission(3, 60, {cloud6, IpAddress::v4(224, 0, 0, 251)}),
-                                     admission(4, 60, {cloud4})};
+                                     of_both};
   CHECK(gate.admit(asked) == std::vector<redirect::AdmissionAnswer>{{1, false}, {2, false}, {3, false}, {4, true}});
   CHECK(gate.turned_away() == 3);
   CHECK(warden::NfTables().gate_counts().admitted == 1);
