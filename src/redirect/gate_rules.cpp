@@ -53,8 +53,7 @@ std::string refuse(std::string_view match, std::string_view counter, std::string
 /// DoT and DoQ by port, DoH by known address.
 std::string encrypted_chain(Encrypted otherwise) {
   std::string rules = "  chain encrypted {\n";
-  rules += otherwise == Encrypted::reject ? "    ether saddr @may_encrypt return\n"
-                                          : "    ether saddr != @must_not_encrypt return\n";
+  if (otherwise == Encrypted::reject) rules += "    ether saddr @may_encrypt return\n";
   rules += refuse("tcp dport 853", "encrypted", "tcp") + refuse("udp dport { 853, 8853 }", "encrypted", "udp");
   for (const std::string_view set :
        {"ip daddr @doh4", "ip daddr @answered_doh4", "ip6 daddr @doh6", "ip6 daddr @answered_doh6"})
@@ -83,7 +82,10 @@ std::string egress_chain(const Options& options, const Restrictions& restriction
   rules += "    ct state established,related return\n";
   rules += "    meta pkttype != host return\n";
   rules += return_for_exempt(options);
-  if (restrictions.hold_encrypted(options.encrypted)) rules += "    jump encrypted\n";
+  // A frame without a MAC address (a tunnel's) is of none that is named.
+  if (restrictions.hold_encrypted(options.encrypted))
+    rules += options.encrypted == Encrypted::reject ? "    jump encrypted\n"
+                                                    : "    ether saddr @must_not_encrypt jump encrypted\n";
   if (restrictions.hold_flows())
     rules += "    ether saddr @only_resolved goto only_resolved\n    ether saddr @observed goto observed\n";
   return rules + "  }\n";

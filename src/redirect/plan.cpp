@@ -81,21 +81,23 @@ std::string watch_summary(const Plan& plan) {
 
 std::string summary_of_gate(const Plan& plan) {
   const Restrictions& restrictions = plan.restrictions;
-  const auto count = [](const auto& values, const char* what) { return std::to_string(values.size()) + what; };
+  const auto macs = [](const auto& some) {
+    return std::to_string(some.size()) + (some.size() == 1 ? " MAC address" : " MAC addresses");
+  };
   std::string text;
   if (restrictions.hold_encrypted(plan.options.encrypted)) {
-    text += "DoT and DoQ (port 853) and DoH to " + count(restrictions.doh_addresses, " known addresses are refused ");
+    text += "DoT and DoQ (port 853) and DoH to " + std::to_string(restrictions.doh_addresses.size()) +
+            " known addresses are refused ";
     if (plan.options.encrypted == Encrypted::leave)
-      text += "to " + count(restrictions.must_not_encrypt, " MAC addresses ");
+      text += "to " + macs(restrictions.must_not_encrypt) + " ";
     else if (!restrictions.may_encrypt.empty())
-      text += "to all but " + count(restrictions.may_encrypt, " MAC addresses ");
+      text += "to all but " + macs(restrictions.may_encrypt) + " ";
     text += "at once, so that clients fall back to plain DNS.\n";
   }
   if (!restrictions.only_resolved.empty())
-    text +=
-        count(restrictions.only_resolved, " MAC addresses may connect only to what an answer of Doline gave them.\n");
+    text += macs(restrictions.only_resolved) + " may connect only to what an answer of Doline gave.\n";
   if (!restrictions.observed.empty())
-    text += "Of " + count(restrictions.observed, " MAC addresses connections that no answer explains are counted.\n");
+    text += "Of " + macs(restrictions.observed) + ", connections that no answer explains are counted.\n";
   return text;
 }
 

@@ -350,7 +350,10 @@ struct Resolver::Impl final : upstream::Landing {
     begin_batch(doors.clock.now());
     entry->waits_for_admission = false;
     ++(answer.is_admitted ? statistics.admitted : statistics.unadmitted);
-    if (entry->not_before > now.monotonic) return held_back.set_due(answer.ticket, entry->not_before, now.monotonic);
+    if (entry->not_before > now.monotonic) {
+      held_back.set_due(answer.ticket, entry->not_before, now.monotonic);
+      return doors.wake_at(entry->not_before);
+    }
     held_back.take(answer.ticket, [this](HeldBack::Entry& kept, dns::Octets response) { let_go(kept, response); });
   }
 

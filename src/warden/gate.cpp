@@ -86,32 +86,29 @@ void Gate::hold(const redirect::Restrictions& restrictions) {
 }
 
 bool Gate::collect(const redirect::Admission& admission, std::vector<Element>& elements) const {
-  using redirect::Purpose;
-  const auto is_held = [&](const device::MacAddress& mac) {
-    return std::binary_search(held_.begin(), held_.end(), mac);
-  };
-  if (admission.purpose == Purpose::connect &&
-      (admission.devices.empty() || !std::all_of(admission.devices.begin(), admission.devices.end(), is_held)))
-    return false;
   if (!std::all_of(admission.addresses.begin(), admission.addresses.end(), redirect::may_be_admitted)) return false;
   const seconds timeout = std::clamp(seconds(admission.ttl_seconds), redirect::admission_min, redirect::admission_max) +
                           redirect::admission_grace;
-  for (const IpAddress& address : admission.addresses) {
-    Element element{.set = address.is_v4() ? Set::answered_doh4 : Set::answered_doh6, .timeout = timeout};
-    if (admission.purpose == Purpose::doh) {
+  if (admission.purpose == redirect::Purpose::doh) {
+    for (const IpAddress& address : admission.addresses) {
+      Element element{.set = address.is_v4() ? Set::answered_doh4 : Set::answered_doh6, .timeout = timeout};
       element.append(address.octets(), address.octets().size());
       elements.push_back(element);
-      continue;
     }
-    element.set = address.is_v4() ? Set::allowed4 : Set::allowed6;
-    for (const device::MacAddress& mac : admission.devices) {
-      Element pair = element;
-      pair.append(mac.octets, 8);
-      pair.append(address.octets(), address.octets().size());
-      elements.push_back(pair);
+    return true;
+  }
+  bool is_anybodys = false;
+  for (const device::MacAddress& mac : admission.devices) {
+    if (!std::binary_search(held_.begin(), held_.end(), mac)) continue;  // it may connect anyway
+    is_anybodys = true;
+    for (const IpAddress& address : admission.addresses) {
+      Element element{.set = address.is_v4() ? Set::allowed4 : Set::allowed6, .timeout = timeout};
+      element.append(mac.octets, 8);
+      element.append(address.octets(), address.octets().size());
+      elements.push_back(element);
     }
   }
-  return true;
+  return is_anybodys;
 }
 
 std::vector<redirect::AdmissionAnswer> Gate::admit(std::span<const redirect::Admission> admissions) {

@@ -164,6 +164,10 @@ TEST_CASE("The status for people says what is in force, what it caught and why i
         "caught (packets): 1 IPv4 UDP, 2 IPv4 TCP, 3 IPv6 UDP, 4 IPv6 TCP\n"
         "stray, with nobody listening: 5\n"
         "encrypted DNS refused: 6\n"
+        "only-resolved: 7 MAC addresses; 10 connections refused that no answer explains\n"
+        "observed: 8 MAC addresses; 11 connections that no answer explains\n"
+        "given by answers: 9 addresses that may be connected to now\n"
+        "answers that the kernel was not told of: 12\n"
         "interference: docker\n"
         "interference: mwan3\n");
   CHECK(describe(StatusReply{}) ==

@@ -14,6 +14,16 @@ using warden::find_leftovers;
 using warden::Memory;
 using warden::remove_leftovers;
 
+namespace {
+
+redirect::Restrictions some_restrictions() {
+  redirect::Restrictions restrictions;
+  restrictions.only_resolved = {*device::MacAddress::parse("94:51:3d:13:9a:35")};
+  return restrictions;
+}
+
+}  // namespace
+
 TEST_CASE("A machine where nobody was killed has nothing left") {
   const auto home = SmallHome::build();
   if (!home) return;
@@ -29,6 +39,7 @@ TEST_CASE("What both killed processes left is found, is harmless, and is removed
   {
     RunningWarden warden;
     REQUIRE(warden.is_done(redirect::Apply{options}));
+    REQUIRE(warden.is_done(redirect::Restrict{some_restrictions()}));
     CHECK(find_leftovers(options).rules == TableState::owned);
     CHECK(remove_leftovers(options, Memory::forget).size() == 1);
     CHECK(warden.is_done(redirect::Verify{}));
@@ -42,10 +53,12 @@ TEST_CASE("What both killed processes left is found, is harmless, and is removed
     left = find_leftovers(options);
   }
   CHECK_FALSE(left.intercept());
+  CHECK(left.gate == TableState::plain);
   CHECK(left.seen == TableState::plain);
   CHECK(left.rule_steps.size() == 2);
   CHECK(remove_leftovers(options, Memory::keep).empty());
   CHECK(find_leftovers(options).rule_steps.empty());
+  CHECK(find_leftovers(options).gate == TableState::absent);
   CHECK(find_leftovers(options).seen == TableState::plain);
   CHECK(remove_leftovers(options, Memory::forget).empty());
   CHECK(find_leftovers(options).is_nothing());
@@ -59,19 +72,25 @@ TEST_CASE("A fail-closed table without its Doline is told and removed") {
   {
     RunningWarden warden;
     REQUIRE(warden.is_done(redirect::Apply{options}));
+    REQUIRE(warden.is_done(redirect::Restrict{some_restrictions()}));
     kill(warden.process(), SIGKILL);
     warden.wait_for_end();
   }
   const warden::Leftovers left = find_leftovers(options);
   CHECK(left.intercept());
   CHECK(left.rules == TableState::plain);
+  CHECK(left.gate == TableState::plain);
   CHECK(left.seen == TableState::plain);
   CHECK(left.rule_steps.size() == 2);
   CHECK(left.route_steps.size() == 3);
-  CHECK(left.describe().size() == 6);
+  CHECK(left.gate == TableState::plain);
+  CHECK(left.describe().size() == 7);
   // Whatever the configuration says by now.
   redirect::Options off;
   CHECK(find_leftovers(off).intercept());
+  // The service manager clears up after a crash; the gate is to stay shut.
+  CHECK(remove_leftovers(options, Memory::keep).empty());
+  CHECK(find_leftovers(options).gate == TableState::plain);
   CHECK(remove_leftovers(options, Memory::forget).empty());
   CHECK(find_leftovers(options).is_nothing());
 }

@@ -4,9 +4,12 @@
 #include <sys/mount.h>
 
 #include <algorithm>
+#include <array>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "redirect/admission.h"
 #include "redirect/origin.h"
 #include "running_warden.h"
 #include "small_home.h"
@@ -270,6 +273,82 @@ TEST_CASE("As much as can be asked for is applied") {
   REQUIRE(warden.is_done(Restrict{everybody}));
   CHECK(warden.is_done(Verify{}));
   CHECK(warden.is_done(Remove{}));
+}
+
+TEST_CASE("Restrictions wait for the rules, change without them, and are gone with them") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  const std::string before = state_of_machine();
+  const auto camera = *device::MacAddress::parse("94:51:3d:13:9a:35");
+  redirect::Restrictions restrictions;
+  restrictions.only_resolved = {camera};
+  RunningWarden warden;
+  const auto is_admitted = [&] {
+    const auto octets = redirect::write_admissions(std::vector<redirect::Admission>{
+        {.ticket = 7, .ttl_seconds = 60, .devices = {camera}, .addresses = {IpAddress::v4(120, 24, 59, 150)}}});
+    REQUIRE(send(warden.admission(), octets.data(), octets.size(), 0) > 0);
+    pollfd ready{warden.admission(), POLLIN, 0};
+    REQUIRE(poll(&ready, 1, 20'000) == 1);
+    std::array<std::uint8_t, 64> room;
+    const ssize_t size = recv(warden.admission(), room.data(), room.size(), 0);
+    REQUIRE(size > 0);
+    const auto answers = redirect::parse_admission_answers(std::span(room).first(static_cast<std::size_t>(size)));
+    REQUIRE(answers);
+    REQUIRE(answers->size() == 1);
+    CHECK(answers->front().ticket == 7);
+    return answers->front().is_admitted;
+  };
+
+  REQUIRE(warden.is_done(Restrict{restrictions}));
+  CHECK((state_of_machine() == before));
+  CHECK_FALSE(is_admitted());
+  REQUIRE(warden.is_done(Apply{small_home_options(Mode::tproxy)}));
+  CHECK(has_table("doline_gate"));
+  CHECK(is_admitted());
+  CHECK(warden.status().gate.only_resolved == 1);
+  CHECK(warden.status().gate.admitted == 1);
+  CHECK(warden.is_done(Verify{}));
+
+  // Renewed or not, the address is kept; without anybody to hold, the table goes.
+  REQUIRE(warden.is_done(Apply{small_home_options(Mode::tproxy)}));
+  restrictions.observed = {*device::MacAddress::parse("02:d0:11:00:50:32")};
+  REQUIRE(warden.is_done(Restrict{restrictions}));
+  CHECK(warden.status().gate.admitted == 1);
+  CHECK(warden.status().gate.observed == 1);
+  REQUIRE(warden.is_done(Restrict{}));
+  CHECK_FALSE(has_table("doline_gate"));
+  CHECK_FALSE(is_admitted());
+  CHECK(warden.is_done(Verify{}));
+  REQUIRE(warden.is_done(Restrict{restrictions}));
+  CHECK(is_admitted());
+  REQUIRE(shell("PATH=$PATH:/usr/sbin nft delete table inet doline_gate").status == 0);
+  CHECK(is_refused(warden, Verify{}));
+  CHECK(becomes_true([&] { return warden.status().state == State::applied && has_table("doline_gate"); }));
+
+  restrictions.observed = {device::MacAddress()};
+  CHECK(is_refused(warden, Restrict{restrictions}));
+  REQUIRE(warden.is_done(Remove{}));
+  CHECK((state_of_machine() == before));
+}
+
+TEST_CASE("When the resolver is gone the gate is open and remembers what it admitted, or stays shut") {
+  for (const auto on_failure : {redirect::OnFailure::open, redirect::OnFailure::closed}) {
+    const auto home = SmallHome::build();
+    if (!home) return;
+    redirect::Options options = small_home_options(Mode::tproxy);
+    options.on_failure = on_failure;
+    redirect::Restrictions restrictions;
+    restrictions.only_resolved = {*device::MacAddress::parse("94:51:3d:13:9a:35")};
+    RunningWarden warden;
+    REQUIRE(warden.is_done(Restrict{restrictions}));
+    REQUIRE(warden.is_done(Apply{options}));
+    warden.die_as_resolver();
+    CHECK(warden.wait_for_end() == 0);
+    REQUIRE(has_table("doline_gate"));
+    const std::string rules = shell("PATH=$PATH:/usr/sbin nft list table inet doline_gate").output;
+    CHECK((rules.find("goto only_resolved") != std::string::npos) == (on_failure == redirect::OnFailure::closed));
+    CHECK((rules.find("@alive") != std::string::npos) == false);
+  }
 }
 
 TEST_CASE("A table that anybody can remove is missed and put back") {
