@@ -26,7 +26,16 @@ StatusReply some_status() {
 }
 
 std::vector<Request> all_requests() {
-  return {Apply{home_options(Mode::tproxy)}, Apply{Options{}}, Remove{}, Status{}, Verify{}, Seen{}, Heartbeat{}};
+  Options watching;
+  watching.watch = true;
+  return {Apply{home_options(Mode::tproxy)},
+          Apply{Options{}},
+          Apply{watching},
+          Remove{},
+          Status{},
+          Verify{},
+          Seen{},
+          Heartbeat{}};
 }
 
 std::vector<Reply> all_replies() {
