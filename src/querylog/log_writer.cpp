@@ -256,9 +256,13 @@ struct LogWriter::Impl {
     });
     flow_desk->judge(moment, newest, is_last);
     if (had_nothing && pending.empty() && flow_desk->has_something()) oldest_pending = now();
+    tell_flows();
+    return has_more;
+  }
+
+  void tell_flows() {
     const std::lock_guard lock(mutex);
     flow_statistics = flow_desk->statistics();
-    return has_more;
   }
 
   void take(const Record& record, dns::Octets response) {
@@ -435,7 +439,10 @@ struct LogWriter::Impl {
     written_since_retire += pending.size();
     pending.clear();
     pending_answers.clear();
-    if (flow_desk) flow_desk->have_written();
+    if (flow_desk) {
+      flow_desk->have_written();
+      tell_flows();
+    }
     next_try = {};
     recovered();
   }
