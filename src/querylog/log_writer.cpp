@@ -185,7 +185,8 @@ struct LogWriter::Impl {
       if (!store && (time >= next_try || stops)) open();
       const bool has_flows = flow_desk && flow_desk->has_something();
       if ((!pending.empty() || has_flows) &&
-          (must_flush || pending.size() >= batch_records || time - oldest_pending >= options.flush_every))
+          (must_flush || pending.size() >= batch_records || (has_flows && flow_desk->is_filling()) ||
+           time - oldest_pending >= options.flush_every))
         write_pending(must_flush);
       // Under load it waits a while for a quiet moment, not for ever: the disk is bounded too.
       if (store && !stops && now() >= next_try && time >= next_retire + (is_busy ? retire_every : milliseconds::zero()))
