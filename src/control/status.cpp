@@ -158,6 +158,7 @@ json to_json(const std::optional<WallTime>& time) {
 /// `state`: for people, one or two words.
 std::string_view state_of(const ListKeeper::State& list) {
   if (!list.failure.empty()) return "empty";
+  if (list.is_expired) return "expired";
   if (!list.last_error.empty()) return "not refreshed";
   if (!list.url.empty() && !list.next_fetch) return "being fetched";
   return list.mode == policy::Mode::observe ? "observing" : "in force";
@@ -190,6 +191,7 @@ json to_json(const ListKeeper::State& list) {
           {"skipped", std::move(skipped)},
           {"first_problems", std::move(problems)},
           {"error", list.failure.empty() ? list.last_error : list.failure},
+          {"serial", list.serial ? json(*list.serial) : json(nullptr)},
           {"last_fetch", to_json(list.last_fetch)},
           {"next_fetch", to_json(list.next_fetch)}};
 }

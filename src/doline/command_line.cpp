@@ -31,9 +31,13 @@ struct Word {
 };
 constexpr Word words[] = {
     {Verb::plan, "print what applying would do to this machine; changes nothing, needs no privilege"},
-    {Verb::apply, "have the running Doline put the rules in place"},
+    {Verb::apply, "have the running Doline put the rules in place, as the configuration says now"},
+    {Verb::confirm, "the rules that `apply --confirm` has put on trial stay"},
     {Verb::status, "are the rules in place, and what have they caught?"},
-    {Verb::verify, "is everything as it was applied, and does nobody interfere?"},
+    {Verb::verify,
+     "is everything as it was applied, and does it work? Asks foreign resolvers as a device that is not there"},
+    {Verb::seen,
+     "which device asked which foreign resolver in the last days, as the kernel counted, also without Doline"},
     {Verb::remove, "take the rules away, until the next apply or start"},
 };
 
@@ -199,14 +203,30 @@ CLI::App* add_redirect_command(CLI::App& app, RedirectArguments& arguments) {
       "redirect", "Bring home the DNS that devices send to resolvers of their own choice: plan, apply, look, remove");
   redirect->require_subcommand(1);
   redirect->footer(
-      "Examples:\n  doline redirect plan\n  doline redirect apply && doline redirect verify\n\n"
-      "Exit status: 0 in place or done, 1 not, 69 no Doline runs there, 77 no permission, 78 the configuration is "
+      "Examples:\n  doline redirect plan\n  doline redirect apply && doline redirect verify\n"
+      "  doline redirect apply --confirm 60s    and, if you can still type it:  doline redirect confirm\n"
+      "  sudo doline redirect verify            doline redirect verify --device tv --for 5m\n\n"
+      "Exit status: 0 in place or done, 1 not, 2 verify found nothing wrong but could not try everything, 69 no Doline "
+      "runs there, 77 no permission, 78 the configuration is "
       "wrong.");
   for (const Word& word : words) {
     CLI::App* verb = redirect->add_subcommand(name_of(word.verb), word.help);
     verb->add_option("--config", arguments.config, "the configuration (default: where `doline run` looks)")
         ->type_name("FILE");
     verb->add_flag("--json", arguments.json, "one JSON object");
+    if (word.verb == Verb::apply)
+      verb->add_option(
+              "--confirm", arguments.trial,
+              "put back what was before after so long (60s, 10m), unless `doline redirect confirm` comes in time")
+          ->type_name("DURATION");
+    if (word.verb == Verb::verify) {
+      auto* device = verb->add_option("--device", arguments.device, "wait for the queries of this device instead")
+                         ->type_name("NAME");
+      verb->add_option("--from", arguments.from, "the same for a device that has no name: its address")
+          ->type_name("ADDRESS")
+          ->excludes(device);
+      verb->add_option("--for", arguments.patience, "so long at most (60s, if not given)")->type_name("DURATION");
+    }
     if (word.verb == Verb::remove)
       verb->add_flag(
           "--after-crash", arguments.after_crash,
@@ -277,8 +297,13 @@ CLI::App* add_lists_command(CLI::App& app, ListsArguments& arguments) {
   check->footer(
       "Examples:\n  doline lists check list.txt\n  doline lists check --all --format adblock list.txt\n\n"
       "Exit status: 0 it is a list, 1 it is none, 66 the file cannot be read.");
-  CLI::App* refresh = command->add_subcommand("refresh", "Have the running Doline fetch every list anew");
+  CLI::App* refresh = command->add_subcommand("refresh", "Have the running Doline fetch every list anew, or one");
+  refresh->add_option("NAME", arguments.name, "of the list; all that are fetched or transferred, if not given")
+      ->type_name("");
   add_settings_options(*refresh, arguments.settings);
+  refresh->footer(
+      "Examples:\n  doline lists refresh\n  doline lists refresh ads\n\n"
+      "Exit status: 0 it has begun, 1 there is no such list, 69 no Doline runs there, 77 not for this user.");
   refresh->callback([&arguments] { arguments.verb = ListsArguments::Verb::refresh; });
   return command;
 }

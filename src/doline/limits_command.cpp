@@ -14,6 +14,7 @@
 #include "control/command_socket.h"
 #include "control/download.h"
 #include "control/list_keeper.h"
+#include "control/loop_watch.h"
 #include "device/lease_file.h"
 #include "device/roster.h"
 #include "dns/message.h"
@@ -36,6 +37,8 @@
 #include "response/hosts_file.h"
 #include "response/local_records.h"
 #include "response/synthesize.h"
+#include "transfer/incoming_zone.h"
+#include "transfer/zone_source.h"
 #include "upstream/exchange.h"
 #include "upstream/question_table.h"
 #include "upstream/server_sockets.h"
@@ -95,6 +98,8 @@ constexpr Limit limits[] = {
     {"redirect", "exempt_max", redirect::exempt_max, "", "exemptions of each kind"},
     {"redirect", "silence_max", in_milliseconds(redirect::silence_max), "ms",
      "without a heartbeat until interception is suspended"},
+    {"redirect", "trial_max", in_milliseconds(redirect::trial_max), "ms", "rules wait for `doline redirect confirm`"},
+    {"control", "canaries_max", control::canaries_max, "", "upstream servers looked at for loops"},
     {"redirect", "origins_in_flight_max", redirect::origins_in_flight_max, "",
      "original destinations asked for at once, a worker (nat)"},
     {"flows", "answers_remembered_max", flows::answers_remembered_max, "", "answers remembered to explain connections"},
@@ -125,6 +130,10 @@ constexpr Limit limits[] = {
     {"config", "workers_max", config::workers_max, "", "workers"},
     {"control", "download_octets_max", control::download_octets_max, "octets", "a list that is fetched"},
     {"control", "download_patience", in_milliseconds(control::download_patience), "ms", "a list may take to fetch"},
+    {"transfer", "transfer_octets_max", transfer::transfer_octets_max, "octets", "a zone as it is transferred"},
+    {"transfer", "difference_octets_max", transfer::difference_octets_max, "octets",
+     "a difference (IXFR); past it the zone is fetched whole"},
+    {"transfer", "primaries_max", transfer::primaries_max, "", "primaries of a zone"},
     {"control", "list_downloads_max", control::list_downloads_max, "", "lists fetched at once"},
     {"control", "command_octets_max", control::command_octets_max, "octets", "a request at the control socket"},
     {"control", "command_connections_max", control::command_connections_max, "", "connections to the control socket"},

@@ -116,6 +116,7 @@ int main(int count, char** words) {
   ListsArguments lists;
   ReplayArguments replay;
   warden::Channels channels;
+  warden::Bounds bounds;
 
   const CLI::App* run_command = add_run_command(app, run);
   const CLI::App* check_command = add_check_command(app, check);
@@ -139,6 +140,8 @@ int main(int count, char** words) {
   CLI::App* warden_command = app.add_subcommand("warden", "")->group("");  // started by `doline run` only
   warden_command->add_option("--fd", channels.talk)->required()->expected(1, -1);
   warden_command->add_option("--flows", channels.flows);
+  warden_command->add_option("--port", bounds.ports)->required()->expected(1, -1);
+  warden_command->add_option("--nat-port", bounds.nat_port)->required();
 
   try {
     app.parse(count, words);
@@ -146,7 +149,7 @@ int main(int count, char** words) {
     return app.exit(error) == 0 ? exit_ok : exit_wrong_usage;
   }
 
-  if (warden_command->parsed()) return warden::run(channels);
+  if (warden_command->parsed()) return warden::run(channels, bounds);
   if (run_command->parsed()) return run_doline(run, std::cerr);
   if (check_command->parsed()) return run_check(check, std::cout, std::cerr);
   if (explain_command->parsed()) return run_explain(explain, clock, std::cout, std::cerr);

@@ -140,7 +140,7 @@ int run_doline(const RunArguments& arguments, std::ostream& err) {
   warden.origins.assign(static_cast<std::size_t>(workers), -1);
   std::unique_ptr<warden::Client> warden_client;
   if ((intercepts(fixed) && doors.catches) || watches(fixed)) {
-    if (auto spawned = warden::spawn(workers)) {
+    if (auto spawned = warden::spawn(workers, {fixed.redirect->ports, fixed.redirect->nat_port})) {
       warden = std::move(*spawned);
       warden_client = std::make_unique<warden::Client>(warden);
     } else {
@@ -172,6 +172,8 @@ int run_doline(const RunArguments& arguments, std::ostream& err) {
                                                .cookies = {random_value<dns::SipKey>(), random_value<dns::SipKey>()}},
                                   .tcp = fixed.tcp};
   options.resolver.cache.size_octets /= static_cast<std::size_t>(workers);
+  options.resolver.canaries = resolver::CanaryCage(random_value<std::uint32_t>());
+  options.report_canary = [&](const resolver::CanaryReturn& come) { control.saw_canary(come); };
   if (intercepts(fixed)) options.redirect_port = fixed.redirect->nat_port;
   std::vector<std::unique_ptr<resolver::Worker>> crew;
   std::vector<resolver::Worker*> crew_views;
@@ -191,7 +193,8 @@ int run_doline(const RunArguments& arguments, std::ostream& err) {
                .warden = std::move(warden_client),
                .serving = doors.serving,
                .shortcomings = doors.faults,
-               .version = version});
+               .version = version,
+               .canaries = options.resolver.canaries});
 
   for (resolver::Worker* worker : crew_views) worker->stop(drain_patience);
   if (log_writer) log_writer->stop();

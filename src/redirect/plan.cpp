@@ -1,6 +1,9 @@
 #include "redirect/plan.h"
 
+#include <utility>
+
 #include "base/check.h"
+#include "redirect/interference.h"
 #include "redirect/iptables_rules.h"
 #include "redirect/nft_rules.h"
 #include "redirect/watch_rules.h"
@@ -37,14 +40,7 @@ void warn(Plan& plan, const HostFacts& facts) {
         "This machine does not route IPv4 (net.ipv4.ip_forward is 0): nobody's stray queries pass here.");
   if (facts.has_ipv6 && !facts.forwards_v6)
     warnings.emplace_back("This machine does not route IPv6 (net.ipv6.conf.all.forwarding is 0).");
-  if (facts.bridge_calls_iptables)
-    warnings.emplace_back(
-        "Bridged packets pass the firewall (net.bridge.bridge-nf-call-iptables is 1): DNS between devices of one LAN "
-        "is "
-        "left alone all the same.");
-  if (facts.has_legacy_nat)
-    warnings.emplace_back(
-        "Legacy iptables has a nat table, whose rules nft does not show; see `iptables-legacy -t nat -S PREROUTING`.");
+  for (std::string& sentence : find_hindrances(plan.options, facts)) warnings.push_back(std::move(sentence));
   if (plan.tool == Tool::iptables)
     warnings.emplace_back(
         "There is no nft, so iptables stands in: it cannot tie rules to a process (if both of Doline's are killed, "
@@ -58,21 +54,6 @@ void warn(Plan& plan, const HostFacts& facts) {
   if (plan.options.mode == Mode::nat && plan.options.on_failure == OnFailure::open)
     warnings.emplace_back(
         "nat: if Doline dies, flows that are under way are refused until they expire or the warden has flushed them.");
-}
-
-std::string command(const RuleStep& step) {
-  static constexpr char digits[] = "0123456789abcdef";
-  std::string mark = "0x";
-  for (int shift = 12; shift >= 0; shift -= 4) mark += digits[(step.mark >> shift) & 15];
-  const std::string table = std::to_string(step.table);
-  return std::string(step.family == Family::v4 ? "ip" : "ip -6") + " rule add fwmark " + mark + "/0xffff lookup " +
-         table + " pref " + table;
-}
-
-std::string command(const RouteStep& step) {
-  return std::string(step.family == Family::v4 ? "ip" : "ip -6") + " route replace " +
-         (step.kind == RouteStep::Kind::local_default ? "local default dev lo" : "throw " + step.prefix.to_string()) +
-         " table " + std::to_string(step.table);
 }
 
 std::string list(const std::vector<std::string>& words) {
@@ -131,7 +112,7 @@ std::string summary(const Plan& plan) {
 
 }  // namespace
 
-Plan plan(const Options& options, const HostFacts& facts) {
+Plan plan(const Options& options, const HostFacts& facts, Standing standing) {
   Plan result;
   result.options = options;
   result.problems = find_problems(options);
@@ -144,7 +125,8 @@ Plan plan(const Options& options, const HostFacts& facts) {
 
   if (!facts.nft.empty()) {
     result.tool = Tool::nft;
-    result.owns_table = options.on_failure == OnFailure::open && facts.has_owner_tables();
+    result.owns_table =
+        (options.on_failure == OnFailure::open || standing == Standing::on_trial) && facts.has_owner_tables();
     const TableLife life = result.owns_table ? TableLife::as_long_as_its_maker : TableLife::until_removed;
     if (intercepts(options.mode)) result.rules = nft_rules(options, life);
     if (options.mode != Mode::off) result.seen = nft_seen(options);
@@ -187,6 +169,21 @@ std::string replace_watch(const Plan& plan, TableState present) {
   return remove_table(watch_table, present) + plan.watch;
 }
 
+std::string to_command(const RuleStep& step) {
+  static constexpr char digits[] = "0123456789abcdef";
+  std::string mark = "0x";
+  for (int shift = 12; shift >= 0; shift -= 4) mark += digits[(step.mark >> shift) & 15];
+  const std::string table = std::to_string(step.table);
+  return std::string(step.family == Family::v4 ? "ip" : "ip -6") + " rule add fwmark " + mark + "/0xffff lookup " +
+         table + " pref " + table;
+}
+
+std::string to_command(const RouteStep& step) {
+  return std::string(step.family == Family::v4 ? "ip" : "ip -6") + " route replace " +
+         (step.kind == RouteStep::Kind::local_default ? "local default dev lo" : "throw " + step.prefix.to_string()) +
+         " table " + std::to_string(step.table);
+}
+
 std::string describe(const Plan& plan) {
   if (plan.options.mode == Mode::off && plan.problems.empty() && plan.watch.empty())
     return "The configuration asks for no redirect (`redirect:` is absent, or its mode is off): nothing would be "
@@ -197,8 +194,8 @@ std::string describe(const Plan& plan) {
   text += summary(plan);
   for (const std::string& warning : plan.warnings) text += "Note: " + warning + "\n";
   text += "\n# `doline redirect apply` does this; `doline redirect remove` undoes it\n";
-  for (const RuleStep& step : plan.rule_steps) text += command(step) + "\n";
-  for (const RouteStep& step : plan.route_steps) text += command(step) + "\n";
+  for (const RuleStep& step : plan.rule_steps) text += to_command(step) + "\n";
+  for (const RouteStep& step : plan.route_steps) text += to_command(step) + "\n";
   if (plan.tool == Tool::nft) {
     text += "\n# nft -f, in one transaction";
     text += plan.owns_table ? "; held by Doline's second process and gone with it\n" : "\n";

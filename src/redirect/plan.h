@@ -71,7 +71,10 @@ struct Plan {
   [[nodiscard]] bool is_possible() const { return problems.empty(); }
 };
 
-[[nodiscard]] Plan plan(const Options& options, const HostFacts& facts);
+/// `on_trial`: rules that nobody has confirmed yet vanish with their maker, even with on_failure: closed.
+enum class Standing : std::uint8_t { for_good, on_trial };
+
+[[nodiscard]] Plan plan(const Options& options, const HostFacts& facts, Standing standing = Standing::for_good);
 
 /// What the kernel holds under the name `doline` before a transaction.
 enum class TableState : std::uint8_t { absent, plain, owned };
@@ -82,6 +85,10 @@ enum class TableState : std::uint8_t { absent, plain, owned };
 [[nodiscard]] std::string replace_watch(const Plan& plan, TableState present);
 /// The transaction that removes a table of ours; empty where there is none.
 [[nodiscard]] std::string remove_table(const char* table, TableState present);
+
+/// As an operator would do it by hand.
+[[nodiscard]] std::string to_command(const RuleStep& step);
+[[nodiscard]] std::string to_command(const RouteStep& step);
 
 /// The plan for people: sentences, then the very rules.
 [[nodiscard]] std::string describe(const Plan& plan);

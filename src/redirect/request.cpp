@@ -46,6 +46,7 @@ void write(WireWriter& out, const Apply& apply) {
   out.integer(options.kernel.nflog_group);
   out.integer(options.nat_port);
   out.integer(static_cast<std::uint8_t>(options.watch));
+  out.integer(apply.trial_seconds);
 }
 
 Apply read_apply(WireReader& in) {
@@ -65,6 +66,8 @@ Apply read_apply(WireReader& in) {
   options.kernel.nflog_group = in.integer<std::uint16_t>();
   options.nat_port = in.integer<std::uint16_t>();
   options.watch = in.boolean();
+  apply.trial_seconds = in.integer<std::uint16_t>();
+  if (apply.trial_seconds > trial_max.count()) in.fail();
   return apply;
 }
 
@@ -73,6 +76,7 @@ void write(WireWriter&, const Status&) {}
 void write(WireWriter&, const Verify&) {}
 void write(WireWriter&, const Seen&) {}
 void write(WireWriter&, const Heartbeat&) {}
+void write(WireWriter&, const Confirm&) {}
 
 void write(WireWriter& out, const Done& done) {
   write_sentences(out, done.warnings);
@@ -86,6 +90,7 @@ void write(WireWriter& out, const StatusReply& status) {
   out.integer(static_cast<std::uint8_t>(status.mode));
   out.integer(static_cast<std::uint8_t>(status.has_privilege));
   out.integer(status.applied_seconds_ago);
+  out.integer(status.trial_seconds_left);
   const Counters& counters = status.counters;
   for (const std::uint64_t counter :
        {counters.udp4, counters.tcp4, counters.udp6, counters.tcp6, counters.unserved, counters.encrypted})
@@ -100,6 +105,7 @@ StatusReply read_status(WireReader& in) {
   status.mode = in.enumerator(Mode::audit);
   status.has_privilege = in.boolean();
   status.applied_seconds_ago = in.integer<std::uint64_t>();
+  status.trial_seconds_left = in.integer<std::uint32_t>();
   Counters& counters = status.counters;
   for (std::uint64_t* counter :
        {&counters.udp4, &counters.tcp4, &counters.udp6, &counters.tcp6, &counters.unserved, &counters.encrypted})
@@ -188,6 +194,9 @@ Result<Numbered<Request>, MessageFault> parse_request(std::span<const std::uint8
       case kind_of<Request, Heartbeat>():
         body = Heartbeat{};
         break;
+      case kind_of<Request, Confirm>():
+        body = Confirm{};
+        break;
       default:
         in.fail();
     }
@@ -249,6 +258,9 @@ std::string describe(const StatusReply& status) {
     text += ", mode " + std::string(to_string(status.mode));
   if (status.state == State::applied) text += ", since " + std::to_string(status.applied_seconds_ago) + " s";
   text += "\n";
+  if (status.trial_seconds_left > 0)
+    text += "on trial: what was before comes back in " + std::to_string(status.trial_seconds_left) +
+            " s, unless `doline redirect confirm` says that these rules stay\n";
   if (!status.reason.empty()) text += "because: " + status.reason + "\n";
   if (!status.has_privilege) text += "without privilege: CAP_NET_ADMIN is missing, so nothing can be applied\n";
   if (status.state == State::applied) {

@@ -39,7 +39,7 @@ void write_tuple(NetlinkMessage& message, std::uint16_t which, const Tuple& tupl
 }
 
 struct Flow {
-  Tuple original;
+  Tuple original, reply;
   std::uint32_t id = 0;               // as the kernel wrote it
   std::optional<std::uint16_t> zone;  // likewise
 };
@@ -62,9 +62,13 @@ std::optional<Endpoint> Conntrack::origin_of(const redirect::OriginQuestion& que
   return asked ? origin : std::nullopt;
 }
 
-Result<std::size_t, NetlinkFault> Conntrack::forget(std::span<const std::uint16_t> ports) {
+Result<std::size_t, NetlinkFault> Conntrack::forget(std::span<const std::uint16_t> ports, Which which,
+                                                    std::uint16_t nat_port) {
   const std::vector<IpAddress> ours = redirect::local_addresses();
   auto is_ours = [&](const IpAddress& address) { return std::binary_search(ours.begin(), ours.end(), address); };
+  auto is_redirected = [&](const Flow& flow) {
+    return flow.reply.source.port == nat_port && is_ours(flow.reply.source.address);
+  };
   std::size_t forgotten = 0;
   for (const std::uint8_t family : {AF_INET, AF_INET6}) {
     std::vector<Flow> flows;
@@ -77,6 +81,9 @@ Result<std::size_t, NetlinkFault> Conntrack::forget(std::span<const std::uint16_
         switch (mnl_attr_get_type(&attribute)) {
           case CTA_TUPLE_ORIG:
             flow.original = read_tuple(attribute);
+            break;
+          case CTA_TUPLE_REPLY:
+            flow.reply = read_tuple(attribute);
             break;
           case CTA_ID:
             if (octets.size() == sizeof flow.id) std::memcpy(&flow.id, octets.data(), sizeof flow.id);
@@ -91,7 +98,8 @@ Result<std::size_t, NetlinkFault> Conntrack::forget(std::span<const std::uint16_
       const Tuple& original = flow.original;
       if ((original.protocol == IPPROTO_UDP || original.protocol == IPPROTO_TCP) &&
           std::find(ports.begin(), ports.end(), original.destination.port) != ports.end() &&
-          !is_ours(original.source.address) && !is_ours(original.destination.address))
+          !is_ours(original.source.address) && !is_ours(original.destination.address) &&
+          (which == Which::all || is_redirected(flow) == (which == Which::redirected)))
         flows.push_back(flow);
     });
     if (!dumped) return fail(dumped.error());

@@ -2,12 +2,10 @@
 
 #include <cap-ng.h>
 #include <linux/capability.h>
-#include <uv.h>
 
 #include <cstring>
 #include <utility>
 
-#include "base/check.h"
 #include "redirect/host_facts.h"
 #include "redirect/iptables_rules.h"
 #include "warden/conntrack.h"
@@ -20,18 +18,6 @@ namespace doline::warden {
 namespace {
 
 using redirect::TableState;
-
-/// On a loop of its own, to its end.
-ProgramEnd run_to_end(std::vector<std::string> arguments, std::string input) {
-  uv_loop_t loop;
-  check(uv_loop_init(&loop) == 0);
-  ProgramEnd end;
-  run_program(&loop, std::move(arguments), std::move(input), complaint_octets_max,
-              [&](ProgramEnd ended) { end = std::move(ended); });
-  uv_run(&loop, UV_RUN_DEFAULT);
-  check(uv_loop_close(&loop) == 0);
-  return end;
-}
 
 /// Whatever the mode is now: tproxy is what leaves rules and routes behind.
 redirect::Plan widest_plan(redirect::Options options, const redirect::HostFacts& facts) {

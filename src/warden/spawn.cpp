@@ -96,8 +96,10 @@ Result<Spawned, std::string> spawn(const std::vector<std::string>& program, int 
   return spawned;
 }
 
-Result<Spawned, std::string> spawn(int workers) {
-  return spawn({"/proc/self/exe", "warden"}, workers);
+Result<Spawned, std::string> spawn(int workers, const Bounds& bounds) {
+  std::vector<std::string> program{"/proc/self/exe", "warden", "--nat-port", std::to_string(bounds.nat_port)};
+  for (const std::uint16_t port : bounds.ports) program.insert(program.end(), {"--port", std::to_string(port)});
+  return spawn(program, workers);
 }
 
 }  // namespace doline::warden

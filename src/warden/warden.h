@@ -8,9 +8,17 @@
 //   - it dies itself: its nft child reads end of file and ends, and the kernel drops the child's table.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 namespace doline::warden {
+
+/// What may be caught, said at start by who still had every privilege: a resolver that somebody has taken over since
+/// cannot lead other traffic of the house to itself. Without ports: whatever is asked for.
+struct Bounds {
+  std::vector<std::uint16_t> ports;
+  std::uint16_t nat_port = 0;
+};
 
 /// The warden's ends, all SOCK_SEQPACKET.
 struct Channels {
@@ -19,6 +27,6 @@ struct Channels {
 };
 
 /// The whole program. Returns the exit status once the control channel has closed or SIGTERM came.
-[[nodiscard]] int run(const Channels& channels);
+[[nodiscard]] int run(const Channels& channels, const Bounds& bounds = {});
 
 }  // namespace doline::warden

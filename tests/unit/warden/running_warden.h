@@ -20,7 +20,7 @@ namespace doline::tests {
 
 class RunningWarden {
  public:
-  RunningWarden() {
+  explicit RunningWarden(const warden::Bounds& bounds = {}) {
     std::vector<int> ours, theirs;
     for (int channel = 0; channel < 3; ++channel) {
       int ends[2];
@@ -33,7 +33,7 @@ class RunningWarden {
     if (process_ == 0) {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
       for (const int end : ours) close(end);
-      _exit(warden::run({.talk = {theirs[0], theirs[1]}, .flows = theirs[2]}));
+      _exit(warden::run({.talk = {theirs[0], theirs[1]}, .flows = theirs[2]}, bounds));
     }
     for (const int end : theirs) close(end);
     origin_ = ours[1];
