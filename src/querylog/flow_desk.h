@@ -70,6 +70,8 @@ class FlowDesk {
   void judge(const Moment& now, const std::shared_ptr<const Legend>& newest, bool all);
 
   [[nodiscard]] bool has_something() const { return !ready_.empty() || !changed_.empty(); }
+  /// Half of what may wait does: it is to be written early.
+  [[nodiscard]] bool is_filling() const { return ready_.size() >= flows_pending_max / 2; }
   /// The dictionary's id of who a device is; of one that nobody knows, its MAC.
   using DeviceRow =
       std::function<Store::Id(const Legend&, device::DeviceId, const IpAddress& client, const device::MacAddress&)>;

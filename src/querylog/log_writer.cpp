@@ -185,7 +185,8 @@ struct LogWriter::Impl {
       if (!store && (time >= next_try || stops)) open();
       const bool has_flows = flow_desk && flow_desk->has_something();
       if ((!pending.empty() || has_flows) &&
-          (must_flush || pending.size() >= batch_records || time - oldest_pending >= options.flush_every))
+          (must_flush || pending.size() >= batch_records || (has_flows && flow_desk->is_filling()) ||
+           time - oldest_pending >= options.flush_every))
         write_pending(must_flush);
       // Under load it waits a while for a quiet moment, not for ever: the disk is bounded too.
       if (store && !stops && now() >= next_try && time >= next_retire + (is_busy ? retire_every : milliseconds::zero()))
@@ -256,9 +257,13 @@ struct LogWriter::Impl {
     });
     flow_desk->judge(moment, newest, is_last);
     if (had_nothing && pending.empty() && flow_desk->has_something()) oldest_pending = now();
+    tell_flows();
+    return has_more;
+  }
+
+  void tell_flows() {
     const std::lock_guard lock(mutex);
     flow_statistics = flow_desk->statistics();
-    return has_more;
   }
 
   void take(const Record& record, dns::Octets response) {
@@ -435,7 +440,10 @@ struct LogWriter::Impl {
     written_since_retire += pending.size();
     pending.clear();
     pending_answers.clear();
-    if (flow_desk) flow_desk->have_written();
+    if (flow_desk) {
+      flow_desk->have_written();
+      tell_flows();
+    }
     next_try = {};
     recovered();
   }

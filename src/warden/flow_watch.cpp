@@ -32,11 +32,11 @@ std::string FlowWatch::begin(const redirect::Options& options) {
     return "another program listens to NFLOG group " + group + ": choose another with redirect.kernel.nflog_group";
   if (!log) return "NFLOG group " + group + ": " + std::strerror(log.error().error);
   log_ = std::move(*log);
-  start_poll<[](FlowWatch& watch) { watch.read_log(); }>(log_poll_, log_->descriptor());
+  start_poll<&FlowWatch::read_log>(log_poll_, log_->descriptor());
   // How much passes is worth knowing, but not a reason to see nothing.
   if (auto meter = TrafficMeter::open(); meter && (options.watch || options.encrypted == redirect::Encrypted::log)) {
     meter_ = std::move(*meter);
-    start_poll<[](FlowWatch& watch) { watch.read_ends(); }>(meter_poll_, meter_->descriptor());
+    start_poll<&FlowWatch::read_ends>(meter_poll_, meter_->descriptor());
     uv_timer_start(
         &timer_, [](uv_timer_t* timer) { static_cast<FlowWatch*>(timer->data)->ask_traffic(); }, traffic_period_ms,
         traffic_period_ms);
@@ -58,14 +58,14 @@ void FlowWatch::close() {
   if (uv_is_closing(as_handle(timer_)) == 0) uv_close(as_handle(timer_), nullptr);
 }
 
-template <FlowWatch::Ready ready>
+template <void (FlowWatch::*read)()>
 void FlowWatch::start_poll(std::unique_ptr<Poll>& poll, int descriptor) {
   poll = std::make_unique<Poll>();
   poll->watch = this;
   uv_poll_init(loop_, &poll->handle, descriptor);
   poll->handle.data = poll.get();
   uv_poll_start(&poll->handle, UV_READABLE,
-                [](uv_poll_t* handle, int, int) { ready(*static_cast<Poll*>(handle->data)->watch); });
+                [](uv_poll_t* handle, int, int) { (static_cast<Poll*>(handle->data)->watch->*read)(); });
 }
 
 /// Its memory goes when the loop has let go of it.

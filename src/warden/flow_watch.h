@@ -41,8 +41,7 @@ class FlowWatch {
     uv_poll_t handle{};
     FlowWatch* watch = nullptr;
   };
-  using Ready = void (*)(FlowWatch&);
-  template <Ready ready>
+  template <void (FlowWatch::*read)()>
   void start_poll(std::unique_ptr<Poll>& poll, int descriptor);
   static void stop_poll(std::unique_ptr<Poll>& poll);
   void add(flows::Event event);

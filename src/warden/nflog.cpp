@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_log.h>
+#include <linux/netlink.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -43,6 +44,9 @@ Result<std::unique_ptr<Nflog>, NetlinkFault> Nflog::open(std::uint16_t group) {
   log->buffer_.resize(read_octets_max);
   if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0) return fail(NetlinkFault{errno});
   setsockopt(log->descriptor(), SOL_SOCKET, SO_RCVBUFFORCE, &nflog_buffer_octets, sizeof nflog_buffer_octets);
+  // An overrun is no error of the socket, at which libuv would stop to watch it: the numbers tell how much is lost.
+  const int on = 1;
+  setsockopt(log->descriptor(), SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof on);
 
   NetlinkMessage bind = config_message(group);
   bind.integer(NFULA_CFG_CMD, nfulnl_msg_config_cmd{NFULNL_CFG_CMD_BIND});
@@ -72,7 +76,7 @@ Result<void, NetlinkFault> Nflog::configure(NetlinkMessage& message) {
     pollfd ready{descriptor(), POLLIN, 0};
     if (poll(&ready, 1, patience_ms) <= 0) return fail(NetlinkFault{ETIMEDOUT});
     const ssize_t size = mnl_socket_recvfrom(socket_, buffer_.data(), buffer_.size());
-    if (size < 0 && errno != EAGAIN && errno != ENOBUFS) return fail(NetlinkFault{errno});
+    if (size < 0 && errno != EAGAIN) return fail(NetlinkFault{errno});
     if (size < static_cast<ssize_t>(sizeof(nlmsghdr))) continue;
     const auto* const reply = reinterpret_cast<const nlmsghdr*>(buffer_.data());
     if (reply->nlmsg_type != NLMSG_ERROR || reply->nlmsg_seq != sequence_) continue;
@@ -86,8 +90,6 @@ Result<void, NetlinkFault> Nflog::configure(NetlinkMessage& message) {
 void Nflog::read(WallTime now, const std::function<void(flows::LoggedPacket)>& see) {
   for (int reads = 0; reads < reads_at_once; ++reads) {
     const ssize_t size = mnl_socket_recvfrom(socket_, buffer_.data(), buffer_.size());
-    // ENOBUFS: packets were dropped; the next one's number tells how many.
-    if (size < 0 && errno == ENOBUFS) continue;
     if (size <= 0) return;
     int left = static_cast<int>(size);
     for (const auto* message = reinterpret_cast<const nlmsghdr*>(buffer_.data()); mnl_nlmsg_ok(message, left);

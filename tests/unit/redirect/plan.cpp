@@ -53,6 +53,30 @@ TEST_CASE("Problems of the options are problems of the plan, and nothing is rend
   CHECK(describe(impossible).find("flush") == std::string::npos);
 }
 
+TEST_CASE(
+    "Who watches alters nothing: no rules that intercept, no routes, and audit keeps the memory of who asked whom") {
+  Options options = home_options(Mode::off);
+  options.watch = true;
+  const Plan watching = plan(options, home_facts());
+  CHECK(watching.is_possible());
+  CHECK(watching.tool == Tool::nft);
+  CHECK(watching.rules.empty());
+  CHECK(watching.seen.empty());
+  CHECK(watching.rule_steps.empty());
+  CHECK(describe(watching).find("are recorded, set against what the device looked up") != std::string::npos);
+  CHECK(describe(watching).find("conntrack entries") == std::string::npos);
+  const Plan audit = plan(home_options(Mode::audit), home_facts());
+  CHECK(audit.rules.empty());
+  CHECK_FALSE(audit.seen.empty());
+  CHECK(describe(audit).find("go their way unaltered") != std::string::npos);
+  CHECK(replace_watch(audit, TableState::owned).find("delete table inet doline_watch\ntable inet doline_watch {") !=
+        std::string::npos);
+
+  HostFacts without_nft = home_facts();
+  without_nft.nft.clear();
+  CHECK_FALSE(plan(options, without_nft).is_possible());
+}
+
 TEST_CASE("Rules die with their maker where they are to and the kernel can") {
   Options options = home_options(Mode::tproxy);
   HostFacts facts = home_facts();

@@ -30,8 +30,11 @@ StatusReply some_status() {
 }
 
 std::vector<Request> all_requests() {
+  Options watching;
+  watching.watch = true;
   return {Apply{home_options(Mode::tproxy)},
           Apply{Options{}, 3'600},
+          Apply{watching},
           Remove{},
           Status{},
           Verify{},
