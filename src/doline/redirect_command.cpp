@@ -151,6 +151,8 @@ const char* name_of(Verb verb) {
       return "verify";
     case Verb::remove:
       return "remove";
+    case Verb::render:
+      return "render";
   }
   return "";
 }
@@ -160,6 +162,7 @@ int run_redirect(const RedirectArguments& arguments, const config::Fixed& settin
   check(arguments.verb != Verb::none);
   const redirect::Options options = settings.redirect.value_or(redirect::Options{});
   if (arguments.verb == Verb::plan) return show_plan(arguments, options, out);
+  if (arguments.verb == Verb::render) return run_render(arguments.render, settings, out, err);
 
   if (arguments.after_crash) return look_after_leftovers(arguments, options, out, err);
   const auto answer =

@@ -1,22 +1,24 @@
-// `doline redirect plan|apply|status|verify|remove`: stray DNS brought home, as the operator touches it.
+// `doline redirect plan|apply|status|verify|remove|render`: stray DNS brought home, as the operator touches it.
 //
-// `plan` looks at the configuration and the machine, needs nobody and changes nothing. The others ask the running
-// Doline. Where none runs, `status`, `verify` and `remove` look after what a killed one left; `apply` refuses, because
-// rules that lead to nobody would take the house's DNS away.
+// `plan` and `render` look at the configuration and the machine, need nobody and change nothing. The others ask the
+// running Doline. Where none runs, `status`, `verify` and `remove` look after what a killed one left; `apply` refuses,
+// because rules that lead to nobody would take the house's DNS away.
 #pragma once
 
 #include <filesystem>
 #include <iosfwd>
 
 #include "config/settings.h"
+#include "doline/render_command.h"
 
 namespace doline {
 
 struct RedirectArguments {
-  enum class Verb : std::uint8_t { none, plan, apply, status, verify, remove };
+  enum class Verb : std::uint8_t { none, plan, apply, status, verify, remove, render };
   Verb verb = Verb::none;
   std::filesystem::path config;  ///< read by the front door
   bool json = false;
+  RenderArguments render{};
   bool after_crash = false;  ///< of remove: ask nobody, and keep the memory of who asked whom; for service managers
 };
 

@@ -58,7 +58,7 @@ struct Plan {
   // Tool::iptables
   std::vector<ProgramStep> programs;  ///< to apply; twice does the same as once
   std::vector<ProgramStep> programs_undo;
-  // both; tproxy only
+  // both; tproxy and remote only
   std::vector<RuleStep> rule_steps;
   std::vector<RouteStep> route_steps;
 

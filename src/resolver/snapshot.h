@@ -45,7 +45,7 @@ struct Snapshot {
   std::shared_ptr<const upstream::Options> upstream;    ///< the same pointer while `upstreams:` is unchanged
   policy::RebindingSettings rebinding;
   std::shared_ptr<RateTally> rate_tally;  ///< null: unlimited
-  std::vector<IpPrefix> trusted_routers;  ///< whose EDNS client data is believed
+  std::vector<IpPrefix> trusted_routers;  ///< whose EDNS client data and PROXY headers are believed
   std::vector<IpPrefix> allow_clients;    ///< who may ask; `any` is 0.0.0.0/0 and ::/0
 };
 

@@ -90,7 +90,6 @@ TEST_CASE("The kernel's own routing tables, and preferences behind them, are lef
 }
 
 TEST_CASE("Words of the configuration that this build cannot carry out say so") {
-  CHECK(is_told(home_options(Mode::remote), "mode remote is not in this build"));
   CHECK(is_told(home_options(Mode::audit), "mode audit is not in this build"));
   Options options = home_options(Mode::tproxy);
   options.encrypted = Encrypted::log;
