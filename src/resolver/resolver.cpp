@@ -206,7 +206,7 @@ struct Resolver::Impl final : upstream::Landing {
                        "the upstream servers did not answer a moment ago", statistics.failed, out);
 
     // 6. exchange: wait for it, together with whoever asks the same
-    const WaitingRoom::Admission admission = waiting_room.admit(key, arrival.client.address);
+    const WaitingRoom::Admission admission = waiting_room.admit(key, client.address);
     if (!admission.place)
       return say_error(arrival, query, record, fit, ResponseCode::servfail, ExtendedError::other,
                        "too many queries are waiting", statistics.over_limit, out);
