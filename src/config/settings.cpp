@@ -34,6 +34,7 @@ std::vector<std::string> changed_keys(const Fixed& running, const Fixed& wanted)
   compare("cache", is_equal(running.cache, wanted.cache));
   compare("redirect", running.redirect == wanted.redirect);
   compare("redirect.port_map", running.port_map == wanted.port_map);
+  compare("flows.warm_up", running.flow_warm_up == wanted.flow_warm_up);
   return keys;
 }
 

@@ -3,64 +3,11 @@
 #include <string_view>
 
 #include "redirect/plan.h"
+#include "redirect/rule_text.h"
 
 namespace doline::redirect {
 
 namespace {
-
-/// `{ a, b }` of whatever `text` makes of each value.
-template <class Values, class Text>
-std::string braces(const Values& values, Text text) {
-  std::string result;
-  for (const auto& value : values) result += (result.empty() ? "{ " : ", ") + text(value);
-  return result + " }";
-}
-
-std::string interfaces_of(const Options& options) {
-  return braces(options.interfaces, [](const std::string& name) { return '"' + name + '"'; });
-}
-
-std::string port_set_of(const Options& options) {
-  return braces(options.ports, [](std::uint16_t port) { return std::to_string(port); });
-}
-
-std::string hexadecimal(std::uint16_t number) {
-  static constexpr std::string_view digits = "0123456789abcdef";
-  std::string text = "0x";
-  for (int shift = 12; shift >= 0; shift -= 4) text += digits[(number >> shift) & 15];
-  return text;
-}
-
-template <class Address>
-std::vector<Address> of_family(const std::vector<Address>& all, Family family) {
-  std::vector<Address> some;
-  for (const Address& one : all) {
-    bool is_v4 = false;
-    if constexpr (requires { one.address(); })
-      is_v4 = one.address().is_v4();
-    else
-      is_v4 = one.is_v4();
-    if (is_v4 == (family == Family::v4)) some.push_back(one);
-  }
-  return some;
-}
-
-/// A rule that returns for the addresses of one family; nothing where there are none. `auto-merge` and overlapping
-/// prefixes do not go together in an anonymous set, so each prefix has its own line.
-std::string return_for(std::string_view field, const std::vector<IpPrefix>& prefixes) {
-  std::string lines;
-  for (const IpPrefix& prefix : prefixes)
-    lines += "    " + std::string(prefix.address().is_v4() ? "ip " : "ip6 ") + std::string(field) + " " +
-             prefix.to_string() + " return\n";
-  return lines;
-}
-
-/// What is meant for another device of the LAN. The route decides that, so it follows changing IPv6 prefixes. With one
-/// arm it cannot, and need not follow: what stays in a network never passes a gateway.
-std::string return_for_lan(const Options& options, const std::vector<IpPrefix>& lan) {
-  if (options.mode == Mode::remote) return return_for("daddr", lan);
-  return "    fib daddr oifname " + interfaces_of(options) + " return\n";
-}
 
 /// What every chain of ours passes over: what does not come from the LAN, is not DNS, is exempt, or is meant for this
 /// machine or for another device of the LAN.
@@ -74,7 +21,7 @@ std::string pass_over(const Options& options, const std::vector<IpPrefix>& lan) 
              braces(options.exempt.macs, [](const device::MacAddress& mac) { return mac.to_string(); }) + " return\n";
   rules += return_for("saddr", options.exempt.clients);
   rules += "    fib daddr type != unicast return\n";
-  rules += return_for_lan(options, lan);
+  rules += return_for_lan(options, "fib daddr oifname", lan);
   rules += return_for("daddr", options.exempt.destinations);
   return rules;
 }
@@ -140,14 +87,9 @@ std::string nat_chains(const Options& options, const std::vector<IpPrefix>& lan)
 std::string egress_chain(const Options& options, const std::vector<IpPrefix>& lan) {
   std::string rules = "  chain egress {\n    type filter hook forward priority filter - 5\n    policy accept\n";
   rules += "    iifname != " + interfaces_of(options) + " return\n";
-  rules += options.mode == Mode::remote ? return_for_lan(options, lan)
-                                        : "    oifname " + interfaces_of(options) + " return\n";
+  rules += return_for_lan(options, "oifname", lan);
   rules += "    ct state established,related return\n";
-  if (!options.exempt.macs.empty())
-    rules += "    ether saddr " +
-             braces(options.exempt.macs, [](const device::MacAddress& mac) { return mac.to_string(); }) + " return\n";
-  rules += return_for("saddr", options.exempt.clients);
-  rules += return_for("daddr", options.exempt.destinations);
+  rules += return_for_exempt(options);
   rules += "    tcp dport 853 counter name \"encrypted\" reject with tcp reset\n";
   rules += "    udp dport { 853, 8853 } counter name \"encrypted\" reject with icmpx type port-unreachable\n";
   for (const Family family : {Family::v4, Family::v6}) {
@@ -165,19 +107,6 @@ std::string redirects_chain(const Options& options) {
   const std::string out = "    oifname " + interfaces_of(options);
   return "  chain redirects {\n    type filter hook output priority filter\n    policy accept\n" + out +
          " icmp type redirect drop\n" + out + " icmpv6 type nd-redirect drop\n  }\n";
-}
-
-std::string doh_sets(const Options& options) {
-  std::string sets;
-  for (const Family family : {Family::v4, Family::v6}) {
-    const auto addresses = of_family(options.doh_addresses, family);
-    if (addresses.empty()) continue;
-    sets += std::string("  set ") + (family == Family::v4 ? "doh4" : "doh6") + " {\n    type " +
-            (family == Family::v4 ? "ipv4_addr" : "ipv6_addr") +
-            "\n    elements = " + braces(addresses, [](const IpAddress& address) { return address.to_string(); }) +
-            "\n  }\n";
-  }
-  return sets;
 }
 
 }  // namespace

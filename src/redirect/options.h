@@ -23,11 +23,11 @@ inline constexpr std::size_t interface_name_max = 15;  ///< IFNAMSIZ without its
 
 /// `tproxy`: the kernel hands over stray queries untouched. `nat`: it rewrites their destination, where TPROXY is
 /// missing. `remote`: as tproxy, on a machine with one arm, that is not the router: the router leads stray queries to
-/// it by next hop, or it is itself the devices' gateway and passes everything else on to the router. `audit` is a word
-/// of the configuration that this build does not carry out.
+/// it by next hop, or it is itself the devices' gateway and passes everything else on to the router. `audit`: they go
+/// their way, and each is recorded.
 enum class Mode : std::uint8_t { off, tproxy, nat, remote, audit };
 
-/// What becomes of DoT, DoQ and known DoH servers. `log` is a word that this build does not carry out.
+/// What becomes of DoT, DoQ and known DoH servers. `log`: connections to them are recorded, and left alone.
 enum class Encrypted : std::uint8_t { leave, reject, log };
 
 /// `open`: stray DNS goes its old way when Doline is gone. `closed`: it is refused until Doline is back, or removes the
@@ -60,6 +60,7 @@ struct Options {
   OnFailure on_failure = OnFailure::open;
   Kernel kernel;
   std::uint16_t nat_port = 5399;  ///< `nat`: where stray queries are led; nobody else asks there
+  bool watch = false;             ///< `flows: {watch: true}`: new connections of the LAN are logged
   bool operator==(const Options&) const = default;
 };
 
@@ -68,13 +69,18 @@ struct Options {
 inline constexpr IpAddress transparent_v4 = IpAddress::v4(127, 0, 0, 153);
 [[nodiscard]] IpAddress transparent_v6();  ///< ::1
 
-/// Everything that makes the options impossible to carry out, a sentence each; empty: they can be.
-[[nodiscard]] std::vector<std::string> find_problems(const Options& options);
-
 /// Does the kernel hand queries over as they are, to the transparent sockets?
 [[nodiscard]] constexpr bool is_transparent(Mode mode) {
   return mode == Mode::tproxy || mode == Mode::remote;
 }
+
+/// True where stray queries are brought here.
+[[nodiscard]] constexpr bool intercepts(Mode mode) {
+  return is_transparent(mode) || mode == Mode::nat;
+}
+
+/// Everything that makes the options impossible to carry out, a sentence each; empty: they can be.
+[[nodiscard]] std::vector<std::string> find_problems(const Options& options);
 
 /// May stand between quotes of a rule and in a path below /proc/sys. Linux allows more; nobody uses it.
 [[nodiscard]] bool is_plain_interface(std::string_view name);
