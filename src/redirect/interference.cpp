@@ -136,6 +136,12 @@ std::vector<std::string> find_interference(std::string_view ruleset, const Optio
                         (options.interfaces.empty() ? std::string("LAN") : options.interfaces.front()) +
                         " meta l4proto { tcp, udp } th dport " + ports + " accept");
       }
+      if (after(words, "hook") == "forward" && options.mode == Mode::remote && !options.interfaces.empty())
+        found.push_back("chain " + chain + " of table " + table +
+                        " drops what nobody accepts on its way through this machine: as the devices' gateway it has to "
+                        "let that pass. Cure, where it does not: nft insert rule " +
+                        table + " " + chain + " iifname " + options.interfaces.front() + " oifname " +
+                        options.interfaces.front() + " accept");
       continue;
     }
     if (rewrites(words) && matches_ports(words, options.ports))

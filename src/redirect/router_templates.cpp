@@ -4,8 +4,8 @@ namespace doline::redirect {
 
 namespace {
 
-// The gaps: box4 box6 mac router - lan (the box's) eachlan lanset lanwords - eachport portset portlist - home4 home6
-// (what stays at home) - exemptmac exemptfrom4 exemptfrom6 exemptto4 exemptto6 - mapped4 mapped4port mapped6
+// The gaps: box4 box6 mac router - lan (the box's) eachlan lans lanset lanwords - eachport portset portlist - home4
+// home6 (what stays at home) - exemptmac exemptfrom4 exemptfrom6 exemptto4 exemptto6 - mapped4 mapped4port mapped6
 // mapped6port. Empty ones that only choose their line: v6 encrypted nomap.
 
 // ── Linux ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -371,7 +371,7 @@ constexpr std::string_view opnsense_body = R"(
 2. System: Gateways: Configuration: add
      DOLINE4   interface {lan}, IPv4, address {box4}, monitor IP the same, NOT upstream
      DOLINE6   interface {lan}, IPv6, address {box6}, monitor IP the same, NOT upstream
-3. Firewall: Rules: {eachlan}: add at the top, action Pass, quick
+3. Firewall: Rules: in each of {lans}: add at the top, action Pass, quick
      from doline_box to any: gateway default                       (the box's own questions)
      from doline_exempt to any, destination port doline_ports: gateway default   (if the alias has entries)
      IPv4, TCP/UDP, from any to NOT doline_home, destination port doline_ports: gateway DOLINE4, state type None
@@ -397,7 +397,7 @@ constexpr std::string_view pfsense_body = R"(
      DOLINE4   interface {lan}, IPv4, address {box4}, monitor IP the same
      DOLINE6   interface {lan}, IPv6, address {box6}, monitor IP the same
    and see that neither is the default gateway.
-3. Firewall: Rules: {eachlan}: add at the top, action Pass
+3. Firewall: Rules: in each of {lans}: add at the top, action Pass
      from doline_box to any                                       (the box's own questions)
      from doline_exempt to any, destination port doline_ports     (if the alias has entries)
      IPv4, TCP/UDP, from any to NOT doline_home, destination port doline_ports: advanced: gateway DOLINE4, state type None
@@ -482,10 +482,10 @@ NOT tried on a real router.
 constexpr std::string_view unifi_body = R"(
 1. Settings: Networks: a network for the box alone, in which it has {box4}; devices may reach it on the ports below.
 2. Settings: Policy Engine: NAT (on older versions Routing: NAT): add, type Destination NAT, in this order
-     interface {eachlan}, TCP and UDP, from any, to {mapped4} port 53: translated to {box4} port {mapped4port}
-     interface {eachlan}, TCP and UDP, from any, to {mapped6} port 53: translated to {box6} port {mapped6port}
-     interface {eachlan}, TCP and UDP, from any but {box4}, to any but your own networks, port 53: translated to {box4} port 53
-     interface {eachlan}, TCP and UDP, from any but {box6}, to any but your own networks, port 53: translated to {box6} port 53
+     interfaces {lans}, TCP and UDP, from any, to {mapped4} port 53: translated to {box4} port {mapped4port}
+     interfaces {lans}, TCP and UDP, from any, to {mapped6} port 53: translated to {box6} port {mapped6port}
+     interfaces {lans}, TCP and UDP, from any but {box4}, to any but your own networks, port 53: translated to {box4} port 53
+     interfaces {lans}, TCP and UDP, from any but {box6}, to any but your own networks, port 53: translated to {box6} port 53
    and NO source NAT (masquerade) between the two networks: it would hide who asks.
 3. Ports that are often used beside 53, as far as wanted, like the last lines: {portlist}
 {nomap}Doline's configuration has no `redirect.port_map` yet, so all of these come as meant for the box. As an example:

@@ -98,6 +98,7 @@ Values values_of(const RouterFacts& facts) {
           {"router", {facts.router ? facts.router->to_string() : "whose address this machine does not know"}},
           {"lan", {facts.interfaces.front()}},
           {"eachlan", facts.interfaces},
+          {"lans", {joined(facts.interfaces, ", ")}},
           {"lanset", {joined(quoted, ", ")}},
           {"lanwords", {joined(facts.interfaces, " ")}},
           {"portset", {joined(ports, ", ")}},

@@ -70,9 +70,10 @@ empty_chains() {
   done
 }
 
-# fill_cells WAY PLACE TOOL CONFIG HOW: all cells of a way, by the Doline that runs at PLACE; HOW: as the log calls it
+# fill_cells WAY PLACE TOOL CONFIG HOW [WHOSE]: all cells of a way, by the Doline that runs at PLACE; HOW: as the log calls it; WHOSE
+# answers are to come: `ours`, or with `foreign` those of the resolver that was asked
 fill_cells() {
-  local way=$1 place=$2 tool=$3 file=$4 how=$5 server port transport family name over status answers from row part
+  local way=$1 place=$2 tool=$3 file=$4 how=$5 whose=${6:-ours} server port transport family name over status answers from row part
   local -a asked=() truth
   for server in "${cell_servers[@]}"; do
     [[ $server == *:* ]] && family=ipv6 || family=ipv4
@@ -96,7 +97,8 @@ fill_cells() {
     printf '%-18s %-5s %-4s %-5s %-8s %-16s %-24s %-16s %s\n' "$way" "$family" "$transport" "$port" "$status" "$answers" \
       "from $from" "$(field client <<<"$row")" "$(field mac <<<"$row")"
     [[ $family == ipv4 ]] && truth=("$truth4" 192.168.50.31) || truth=("$truth6" 2001:db8:50::31)
-    [[ $status == NOERROR && $answers == "${truth[0]}" ]] || say_wrong "not what the trusted upstream says"
+    [[ $whose == ours ]] || { [[ $family == ipv4 ]] && truth[0]=$lie4 || truth[0]=$lie6; }
+    [[ $status == NOERROR && $answers == "${truth[0]}" ]] || say_wrong "not what $whose upstream says"
     [[ $from == "$server" && ${over,,} == "$transport" ]] || say_wrong "not from $server over $transport"
     for part in "\"original_destination\":\"$server\"" "\"original_port\":$port," "\"transport\":\"$transport\"" \
       "\"client\":\"${truth[1]}\"" "\"mac\":\"$camera_mac\"" "\"intercepted_by\":\"$how\""; do

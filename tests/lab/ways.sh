@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every way a stray query can be brought home on the gateway itself: tproxy and nat, by nft and by iptables, IPv4 and IPv6, UDP and
-# TCP, port 53 and an odd one. Once removed, the ruleset is what it was. Prints a table (cells.sh); exit code 1 where a cell is wrong.
+# TCP, port 53 and an odd one; and audit, which alters nothing and records the same. Once removed, the ruleset is what it was. Prints a table (cells.sh); exit code 1 where a cell is wrong.
 # The ways of a box beside the router: beside.sh.
 # shellcheck disable=SC2154,SC2317  # what home.sh and start set; what until_true calls
 here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
@@ -12,8 +12,9 @@ source "$here/cells.sh"
 
 # all_ways MODE TOOL
 all_ways() {
-  local mode=$1 tool=$2 how=tproxy
-  [[ $mode == tproxy ]] || how=conntrack
+  local mode=$1 tool=$2 how=tproxy whose=ours
+  [[ $mode != nat ]] || how=conntrack
+  [[ $mode != audit ]] || { how=seen; whose=foreign; }
   rm -rf "$lab/state" "$lab"/doline.*
   config=$lab/doline.yml
   cat >"$config" <<YAML
@@ -28,8 +29,8 @@ YAML
   start_doline gateway "$tool" "$config" || return
   doline_redirect gateway "$tool" apply "$config"
   forget_packets internet
-  fill_cells "$mode-$tool" gateway "$tool" "$config" "$how"
-  [[ $(packets internet foreign) == 0 ]] || say_wrong "$(packets internet foreign) packets came to the foreign resolvers"
+  fill_cells "$mode-$tool" gateway "$tool" "$config" "$how" "$whose"
+  [[ $whose == foreign || $(packets internet foreign) == 0 ]] || say_wrong "$(packets internet foreign) packets came to the foreign resolvers"
   doline_redirect gateway "$tool" remove "$config"
   ruleset gateway >"$lab/after"
   diff "$lab/before" "$lab/after" >&2 || say_wrong "the ruleset is not what it was"
@@ -42,16 +43,18 @@ YAML
   wait "$doline_id" || say_wrong "Doline ended with $?"
 }
 
-# ── audit: nothing is altered, so its cells are other ones (answered by the foreign resolver): its place is here ────────
-
 mapfile -t names < <(cell_names {tproxy,nat}-{nft,iptables})
 home_build
 home_internet "${names[@]}"
+# Foreign resolvers on the odd port too: audit lets the camera reach them.
+start odd internet dnsmasq --no-daemon --conf-file=/dev/null --no-resolv --no-hosts --bind-interfaces --port="${cell_ports[1]}" \
+  --listen-address=114.114.114.114 --listen-address=2400:3200::1 "--address=/#/$lie4" "--address=/#/$lie6"
 for tool in nft iptables; do
   if [[ $tool == iptables ]]; then
     command -v iptables-restore >/dev/null || { echo "iptables is not installed: not tried"; break; }
     empty_chains gateway
   fi
   for mode in tproxy nat; do all_ways "$mode" "$tool"; done
+  [[ $tool != nft ]] || all_ways audit nft
 done
 exit "$wrong"
