@@ -138,6 +138,7 @@ constexpr auto table = std::to_array<KnownKey>({
     {"redirect.encrypted", When::restart},
     {"redirect.on_failure", When::restart},
     {"redirect.trusted_routers"},
+    {"redirect.port_map", When::restart},
     {"redirect.kernel", When::restart},
     {"redirect.kernel.mark", When::restart},
     {"redirect.kernel.table", When::restart},

@@ -72,6 +72,7 @@ struct Fixed {
   cache::Options cache;                  ///< size_octets is the total over all workers
   listener::TcpLimits tcp;
   std::optional<redirect::Options> redirect;  ///< absent: the file has no such section. `flows.watch` is among them
+  std::vector<device::MappedPort> port_map;   ///< `redirect.port_map`; works without a redirect of our own
   seconds flow_warm_up{3'600};                ///< after the start, for which no connection is called without lookup
 };
 
@@ -97,7 +98,7 @@ struct Live {
   response::BlockSettings block;
   policy::RebindingSettings rebinding;
   resolver::RateLimit rate_limit;
-  std::vector<IpPrefix> trusted_routers;  ///< whose EDNS client data is believed
+  std::vector<IpPrefix> trusted_routers;  ///< whose EDNS client data and PROXY headers are believed
   seconds log_keep = std::chrono::hours(90 * 24);
   std::uint64_t log_max_size_octets = std::uint64_t{4} << 30;
 };

@@ -32,6 +32,15 @@ struct Destination {
   auto operator<=>(const Destination&) const = default;
 };
 
+/// A port of ours that stands for one known resolver: what a router that can only rewrite destinations sends there was
+/// meant for it.
+struct MappedPort {
+  std::uint16_t port = 0;
+  IpAddress resolver;
+  auto operator<=>(const MappedPort&) const = default;
+};
+inline constexpr std::size_t mapped_ports_max = 64;
+
 [[nodiscard]] std::string_view to_string(DestinationSource source);
 
 }  // namespace doline::device

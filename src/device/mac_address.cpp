@@ -32,6 +32,21 @@ std::optional<MacAddress> MacAddress::parse(std::string_view text) {
   return mac;
 }
 
+std::optional<MacAddress> MacAddress::parse_base64(std::string_view text) {
+  constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  if (text.size() != 8) return std::nullopt;
+  std::uint64_t bits = 0;
+  for (const char letter : text) {
+    const std::size_t value = letters.find(letter);
+    if (value == std::string_view::npos) return std::nullopt;
+    bits = bits << 6 | value;
+  }
+  MacAddress mac;
+  for (std::size_t at = 0; at < mac.octets.size(); ++at)
+    mac.octets[at] = static_cast<std::uint8_t>(bits >> (8 * (mac.octets.size() - 1 - at)));
+  return mac;
+}
+
 std::string MacAddress::to_string() const {
   std::string text;
   text.reserve(17);

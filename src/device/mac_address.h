@@ -16,6 +16,8 @@ struct MacAddress {
 
   /// `94:51:3d:13:9a:35`, `94-51-3d-13-9a-35` or `94513d139a35`, any case.
   static std::optional<MacAddress> parse(std::string_view text);
+  /// `lFE9E5o1`: its octets in base64 (RFC 4648 §4), as dnsmasq's `add-mac=base64` has them. Many a name is one, too.
+  static std::optional<MacAddress> parse_base64(std::string_view text);
   /// `94:51:3d:13:9a:35`.
   [[nodiscard]] std::string to_string() const;
   /// Second bit of the first octet: made up by the device (a phone's privacy address), so it names no vendor.

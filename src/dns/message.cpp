@@ -80,7 +80,7 @@ bool read_opt(const RecordHead& head, Edns& edns) {
   edns.dnssec_ok = (head.ttl & 0x8000) != 0;
   if (edns.version != 0) return true;
   MessageReader reader(head.rdata);
-  bool has_client_id = false;
+  std::uint16_t client_id_code = 0;
   for (int options = 0; reader.left() > 0; ++options) {
     std::uint16_t code = 0, octets = 0;
     Octets value;
@@ -96,12 +96,12 @@ bool read_opt(const RecordHead& head, Edns& edns) {
         if (!edns.client_subnet) edns.client_subnet = value;
         break;
       case EdnsOption::client_id:
-        if (!has_client_id) edns.client_id = value;  // says more than the two below, whichever stands first
-        has_client_id = true;
-        break;
       case EdnsOption::client_id_text:
       case EdnsOption::customer_id:
-        if (!edns.client_id) edns.client_id = value;
+        // The first of them says most, the last only which house it is, whichever stands first.
+        if (edns.client_id && client_id_code <= code) break;
+        edns.client_id = value;
+        client_id_code = code;
         break;
     }
   }

@@ -50,7 +50,7 @@ struct Edns {
   bool dnssec_ok = false;
   std::optional<Octets> cookie;         ///< RFC 7873: 8, or 16 to 40 octets; other lengths are bad_opt
   std::optional<Octets> client_subnet;  ///< RFC 7871, raw
-  std::optional<Octets> client_id;      ///< option 65001 (a MAC, or text), else 65073 or 65074 (text), raw
+  std::optional<Octets> client_id;      ///< option 65001 (a MAC, or text), else 65073, else 65074 (text), raw
 };
 
 class QueryView {

@@ -39,11 +39,38 @@ constexpr Word words[] = {
     {Verb::seen,
      "which device asked which foreign resolver in the last days, as the kernel counted, also without Doline"},
     {Verb::remove, "take the rules away, until the next apply or start"},
+    {Verb::render, "print what your own router must be told, so that it leads stray DNS to this machine beside it"},
 };
 
 void add_database_option(CLI::App& command, std::filesystem::path& database) {
   command.add_option("--database", database, "the query log's file (default: as the configuration says)")
       ->type_name("FILE");
+}
+
+void add_render_options(CLI::App& command, RenderArguments& arguments) {
+  command
+      .add_option("--for", arguments.platform,
+                  "openwrt, routeros, opnsense, pfsense, edgeos, unifi, merlin, iptables or nftables")
+      ->required()
+      ->type_name("PLATFORM");
+  command
+      .add_option(
+          "--lan", arguments.lan,
+          "how the router calls its interface on the devices' side; several: the one that this machine is behind "
+          "first")
+      ->type_name("NAME");
+  command
+      .add_option("--box-address", arguments.box_addresses,
+                  "this machine's address as the router reaches it, if not what it finds itself; one of each family")
+      ->type_name("ADDRESS");
+  command.add_option("--box-mac", arguments.box_mac, "its MAC")->type_name("MAC");
+  command.add_option("--router", arguments.router, "the router's address, for the text's reader")->type_name("ADDRESS");
+  command.footer(
+      "Examples:\n  doline redirect render --for openwrt >doline-router.sh\n"
+      "  doline redirect render --for nftables --lan br-lan --lan br-iot\n"
+      "  doline redirect render --for routeros --box-address 192.168.88.53 --box-mac b8:27:eb:00:50:53\n\n"
+      "The text says how it is undone, how it fails, and whether it was ever tried. This machine wants\n"
+      "`redirect: {mode: remote, interfaces: [...]}`. Exit status: 0, or 64 something is wrong or cannot be guessed.");
 }
 
 }  // namespace
@@ -213,7 +240,10 @@ CLI::App* add_redirect_command(CLI::App& app, RedirectArguments& arguments) {
     CLI::App* verb = redirect->add_subcommand(name_of(word.verb), word.help);
     verb->add_option("--config", arguments.config, "the configuration (default: where `doline run` looks)")
         ->type_name("FILE");
-    verb->add_flag("--json", arguments.json, "one JSON object");
+    if (word.verb == Verb::render)
+      add_render_options(*verb, arguments.render);
+    else
+      verb->add_flag("--json", arguments.json, "one JSON object");
     if (word.verb == Verb::apply)
       verb->add_option(
               "--confirm", arguments.trial,

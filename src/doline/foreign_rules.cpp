@@ -62,7 +62,7 @@ void look_at_holders(const redirect::Options& options, std::vector<std::string>&
 std::vector<std::string> find_foreign_rules(const redirect::Options& options) {
   std::vector<std::string> found;
   look_at_legacy(options, found);
-  if (options.mode == redirect::Mode::tproxy) look_at_holders(options, found);
+  if (redirect::is_transparent(options.mode)) look_at_holders(options, found);
   return found;
 }
 

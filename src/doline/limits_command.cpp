@@ -15,6 +15,7 @@
 #include "control/download.h"
 #include "control/list_keeper.h"
 #include "control/loop_watch.h"
+#include "device/destination.h"
 #include "device/lease_file.h"
 #include "device/roster.h"
 #include "dns/message.h"
@@ -22,6 +23,7 @@
 #include "doline/exit_status.h"
 #include "flows/answer_book.h"
 #include "flows/packet.h"
+#include "listener/proxy_header.h"
 #include "listener/tcp_listener.h"
 #include "listener/udp_listener.h"
 #include "policy/exemption.h"
@@ -68,6 +70,7 @@ constexpr Limit limits[] = {
     {"device", "groups_max", device::groups_max, "", "groups"},
     {"device", "addresses_per_mac_max", device::addresses_per_mac_max, "", "addresses remembered of one MAC"},
     {"device", "leases_max", device::leases_max, "", "leases read of one file"},
+    {"device", "mapped_ports_max", device::mapped_ports_max, "", "ports that stand for a resolver"},
     {"blocklist", "lists_max", blocklist::lists_max, "", "lists"},
     {"blocklist", "names_max", blocklist::names_max, "", "listed names in all"},
     {"blocklist", "line_octets_max", blocklist::line_octets_max, "octets", "a line of a list"},
@@ -87,6 +90,8 @@ constexpr Limit limits[] = {
     {"listener", "connections_max", listener::TcpLimits().connections_max, "", "TCP connections, a worker"},
     {"listener", "connections_of_client_share", listener::TcpLimits().connections_of_client_share, "",
      "of these a client keeps when there is no room"},
+    {"listener", "proxy_header_octets_max", listener::proxy_header_octets_max, "octets",
+     "a PROXY header, with what is attached to it"},
     {"upstream", "exchanges_max", upstream::exchanges_max, "", "questions to upstreams in flight, a worker"},
     {"upstream", "attempts_max", upstream::attempts_max, "", "datagrams and streams for one question"},
     {"upstream", "questions_per_socket_max", upstream::questions_per_socket_max, "", "asked from one port"},

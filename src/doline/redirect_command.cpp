@@ -254,6 +254,8 @@ const char* name_of(Verb verb) {
       return "seen";
     case Verb::remove:
       return "remove";
+    case Verb::render:
+      return "render";
   }
   return "";
 }
@@ -263,6 +265,7 @@ int run_redirect(const RedirectArguments& arguments, const config::Fixed& settin
   check(arguments.verb != Verb::none);
   const redirect::Options options = settings.redirect.value_or(redirect::Options{});
   if (arguments.verb == Verb::plan) return show_plan(arguments, options, out);
+  if (arguments.verb == Verb::render) return run_render(arguments.render, settings, out, err);
 
   nlohmann::json request{{"ask", std::string("redirect.") + name_of(arguments.verb)}};
   if (!arguments.trial.empty()) {

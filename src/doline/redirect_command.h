@@ -1,8 +1,9 @@
-// `doline redirect plan|apply|confirm|status|verify|seen|remove`: stray DNS brought home, as the operator touches it.
+// `doline redirect plan|apply|confirm|status|verify|seen|remove|render`: stray DNS brought home, as the operator
+// touches it.
 //
-// `plan` looks at the configuration and the machine, needs nobody and changes nothing. The others ask the running
-// Doline. Where none runs, `status`, `verify` and `remove` look after what a killed one left; `apply` refuses, because
-// rules that lead to nobody would take the house's DNS away.
+// `plan` and `render` look at the configuration and the machine, need nobody and change nothing. The others ask the
+// running Doline. Where none runs, `status`, `verify` and `remove` look after what a killed one left; `apply` refuses,
+// because rules that lead to nobody would take the house's DNS away.
 #pragma once
 
 #include <filesystem>
@@ -10,11 +11,12 @@
 #include <string>
 
 #include "config/settings.h"
+#include "doline/render_command.h"
 
 namespace doline {
 
 struct RedirectArguments {
-  enum class Verb : std::uint8_t { none, plan, apply, confirm, status, verify, seen, remove };
+  enum class Verb : std::uint8_t { none, plan, apply, confirm, status, verify, seen, remove, render };
   Verb verb = Verb::none;
   std::filesystem::path config;         ///< read by the front door
   redirect::Restrictions restrictions;  ///< of the configuration; made by the front door
@@ -22,6 +24,7 @@ struct RedirectArguments {
   std::string trial;         ///< of apply: a duration; empty: for good
   std::string device, from;  ///< of verify: wait for the queries of this one, instead of making some
   std::string patience;      ///< of verify: how long; empty: a minute
+  RenderArguments render{};
   bool after_crash = false;  ///< of remove: ask nobody, and keep the memory of who asked whom; for service managers
 };
 

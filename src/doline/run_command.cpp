@@ -63,7 +63,7 @@ struct Doors {
     if (!opened.of_worker.empty())
       for (const listener::SocketPair& pair : opened.of_worker.front()) {
         if (kind == listener::SocketKind::ordinary) serving.push_back(pair.address);
-        catches = catches || kind != listener::SocketKind::ordinary;
+        catches = catches || kind == listener::SocketKind::transparent || kind == listener::SocketKind::redirected;
       }
     for (std::size_t worker = 0; worker < opened.of_worker.size(); ++worker)
       std::move(opened.of_worker[worker].begin(), opened.of_worker[worker].end(),
@@ -95,6 +95,7 @@ Doors open_doors(const config::Fixed& fixed, int workers) {
   using listener::SocketKind;
   Doors doors;
   doors.add(listener::open_sockets(fixed.listen, SocketKind::ordinary, workers), SocketKind::ordinary);
+  doors.add(listener::open_mapped_sockets(fixed.port_map, workers), SocketKind::mapped);
   if (!intercepts(fixed)) return doors;
   const SocketKind kind =
       fixed.redirect->mode == redirect::Mode::nat ? SocketKind::redirected : SocketKind::transparent;

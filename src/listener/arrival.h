@@ -28,9 +28,12 @@ struct ReplyRoute {
 struct Arrival {
   dns::Octets message;
   Endpoint client;
+  IpAddress behind{};  ///< whose query the trusted router `client` passes on (PROXY v2); unspecified: its own
   device::Destination destination;  ///< `local` with our own address, or the foreign resolver that was meant
   ReplyRoute route;
   Moment at;  ///< one reading per batch
+
+  [[nodiscard]] bool is_passed_on() const { return behind != IpAddress(); }
 };
 
 }  // namespace doline::listener

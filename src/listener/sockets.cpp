@@ -24,6 +24,7 @@ constexpr int IPV6_RECVORIGDSTADDR = 74;
 constexpr int receive_buffer_octets = 4 << 20;
 constexpr int send_buffer_octets = 1 << 20;
 constexpr int accept_queue_max = 1'024;
+constexpr std::uint16_t dns_port = 53;
 /// Port 0 asks the kernel for a port: for one that is free for TCP too, so often.
 constexpr int free_port_attempts = 32;
 
@@ -196,6 +197,7 @@ std::string sentence_of_held_port(const Endpoint& address, SocketKind kind) {
     return sentence + "set DNSStubListener=no in /etc/systemd/resolved.conf and restart it, or start with --port 5300";
   if (kind == SocketKind::ordinary) return sentence + "stop it, or start with --port 5300";
   if (kind == SocketKind::redirected) return sentence + "stop it; stray queries are redirected to this port";
+  if (kind == SocketKind::mapped) return sentence + "stop it, or choose another port in `redirect.port_map`";
   if (name == "dnsmasq")
     return sentence + "set bind-dynamic in its configuration, so that it leaves other addresses alone";
   return sentence + "stop it, or let it listen on its own addresses only; stray queries are taken there";
@@ -259,6 +261,18 @@ Opened open_sockets(const std::vector<Endpoint>& addresses, SocketKind kind, int
     for (std::size_t worker = 0; worker < pairs->size(); ++worker)
       opened.of_worker[worker].push_back(std::move((*pairs)[worker]));
   }
+  return opened;
+}
+
+Opened open_mapped_sockets(const std::vector<device::MappedPort>& ports, int workers) {
+  std::vector<Endpoint> addresses;
+  for (const device::MappedPort& mapped : ports)
+    addresses.push_back({mapped.resolver.is_v4() ? IpAddress::v4(0, 0, 0, 0) : IpAddress(), mapped.port});
+  Opened opened = open_sockets(addresses, SocketKind::mapped, workers);
+  for (std::vector<SocketPair>& pairs : opened.of_worker)
+    for (SocketPair& pair : pairs)
+      for (const device::MappedPort& mapped : ports)
+        if (mapped.port == pair.address.port) pair.resolver = {mapped.resolver, dns_port};
   return opened;
 }
 

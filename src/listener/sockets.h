@@ -7,6 +7,7 @@
 
 #include "base/ip_address.h"
 #include "base/result.h"
+#include "device/destination.h"
 #include "listener/port_holder.h"
 #include "listener/steering.h"
 
@@ -14,8 +15,8 @@ namespace doline::listener {
 
 /// `ordinary`: queries meant for us. `transparent`: stray queries that nft's tproxy hands over, bound to 127.0.0.153 or
 /// ::1 with IP(V6)_TRANSPARENT on the same port numbers as intercepted. `redirected`: stray queries after a NAT
-/// REDIRECT to a private port.
-enum class SocketKind : std::uint8_t { ordinary, transparent, redirected };
+/// REDIRECT to a private port. `mapped`: on a port that stands for one known resolver.
+enum class SocketKind : std::uint8_t { ordinary, transparent, redirected, mapped };
 
 /// An open file descriptor; closes it. Movable.
 class Socket {
@@ -36,6 +37,7 @@ struct SocketPair {  ///< UDP and TCP of one address, one worker
   Endpoint address;
   SocketKind kind = SocketKind::ordinary;
   Socket udp, tcp;
+  Endpoint resolver{};  ///< mapped: whom the port stands for
 };
 
 /// Whatever comes to such a socket was sent to the address that it is bound to, and responses leave from there: the
@@ -61,5 +63,8 @@ struct Opened {
 /// any port that is free for both UDP and TCP. A port that another process listens on is a fault, even where the kernel
 /// would let us share it.
 [[nodiscard]] Opened open_sockets(const std::vector<Endpoint>& addresses, SocketKind kind, int workers);
+
+/// Of kind `mapped`, on all addresses of the resolver's family.
+[[nodiscard]] Opened open_mapped_sockets(const std::vector<device::MappedPort>& ports, int workers);
 
 }  // namespace doline::listener

@@ -20,6 +20,7 @@
 #include "base/check.h"
 #include "dns/message.h"
 #include "dns/read_octets.h"
+#include "listener/proxy_header.h"
 #include "listener/socket_watch.h"
 #include "transport/message_stream.h"
 
@@ -53,6 +54,7 @@ struct Connection {
   const std::uint64_t id;
   Socket socket;
   Endpoint client;
+  IpAddress behind;  // for whom it speaks, from its PROXY header on
   device::Destination destination;
   IpAddress local;
   std::uint32_t interface = 0;  // index of arrival, where it is wanted
@@ -65,7 +67,8 @@ struct Connection {
   MonotonicTime read_deadline = never, write_deadline = never;
   bool is_to_flush = false;
   bool is_paused = false;
-  bool has_read_all = false;  // the client has closed its side (half-close): what is in flight is still answered
+  bool may_say_for_whom = false;  // nothing has come yet, and it is a trusted router's
+  bool has_read_all = false;      // the client has closed its side (half-close): what is in flight is still answered
   bool is_open = true;
   ConnectionList* list = nullptr;  // quiet or busy
   ConnectionList::iterator place;
@@ -76,7 +79,7 @@ struct Connection {
 };
 
 /// Whom an accepted connection was meant for.
-device::Destination destination_of(int descriptor, SocketKind kind, const Endpoint& local) {
+device::Destination destination_of(int descriptor, SocketKind kind, const Endpoint& local, const Endpoint& resolver) {
   const device::Destination ours{local, device::DestinationSource::local};
   switch (kind) {
     case SocketKind::ordinary:
@@ -96,6 +99,8 @@ device::Destination destination_of(int descriptor, SocketKind kind, const Endpoi
       if (meant == local) return ours;
       return {meant, device::DestinationSource::conntrack};
     }
+    case SocketKind::mapped:
+      return {resolver, device::DestinationSource::port_map};
   }
   return ours;
 }
@@ -146,6 +151,7 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
   struct Door {
     Socket socket;
     SocketKind kind;
+    Endpoint resolver;  // mapped
     asio::steady_timer pause;
   };
 
@@ -214,7 +220,7 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
       SocketAddress client;
       const int descriptor = accept4(door.socket.get(), client.get(), &client.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (descriptor >= 0) {
-        admit(Socket(descriptor), to_endpoint(client.get()), door.kind);
+        admit(Socket(descriptor), to_endpoint(client.get()), door);
         continue;
       }
       const int error = errno;
@@ -237,7 +243,7 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
     });
   }
 
-  void admit(Socket socket, const Endpoint& client, SocketKind kind) {
+  void admit(Socket socket, const Endpoint& client, const Door& door) {
     SocketAddress local_address;
     const int descriptor = socket.get();
     if (getsockname(descriptor, local_address.get(), &local_address.length) != 0) return;
@@ -260,7 +266,8 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
     Connection& connection = *connections.emplace(made->id, std::move(made)).first->second;
     connection.client = client;
     connection.local = local.address;
-    connection.destination = destination_of(descriptor, kind, local);
+    connection.destination = destination_of(descriptor, door.kind, local, door.resolver);
+    connection.may_say_for_whom = contains(routers, client.address);
     if (tells_interfaces) connection.interface = interface_of(descriptor, local.address.is_v4());
     connection.list = &quiet;
     connection.place = quiet.insert(quiet.end(), &connection);
@@ -375,6 +382,7 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
 
   /// As many as may be in flight; the rest is kept. `octets`: in the room.
   void serve_queries(Connection& connection, dns::Octets octets) {
+    if (connection.may_say_for_whom && !take_proxy_header(connection, octets)) return;
     while (!is_full(connection) && octets.size() >= length_octets) {
       const std::size_t length = dns::read16(octets, 0);
       if (length > stream_query_octets_max) return end(connection);
@@ -391,6 +399,24 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
     watch_for(connection);
   }
 
+  /// False: it is not all there yet, or makes no sense.
+  bool take_proxy_header(Connection& connection, dns::Octets& octets) {
+    const auto header = parse_proxy_header(octets);
+    if (!header && header.error() == ProxyFault::incomplete) {
+      connection.rest.assign(octets.begin(), octets.end());
+      return false;
+    }
+    connection.may_say_for_whom = false;
+    if (!header && header.error() == ProxyFault::absent) return true;
+    if (!header) {
+      end(connection);
+      return false;
+    }
+    octets = octets.subspan(header->octets);
+    if (header->ends) pass_on(*header->ends, routers, connection.behind, connection.destination);
+    return true;
+  }
+
   [[nodiscard]] bool is_full(const Connection& connection) const {
     return connection.in_flight() >= limits.queries_in_flight_max ||
            connection.queue.size() + connection.writing.size() >= unsent_octets_pause;
@@ -403,6 +429,7 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
     touch(connection);
     Arrival arrival{.message = query,
                     .client = connection.client,
+                    .behind = connection.behind,
                     .destination = connection.destination,
                     .route = {.carrier = Carrier::tcp,
                               .interface = connection.interface,
@@ -570,13 +597,15 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
   std::vector<std::uint8_t> response = std::vector<std::uint8_t>(dns::message_octets_max);
   bool is_stopped = false;
   bool tells_interfaces = false;
+  std::vector<IpPrefix> routers;  // that may speak for others
   TcpStatistics statistics;
 };
 
 TcpListener::TcpListener(asio::io_context& loop, std::vector<SocketPair>& pairs, const Clock& clock, TcpLimits limits,
                          Serve serve)
     : impl_(std::make_shared<Impl>(loop, clock, limits, std::move(serve))) {
-  for (SocketPair& pair : pairs) impl_->doors.push_back({std::move(pair.tcp), pair.kind, asio::steady_timer(loop)});
+  for (SocketPair& pair : pairs)
+    impl_->doors.push_back({std::move(pair.tcp), pair.kind, pair.resolver, asio::steady_timer(loop)});
 }
 
 TcpListener::~TcpListener() {
@@ -589,6 +618,10 @@ void TcpListener::start() {
 
 void TcpListener::tell_interfaces() {
   impl_->tells_interfaces = true;
+}
+
+void TcpListener::trust(std::vector<IpPrefix> routers) {
+  impl_->routers = std::move(routers);
 }
 
 void TcpListener::stop() {

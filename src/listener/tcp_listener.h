@@ -60,6 +60,8 @@ class TcpListener {
   void start();
   /// From now on ReplyRoute::interface is known of new connections.
   void tell_interfaces();
+  /// From now on new connections of these may begin with a PROXY header (proxy_header.h).
+  void trust(std::vector<IpPrefix> routers);
   void stop();
   /// A late response, copied; it leaves with the next flush(). Swallowed (and counted) where the connection has ended.
   bool send(const ReplyRoute& route, std::span<const std::uint8_t> response);

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "listener/proxy_header.h"
 
 namespace doline::listener {
 
@@ -111,6 +112,7 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
     Endpoint address;
     bool has_one_address;
     bool is_v6;
+    Endpoint resolver;  // mapped
   };
 
   /// The room for one batch. A prompt response borrows the address of the datagram that it answers.
@@ -190,6 +192,7 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
       ++statistics.not_allowed;
       return;
     }
+    if (!routers.empty()) take_proxy_header(arrival);
     ++statistics.served;
     auto& response = batch->responses[out_count];
     const std::size_t size = serve(arrival, response);
@@ -198,6 +201,17 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
     batch->out[out_count].msg_hdr.msg_name = message.msg_name;
     batch->out[out_count].msg_hdr.msg_namelen = message.msg_namelen;
     add_response(door, arrival.route, arrival.client.address, size);
+  }
+
+  /// What is wrong with a header is wrong with the message, which is then no DNS message.
+  void take_proxy_header(Arrival& arrival) const {
+    if (arrival.message.size() < proxy_signature.size() || arrival.message[0] != proxy_signature[0] ||
+        !contains(routers, arrival.client.address))
+      return;
+    const auto header = parse_proxy_header(arrival.message);
+    if (!header) return;
+    arrival.message = arrival.message.subspan(header->octets);
+    if (header->ends) pass_on(*header->ends, routers, arrival.behind, arrival.destination);
   }
 
   static device::Destination destination_of(const Door& door, const Envelope& envelope) {
@@ -211,6 +225,8 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
         return {envelope.original, device::DestinationSource::tproxy};
       case SocketKind::redirected:
         return {{}, device::DestinationSource::conntrack};
+      case SocketKind::mapped:
+        return {door.resolver, device::DestinationSource::port_map};
     }
     return ours;
   }
@@ -303,6 +319,7 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
   std::size_t out_count = 0, out_door = 0;  // responses that wait for flush(), all of one door
   bool is_stopped = false;
   bool tells_interfaces = false;
+  std::vector<IpPrefix> routers;  // that may speak for others
   UdpStatistics statistics;
 };
 
@@ -312,7 +329,8 @@ UdpListener::UdpListener(asio::io_context& loop, std::vector<SocketPair>& pairs,
   impl_->prepare_all();
   for (SocketPair& pair : pairs)
     impl_->doors.push_back({asio::posix::stream_descriptor(loop, pair.udp.release()), pair.kind, pair.address,
-                            has_one_address(pair.address.address, pair.kind), pair.address.address.is_v6()});
+                            has_one_address(pair.address.address, pair.kind), pair.address.address.is_v6(),
+                            pair.resolver});
 }
 
 UdpListener::~UdpListener() {
@@ -332,6 +350,10 @@ void UdpListener::tell_interfaces() {
     (void)setsockopt(door.descriptor.native_handle(), is_v4 ? IPPROTO_IP : IPPROTO_IPV6,
                      is_v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, &on, sizeof on);
   }
+}
+
+void UdpListener::trust(std::vector<IpPrefix> routers) {
+  impl_->routers = std::move(routers);
 }
 
 void UdpListener::stop() {

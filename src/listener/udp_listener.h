@@ -55,6 +55,8 @@ class UdpListener {
   void start();
   /// From now on ReplyRoute::interface is known of every query, where it need not be for the response.
   void tell_interfaces();
+  /// From now on these may begin datagrams with a PROXY header (proxy_header.h).
+  void trust(std::vector<IpPrefix> routers);
   void stop();
   /// A late response of at most datagram_response_octets_max octets, copied; it leaves with the next flush().
   void send(const ReplyRoute& route, const Endpoint& client, std::span<const std::uint8_t> response);

@@ -74,11 +74,11 @@ std::string flow_chains() {
 
 /// Whom and what the gate concerns: what a device begins from the LAN to elsewhere. The route says what is elsewhere,
 /// so the house's other networks and changing IPv6 prefixes are none; this machine itself is not passed through here.
-std::string egress_chain(const Options& options, const Restrictions& restrictions) {
+std::string egress_chain(const Options& options, const Restrictions& restrictions, const std::vector<IpPrefix>& lan) {
   std::string rules = "  chain egress {\n    type filter hook forward priority filter - 5\n    policy accept\n";
   if (options.on_failure == OnFailure::open) rules += "    meta nfproto != @alive return\n";
   rules += "    iifname != " + interfaces_of(options) + " return\n";
-  rules += "    oifname " + interfaces_of(options) + " return\n";
+  rules += return_for_lan(options, "oifname", lan);
   rules += "    ct state established,related return\n";
   rules += "    meta pkttype != host return\n";
   rules += return_for_exempt(options);
@@ -93,7 +93,7 @@ std::string egress_chain(const Options& options, const Restrictions& restriction
 
 }  // namespace
 
-std::string nft_gate(const Options& options, const Restrictions& restrictions) {
+std::string nft_gate(const Options& options, const Restrictions& restrictions, const std::vector<IpPrefix>& lan) {
   const bool holds_encrypted = restrictions.hold_encrypted(options.encrypted);
   if (!holds_encrypted && !restrictions.hold_flows()) return {};
   std::string script = "table inet doline_gate {\n  counter encrypted { }\n  counter refused { }\n";
@@ -109,7 +109,7 @@ std::string nft_gate(const Options& options, const Restrictions& restrictions) {
   script += "table inet doline_gate {\n";
   if (holds_encrypted) script += encrypted_chain(options.encrypted);
   if (restrictions.hold_flows()) script += flow_chains();
-  return script + egress_chain(options, restrictions) + "}\n";
+  return script + egress_chain(options, restrictions, lan) + "}\n";
 }
 
 std::string nft_open_gate() {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "redirect/options.h"
 #include "redirect/restrictions.h"
@@ -15,8 +16,10 @@
 namespace doline::redirect {
 
 /// Makes what is missing, renews rules and whom they are for, keeps the addresses that answers gave; empty where nobody
-/// is restricted. One statement a line, as in nft_rules.h. Neither argument has problems.
-[[nodiscard]] std::string nft_gate(const Options& options, const Restrictions& restrictions);
+/// is restricted. One statement a line, as in nft_rules.h. Options and restrictions have no problems; `lan`: as in
+/// nft_rules.h.
+[[nodiscard]] std::string nft_gate(const Options& options, const Restrictions& restrictions,
+                                   const std::vector<IpPrefix>& lan = {});
 /// Takes the rules away and keeps the sets; for a kernel with that table.
 [[nodiscard]] std::string nft_open_gate();
 

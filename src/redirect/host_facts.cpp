@@ -1,6 +1,7 @@
 #include "redirect/host_facts.h"
 
 #include <ifaddrs.h>
+#include <linux/if_packet.h>
 #include <net/if.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include <array>
 #include <bit>
 #include <charconv>
+#include <cstring>
 #include <fstream>
 #include <sstream>
 
@@ -93,17 +95,53 @@ std::optional<IpPrefix> network_of(const ifaddrs& entry) {
   return IpPrefix(address, address.is_v4() ? std::min(length, 32) : length);
 }
 
+struct DefaultRoute {
+  std::string interface;
+  IpAddress router;  ///< unspecified: a link without one
+};
+
 /// Of the main table: `Iface Destination Gateway Flags ... Mask`, addresses as hexadecimal digits.
-std::vector<std::string> interfaces_of_default_routes(const std::filesystem::path& routes) {
-  std::vector<std::string> names;
+std::vector<DefaultRoute> default_routes_in(const std::filesystem::path& routes) {
+  std::vector<DefaultRoute> found;
   std::ifstream stream(routes);
   for (std::string line; std::getline(stream, line);) {
     std::istringstream fields(line);
-    std::string name, destination, rest, mask;
-    fields >> name >> destination >> rest >> rest >> rest >> rest >> rest >> mask;
-    if (destination == "00000000" && mask == "00000000") names.push_back(name);
+    std::string name, destination, gateway, rest, mask;
+    fields >> name >> destination >> gateway >> rest >> rest >> rest >> rest >> mask;
+    if (destination != "00000000" || mask != "00000000") continue;
+    in_addr router{};
+    std::from_chars(gateway.data(), gateway.data() + gateway.size(), router.s_addr, 16);
+    found.push_back({name, IpAddress::from_v4(router)});
   }
-  return names;
+  return found;
+}
+
+/// IPv6 addresses that devices make up anew each day (RFC 8981), from `ADDRESS INDEX LENGTH SCOPE FLAGS NAME`.
+std::vector<IpAddress> temporary_addresses_in(const std::filesystem::path& addresses) {
+  constexpr unsigned temporary = 0x01;  // IFA_F_TEMPORARY
+  std::vector<IpAddress> found;
+  std::ifstream stream(addresses);
+  for (std::string line; std::getline(stream, line);) {
+    std::istringstream fields(line);
+    std::string digits, rest, flags;
+    fields >> digits >> rest >> rest >> rest >> flags;
+    unsigned value = 0;
+    std::from_chars(flags.data(), flags.data() + flags.size(), value, 16);
+    if (digits.size() != 32 || (value & temporary) == 0) continue;
+    std::array<std::uint8_t, 16> octets{};
+    for (std::size_t at = 0; at < octets.size(); ++at)
+      std::from_chars(digits.data() + 2 * at, digits.data() + 2 * at + 2, octets[at], 16);
+    found.push_back(IpAddress::from_octets(octets));
+  }
+  return found;
+}
+
+device::MacAddress mac_of(const sockaddr* address) {
+  sockaddr_ll link;
+  std::memcpy(&link, address, sizeof link);
+  device::MacAddress mac;
+  if (link.sll_halen == mac.octets.size()) std::copy_n(link.sll_addr, mac.octets.size(), mac.octets.begin());
+  return mac;
 }
 
 }  // namespace
@@ -130,10 +168,13 @@ HostFacts gather_host_facts(const std::filesystem::path& proc) {
     for (std::string table; std::getline(tables, table);) facts.has_legacy_nat |= table == "nat";
   }
 
-  const std::vector<std::string> ways_out = interfaces_of_default_routes(proc / "net/route");
+  const std::vector<DefaultRoute> ways_out = default_routes_in(proc / "net/route");
+  if (!ways_out.empty() && !ways_out.front().router.is_unspecified()) facts.router = ways_out.front().router;
+  const std::vector<IpAddress> temporary = temporary_addresses_in(proc / "net/if_inet6");
   const InterfaceList list;
   const int reverse_path_filter_of_all = number_in(net / "ipv4/conf/all/rp_filter");
   const bool source_valid_mark_of_all = number_in(net / "ipv4/conf/all/src_valid_mark") != 0;
+  const bool redirects_of_all = number_in(net / "ipv4/conf/all/send_redirects") != 0;
   list.each([&](const ifaddrs& entry) {
     if (facts.find(entry.ifa_name) == nullptr) {
       const std::filesystem::path sysctls = net / "ipv4/conf" / entry.ifa_name;
@@ -142,16 +183,24 @@ HostFacts gather_host_facts(const std::filesystem::path& proc) {
            .networks = {},
            .source_valid_mark = source_valid_mark_of_all || number_in(sysctls / "src_valid_mark") != 0,
            .reverse_path_filter = std::max(reverse_path_filter_of_all, number_in(sysctls / "rp_filter")),
-           .leads_out = std::find(ways_out.begin(), ways_out.end(), entry.ifa_name) != ways_out.end()});
+           .leads_out = std::any_of(ways_out.begin(), ways_out.end(),
+                                    [&](const DefaultRoute& route) { return route.interface == entry.ifa_name; }),
+           .sends_redirects = redirects_of_all || number_in(sysctls / "send_redirects") != 0,
+           .router_advertisements = number_in(net / "ipv6/conf" / entry.ifa_name / "accept_ra"),
+           .addresses = {},
+           .mac = {}});
     }
+    InterfaceFacts& interface = *std::find_if(facts.interfaces.begin(), facts.interfaces.end(),
+                                              [&](const InterfaceFacts& one) { return one.name == entry.ifa_name; });
+    if (entry.ifa_addr != nullptr && entry.ifa_addr->sa_family == AF_PACKET) interface.mac = mac_of(entry.ifa_addr);
     if (!has_address(entry)) return;
     const auto network = network_of(entry);
     if (!network) return;
-    auto& networks =
-        std::find_if(facts.interfaces.begin(), facts.interfaces.end(), [&](const InterfaceFacts& interface) {
-          return interface.name == entry.ifa_name;
-        })->networks;
-    if (std::find(networks.begin(), networks.end(), *network) == networks.end()) networks.push_back(*network);
+    if (std::find(interface.networks.begin(), interface.networks.end(), *network) == interface.networks.end())
+      interface.networks.push_back(*network);
+    const IpAddress address = to_endpoint(entry.ifa_addr).address;
+    if (std::find(temporary.begin(), temporary.end(), address) == temporary.end())
+      interface.addresses.push_back(address);
   });
   return facts;
 }

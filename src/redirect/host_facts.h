@@ -4,19 +4,25 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/ip_address.h"
+#include "device/mac_address.h"
 
 namespace doline::redirect {
 
 struct InterfaceFacts {
   std::string name;
-  std::vector<IpPrefix> networks;  ///< of its addresses, link-local ones left out
-  bool source_valid_mark = false;  ///< net.ipv4.conf.NAME.src_valid_mark, or all's
-  int reverse_path_filter = 0;     ///< the greater of NAME's and all's, as the kernel takes it
-  bool leads_out = false;          ///< a default route of IPv4 leaves by it
+  std::vector<IpPrefix> networks;      ///< of its addresses, link-local ones left out
+  bool source_valid_mark = false;      ///< net.ipv4.conf.NAME.src_valid_mark, or all's
+  int reverse_path_filter = 0;         ///< the greater of NAME's and all's, as the kernel takes it
+  bool leads_out = false;              ///< a default route of IPv4 leaves by it
+  bool sends_redirects = false;        ///< net.ipv4.conf.NAME.send_redirects, or all's: tells senders of a shorter way
+  int router_advertisements = 0;       ///< net.ipv6.conf.NAME.accept_ra: 1 is taken as 0 by a machine that routes IPv6
+  std::vector<IpAddress> addresses{};  ///< link-local and temporary ones left out
+  device::MacAddress mac{};            ///< zero: it has none
 };
 
 struct HostFacts {
@@ -28,6 +34,7 @@ struct HostFacts {
   bool bridge_calls_iptables = false;  ///< bridged packets pass the firewall (Docker switches that on)
   bool has_legacy_nat = false;         ///< a legacy iptables nat table exists: nft does not show its rules
   std::vector<InterfaceFacts> interfaces;
+  std::optional<IpAddress> router;  ///< where the first default route of IPv4 leads to
 
   [[nodiscard]] const InterfaceFacts* find(const std::string& interface) const;
   /// A table that lives as long as the process that made it: since Linux 5.12.

@@ -136,6 +136,12 @@ std::vector<std::string> find_interference(std::string_view ruleset, const Optio
                         (options.interfaces.empty() ? std::string("LAN") : options.interfaces.front()) +
                         " meta l4proto { tcp, udp } th dport " + ports + " accept");
       }
+      if (after(words, "hook") == "forward" && options.mode == Mode::remote && !options.interfaces.empty())
+        found.push_back("chain " + chain + " of table " + table +
+                        " drops what nobody accepts on its way through this machine: as the devices' gateway it has to "
+                        "let that pass. Cure, where it does not: nft insert rule " +
+                        table + " " + chain + " iifname " + options.interfaces.front() + " oifname " +
+                        options.interfaces.front() + " accept");
       continue;
     }
     if (rewrites(words) && matches_ports(words, options.ports))
@@ -182,7 +188,7 @@ std::vector<std::string> find_hindrances(const Options& options, const HostFacts
     found.emplace_back(
         "Legacy iptables has a nat table, whose rules nft does not show. Root sees by `doline redirect status` whether "
         "they touch DNS, or by: iptables-legacy -t nat -S PREROUTING");
-  if (options.mode != Mode::tproxy) return found;
+  if (!is_transparent(options.mode)) return found;
   for (const std::string& name : options.interfaces) {
     const InterfaceFacts* interface = facts.find(name);
     if (interface != nullptr && interface->source_valid_mark && interface->reverse_path_filter == 1)

@@ -9,8 +9,8 @@ namespace doline::redirect {
 namespace {
 
 /// What every chain of ours passes over: what does not come from the LAN, is not DNS, is exempt, or is meant for this
-/// machine or for another device of the LAN (the route decides that, so it follows changing IPv6 prefixes).
-std::string pass_over(const Options& options) {
+/// machine or for another device of the LAN.
+std::string pass_over(const Options& options, const std::vector<IpPrefix>& lan) {
   std::string rules = "    iifname != " + interfaces_of(options) + " return\n";
   rules += "    meta pkttype != host return\n";
   rules += "    meta l4proto != { tcp, udp } return\n";
@@ -18,7 +18,7 @@ std::string pass_over(const Options& options) {
   rules += return_for(options.exempt.macs);
   rules += return_for("saddr", options.exempt.clients);
   rules += "    fib daddr type != unicast return\n";
-  rules += "    fib daddr oifname " + interfaces_of(options) + " return\n";
+  rules += return_for_lan(options, "fib daddr oifname", lan);
   rules += return_for("daddr", options.exempt.destinations);
   return rules;
 }
@@ -50,10 +50,10 @@ constexpr std::string_view short_timeouts = R"(  ct timeout dns4 {
   }
 )";
 
-std::string tproxy_chains(const Options& options) {
+std::string tproxy_chains(const Options& options, const std::vector<IpPrefix>& lan) {
   const std::string mark = hexadecimal(options.kernel.mark);
   std::string rules = "  chain intercept {\n    type filter hook prerouting priority mangle\n    policy accept\n";
-  rules += pass_over(options);
+  rules += pass_over(options, lan);
   for (const Way& way : ways)
     rules += match(way) + " tproxy " + std::string(way.tproxy) + " meta mark set meta mark & 0xffff0000 | " + mark +
              " counter name \"" + std::string(way.counter) + "\" accept\n";
@@ -70,27 +70,36 @@ std::string tproxy_chains(const Options& options) {
   return rules + "  }\n";
 }
 
-std::string nat_chains(const Options& options) {
+std::string nat_chains(const Options& options, const std::vector<IpPrefix>& lan) {
   std::string rules = "  chain intercept {\n    type nat hook prerouting priority dstnat - 5\n    policy accept\n";
-  rules += pass_over(options);
+  rules += pass_over(options, lan);
   for (const Way& way : ways)
     rules += match(way) + " counter name \"" + std::string(way.counter) +
              "\" redirect to :" + std::to_string(options.nat_port) + "\n";
   return rules + "  }\n";
 }
 
+/// To a gateway with one arm each packet shows a shorter way, by the router; whoever is told takes it, past us. IPv6
+/// has no switch for that.
+std::string redirects_chain(const Options& options) {
+  const std::string out = "    oifname " + interfaces_of(options);
+  return "  chain redirects {\n    type filter hook output priority filter\n    policy accept\n" + out +
+         " icmp type redirect drop\n" + out + " icmpv6 type nd-redirect drop\n  }\n";
+}
+
 }  // namespace
 
-std::string nft_rules(const Options& options, TableLife life) {
+std::string nft_rules(const Options& options, TableLife life, const std::vector<IpPrefix>& lan) {
   std::string script = "table inet doline {\n";
   if (life == TableLife::as_long_as_its_maker) script += "  flags owner\n";
   for (const Way& way : ways) script += "  counter " + std::string(way.counter) + " { }\n";
-  if (options.mode == Mode::tproxy) script += "  counter unserved { }\n";
-  script += options.mode == Mode::tproxy ? tproxy_chains(options) : nat_chains(options);
+  if (is_transparent(options.mode)) script += "  counter unserved { }\n";
+  script += is_transparent(options.mode) ? tproxy_chains(options, lan) : nat_chains(options, lan);
+  if (options.mode == Mode::remote) script += redirects_chain(options);
   return script + "}\n";
 }
 
-std::string nft_seen(const Options& options) {
+std::string nft_seen(const Options& options, const std::vector<IpPrefix>& lan) {
   std::string script = "table inet doline_seen {\n";
   for (const std::string_view family : {"4", "6"})
     script += "  set seen" + std::string(family) + " {\n    type ether_addr . ipv" + std::string(family) +
@@ -99,10 +108,10 @@ std::string nft_seen(const Options& options) {
   script += "  chain watch {\n    type filter hook prerouting priority mangle - 1\n    policy accept\n  }\n";
   script += "  chain shorten {\n    type filter hook prerouting priority mangle + 1\n    policy accept\n  }\n}\n";
   script += "flush chain inet doline_seen watch\nflush chain inet doline_seen shorten\n";
-  script += "table inet doline_seen {\n  chain watch {\n" + pass_over(options);
+  script += "table inet doline_seen {\n  chain watch {\n" + pass_over(options, lan);
   script += "    meta nfproto ipv4 update @seen4 { ether saddr . ip daddr . th dport counter }\n";
   script += "    meta nfproto ipv6 update @seen6 { ether saddr . ip6 daddr . th dport counter }\n  }\n";
-  if (options.mode == Mode::tproxy) {
+  if (is_transparent(options.mode)) {
     script += "  chain shorten {\n";
     for (const std::string_view family : {"4", "6"})
       script += "    meta mark & 0x0000ffff == " + hexadecimal(options.kernel.mark) + " meta nfproto ipv" +

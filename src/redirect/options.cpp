@@ -10,15 +10,6 @@ namespace doline::redirect {
 
 namespace {
 
-/// What may stand between quotes of a rule and in a path below /proc/sys. Linux allows more; nobody uses it.
-bool is_plain_name(std::string_view name) {
-  if (name.empty() || name.size() > interface_name_max || name == "." || name == "..") return false;
-  return std::all_of(name.begin(), name.end(), [](char letter) {
-    return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') || (letter >= '0' && letter <= '9') ||
-           letter == '_' || letter == '-' || letter == '.' || letter == '@' || letter == ':';
-  });
-}
-
 template <class T>
 bool has_twice(const std::vector<T>& values) {
   return std::set<T>(values.begin(), values.end()).size() != values.size();
@@ -29,6 +20,14 @@ constexpr std::array<std::uint32_t, 5> reserved_tables{0, 252, 253, 254, 255};
 
 }  // namespace
 
+bool is_plain_interface(std::string_view name) {
+  if (name.empty() || name.size() > interface_name_max || name == "." || name == "..") return false;
+  return std::all_of(name.begin(), name.end(), [](char letter) {
+    return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') || (letter >= '0' && letter <= '9') ||
+           letter == '_' || letter == '-' || letter == '.' || letter == '@' || letter == ':';
+  });
+}
+
 IpAddress transparent_v6() {
   static constexpr std::array<std::uint8_t, 16> loopback{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
   return IpAddress::from_octets(loopback);
@@ -36,14 +35,14 @@ IpAddress transparent_v6() {
 
 std::vector<std::string> find_problems(const Options& options) {
   std::vector<std::string> problems;
-  if (options.mode == Mode::remote) problems.emplace_back("mode remote is not in this build yet");
   if (options.mode == Mode::off && !asks_to_watch(options)) return problems;
 
   if (options.interfaces.empty()) problems.emplace_back("no interface of the LAN is named");
   if (options.interfaces.size() > interfaces_max)
     problems.push_back("more than " + std::to_string(interfaces_max) + " interfaces");
   for (const std::string& interface : options.interfaces) {
-    if (!is_plain_name(interface)) problems.emplace_back("an interface's name is empty, too long or has odd letters");
+    if (!is_plain_interface(interface))
+      problems.emplace_back("an interface's name is empty, too long or has odd letters");
     if (interface == "lo") problems.emplace_back("lo is no interface of the LAN");
   }
   if (has_twice(options.interfaces)) problems.emplace_back("an interface is named twice");

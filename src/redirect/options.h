@@ -22,8 +22,9 @@ inline constexpr std::size_t doh_addresses_max = 2'048;
 inline constexpr std::size_t interface_name_max = 15;  ///< IFNAMSIZ without its zero
 
 /// `tproxy`: the kernel hands over stray queries untouched. `nat`: it rewrites their destination, where TPROXY is
-/// missing. `audit`: they go their way, and each is recorded. `remote` is a word of the configuration that this build
-/// does not carry out.
+/// missing. `remote`: as tproxy, on a machine with one arm, that is not the router: the router leads stray queries to
+/// it by next hop, or it is itself the devices' gateway and passes everything else on to the router. `audit`: they go
+/// their way, and each is recorded.
 enum class Mode : std::uint8_t { off, tproxy, nat, remote, audit };
 
 /// What becomes of DoT, DoQ and known DoH servers. `log`: connections to them are recorded, and left alone.
@@ -68,13 +69,21 @@ struct Options {
 inline constexpr IpAddress transparent_v4 = IpAddress::v4(127, 0, 0, 153);
 [[nodiscard]] IpAddress transparent_v6();  ///< ::1
 
+/// Does the kernel hand queries over as they are, to the transparent sockets?
+[[nodiscard]] constexpr bool is_transparent(Mode mode) {
+  return mode == Mode::tproxy || mode == Mode::remote;
+}
+
 /// True where stray queries are brought here.
-[[nodiscard]] inline bool intercepts(Mode mode) {
-  return mode == Mode::tproxy || mode == Mode::nat;
+[[nodiscard]] constexpr bool intercepts(Mode mode) {
+  return is_transparent(mode) || mode == Mode::nat;
 }
 
 /// Everything that makes the options impossible to carry out, a sentence each; empty: they can be.
 [[nodiscard]] std::vector<std::string> find_problems(const Options& options);
+
+/// May stand between quotes of a rule and in a path below /proc/sys. Linux allows more; nobody uses it.
+[[nodiscard]] bool is_plain_interface(std::string_view name);
 
 [[nodiscard]] std::string_view to_string(Mode mode);
 [[nodiscard]] std::string_view to_string(Encrypted encrypted);

@@ -13,6 +13,15 @@ namespace doline::redirect {
 
 namespace {
 
+/// Of the interfaces, link-local ones left out.
+std::vector<IpPrefix> lan_networks(const Options& options, const HostFacts& facts) {
+  std::vector<IpPrefix> networks;
+  for (const std::string& interface : options.interfaces)
+    if (const InterfaceFacts* found = facts.find(interface))
+      networks.insert(networks.end(), found->networks.begin(), found->networks.end());
+  return networks;
+}
+
 void add_routing(Plan& plan, const HostFacts& facts) {
   const std::uint32_t table = plan.options.kernel.table;
   for (const Family family : {Family::v4, Family::v6}) {
@@ -23,12 +32,61 @@ void add_routing(Plan& plan, const HostFacts& facts) {
   }
   // Where src_valid_mark is on (wg-quick does that), the kernel looks up the *source* of a marked packet here too;
   // thrown back, it is found where it is. Harmless elsewhere, and nobody says when it will be switched on.
+  for (const IpPrefix& network : lan_networks(plan.options, facts))
+    if (network.address().is_v4())
+      plan.route_steps.push_back(
+          {.family = Family::v4, .kind = RouteStep::Kind::throw_back, .prefix = network, .table = table});
+}
+
+/// A machine with one arm stands in either of two ways: the router leads stray DNS to it, or it is the devices'
+/// gateway.
+void warn_of_one_arm(Plan& plan, const HostFacts& facts) {
+  auto& warnings = plan.warnings;
+  if (!facts.forwards_v4)
+    warnings.emplace_back(
+        "This machine does not route IPv4. Where the router leads DNS here that is enough, but what comes while Doline "
+        "is away ends here; `sysctl net.ipv4.ip_forward=1` sends it on. As the devices' gateway it must route.");
+  if (facts.has_ipv6 && !facts.forwards_v6)
+    warnings.emplace_back(
+        "This machine does not route IPv6; the same holds, and the switch is net.ipv6.conf.all.forwarding.");
+  for (const std::string& name : plan.options.interfaces) {
+    const InterfaceFacts* interface = facts.find(name);
+    if (interface == nullptr) continue;
+    if (facts.forwards_v4 && interface->sends_redirects)
+      warnings.push_back("This machine tells devices of a shorter way past it (ICMP redirects); " +
+                         std::string(plan.tool == Tool::nft
+                                         ? "the rules hold those back while Doline runs, and for good "
+                                         : "what stops that for IPv4 is ") +
+                         "`sysctl net.ipv4.conf.all.send_redirects=0 net.ipv4.conf." + name + ".send_redirects=0`.");
+    if (facts.forwards_v6 && plan.tool == Tool::iptables)
+      warnings.push_back(
+          "IPv6 has no switch for redirects: `ip6tables -A OUTPUT -p icmpv6 --icmpv6-type redirect -j DROP`.");
+    if (facts.forwards_v6 && interface->router_advertisements == 1)
+      warnings.push_back("net.ipv6.conf." + name +
+                         ".accept_ra is 1, which a machine that routes IPv6 takes as 0: its own way out ends when the "
+                         "last advertisement does; `sysctl net.ipv6.conf." +
+                         name + ".accept_ra=2` keeps it.");
+  }
+  if (!plan.options.exempt.macs.empty())
+    warnings.emplace_back(
+        "What the router leads here carries the router's MAC: devices that are exempt by theirs must be exempt there "
+        "(`doline redirect render` writes that), or here by address.");
+  if (plan.options.encrypted == Encrypted::reject)
+    warnings.emplace_back(
+        "Encrypted DNS is refused only to devices whose gateway this machine is; the router does not lead it here.");
+}
+
+void warn_of_no_routing(Plan& plan, const HostFacts& facts) {
+  if (!facts.forwards_v4)
+    plan.warnings.emplace_back(
+        "This machine does not route IPv4 (net.ipv4.ip_forward is 0): nobody's stray queries pass here.");
+  if (facts.has_ipv6 && !facts.forwards_v6)
+    plan.warnings.emplace_back("This machine does not route IPv6 (net.ipv6.conf.all.forwarding is 0).");
   for (const std::string& interface : plan.options.interfaces)
-    if (const InterfaceFacts* found = facts.find(interface))
-      for (const IpPrefix& network : found->networks)
-        if (network.address().is_v4())
-          plan.route_steps.push_back(
-              {.family = Family::v4, .kind = RouteStep::Kind::throw_back, .prefix = network, .table = table});
+    if (const InterfaceFacts* found = facts.find(interface); found != nullptr && found->leads_out)
+      plan.warnings.push_back(interface +
+                              " is also the way out: what goes to the world by it counts as LAN to LAN and is not "
+                              "caught. A machine with one arm wants `mode: remote`.");
 }
 
 void warn(Plan& plan, const HostFacts& facts) {
@@ -36,11 +94,10 @@ void warn(Plan& plan, const HostFacts& facts) {
   for (const std::string& interface : plan.options.interfaces)
     if (facts.find(interface) == nullptr)
       warnings.push_back("There is no interface " + interface + " now; the rules wait for it.");
-  if (!facts.forwards_v4)
-    warnings.emplace_back(
-        "This machine does not route IPv4 (net.ipv4.ip_forward is 0): nobody's stray queries pass here.");
-  if (facts.has_ipv6 && !facts.forwards_v6)
-    warnings.emplace_back("This machine does not route IPv6 (net.ipv6.conf.all.forwarding is 0).");
+  if (plan.options.mode == Mode::remote)
+    warn_of_one_arm(plan, facts);
+  else
+    warn_of_no_routing(plan, facts);
   for (std::string& sentence : find_hindrances(plan.options, facts)) warnings.push_back(std::move(sentence));
   if (plan.tool == Tool::iptables)
     warnings.emplace_back(
@@ -110,9 +167,13 @@ std::string summary(const Plan& plan) {
   if (!intercepts(options.mode)) return text;
   text += "Queries that devices on " + list(options.interfaces) + " send to foreign resolvers (UDP and TCP port " +
           list(ports) + ", IPv4 and IPv6) come to Doline instead, ";
-  text += options.mode == Mode::tproxy ? "untouched (tproxy)"
+  text += is_transparent(options.mode) ? "untouched (tproxy)"
                                        : "redirected to port " + std::to_string(options.nat_port) + " (nat)";
   text += "; answers come from the very address that was asked.\n";
+  if (options.mode == Mode::remote)
+    text +=
+        "They pass this machine where the router leads them here (`doline redirect render` prints how), or where "
+        "devices\nhave it as their gateway (then everything else is passed on to the router).\n";
   text += "Left alone: queries to this machine, between devices of the LAN, and this machine's own.\n";
   if (!options.exempt.macs.empty() || !options.exempt.clients.empty() || !options.exempt.destinations.empty()) {
     std::vector<std::string> from, to;
@@ -137,7 +198,7 @@ std::string summary(const Plan& plan) {
 void restrict(Plan& plan, const Restrictions& restrictions) {
   plan.restrictions = restrictions;
   const bool has_gate = plan.tool == Tool::nft && intercepts(plan.options.mode);
-  plan.gate = has_gate ? nft_gate(plan.options, restrictions) : std::string();
+  plan.gate = has_gate ? nft_gate(plan.options, restrictions, plan.lan) : std::string();
 }
 
 Plan plan(const Options& options, const HostFacts& facts, const Restrictions& restrictions, Standing standing) {
@@ -158,11 +219,12 @@ Plan plan(const Options& options, const HostFacts& facts, const Restrictions& re
     result.owns_table =
         (options.on_failure == OnFailure::open || standing == Standing::on_trial) && facts.has_owner_tables();
     const TableLife life = result.owns_table ? TableLife::as_long_as_its_maker : TableLife::until_removed;
-    if (intercepts(options.mode)) result.rules = nft_rules(options, life);
-    if (options.mode != Mode::off) result.seen = nft_seen(options);
+    result.lan = lan_networks(options, facts);
+    if (intercepts(options.mode)) result.rules = nft_rules(options, life, result.lan);
+    if (options.mode != Mode::off) result.seen = nft_seen(options, result.lan);
     restrict(result, restrictions);
-    result.watch =
-        nft_watch(options, facts.has_owner_tables() ? TableLife::as_long_as_its_maker : TableLife::until_removed);
+    result.watch = nft_watch(
+        options, facts.has_owner_tables() ? TableLife::as_long_as_its_maker : TableLife::until_removed, result.lan);
   } else if (!facts.iptables.empty()) {
     result.tool = Tool::iptables;
     result.programs = iptables_apply(options, facts);
@@ -171,7 +233,7 @@ Plan plan(const Options& options, const HostFacts& facts, const Restrictions& re
     result.problems.emplace_back("there is neither nft nor iptables on this machine: install nftables");
     return result;
   }
-  if (options.mode == Mode::tproxy) add_routing(result, facts);
+  if (is_transparent(options.mode)) add_routing(result, facts);
   warn(result, facts);
   return result;
 }

@@ -57,6 +57,7 @@ struct Plan {
   Options options;
   Restrictions restrictions;
   Tool tool = Tool::none;
+  std::vector<IpPrefix> lan;  ///< its networks, where a mode with one arm needs them
   // Tool::nft: scripts, each one transaction
   bool owns_table = false;  ///< the rules vanish with the process that made them
   std::string rules;  ///< `table inet doline {...}`; for a kernel without that table. Empty: nothing is intercepted
@@ -66,7 +67,7 @@ struct Plan {
   // Tool::iptables
   std::vector<ProgramStep> programs;  ///< to apply; twice does the same as once
   std::vector<ProgramStep> programs_undo;
-  // both; tproxy only
+  // both; tproxy and remote only
   std::vector<RuleStep> rule_steps;
   std::vector<RouteStep> route_steps;
 

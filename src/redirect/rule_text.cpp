@@ -31,6 +31,11 @@ std::string return_for(const std::vector<device::MacAddress>& macs) {
   return "    ether saddr " + braces(macs, [](const device::MacAddress& mac) { return mac.to_string(); }) + " return\n";
 }
 
+std::string return_for_lan(const Options& options, std::string_view way_out, const std::vector<IpPrefix>& lan) {
+  if (options.mode == Mode::remote) return return_for("daddr", lan);
+  return "    " + std::string(way_out) + " " + interfaces_of(options) + " return\n";
+}
+
 std::string return_for_exempt(const Options& options) {
   return return_for(options.exempt.macs) + return_for("saddr", options.exempt.clients) +
          return_for("daddr", options.exempt.destinations);

@@ -44,6 +44,12 @@ template <class Address>
 [[nodiscard]] std::string return_for(std::string_view field, const std::vector<IpPrefix>& prefixes);
 /// One that returns for the MAC addresses; nothing where there are none.
 [[nodiscard]] std::string return_for(const std::vector<device::MacAddress>& macs);
+/// A rule that returns for what is meant for another device of the LAN. `way_out` says by which interface it would
+/// leave: `oifname`, or `fib daddr oifname` before that is decided. So it follows changing IPv6 prefixes. With one arm
+/// (`remote`) all leaves by the same, and the networks of the LAN have to say; what stays in one never passes a
+/// gateway.
+[[nodiscard]] std::string return_for_lan(const Options& options, std::string_view way_out,
+                                         const std::vector<IpPrefix>& lan);
 /// Rules that return for all that is exempt.
 [[nodiscard]] std::string return_for_exempt(const Options& options);
 /// The sets `doh4` and `doh6`, each only where it has elements.

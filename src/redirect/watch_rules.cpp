@@ -24,16 +24,16 @@ std::string log(LoggedBy rule, std::size_t octets, const Options& options) {
          " snaplen " + std::to_string(octets) + " queue-threshold " + std::string(lot);
 }
 
-std::string chain(std::string_view name, const Options& options) {
+std::string chain(std::string_view name, const Options& options, const std::vector<IpPrefix>& lan) {
   return "  chain " + std::string(name) +
          " {\n    type filter hook forward priority filter - 20\n    policy accept\n"
          "    iifname != " +
-         interfaces_of(options) + " return\n    oifname " + interfaces_of(options) + " return\n";
+         interfaces_of(options) + " return\n" + return_for_lan(options, "oifname", lan);
 }
 
 /// UDP: each packet is a query. TCP: the packets that push what they carry, which queries do.
 std::string query_chain(const Options& options) {
-  std::string rules = chain("queries", options);
+  std::string rules = chain("queries", options, {});
   rules += "    meta l4proto != { tcp, udp } return\n    th dport != " + port_set_of(options) + " return\n";
   rules += return_for_exempt(options);
   const std::string logs = log(LoggedBy::query, query_octets_logged, options);
@@ -41,8 +41,8 @@ std::string query_chain(const Options& options) {
   return rules + "    tcp flags & psh == psh " + logs + "\n  }\n";
 }
 
-std::string connection_chain(const Options& options) {
-  std::string rules = chain("connections", options);
+std::string connection_chain(const Options& options, const std::vector<IpPrefix>& lan) {
+  std::string rules = chain("connections", options, lan);
   // Until somebody answers, every packet of a connection is new: the first is the one that conntrack counts first.
   rules += "    ct state != new return\n    ct original packets > 1 return\n";
   const auto add = [&](const std::string& match, LoggedBy rule) {
@@ -81,14 +81,14 @@ bool asks_to_watch(const Options& options) {
   return options.watch || options.mode == Mode::audit || options.encrypted == Encrypted::log;
 }
 
-std::string nft_watch(const Options& options, TableLife life) {
+std::string nft_watch(const Options& options, TableLife life, const std::vector<IpPrefix>& lan) {
   if (!asks_to_watch(options)) return {};
   std::string script = "table inet doline_watch {\n";
   if (life == TableLife::as_long_as_its_maker) script += "  flags owner\n";
   const bool logs_connections = options.watch || options.encrypted == Encrypted::log;
   if (logs_connections) script += doh_sets(options);
   if (options.mode == Mode::audit) script += query_chain(options);
-  if (logs_connections) script += connection_chain(options);
+  if (logs_connections) script += connection_chain(options, lan);
   return script + "}\n";
 }
 

@@ -32,6 +32,6 @@ inline constexpr std::size_t query_octets_logged = 768;
 /// True where the options ask for any such rule.
 [[nodiscard]] bool asks_to_watch(const Options& options);
 /// `table inet doline_watch {...}`; empty where nothing is asked for. `options` have no problems.
-[[nodiscard]] std::string nft_watch(const Options& options, TableLife life);
+[[nodiscard]] std::string nft_watch(const Options& options, TableLife life, const std::vector<IpPrefix>& lan = {});
 
 }  // namespace doline::redirect

@@ -204,7 +204,7 @@ struct Resolver::Impl final : upstream::Landing {
                        "the upstream servers did not answer a moment ago", statistics.failed, out);
 
     // 6. exchange: wait for it, together with whoever asks the same
-    const WaitingRoom::Admission admission = waiting_room.admit(key, arrival.client.address);
+    const WaitingRoom::Admission admission = waiting_room.admit(key, client.address);
     if (!admission.place)
       return say_error(arrival, query, record, fit, ResponseCode::servfail, ExtendedError::other,
                        "too many queries are waiting", statistics.over_limit, out);
@@ -639,15 +639,17 @@ struct Resolver::Impl final : upstream::Landing {
   // ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /// Whom the redirect brought home is of this house, whatever its address (IPv6 at home is public): its rules take
-  /// from the LAN's interfaces only. Refused, it would be cut off from the resolver it meant, too.
+  /// from the LAN's interfaces only. Refused, it would be cut off from the resolver it meant, too. So is whom a trusted
+  /// router passes on. A port that stands for a resolver is open to everybody.
   static bool is_ours(const Client& client, const listener::Arrival& arrival) {
-    return client.may_ask || arrival.destination.is_intercepted();
+    return client.may_ask || arrival.is_passed_on() ||
+           (arrival.destination.is_intercepted() && arrival.destination.source != device::DestinationSource::port_map);
   }
 
   /// A known device at an address that the roster has not heard of is known by its MAC: the first question after a
   /// device has come home is judged like every other.
   const Client& identify(const listener::Arrival& arrival) {
-    const IpAddress& address = arrival.client.address;
+    const IpAddress& address = arrival.is_passed_on() ? arrival.behind : arrival.client.address;
     Client& client = clients[std::hash<IpAddress>{}(address) % clients_known_max];
     if (client.device == nullptr || client.address != address) {
       client.address = address;
@@ -672,6 +674,8 @@ struct Resolver::Impl final : upstream::Landing {
     const std::string_view text = id ? std::string_view(reinterpret_cast<const char*>(id->data()), id->size()) : "";
     auto mac = device::MacAddress::parse(text);
     if (id && id->size() == 6) std::copy(id->begin(), id->end(), mac.emplace().octets.begin());
+    if (const auto decoded = device::MacAddress::parse_base64(text); decoded && snapshot->roster->find(*decoded))
+      mac = decoded;
     const device::Device* device = mac ? snapshot->roster->find(*mac) : nullptr;
     if (device == nullptr && mac && !address) device = &snapshot->roster->devices()[0];  // not the router itself
     if (device == nullptr) device = &snapshot->roster->identify(behind_router.address, mac ? "" : text);

@@ -47,7 +47,7 @@ struct Snapshot {
   policy::RebindingSettings rebinding;
   std::shared_ptr<RateTally> rate_tally;  ///< null: unlimited
   std::shared_ptr<const Gate> gate;       ///< null: nobody is restricted
-  std::vector<IpPrefix> trusted_routers;  ///< whose EDNS client data is believed
+  std::vector<IpPrefix> trusted_routers;  ///< whose EDNS client data and PROXY headers are believed
   std::vector<IpPrefix> allow_clients;    ///< who may ask; `any` is 0.0.0.0/0 and ::/0
 };
 

@@ -125,10 +125,12 @@ struct Worker::Impl {
         redirect_port(options.redirect_port),
         handed(response_octets_max),
         generation(snapshot->generation) {
-    look_at_interfaces(*snapshot);
+    prepare_doors(*snapshot);
   }
 
-  void look_at_interfaces(const Snapshot& snapshot) {
+  void prepare_doors(const Snapshot& snapshot) {
+    udp.trust(snapshot.trusted_routers);
+    tcp.trust(snapshot.trusted_routers);
     if (snapshot.rules->interfaces().empty()) return;
     udp.tell_interfaces();
     tcp.tell_interfaces();
@@ -229,7 +231,7 @@ struct Worker::Impl {
       upstream = snapshot->upstream;
       exchange.renew(std::make_unique<upstream::PlainExchange>(loop, *upstream));
     }
-    look_at_interfaces(*snapshot);
+    prepare_doors(*snapshot);
     (void)resolver.install(std::move(snapshot));  // control still holds the old one and drops the last reference
   }
 

@@ -203,8 +203,7 @@ Warden::Warden(uv_loop_t* loop, const Channels& channels, const Bounds& bounds, 
   for (uv_handle_t* handle : {as_handle(terminate_), as_handle(silence_), as_handle(interference_timer_),
                               as_handle(alive_), as_handle(farewell_)})
     handle->data = this;
-  uv_signal_start(
-      &terminate_, [](uv_signal_t* signal, int) { static_cast<Warden*>(signal->data)->leave(); }, SIGTERM);
+  uv_signal_start(&terminate_, [](uv_signal_t* signal, int) { static_cast<Warden*>(signal->data)->leave(); }, SIGTERM);
   heard_at_ms_ = uv_now(loop);
   constexpr auto period = static_cast<std::uint64_t>(redirect::heartbeat_period.count()) / 4;
   uv_timer_start(
@@ -541,7 +540,7 @@ void Warden::list_rules(std::function<void(std::string)> done) {
 void Warden::look_for_interference(std::function<void(std::vector<std::string>)> done) {
   if (plan_ == nullptr) return done({});
   std::vector<std::string> found = redirect::find_hindrances(plan_->options, redirect::gather_host_facts());
-  if (plan_->options.mode == redirect::Mode::tproxy)
+  if (redirect::is_transparent(plan_->options.mode))
     for (std::string& clash : routing_.find_clashes(plan_->options.kernel)) found.push_back(std::move(clash));
   if (nft_path_.empty()) return done(std::move(found));
   run_program(loop_, {nft_path_, "list", "ruleset"}, {}, redirect::ruleset_octets_max,

@@ -9,6 +9,7 @@
 #include "redirect/iptables_rules.h"
 #include "redirect/nft_rules.h"
 #include "redirect/plan.h"
+#include "redirect/router_text.h"
 #include "unit/redirect/home.h"
 
 using namespace doline::redirect;
@@ -23,6 +24,8 @@ Options home(Mode mode, OnFailure on_failure) {
   options.on_failure = on_failure;
   return options;
 }
+
+const std::vector<doline::IpPrefix> lan{prefix("192.168.50.0/24"), prefix("2001:db8:50::/64")};
 
 /// Of one family: iptables has one program for each.
 std::string iptables_text(Mode mode, Family family) {
@@ -48,6 +51,9 @@ TEST_CASE("Rules for nft are the golden ones") {
   Options leaving = home(Mode::tproxy, OnFailure::closed);
   leaving.encrypted = Encrypted::leave;
   CHECK(is_golden("redirect/gate-closed.nft", nft_gate(leaving, home_restrictions())));
+  CHECK(is_golden("redirect/remote.nft",
+                  nft_rules(home(Mode::remote, OnFailure::open), TableLife::as_long_as_its_maker, lan)));
+  CHECK(is_golden("redirect/remote-seen.nft", nft_seen(home_options(Mode::remote), lan)));
 }
 
 TEST_CASE("Rules for iptables are the golden ones") {
@@ -61,9 +67,18 @@ TEST_CASE("The plan that people read is the golden one") {
   CHECK(is_golden("redirect/tproxy.plan",
                   describe(plan(home(Mode::tproxy, OnFailure::open), home_facts(), home_restrictions()))));
   CHECK(is_golden("redirect/nat.plan", describe(plan(home(Mode::nat, OnFailure::open), home_facts()))));
+  CHECK(is_golden("redirect/remote.plan", describe(plan(home(Mode::remote, OnFailure::open), home_facts()))));
   HostFacts facts = home_facts();
   facts.nft.clear();
   CHECK(is_golden("redirect/iptables.plan", describe(plan(home(Mode::tproxy, OnFailure::open), facts))));
+}
+
+TEST_CASE("What routers are told is the golden text") {
+  for (const char* word :
+       {"openwrt", "routeros", "opnsense", "pfsense", "edgeos", "unifi", "merlin", "iptables", "nftables"}) {
+    const Platform platform = *parse_platform(word);
+    CHECK(is_golden("redirect/router." + std::string(word), router_text(platform, router_facts())));
+  }
 }
 
 TEST_CASE("nft takes the golden rules, as files and as the lines that the warden sends") {
@@ -72,8 +87,8 @@ TEST_CASE("nft takes the golden rules, as files and as the lines that the warden
     return;
   }
   if (!own_network()) return;
-  for (const char* file :
-       {"tproxy.nft", "tproxy-owner.nft", "tproxy-closed.nft", "nat.nft", "seen.nft", "gate.nft", "gate-closed.nft"}) {
+  for (const char* file : {"tproxy.nft", "tproxy-owner.nft", "tproxy-closed.nft", "nat.nft", "seen.nft", "remote.nft",
+                           "remote-seen.nft", "gate.nft", "gate-closed.nft"}) {
     CAPTURE(file);
     const ShellEnd checked = shell("PATH=$PATH:/usr/sbin nft --check -f " + folder + file);
     CAPTURE(checked.output);

@@ -44,9 +44,6 @@ TEST_CASE("Absent is not off: then nothing is known of it") {
 
 TEST_CASE("What cannot be carried out is told, where it stands") {
   CHECK(problems_of("redirect: {mode: tproxy}\n") == "2:11: redirect: no interface of the LAN is named\n");
-  CHECK(problems_of("redirect: {mode: remote, interfaces: br-lan}\n")
-            .find("2:18: interception in the mode 'remote' is not "
-                  "in this build yet") != std::string::npos);
   CHECK(problems_of("redirect: {mode: tporxy, interfaces: br-lan}\n").find("did you mean 'tproxy'?") !=
         std::string::npos);
   CHECK(problems_of("redirect: {interfaces: br-lan, ports: [53, 0]}\n") ==
@@ -122,4 +119,23 @@ TEST_CASE("Whoever is let through can be recognised") {
             .find("has neither 'mac' nor 'address'") != std::string::npos);
   CHECK(problems_of("devices: {phone: {client_id: anna}}\nredirect: {interfaces: br-lan, exempt: {from: phonne}}\n")
             .find("did you mean 'phone'?") != std::string::npos);
+}
+
+TEST_CASE("Ports that stand for resolvers are read, with or without interception, and none is given twice") {
+  const Settings settings =
+      settings_of("redirect: {mode: off, port_map: {20001: 114.114.114.114, 20002: \"2400:3200::1\"}}\n");
+  REQUIRE(settings.fixed.port_map.size() == 2);
+  CHECK(settings.fixed.port_map[0].port == 20001);
+  CHECK(settings.fixed.port_map[0].resolver.to_string() == "114.114.114.114");
+  CHECK(settings.fixed.port_map[1].resolver.to_string() == "2400:3200::1");
+  CHECK(settings_of("redirect: {mode: remote, interfaces: eth0}\n").fixed.redirect->mode == Mode::remote);
+
+  CHECK(problems_of("redirect: {mode: off, port_map: {53: 8.8.8.8}}\n").find("2:34: port 53 is Doline's own already") !=
+        std::string::npos);
+  CHECK(problems_of("redirect: {mode: off, port_map: {20001: 127.0.0.1}}\n").find("nobody's whom a device could ask") !=
+        std::string::npos);
+  CHECK_FALSE(problems_of("redirect: {mode: off, port_map: {20001: google}}\n").empty());
+  CHECK_FALSE(problems_of("redirect: {mode: off, port_map: {70000: 8.8.8.8}}\n").empty());
+  CHECK_FALSE(problems_of("redirect: {mode: off, port_map: [20001]}\n").empty());
+  CHECK_FALSE(problems_of("redirect: {mode: off, port_map: {20001: 8.8.8.8, 20001: 8.8.4.4}}\n").empty());
 }

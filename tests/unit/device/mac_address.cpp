@@ -22,6 +22,17 @@ TEST_CASE("what is no MAC is not taken for one") {
   }
 }
 
+TEST_CASE("base64 of six octets is a MAC, and nothing else is") {
+  const auto mac = MacAddress::parse_base64("lFE9E5o1");
+  REQUIRE(mac);
+  CHECK(mac->to_string() == "94:51:3d:13:9a:35");
+  CHECK(MacAddress::parse_base64("++//ABCD").has_value());
+  for (const char* text : {"", "lFE9E5o", "lFE9E5o1=", "lFE9E5o=", "lFE9 E5o", "lFE9-5o1"}) {
+    CAPTURE(text);
+    CHECK_FALSE(MacAddress::parse_base64(text));
+  }
+}
+
 TEST_CASE("an address that a device made up is told by the second bit") {
   CHECK(MacAddress::parse("3e:11:22:33:44:55")->is_locally_administered());
   CHECK_FALSE(MacAddress::parse("94:51:3d:13:9a:35")->is_locally_administered());

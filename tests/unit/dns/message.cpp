@@ -91,6 +91,19 @@ TEST_CASE("EDNS is read: size, DO, version and the options that we know") {
   CHECK((*view->edns()->client_id)[1] == 'i');
 }
 
+TEST_CASE("of what a router says about its client, the hardware address counts most and the house least") {
+  const Bytes raw = {0xfd, 0xe9, 0, 1, 'm'}, text = {0xfe, 0x31, 0, 1, 't'}, house = {0xfe, 0x32, 0, 1, 'h'};
+  const auto said = [](const Bytes& options) {
+    const Bytes octets = header(0x01, 1, 0, 0, 1) + www_a + opt(options);
+    return static_cast<char>(QueryView::parse(octets)->edns()->client_id->front());
+  };
+  CHECK(said(house + text + raw) == 'm');
+  CHECK(said(raw + text + house) == 'm');
+  CHECK(said(house + text) == 't');
+  CHECK(said(text + house) == 't');
+  CHECK(said(house) == 'h');
+}
+
 TEST_CASE("a payload size below 512 counts as 512") {
   Bytes small = opt({});
   small[3] = 0;

@@ -6,6 +6,7 @@
 #include <deque>
 
 #include "loopback.h"
+#include "proxy_octets.h"
 
 namespace doline::listener {
 namespace {
@@ -104,6 +105,46 @@ TEST_CASE("the same over IPv6") {
   CHECK(client.send(query(1)));
   CHECK(bench.has_messages(client, 1));
   CHECK(bench.arrivals.at(0).client.address == address);
+}
+
+TEST_CASE("a trusted router says once, at the beginning, for whom it asks, in as many pieces as it likes") {
+  Bench bench;
+  bench.listener.trust({*IpPrefix::parse(test::loopback.to_string())});
+  const Endpoint camera = *Endpoint::parse("[2001:db8:50::31]:5555", 0),
+                 meant = *Endpoint::parse("[2400:3200::1]:53", 0);
+  const Octets header = tests::proxy_octets(camera, meant);
+  TcpClient router(test::loopback, bench.at);
+  for (std::size_t at = 0; at < header.size(); at += 13) {  // into the signature, and into the addresses
+    CHECK(router.send_octets(std::span(header).subspan(at, 13)));
+    bench.settle();
+  }
+  CHECK(router.send(query(1)));
+  CHECK(router.send(query(2)));
+  REQUIRE(bench.has_messages(router, 2));
+  for (const Arrival& arrival : bench.arrivals) {
+    CHECK(arrival.client.address == test::loopback);
+    CHECK(arrival.behind == camera.address);
+    CHECK(arrival.destination == device::Destination{meant, device::DestinationSource::proxy});
+  }
+  TcpClient plain(test::loopback, bench.at);
+  CHECK(plain.send(query(3)));
+  REQUIRE(bench.has_messages(plain, 1));
+  CHECK_FALSE(bench.arrivals.back().is_passed_on());
+}
+
+TEST_CASE("a header that makes no sense ends the connection, and a stranger's is no header") {
+  Bench bench;
+  bench.listener.trust({*IpPrefix::parse(test::loopback.to_string())});
+  Octets octets = tests::proxy_octets(*Endpoint::parse("192.168.50.31", 53), *Endpoint::parse("8.8.8.8", 53));
+  TcpClient stranger(IpAddress::v4(127, 0, 0, 9), bench.at);
+  CHECK(stranger.send_octets(octets));
+  bench.settle();
+  CHECK(bench.arrivals.empty());  // a length of 3338, of which more is to come
+  octets[12] = 0x11;
+  TcpClient router(test::loopback, bench.at);
+  CHECK(router.send_octets(octets));
+  CHECK(bench.has_ended(router));
+  CHECK(bench.arrivals.empty());
 }
 
 TEST_CASE("queries that come in one segment are all answered") {

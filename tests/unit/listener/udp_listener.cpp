@@ -7,6 +7,7 @@
 #include <set>
 
 #include "loopback.h"
+#include "proxy_octets.h"
 
 namespace doline::listener {
 namespace {
@@ -83,6 +84,51 @@ TEST_CASE("the same over IPv6") {
   REQUIRE(bench.run_until([&] { return client.has_response(); }));
   CHECK(bench.arrivals.at(0).destination == device::Destination{asked, device::DestinationSource::local});
   CHECK(bench.arrivals.at(0).route.interface != 0);
+}
+
+TEST_CASE("a trusted router says whose query it passes on and whom it was meant for, and is answered itself") {
+  Bench bench({test::loopback, 0});
+  bench.listener.trust({*IpPrefix::parse(test::loopback.to_string())});
+  bench.start();
+  test::UdpClient router(test::loopback, bench.at), stranger(IpAddress::v4(127, 0, 0, 9), bench.at);
+  const Endpoint camera = *Endpoint::parse("192.168.50.31:5555", 0), meant = *Endpoint::parse("114.114.114.114:53", 0);
+  Octets passed_on = tests::proxy_octets(camera, meant);
+  const Octets query = test::query_of(7, "www.example.com");
+  passed_on.insert(passed_on.end(), query.begin(), query.end());
+  router.send(passed_on);
+  REQUIRE(bench.run_until([&] { return router.has_response(); }));
+  CHECK(router.receive()->size() == query.size());
+  const Arrival& arrival = bench.arrivals.at(0);
+  CHECK(arrival.client.address == test::loopback);
+  CHECK(arrival.is_passed_on());
+  CHECK(arrival.behind == camera.address);
+  CHECK(arrival.destination == device::Destination{meant, device::DestinationSource::proxy});
+
+  router.send(query);
+  REQUIRE(bench.run_until([&] { return router.has_response(); }));
+  CHECK_FALSE(bench.arrivals.at(1).is_passed_on());
+  CHECK(bench.arrivals.at(1).destination.source == device::DestinationSource::local);
+
+  stranger.send(passed_on);
+  REQUIRE(bench.run_until([&] { return stranger.has_response(); }));
+  CHECK(stranger.receive()->size() == passed_on.size());
+  CHECK_FALSE(bench.arrivals.at(2).is_passed_on());
+  check_conserved(bench.listener.statistics());
+}
+
+TEST_CASE("what comes to a port that stands for a resolver was meant for it") {
+  Opened opened = open_mapped_sockets({{0, *IpAddress::parse("8.8.8.8")}}, 1);
+  REQUIRE(opened.of_worker.at(0).size() == 1);
+  opened.of_worker[0][0].resolver = {*IpAddress::parse("8.8.8.8"), 53};
+  Bench bench(std::move(opened.of_worker[0]));
+  bench.start();
+  const Endpoint asked{test::loopback, bench.at.port};
+  test::UdpClient client(test::loopback, asked);
+  client.send(test::query_of(8, "example.com"));
+  REQUIRE(bench.run_until([&] { return client.has_response(); }));
+  CHECK(bench.arrivals.at(0).destination ==
+        device::Destination{*Endpoint::parse("8.8.8.8:53", 0), device::DestinationSource::port_map});
+  CHECK(bench.arrivals.at(0).route.local == asked.address);
 }
 
 TEST_CASE("told to, a socket of one address says by which interface a query came, and answers as before") {

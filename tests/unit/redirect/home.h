@@ -4,6 +4,7 @@
 #include "redirect/host_facts.h"
 #include "redirect/options.h"
 #include "redirect/restrictions.h"
+#include "redirect/router_text.h"
 
 namespace doline::tests {
 
@@ -47,6 +48,21 @@ inline redirect::HostFacts home_facts() {
   facts.interfaces = {{.name = "home0", .networks = {prefix("192.168.50.0/24"), prefix("2001:db8:50::/64")}},
                       {.name = "iot0", .networks = {prefix("192.168.60.0/24"), prefix("2001:db8:60::/64")}},
                       {.name = "wan0", .networks = {prefix("203.0.113.0/24")}}};
+  return facts;
+}
+
+/// The box of a home whose router calls its LANs as the gateway above does.
+inline redirect::RouterFacts router_facts() {
+  redirect::RouterFacts facts;
+  facts.options = home_options(redirect::Mode::remote);
+  facts.options.exempt.macs = {*device::MacAddress::parse("b8:27:eb:00:00:07")};
+  facts.interfaces = {"home0", "iot0"};
+  facts.box_v4 = IpAddress::parse("192.168.50.53");
+  facts.box_v6 = IpAddress::parse("fd00:50::53");
+  facts.box_mac = *device::MacAddress::parse("b8:27:eb:00:50:53");
+  facts.networks = {prefix("192.168.50.0/24"), prefix("2001:db8:50::/64")};
+  facts.router = IpAddress::parse("192.168.50.1");
+  facts.port_map = {{20001, *IpAddress::parse("114.114.114.114")}, {20002, *IpAddress::parse("2400:3200::1")}};
   return facts;
 }
 

@@ -45,6 +45,8 @@ TEST_CASE("A machine's facts are read from /proc") {
   proc.put("sys/net/ipv4/conf/all/rp_filter", "2");
   proc.put("sys/net/ipv4/conf/lo/rp_filter", "1");
   proc.put("sys/net/ipv4/conf/lo/src_valid_mark", "1");
+  proc.put("sys/net/ipv4/conf/lo/send_redirects", "1");
+  proc.put("sys/net/ipv6/conf/lo/accept_ra", "1");
 
   const HostFacts facts = gather_host_facts(proc.path());
   CHECK(facts.kernel_major == 6);
@@ -61,7 +63,23 @@ TEST_CASE("A machine's facts are read from /proc") {
   REQUIRE(loopback != nullptr);
   CHECK(loopback->reverse_path_filter == 2);
   CHECK(loopback->source_valid_mark);
+  CHECK(loopback->sends_redirects);
+  CHECK(loopback->router_advertisements == 1);
+  CHECK(facts.router == IpAddress::v4(127, 0, 0, 1));
   CHECK(facts.find("no-such-link") == nullptr);
+}
+
+TEST_CASE("Addresses that a machine makes up anew each day are not among those it is known by") {
+  const HostFacts all = gather_host_facts();
+  const InterfaceFacts* loopback = all.find("lo");
+  if (loopback == nullptr || loopback->addresses.size() < 2) {
+    MESSAGE("skipped: this machine's loopback has no IPv6");
+    return;
+  }
+  const Proc proc;
+  proc.put("net/if_inet6", "00000000000000000000000000000001 01 80 10 01 lo");
+  const HostFacts lasting = gather_host_facts(proc.path());
+  CHECK(lasting.find("lo")->addresses.size() == loopback->addresses.size() - 1);
 }
 
 TEST_CASE("What cannot be read is a no") {

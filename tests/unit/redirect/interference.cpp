@@ -45,6 +45,15 @@ TEST_CASE("Others that touch DNS are found, quoted and given a cure, our own tab
   }
 }
 
+TEST_CASE("What a machine with one arm may not pass on is found where that is its mode") {
+  const std::string ruleset =
+      "table inet filter {\n chain forward {\n  type filter hook forward priority filter; policy drop;\n }\n}\n";
+  const auto found = find_interference(ruleset, home_options(Mode::remote));
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].find("nft insert rule inet filter forward iifname home0 oifname home0 accept") != std::string::npos);
+  CHECK(find_interference(ruleset, home_options(Mode::tproxy)).empty());
+}
+
 TEST_CASE("Who uses our mark or our NFLOG group is found") {
   const std::string ruleset =
       "table inet vpn {\n chain out {\n  ip daddr 10.0.0.1 meta mark set 0x00015353 accept\n  meta mark set "

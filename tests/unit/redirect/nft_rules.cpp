@@ -37,6 +37,22 @@ TEST_CASE("Queries to this machine, to the LAN and from the exempt are let go be
   }
 }
 
+TEST_CASE("With one arm the networks say what is LAN, not the route, and nobody is told of a shorter way") {
+  const std::vector<doline::IpPrefix> lan{doline::tests::prefix("192.168.50.0/24"),
+                                          doline::tests::prefix("2001:db8:50::/64")};
+  const std::string rules = nft_rules(home_options(Mode::remote), TableLife::as_long_as_its_maker, lan);
+  const std::size_t taken = rules.find(" tproxy ip to");
+  REQUIRE(taken != std::string::npos);
+  CHECK_FALSE(has(rules, "fib daddr oifname"));
+  CHECK_FALSE(has(rules, "    oifname { \"home0\", \"iot0\" } return"));
+  CHECK(rules.find("ip daddr 192.168.50.0/24 return") < taken);
+  CHECK(rules.find("ip6 daddr 2001:db8:50::/64 return") < taken);
+  CHECK(has(rules, "icmp type redirect drop"));
+  CHECK(has(rules, "icmpv6 type nd-redirect drop"));
+  CHECK_FALSE(has(nft_rules(home_options(Mode::tproxy), TableLife::as_long_as_its_maker, lan), "192.168.50.0/24"));
+  CHECK(has(nft_seen(home_options(Mode::remote), lan), "ip daddr 192.168.50.0/24 return"));
+}
+
 TEST_CASE("Only the table of a fail-open redirect belongs to its maker") {
   CHECK(has(nft_rules(home_options(Mode::tproxy), TableLife::as_long_as_its_maker), "flags owner"));
   CHECK_FALSE(has(nft_rules(home_options(Mode::tproxy), TableLife::until_removed), "flags owner"));

@@ -86,10 +86,6 @@ TEST_CASE("The kernel's own routing tables, and preferences behind them, are lef
   CHECK(is_told(options, "mark"));
 }
 
-TEST_CASE("Words of the configuration that this build cannot carry out say so") {
-  CHECK(is_told(home_options(Mode::remote), "mode remote is not in this build"));
-}
-
 TEST_CASE("Who only watches needs interfaces too") {
   Options options;
   options.watch = true;

@@ -126,6 +126,33 @@ TEST_CASE("What the operator should know of the machine is said") {
   CHECK(is_warned(plan(home_options(Mode::nat), home_facts()), "flows that are under way are refused"));
 }
 
+TEST_CASE("A machine with one arm is told what each of its two ways needs") {
+  HostFacts facts = home_facts();
+  facts.interfaces[0].leads_out = true;
+  CHECK(is_warned(plan(home_options(Mode::tproxy), facts), "home0 is also the way out"));
+  Options options = home_options(Mode::remote);
+  options.exempt.macs.clear();
+  options.encrypted = Encrypted::leave;
+  CHECK(plan(options, facts).warnings.empty());
+  CHECK(plan(options, facts).route_steps == plan(home_options(Mode::tproxy), facts).route_steps);
+  CHECK(describe(plan(options, facts)).find("the router leads them here") != std::string::npos);
+
+  facts.interfaces[0].sends_redirects = true;
+  facts.interfaces[0].router_advertisements = 1;
+  CHECK(is_warned(plan(options, facts), "net.ipv4.conf.home0.send_redirects=0"));
+  CHECK(is_warned(plan(options, facts), "net.ipv6.conf.home0.accept_ra=2"));
+  CHECK(is_warned(plan(home_options(Mode::remote), facts), "exempt there"));
+  CHECK(is_warned(plan(home_options(Mode::remote), facts), "Encrypted DNS is refused only"));
+  facts.forwards_v4 = facts.forwards_v6 = false;
+  const Plan led = plan(options, facts);
+  CHECK(is_warned(led, "ends here"));
+  CHECK_FALSE(is_warned(led, "send_redirects"));
+  CHECK_FALSE(is_warned(led, "nobody's stray queries pass here"));
+  facts.nft.clear();
+  facts.forwards_v6 = true;
+  CHECK(is_warned(plan(options, facts), "IPv6 has no switch for redirects"));
+}
+
 TEST_CASE("The kernel's kind of table decides how it is replaced and removed") {
   const Plan made = plan(home_options(Mode::tproxy), home_facts());
   CHECK(replace_rules(made, TableState::absent) == made.rules);
