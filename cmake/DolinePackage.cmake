@@ -55,8 +55,8 @@ set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-# curl and ldns are not linked, so that no program finds them here
-set(CPACK_DEBIAN_PACKAGE_DEPENDS "adduser, init-system-helpers (>= 1.51), libcurl4t64 | libcurl4 (>= 7.86), libldns3t64 | libldns3")
+# curl, ldns and libcrypto are not linked, so that no program finds them here
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "adduser, init-system-helpers (>= 1.51), libcurl4t64 | libcurl4 (>= 7.86), libldns3t64 | libldns3, libssl3t64 | libssl3")
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "nftables, iproute2, ieee-data, ca-certificates")
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "iptables, bind9-dnsutils")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)

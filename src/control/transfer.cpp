@@ -120,8 +120,9 @@ bool Transfers::Attempt::write_query() {
     return false;
   }
   query_sent += static_cast<std::size_t>(sent);
-  if (query_sent == query.size())
-    readiness = transfers.loop_.on_events(socket, UV_READABLE, [this](int ready) { act(ready); });
+  if (query_sent < query.size()) return true;
+  readiness = Watch();  // one at a time for a socket
+  readiness = transfers.loop_.on_events(socket, UV_READABLE, [this](int ready) { act(ready); });
   return true;
 }
 
@@ -234,6 +235,7 @@ std::uint64_t Transfers::fetch(TransferOrder order, Done done) {
   Attempt& attempt =
       *attempts_.emplace(number, std::make_unique<Attempt>(*this, number, std::move(order), std::move(done)))
            .first->second;
+  ::unlink(attempt.order.file.c_str());  // of an attempt that nobody ended
   attempt.deadline = loop_.after(attempt.order.patience, [&attempt] {
     attempt.hang_up();
     if (attempt.file >= 0) attempt.drop_file();

@@ -37,7 +37,10 @@ int ask_running(const ListsArguments& arguments, const json& wish, json& answer,
   const auto asked = control::ask(settings->fixed.control_socket, wish);
   if (!asked) {
     err << "doline lists: " << printable(asked.error().text) << '\n';
-    return asked.error().kind == control::AskFault::Kind::no_permission ? exit_no_permission : exit_unavailable;
+    using Kind = control::AskFault::Kind;
+    return asked.error().kind == Kind::no_permission ? exit_no_permission
+           : asked.error().kind == Kind::refused     ? exit_no
+                                                     : exit_unavailable;
   }
   answer = *asked;
   return exit_ok;
@@ -139,10 +142,6 @@ int run_lists(const ListsArguments& arguments, const Clock& clock, std::ostream&
       json answer;
       const int result = ask_running(arguments, {{"ask", "lists.refresh"}, {"list", arguments.name}}, answer, err);
       if (result != exit_ok) return result;
-      if (const std::string error = answer.value("error", ""); !error.empty()) {
-        err << "doline lists: " << printable(error) << '\n';
-        return exit_no;
-      }
       out << (arguments.name.empty() ? "Every list" : printable(arguments.name))
           << " is being fetched anew; `doline lists` shows how it went.\n";
       return result;

@@ -15,8 +15,13 @@ namespace doline::transfer {
 
 namespace {
 
+/// What means something else to readers of zone files is escaped too.
 std::string to_absolute(const dns::Name& name) {
-  std::string text = name.lowered().to_string();
+  std::string text;
+  for (const char letter : name.lowered().to_string()) {
+    if (std::string_view("\"();@$").find(letter) != std::string_view::npos) text += '\\';
+    text += letter;
+  }
   if (text != ".") text += '.';
   return text;
 }

@@ -141,6 +141,7 @@ TEST_CASE("equal records are equal lines, whatever their TTL and case, and one l
   CHECK(to_line(record("*.a.rpz.example. CNAME *.")) == "*.a.rpz.example. CNAME *.\n");
   CHECK(to_line(record("a.rpz.example. TXT \"x\\010y;\" z")) == "a.rpz.example. TXT \\# 7 04780a793b017a\n");
   CHECK(to_line(record("a.rpz.example. TYPE65280 \\# 2 0aff")) == "a.rpz.example. TYPE65280 \\# 2 0aff\n");
+  CHECK(to_line(record("a\\(\\).rpz.example. CNAME b\\\".example.")) == "a\\(\\).rpz.example. CNAME b\\\".example.\n");
   CHECK(to_line(record("a\\010b\\;.rpz.example. CNAME .")) == "a\\010b\\;.rpz.example. CNAME .\n");
 }
 
