@@ -6,6 +6,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,7 @@
 #include "policy/rule_book.h"
 #include "redirect/options.h"
 #include "resolver/snapshot.h"
+#include "response/dns64.h"
 #include "response/local_records.h"
 #include "response/synthesize.h"
 #include "upstream/exchange.h"
@@ -75,6 +77,7 @@ struct Live {
   upstream::Options upstream;                        ///< routes[0] is `default`
   std::vector<resolver::ForwardZone> forward_zones;  ///< longest suffix first
   response::SpecialUse special_use;
+  std::shared_ptr<const response::Dns64> dns64;  ///< null: off
   std::vector<ListSettings> lists;
   std::vector<dns::Name> must_resolve;  ///< no fetched list may block these; small letters
   std::filesystem::path resolver_list;  ///< CSV for geo::ResolverBook; empty: none
