@@ -15,6 +15,7 @@
 #include "doline/exit_status.h"
 #include "doline/explain_command.h"
 #include "doline/forget_command.h"
+#include "doline/judging.h"
 #include "doline/limits_command.h"
 #include "doline/lists_command.h"
 #include "doline/log_command.h"
@@ -39,7 +40,7 @@ geo::ResolverBook read_resolvers(const config::Settings& settings) {
 /// Which query log, and what turns resolvers' addresses into names: for the commands that only read.
 struct Evidence {
   std::filesystem::path database;
-  geo::ResolverBook resolvers;
+  KnownAddresses known;
 };
 
 Result<Evidence, int> find_evidence(const SettingsChoice& choice, const std::filesystem::path& database) {
@@ -52,7 +53,7 @@ Result<Evidence, int> find_evidence(const SettingsChoice& choice, const std::fil
     return fail(exit_no_input);
   }
   if (database.empty()) evidence.database = settings->fixed.query_log->path;
-  evidence.resolvers = read_resolvers(*settings);
+  evidence.known = {read_resolvers(*settings), open_places(settings->live, std::cerr)};
   return evidence;
 }
 
@@ -165,15 +166,15 @@ int main(int count, char** words) {
     const auto evidence = find_evidence(log_settings, log.database);
     if (!evidence) return evidence.error();
     log.database = evidence->database;
-    if (!log.follow) return run_log(log, evidence->resolvers, clock, std::cout, std::cerr);
+    if (!log.follow) return run_log(log, evidence->known, clock, std::cout, std::cerr);
     const StopOnSignal stop;
-    return run_log(log, evidence->resolvers, clock, std::cout, std::cerr, stop.token());
+    return run_log(log, evidence->known, clock, std::cout, std::cerr, stop.token());
   }
   if (devices_command->parsed()) {
     const auto evidence = find_evidence(devices_settings, devices.database);
     if (!evidence) return evidence.error();
     devices.database = evidence->database;
-    return run_devices(devices, evidence->resolvers, clock, std::cout, std::cerr);
+    return run_devices(devices, evidence->known.resolvers, clock, std::cout, std::cerr);
   }
   return exit_wrong_usage;
 }
