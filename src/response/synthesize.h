@@ -64,8 +64,8 @@ inline constexpr std::size_t own_records_max = 64;
                                          std::span<const LocalRecord> records, const Dns64* dns64, const Fit& fit,
                                          std::span<std::uint8_t> out);
 
-/// For an AAAA query, what upstream's words say of A (or of another name, to which a CNAME of ours leads): how they are
-/// told to the client.
+/// How upstream's words of another question are told to the client: of the name that a CNAME of ours leads to, of A
+/// for AAAA, or both.
 struct Retelling {
   const dns::Name* target = nullptr;       ///< null: the words are of the name asked for
   std::uint32_t target_ttl_seconds = 0;    ///< of the CNAME to it
