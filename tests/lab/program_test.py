@@ -307,6 +307,17 @@ class Program(unittest.TestCase):
         self.assertEqual(home.lone_command("lists", "check", str(home.config)).returncode, 1)
         self.assertEqual(home.lone_command("lists", "check", "/does/not/exist").returncode, 66)
 
+    def test_a_client_behind_a_nat64_is_given_ipv6_addresses_that_stand_for_ipv4_ones(self):
+        home = self.home(more='dns64: {prefix: "2001:db8:64::/96", clients: 127.0.0.3}').start()
+        for _ in range(2):  # from upstream, then from the cache
+            self.assertEqual(home.dig("short.example", "AAAA", source="127.0.0.3").answers, ["2001:db8:64::c000:201"])
+            self.assertEqual(home.dig("short.example", "AAAA", source="127.0.0.2").answers, [])
+        self.assertEqual(home.dig("www.example", "AAAA", source="127.0.0.3").answers, ["2001:db8::80"])
+        self.assertEqual(home.dig("ipv4only.arpa", "AAAA", source="127.0.0.3").answers, ["2001:db8:64::c000:aa", "2001:db8:64::c000:ab"])
+        self.assertEqual(home.dig("ads.example", "AAAA", source="127.0.0.3").answers, ["::"])
+        told = home.command("explain", "127.0.0.3", "short.example", "AAAA")
+        self.assertIn("this client has `dns64`", told.stdout)
+
     def test_resolvers_that_ask_us_keep_our_negative_answers(self):
         home = self.home()
         home.configure("  - {when: {name: gone.example}, then: nxdomain}\n  - {when: {name: empty.example}, then: nodata}\n"
