@@ -9,6 +9,8 @@ namespace doline::policy {
 
 namespace {
 
+constexpr std::size_t expressions_tried_alone_max = 3;  // so few are cheaper one by one
+
 /// An expression that may find any name.
 bool is_of_any_name(const NamePattern& pattern) {
   return pattern.kind == NamePattern::Kind::expression && pattern.name.is_root();
@@ -129,7 +131,10 @@ RuleBook::RuleBook(RuleBookSettings settings) : settings_(std::move(settings)) {
     for (std::size_t group = 0; group < device::groups_max; ++group)
       if ((when.groups >> group & 1) != 0) set_bit(by_group_[group], place);
   }
-  if (!expressions.empty()) expressions_ = std::make_shared<const blocklist::PatternSet>(expressions);
+  if (expressions.size() > expressions_tried_alone_max)
+    expressions_ = std::make_shared<const blocklist::PatternSet>(expressions);
+  else
+    for (const std::uint16_t place : expression_places_) set_bit(without_names_, place);
   std::sort(by_name_.begin(), by_name_.end());
   std::sort(by_device_.begin(), by_device_.end());
   std::sort(by_type_.begin(), by_type_.end());
