@@ -18,7 +18,8 @@ constexpr milliseconds reading_patience{2000};
 // Of one read: few at first, since most who ask for the newest want a hundred.
 constexpr std::size_t page_rows_first = 128;
 constexpr std::size_t page_rows_max = 8'192;
-constexpr std::size_t known_names_max = 16'384;  // and answers, that are remembered from page to page
+constexpr std::size_t known_names_max = 65'536;  // remembered from page to page, at some 300 octets
+constexpr std::size_t known_answers_max = 32'768;
 
 using Ids = std::vector<std::uint32_t>;
 
@@ -426,9 +427,9 @@ struct LogReader::Impl {
   /// Ids may be given anew once retention has taken their entry: they mean something only within one read, or while
   /// nobody writes. In a read; `rows` is what a page before may have left.
   Result<void, DatabaseFault> complete(const std::vector<RawRow>& page, std::vector<LogRow>& rows) {
-    if (dictionary.version != directory_version || dictionary.names.size() > known_names_max ||
-        dictionary.answers.size() > known_names_max)
-      dictionary = Dictionaries();
+    if (dictionary.version != directory_version) dictionary = Dictionaries();
+    if (dictionary.names.size() > known_names_max) dictionary.names.clear();
+    if (dictionary.answers.size() > known_answers_max) dictionary.answers.clear();
     dictionary.version = directory_version;
     rows.resize(page.size());
     for (std::size_t at = 0; at < page.size(); ++at) {
