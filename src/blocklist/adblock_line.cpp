@@ -168,11 +168,16 @@ void read_adblock_line(std::string_view line, LineItems& items) {
     item.covers_below = covers_below;
     item.rule = std::move(rule);
   };
-  if (pattern.empty() || pattern == "*") {
-    // `*` alone, or with modifiers alone: every name.
-    if (pattern.empty() && (!whole.empty() || modifiers_at == text.size()))
-      return items.add_fault(0, LineFault::no_name);
-    return add_name(".", true, true);
+  if (pattern.find_first_not_of('*') == pattern.npos) {
+    // `*`, or modifiers alone: every name, of somebody, of a type or with an answer. Alone it is void, as the field has
+    // it: nobody means to block the Internet.
+    const bool is_of_all = rule.effect == ListRule::Effect::block && !rule.conditions;
+    if (is_of_all || (pattern.empty() && !whole.empty())) return items.add_fault(0, LineFault::no_name);
+    LineItem& item = items.add();
+    item.name = ".";
+    item.column = column(text);
+    item.rule = std::move(rule);
+    return;
   }
   if (is_spelled_like_a_name(pattern) && !pattern.ends_with('.')) {
     const bool has_dot_before = pattern.starts_with('.');
@@ -185,8 +190,6 @@ void read_adblock_line(std::string_view line, LineItems& items) {
   } else if (pattern.starts_with("*.") && is_spelled_like_a_name(pattern.substr(2)) && pattern[2] != '.' &&
              (ends_name || !begins_name)) {
     return add_name(pattern.substr(2), false, true);
-  } else if (pattern.find_first_not_of("*") == pattern.npos) {
-    return add_name(".", true, true);
   }
 
   // 8. What is left has its wildcards inside, or no ends.

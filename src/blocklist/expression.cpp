@@ -25,4 +25,8 @@ bool Expression::finds(const dns::Name& lowered) const {
   return RE2::PartialMatch(NameText(lowered).view(), impl_->re2);
 }
 
+std::string_view Expression::text() const {
+  return impl_->re2.pattern();
+}
+
 }  // namespace doline::blocklist

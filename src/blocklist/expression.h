@@ -55,6 +55,8 @@ class Expression {
   Expression(const Expression&) = delete;
   Expression& operator=(const Expression&) = delete;
   [[nodiscard]] bool finds(const dns::Name& lowered) const;
+  /// As it was given to compile().
+  [[nodiscard]] std::string_view text() const;
 
  private:
   struct Impl;

@@ -17,7 +17,7 @@ namespace doline::config {
 
 /// `listen`, `workers`, `user`, `time_zone`, `state`, `control_socket`, `allow_clients`.
 void read_server(Reading& reading, const Keys& top, Settings& settings);
-/// `upstreams`, `forward`, `special_use`, `canaries`.
+/// `upstreams`, `forward`, `special_use`, `bare_names`, `canaries`, `dns64`.
 void read_upstreams(Reading& reading, const Keys& top, Settings& settings);
 /// `lists`, `resolver_list`, `geo`.
 void read_lists(Reading& reading, const Keys& top, Settings& settings);

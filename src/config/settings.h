@@ -6,6 +6,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +22,7 @@
 #include "redirect/options.h"
 #include "redirect/restrictions.h"
 #include "resolver/snapshot.h"
+#include "response/dns64.h"
 #include "response/local_records.h"
 #include "response/synthesize.h"
 #include "transfer/zone_source.h"
@@ -82,6 +84,7 @@ struct Live {
   upstream::Options upstream;                        ///< routes[0] is `default`
   std::vector<resolver::ForwardZone> forward_zones;  ///< longest suffix first
   response::SpecialUse special_use;
+  std::shared_ptr<const response::Dns64> dns64;  ///< null: off
   std::vector<ListSettings> lists;
   std::vector<dns::Name> must_resolve;                   ///< no fetched list may block these; small letters
   std::filesystem::path resolver_list;                   ///< CSV for geo::ResolverBook; empty: none

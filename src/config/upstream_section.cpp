@@ -9,6 +9,8 @@ namespace {
 
 using Strategy = upstream::Route::Strategy;
 
+constexpr std::size_t dns64_networks_max = 1'024;  // of `clients`, and of `exclude`
+
 /// What a server's scheme stands for; empty where it has none that we know.
 std::string_view encrypted_transport(std::string_view text) {
   if (text.starts_with("tls://")) return "DNS over TLS to upstreams";
@@ -109,11 +111,41 @@ void read_special_use(Reading& reading, const Keys& top, response::SpecialUse& s
                   .value_or(is_ours);
   };
   read(top.find("special_use"), special_use.names);
+  read(top.find("bare_names"), special_use.bare_names);
   const Node* node = top.find("canaries");
   if (node == nullptr) return;
   const Keys keys(reading, *node, "canaries");
   read(keys.find("firefox"), special_use.firefox_canary);
   read(keys.find("icloud"), special_use.icloud_canaries);
+}
+
+void read_dns64(Reading& reading, const Node& node, Settings& settings) {
+  if (says_off(node)) return;
+  constexpr std::string_view ipv4_mapped = "::ffff:0:0/96";
+  const Keys keys(reading, node, "dns64");
+  auto dns64 = std::make_shared<response::Dns64>();
+  const Node* prefix = keys.find("prefix");
+  if (prefix == nullptr) reading.add(node, "'dns64' has no 'prefix'", "64:ff9b::/96 is what most NAT64 gateways use");
+  if (prefix != nullptr)
+    for (const Node* value : to_list(reading, *prefix, response::dns64_prefixes_max, "prefixes")) {
+      const auto network = read_prefix(reading, *value);
+      if (network && !response::is_dns64_prefix(*network))
+        reading.add(*value, quote(value->text) + " is no prefix of a NAT64",
+                    "an IPv6 network of 32, 40, 48, 56, 64 or 96 bits whose bits 64 to 71 are zero (RFC 6052)");
+      else if (network)
+        dns64->prefixes.push_back(*network);
+    }
+  const auto read_networks = [&](const Node* networks, std::vector<IpPrefix>& into) {
+    if (networks == nullptr) return;
+    for (const Node* value : to_list(reading, *networks, dns64_networks_max, "networks"))
+      if (value->text != ipv4_mapped)  // always excluded
+        if (const auto network = read_prefix(reading, *value)) into.push_back(*network);
+  };
+  read_networks(keys.find("clients"), dns64->clients);
+  read_networks(keys.find("exclude"), dns64->exclude);
+  if (dns64->prefixes.empty()) return;
+  dns64->own = response::make_own(dns64->prefixes);
+  settings.live.dns64 = std::move(dns64);
 }
 
 }  // namespace
@@ -140,6 +172,7 @@ void read_upstreams(Reading& reading, const Keys& top, Settings& settings) {
   }
   if (const Node* forward = top.find("forward")) read_forward(reading, *forward, settings);
   read_special_use(reading, top, settings.live.special_use);
+  if (const Node* dns64 = top.find("dns64")) read_dns64(reading, *dns64, settings);
 }
 
 }  // namespace doline::config

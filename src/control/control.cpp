@@ -175,6 +175,7 @@ struct Control::Impl {
     made->local = local;
     made->forward_zones = settings.live.forward_zones;
     made->special_use = settings.live.special_use;
+    made->dns64 = settings.live.dns64;
     made->upstream = upstream;
     made->allow_clients = settings.live.allow_clients;
     kept.push_back(made);

@@ -2,15 +2,56 @@
 
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <string>
+#include <vector>
 
+#include "blocklist/list_file.h"
 #include "config/reader.h"
+#include "control/place_keeper.h"
+#include "control/text_file.h"
 #include "doline/exit_status.h"
+#include "doline/terminal_text.h"
 
 namespace doline {
+
+namespace {
+
+/// What the running program would do without, said of each file that cannot be read now.
+std::vector<std::string> find_shortcomings(const config::Live& live) {
+  std::vector<std::string> found;
+  const auto note = [&](const auto& read, const std::string& key) {
+    if (!read) found.push_back(key + ": " + read.error());
+  };
+  const auto note_place = [&](const std::filesystem::path& file, geo::PlaceKind kind, const char* key) {
+    if (!file.empty()) note(control::read_places(file, kind), key);
+  };
+  note_place(live.country_file, geo::PlaceKind::country, "geo.country");
+  note_place(live.asn_file, geo::PlaceKind::asn, "geo.asn");
+  if (!live.resolver_list.empty()) note(control::read_text_file(live.resolver_list), "resolver_list");
+  for (const auto& file : live.hosts_files) note(control::read_text_file(file), "hosts_files");
+  for (const config::ListSettings& list : live.lists) {
+    if (list.file.empty()) continue;
+    const auto text = control::read_list_text(list.file);
+    note(text, "lists." + list.name);
+    if (text && !list.format && !blocklist::recognise(*text))
+      found.push_back("lists." + list.name + ": " + list.file.native() + " looks like none of the formats of lists");
+  }
+  return found;
+}
+
+}  // namespace
 
 int run_check(const CheckArguments& arguments, std::ostream& out, std::ostream& err) {
   const auto settings = config::read_settings(arguments.file);
   if (settings) {
+    for (const std::string& warning : find_shortcomings(settings->live)) {
+      if (arguments.json)
+        out << nlohmann::ordered_json({{"file", arguments.file.native()}, {"warning", warning}})
+                   .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
+            << '\n';
+      else
+        err << printable(arguments.file.native()) << ": warning: " << printable(warning) << '\n';
+    }
     if (!arguments.json)
       out << arguments.file.native() << ": good: " << settings->live.policy.rules.size() << " rules, "
           << settings->live.lists.size() << " lists, " << settings->live.devices.size() << " devices, "

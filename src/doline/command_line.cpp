@@ -101,7 +101,10 @@ CLI::App* add_check_command(CLI::App& app, CheckArguments& arguments) {
   CLI::App* command = app.add_subcommand("check", "Every mistake in a configuration, with file, line and column");
   command->add_option("FILE", arguments.file, "The configuration")->required()->type_name("");
   command->add_flag("--json", arguments.json, "One object a line");
-  command->footer("Example:\n  doline check /etc/doline/doline.yml\n\nExit status: 0 no mistake, 78 mistakes.");
+  command->footer(
+      "Example:\n  doline check /etc/doline/doline.yml\n\n"
+      "A file of lists, hosts or places that cannot be read now is a warning: Doline runs without it.\n"
+      "Exit status: 0 no mistake, 78 mistakes.");
   return command;
 }
 
@@ -142,6 +145,10 @@ CLI::App* add_log_command(CLI::App& app, LogArguments& arguments) {
                   "meant for this foreign resolver: an address, an operator (Google), or country:CN")
       ->type_name("RESOLVER");
   log->add_option("--answer", arguments.answers, "answered with this address")->type_name("ADDRESS");
+  log->add_option("--country", arguments.countries,
+                  "answered with an address there, or meant for a resolver there, as `geo` says today: CN")
+      ->type_name("CC");
+  log->add_option("--asn", arguments.asns, "the same of an autonomous system: 4134")->type_name("NUMBER");
   log->add_flag("--intercepted", arguments.intercepted, "only queries that were meant for somebody else");
   log->add_option("--since", arguments.since, "24h, 7d, today, 2026-11-01, 2026-11-01T12:30Z")->type_name("TIME");
   log->add_option("--until", arguments.until, "before this time")->type_name("TIME");
@@ -152,6 +159,7 @@ CLI::App* add_log_command(CLI::App& app, LogArguments& arguments) {
   add_database_option(*log, arguments.database);
   log->footer(
       "Examples:\n  doline log --device wyze-base --since 24h\n  doline log --meant-for country:CN --json\n"
+      "  doline log --country CN --since 7d\n"
       "  doline log --follow --verdict block\n\n"
       "Exit status: 0 rows were found, 1 none, 64 the command line is wrong, 66 there is no query log.");
   return log;

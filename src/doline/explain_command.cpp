@@ -17,7 +17,10 @@
 #include "geo/resolver_book.h"
 #include "policy/explain.h"
 #include "policy/rebinding.h"
+#include "resolver/device_names.h"
+#include "response/dns64.h"
 #include "response/hosts_file.h"
+#include "response/special_use.h"
 
 namespace doline {
 
@@ -35,9 +38,7 @@ policy::InterfaceMask interface_mask(const policy::RuleBook& rules, const std::s
 
 /// `203.0.113.7 (CN, AS4134)`.
 std::string describe_place(const IpAddress& address, const geo::PlaceBook& places) {
-  std::string text = places.country_of(address).to_string();
-  if (const std::uint32_t asn = places.asn_of(address); asn != 0)
-    text += (text.empty() ? "AS" : ", AS") + std::to_string(asn);
+  const std::string text = place_text(address, places);
   return address.to_string() + (text.empty() ? "" : " (" + text + ")");
 }
 
@@ -111,13 +112,46 @@ std::string_view to_string(Step::Outcome outcome) {
   return "";
 }
 
-/// Of the configuration and its hosts files; the running Doline may know devices by name, too.
-bool has_local_records(const config::Live& live, const dns::Name& lowered) {
+/// Of the configuration, its hosts files, and the devices that have been seen.
+bool has_local_records(const config::Live& live, const device::Roster& roster, const dns::Name& lowered,
+                       dns::RecordType type) {
   response::LocalRecords::Builder builder;
   builder.add_source(live.records);
   for (const auto& file : live.hosts_files)
     if (const auto text = control::read_text_file(file)) builder.add_source(response::read_hosts(*text).names);
-  return builder.has(lowered);
+  if (live.local_domain) resolver::name_devices(roster, *live.local_domain, builder);
+  const auto all = builder.build();
+  return all && !all->find(lowered, type).empty();
+}
+
+/// What is done here with a name that no rule, list or local record answers, in the order of the path: a sentence, or
+/// nothing.
+std::string describe_local_steps(const config::Live& live, const dns::Name& lowered, dns::RecordType type,
+                                 const IpAddress& client) {
+  using Kind = response::LocalAnswer::Kind;
+  const auto zone = std::find_if(live.forward_zones.begin(), live.forward_zones.end(),
+                                 [&](const resolver::ForwardZone& each) { return lowered.is_within(each.suffix); });
+  if (zone != live.forward_zones.end())
+    return "goes to the route " + live.upstream.routes[zone->route.value].name + ", as `forward` says of " +
+           zone->suffix.to_string();
+  const bool has_dns64 = live.dns64 && live.dns64->serves(client);
+  if (has_dns64 && !live.dns64->own->find(lowered).empty()) return "answered here: it tells the prefix of `dns64`";
+  if (has_dns64 && type == dns::RecordType::ptr)
+    if (const auto ipv4 = live.dns64->find_ipv4_reverse(lowered))
+      return "an address that `dns64` makes: " + ipv4->to_string() + " is asked instead";
+  if (const auto local = response::find_special_use(lowered, type, live.special_use)) {
+    const std::string answer = local->kind == Kind::loopback   ? "with a loopback address"
+                               : local->kind == Kind::nxdomain ? "NXDOMAIN"
+                                                               : "without data";
+    const std::string why = local->zone_octets == 0
+                                ? "a name of one label is no name of the Internet (`bare_names`)"
+                                : dns::Name::from_wire(lowered.wire().last(local->zone_octets))->to_string() +
+                                      " does not leave this house (`special_use`, `canaries`)";
+    return "answered here, " + answer + ": " + why;
+  }
+  if (has_dns64 && type == dns::RecordType::aaaa)
+    return "without AAAA records, these are made of A records: this client has `dns64`";
+  return {};
 }
 
 std::string describe(const policy::Exemption& exemption) {
@@ -185,7 +219,12 @@ int run_explain(const ExplainArguments& arguments, const Clock& clock, std::ostr
   const bool is_kept_back = verdict.forwards() && policy::is_rebinding(live.rebinding, lowered, answers);
   const std::vector<ListLine> lines = find_lines(*lists, verdict.reason.listing, inputs, lowered);
 
-  const bool is_local = verdict.lets_local_records() && has_local_records(live, lowered);
+  const bool is_local = verdict.lets_local_records() && has_local_records(live, roster, lowered, *type);
+
+  const auto* forward = std::get_if<policy::Forward>(&verdict.action);
+  const std::string step_here = !is_local && forward != nullptr && forward->route.value == 0
+                                    ? describe_local_steps(live, lowered, *type, asker.client)
+                                    : std::string();
 
   if (arguments.json) {
     ordered_json object;
@@ -194,6 +233,7 @@ int run_explain(const ExplainArguments& arguments, const Clock& clock, std::ostr
     object["type"] = dns::to_string(*type);
     object["verdict"] = is_kept_back ? "rebinding" : policy::to_string(verdict.action);
     object["local"] = is_local;
+    object["then"] = step_here.empty() ? ordered_json(nullptr) : ordered_json(step_here);
     object["rule"] = rule_place(rules, verdict.reason.rule);
     object["rule_text"] = rule_text(rules, verdict.reason.rule);
     if (!answers.empty()) {
@@ -233,6 +273,7 @@ int run_explain(const ExplainArguments& arguments, const Clock& clock, std::ostr
   if (const std::string text = rule_text(rules, verdict.reason.rule); !text.empty())
     out << "    " << printable(text) << '\n';
   if (is_local) out << "but answered by the local records of this name: no rule of yours says otherwise\n";
+  if (!step_here.empty()) out << "then: " << printable(step_here) << '\n';
   for (const ListLine& line : lines) {
     out << "listed in " << printable(line.list) << ": " << printable(line.file);
     if (line.line > 0) out << ':' << line.line << ": " << printable(line.listed_name);

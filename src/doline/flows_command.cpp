@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "doline/exit_status.h"
+#include "doline/judging.h"
 #include "doline/log_command.h"
 #include "doline/terminal_text.h"
 #include "doline/time_text.h"
@@ -68,19 +69,15 @@ std::string endpoint_text(const Endpoint& endpoint) {
 }
 
 /// `CN, AS4134`, `Quad9, CH`; empty where nobody knows.
-std::string place_text(const IpAddress& address, const Whereabouts& known) {
-  std::string text;
-  const auto add = [&text](const std::string& part) {
-    if (!part.empty()) text += (text.empty() ? "" : ", ") + part;
-  };
-  if (const geo::PublicResolver* resolver = known.resolvers.find(address)) add(resolver->operator_name);
-  add(known.places.country_of(address).to_string());
-  if (const std::uint32_t asn = known.places.asn_of(address); asn != 0) add("AS" + std::to_string(asn));
-  return text;
+std::string whose_text(const IpAddress& address, const KnownAddresses& known) {
+  const std::string place = place_text(address, known.places);
+  const geo::PublicResolver* resolver = known.resolvers.find(address);
+  if (resolver == nullptr || resolver->operator_name.empty()) return place;
+  return place.empty() ? resolver->operator_name : resolver->operator_name + ", " + place;
 }
 
 /// `as dns.google`, `WITHOUT LOOKUP`, `encrypted DNS to dns.google`.
-std::string explanation_text(const FlowRow& row, const Whereabouts& known) {
+std::string explanation_text(const FlowRow& row, const KnownAddresses& known) {
   std::string text;
   if (row.kind != flows::Kind::connection) {
     text = flows::to_string(row.kind);
@@ -110,13 +107,13 @@ std::string traffic_text(const std::optional<flows::Traffic>& traffic) {
   return octets_text(traffic->octets_out) + " / " + octets_text(traffic->octets_in);
 }
 
-std::vector<std::string> cells_of(const FlowRow& row, const Whereabouts& known) {
+std::vector<std::string> cells_of(const FlowRow& row, const KnownAddresses& known) {
   return {to_local_text(row.time),
           printable(row.device),
           row.mac ? row.mac->to_string() : "",
           protocol_text(row.protocol),
           endpoint_text(row.destination),
-          printable(place_text(row.destination.address, known)),
+          printable(whose_text(row.destination.address, known)),
           printable(explanation_text(row, known)),
           traffic_text(row.traffic)};
 }
@@ -182,7 +179,7 @@ class Sums {
   std::uint64_t left_out_ = 0;
 };
 
-ordered_json object_of(const FlowRow& row, const Whereabouts& known) {
+ordered_json object_of(const FlowRow& row, const KnownAddresses& known) {
   ordered_json object;
   const auto text_or_null = [](const std::string& text) {
     return text.empty() ? ordered_json(nullptr) : ordered_json(text);
@@ -206,7 +203,7 @@ ordered_json object_of(const FlowRow& row, const Whereabouts& known) {
   object["asn"] = asn != 0 ? ordered_json(asn) : ordered_json(nullptr);
   const geo::PublicResolver* resolver = known.resolvers.find(address);
   object["operator"] = resolver != nullptr ? ordered_json(resolver->operator_name) : ordered_json(nullptr);
-  const auto count = [&](std::uint64_t flows::Traffic::* which) {
+  const auto count = [&](std::uint64_t flows::Traffic::*which) {
     return row.traffic ? ordered_json((*row.traffic).*which) : ordered_json(nullptr);
   };
   object["packets_out"] = count(&flows::Traffic::packets_out);
@@ -220,7 +217,7 @@ std::string on_a_line(const ordered_json& object) {
   return object.dump(-1, ' ', true, ordered_json::error_handler_t::replace);
 }
 
-void print_sums(const FlowsArguments& arguments, const Sums& sums, const Whereabouts& known, WallTime now,
+void print_sums(const FlowsArguments& arguments, const Sums& sums, const KnownAddresses& known, WallTime now,
                 std::ostream& out) {
   TextTable table({"DEVICE", "MAC", "CONNECTIONS", "PROTOCOL", "TO", "PLACE", "EXPLAINED", "OCTETS OUT / IN",
                    "LAST (" + printable(local_zone(now)) + ")"});
@@ -238,7 +235,7 @@ void print_sums(const FlowsArguments& arguments, const Sums& sums, const Whereab
     }
     table.add({printable(row.device), row.mac ? row.mac->to_string() : "", std::to_string(sum.connections),
                protocol_text(row.protocol), endpoint_text(row.destination),
-               printable(place_text(row.destination.address, known)), printable(explanation_text(row, known)),
+               printable(whose_text(row.destination.address, known)), printable(explanation_text(row, known)),
                traffic_text(row.traffic), to_local_text(row.time)});
   }
   if (arguments.json) return;
@@ -248,11 +245,11 @@ void print_sums(const FlowsArguments& arguments, const Sums& sums, const Whereab
 
 }  // namespace
 
-std::string to_json(const FlowRow& row, const Whereabouts& known) {
+std::string to_json(const FlowRow& row, const KnownAddresses& known) {
   return on_a_line(object_of(row, known));
 }
 
-int run_flows(const FlowsArguments& arguments, const Whereabouts& known, const Clock& clock, std::ostream& out,
+int run_flows(const FlowsArguments& arguments, const KnownAddresses& known, const Clock& clock, std::ostream& out,
               std::ostream& err) {
   const WallTime now = clock.now().wall;
   querylog::FlowFilter filter;

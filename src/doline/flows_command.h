@@ -12,8 +12,7 @@
 #include <vector>
 
 #include "base/time.h"
-#include "geo/place_book.h"
-#include "geo/resolver_book.h"
+#include "doline/known_addresses.h"
 #include "querylog/flow_reader.h"
 
 namespace doline {
@@ -32,16 +31,10 @@ struct FlowsArguments {
   bool json = false;
 };
 
-/// What is known of addresses.
-struct Whereabouts {
-  geo::ResolverBook resolvers;
-  geo::PlaceBook places;
-};
-
 /// 0, or 1 nothing found, 64 usage, 66 no database.
-int run_flows(const FlowsArguments& arguments, const Whereabouts& known, const Clock& clock, std::ostream& out,
+int run_flows(const FlowsArguments& arguments, const KnownAddresses& known, const Clock& clock, std::ostream& out,
               std::ostream& err);
 /// One object of `--json`, without the line's end.
-[[nodiscard]] std::string to_json(const querylog::FlowRow& row, const Whereabouts& known);
+[[nodiscard]] std::string to_json(const querylog::FlowRow& row, const KnownAddresses& known);
 
 }  // namespace doline

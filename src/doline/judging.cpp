@@ -41,7 +41,7 @@ geo::ResolverBook open_resolvers(const std::filesystem::path& file) {
   return text ? std::move(geo::ResolverBook::read(*text).book) : geo::ResolverBook();
 }
 
-std::optional<geo::PlaceTable> open_places(const std::filesystem::path& file, geo::PlaceKind kind, std::ostream& err) {
+std::optional<geo::PlaceTable> open_table(const std::filesystem::path& file, geo::PlaceKind kind, std::ostream& err) {
   if (file.empty()) return std::nullopt;
   auto table = control::read_places(file, kind);
   if (table) return std::move(*table);
@@ -72,10 +72,20 @@ Judging prepare_judging(const config::Settings& settings, WallTime now, std::ost
   judging.lists = open_lists(judging.list_inputs, control::list_image(settings.fixed.state), err);
   judging.roster = read_roster(settings, now);
   judging.resolvers = std::make_shared<const geo::ResolverBook>(open_resolvers(settings.live.resolver_list));
-  judging.places =
-      std::make_shared<const geo::PlaceBook>(open_places(settings.live.country_file, geo::PlaceKind::country, err),
-                                             open_places(settings.live.asn_file, geo::PlaceKind::asn, err));
+  judging.places = std::make_shared<const geo::PlaceBook>(open_places(settings.live, err));
   return judging;
+}
+
+geo::PlaceBook open_places(const config::Live& live, std::ostream& err) {
+  return {open_table(live.country_file, geo::PlaceKind::country, err),
+          open_table(live.asn_file, geo::PlaceKind::asn, err)};
+}
+
+std::string place_text(const IpAddress& address, const geo::PlaceBook& places) {
+  std::string text = places.country_of(address).to_string();
+  if (const std::uint32_t asn = places.asn_of(address); asn != 0)
+    text += (text.empty() ? "AS" : ", AS") + std::to_string(asn);
+  return text;
 }
 
 std::string rule_place(const policy::RuleBook& rules, policy::RuleId id) {

@@ -31,6 +31,11 @@ struct Judging {
 /// out. Writes nothing into the state folder.
 [[nodiscard]] Judging prepare_judging(const config::Settings& settings, WallTime now, std::ostream& err);
 
+/// `geo` as its files are now; what cannot be read is told on `err` and knows nothing.
+[[nodiscard]] geo::PlaceBook open_places(const config::Live& live, std::ostream& err);
+/// `CN, AS4134`; empty where nothing is known.
+[[nodiscard]] std::string place_text(const IpAddress& address, const geo::PlaceBook& places);
+
 /// `doline.yml:42`, `otherwise`, `lists that no rule names`.
 [[nodiscard]] std::string rule_place(const policy::RuleBook& rules, policy::RuleId id);
 

@@ -38,6 +38,7 @@
 #include "resolver/origin_desk.h"
 #include "resolver/rate_limit.h"
 #include "resolver/resolver.h"
+#include "response/dns64.h"
 #include "response/hosts_file.h"
 #include "response/local_records.h"
 #include "response/synthesize.h"
@@ -82,6 +83,7 @@ constexpr Limit limits[] = {
     {"policy", "delay_ms_max", policy::delay_ms_max, "ms", "a rule's delay"},
     {"response", "local_records_max", response::local_records_max, "", "records of one local name"},
     {"response", "hosts_names_max", response::hosts_names_max, "", "names read of one hosts file"},
+    {"response", "dns64_prefixes_max", response::dns64_prefixes_max, "", "prefixes of dns64"},
     {"response", "udp_octets_max", response::udp_octets_max, "octets", "a response over UDP"},
     {"listener", "datagram_octets_max", listener::datagram_octets_max, "octets", "a query over UDP"},
     {"listener", "stream_query_octets_max", listener::stream_query_octets_max, "octets", "a query over TCP"},

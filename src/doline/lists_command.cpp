@@ -9,6 +9,8 @@
 #include "control/text_file.h"
 #include "doline/exit_status.h"
 #include "doline/terminal_text.h"
+#include "doline/time_text.h"
+#include "querylog/log_reader.h"
 
 namespace doline {
 
@@ -31,10 +33,8 @@ std::string serial_of(const json& list) {
   return serial != list.end() && serial->is_number() ? ", serial " + std::to_string(serial->get<std::uint32_t>()) : "";
 }
 
-int ask_running(const ListsArguments& arguments, const json& wish, json& answer, std::ostream& err) {
-  const auto settings = choose_places(arguments.settings, err);
-  if (!settings) return settings.error();
-  const auto asked = control::ask(settings->fixed.control_socket, wish);
+int ask_running(const config::Settings& settings, const json& wish, json& answer, std::ostream& err) {
+  const auto asked = control::ask(settings.fixed.control_socket, wish);
   if (!asked) {
     err << "doline lists: " << printable(asked.error().text) << '\n';
     using Kind = control::AskFault::Kind;
@@ -46,28 +46,54 @@ int ask_running(const ListsArguments& arguments, const json& wish, json& answer,
   return exit_ok;
 }
 
+/// By the query log, as far back as it goes; nothing where there is none, or none that this user may read.
+std::optional<querylog::ListHits> count_hits(const config::Settings& settings) {
+  if (!settings.fixed.query_log) return std::nullopt;
+  auto reader = querylog::LogReader::open(settings.fixed.query_log->path);
+  if (!reader) return std::nullopt;
+  auto hits = reader->list_hits();
+  return hits ? std::optional(std::move(*hits)) : std::nullopt;
+}
+
 int show_lists(const ListsArguments& arguments, const Clock& clock, std::ostream& out, std::ostream& err) {
+  const auto settings = choose_places(arguments.settings, err);
+  if (!settings) return settings.error();
   json status;
-  if (const int result = ask_running(arguments, {{"ask", "status"}}, status, err); result != exit_ok) return result;
-  const json& lists = status.at("lists");
+  if (const int result = ask_running(*settings, {{"ask", "status"}}, status, err); result != exit_ok) return result;
+  json& lists = status.at("lists");
+  const auto hits = count_hits(*settings);
+  const auto hits_of = [&](const json& list) -> std::uint64_t {
+    const auto found = hits->hits.find(list.value("name", ""));
+    return found == hits->hits.end() ? 0 : found->second;
+  };
   bool are_well = true;
   for (const json& list : lists) are_well = are_well && list.value("error", "").empty();
   if (arguments.json) {
+    for (json& list : lists) {
+      list["hits"] = hits ? json(hits_of(list)) : json(nullptr);
+      list["hits_since"] = hits && hits->since ? json(to_utc_text(*hits->since)) : json(nullptr);
+    }
     for (const json& list : lists) out << list.dump(-1, ' ', false, json::error_handler_t::replace) << '\n';
     return are_well ? exit_ok : exit_no;
   }
   const WallTime now = clock.now().wall;
-  TextTable table({"list", "kind", "format", "names", "rules", "exceptions", "skipped", "age", "octets", "state"});
+  TextTable table(
+      {"list", "kind", "format", "names", "rules", "exceptions", "skipped", "hits", "age", "octets", "state"});
   for (const json& list : lists) {
     const auto figure = [&](const char* key) { return grouped(list.value(key, std::uint64_t{0})); };
     const json& format = list.at("format");
     const json& time = list.at("last_fetch").is_null() ? list.at("modified") : list.at("last_fetch");
     table.add({printable(list.value("name", "")), printable(list.value("kind", "")),
                format.is_string() ? printable(format.get<std::string>()) : "", figure("names"), figure("rules"),
-               figure("exceptions"), figure("problems"), age_of(time, now), figure("octets"),
-               printable(list.value("state", "")) + serial_of(list)});
+               figure("exceptions"), figure("problems"), hits ? grouped(hits_of(list)) : "-", age_of(time, now),
+               figure("octets"), printable(list.value("state", "")) + serial_of(list)});
   }
   table.print(out);
+  if (hits && hits->since)
+    out << "hits: queries since " << to_local_text(*hits->since)
+        << " whose name, or what it led to, the list names (devices with `log: none` are not counted)\n";
+  else if (!hits)
+    out << "hits: not known: there is no query log that this user may read\n";
   for (const json& list : lists) {
     const std::string name = printable(list.value("name", ""));
     if (const std::string error = list.value("error", ""); !error.empty())
@@ -139,8 +165,10 @@ int run_lists(const ListsArguments& arguments, const Clock& clock, std::ostream&
     case ListsArguments::Verb::check:
       return check_file(arguments, out, err);
     case ListsArguments::Verb::refresh: {
+      const auto settings = choose_places(arguments.settings, err);
+      if (!settings) return settings.error();
       json answer;
-      const int result = ask_running(arguments, {{"ask", "lists.refresh"}, {"list", arguments.name}}, answer, err);
+      const int result = ask_running(*settings, {{"ask", "lists.refresh"}, {"list", arguments.name}}, answer, err);
       if (result != exit_ok) return result;
       out << (arguments.name.empty() ? "Every list" : printable(arguments.name))
           << " is being fetched anew; `doline lists` shows how it went.\n";

@@ -10,6 +10,7 @@
 
 #include "dns/presentation.h"
 #include "doline/exit_status.h"
+#include "doline/judging.h"
 #include "doline/terminal_text.h"
 #include "doline/time_text.h"
 
@@ -24,6 +25,49 @@ constexpr std::size_t rows_before_widths = 400;  // looked at to make the column
 constexpr std::size_t answers_shown = 4;
 constexpr milliseconds follow_every{250};
 constexpr std::uint64_t rows_before_following = 10;
+
+std::optional<IpAddress> address_in(const querylog::Answer& answer) {
+  const bool is_address = (answer.type == dns::RecordType::a && answer.rdata.size() == 4) ||
+                          (answer.type == dns::RecordType::aaaa && answer.rdata.size() == 16);
+  return is_address ? std::optional(IpAddress::from_octets(answer.rdata)) : std::nullopt;
+}
+
+/// `--country` and `--asn`: the log does not know them, so that rows are looked at one by one.
+class PlaceFilter {
+ public:
+  /// The sentence of what is wrong, or nothing.
+  std::optional<std::string> fill(const LogArguments& arguments) {
+    asns_ = arguments.asns;
+    for (const std::string& text : arguments.countries) {
+      const auto country = geo::Country::parse(text);
+      if (!country) return "--country " + text + ": two letters (CN, DE)";
+      countries_.push_back(*country);
+    }
+    return std::nullopt;
+  }
+  [[nodiscard]] bool takes(const LogRow& row, const geo::PlaceBook& places) const {
+    if (countries_.empty() && asns_.empty()) return true;
+    const auto is_there = [&](const IpAddress& address) {
+      return (countries_.empty() || holds(countries_, places.country_of(address))) &&
+             (asns_.empty() || holds(asns_, places.asn_of(address)));
+    };
+    if (row.original_destination && is_there(row.original_destination->address)) return true;
+    const auto leads_there = [&](const querylog::Answer& answer) {
+      const auto address = address_in(answer);
+      return address && is_there(*address);
+    };
+    return std::any_of(row.answers.begin(), row.answers.end(), leads_there) ||
+           std::any_of(row.withheld.begin(), row.withheld.end(), leads_there);
+  }
+
+ private:
+  template <class T>
+  static bool holds(const std::vector<T>& values, const T& value) {
+    return std::find(values.begin(), values.end(), value) != values.end();
+  }
+  std::vector<geo::Country> countries_;
+  std::vector<std::uint32_t> asns_;
+};
 
 std::string lowered(std::string_view text) {
   std::string result(text);
@@ -118,49 +162,61 @@ std::string verdict_text(const LogRow& row) {
   return text;
 }
 
-std::string answers_text(const LogRow& row) {
+std::string answers_text(const LogRow& row, const geo::PlaceBook& places) {
   if (row.verdict == querylog::VerdictKind::audited) return "(not seen)";
   if (row.source == querylog::Source::none) return "(no response)";
   std::string text = row.code == dns::ResponseCode::noerror ? "" : dns::to_string(row.code);
+  if (!row.withheld.empty()) text += (text.empty() ? "" : " ") + std::string("instead of");
+  const auto& answers = row.withheld.empty() ? row.answers : row.withheld;
   std::size_t shown = 0;
-  for (const querylog::Answer& answer : row.answers) {
+  for (const querylog::Answer& answer : answers) {
     if (shown++ == answers_shown) {
-      text += " ... " + std::to_string(row.answers.size() - answers_shown) + " more";
+      text += " ... " + std::to_string(answers.size() - answers_shown) + " more";
       break;
     }
-    if (!text.empty()) text += ", ";
+    if (!text.empty()) text += text.ends_with("instead of") ? " " : ", ";
     // The type stands where it is not plain from the question.
     if (answer.type != row.qtype && answer.type != dns::RecordType::a && answer.type != dns::RecordType::aaaa)
       text += dns::to_string(answer.type) + " ";
     text += dns::rdata_to_string(answer.type, answer.rdata);
+    if (const auto address = address_in(answer))
+      if (const std::string place = place_text(*address, places); !place.empty()) text += " (" + place + ")";
   }
   return text.empty() ? "(no data)" : text;
 }
 
-std::vector<std::string> cells_of(const LogRow& row, const geo::ResolverBook& resolvers) {
+std::string meant_for_text(const Endpoint& endpoint, const KnownAddresses& known) {
+  std::string text = describe_resolver(endpoint, known.resolvers);
+  if (known.resolvers.find(endpoint.address) == nullptr)
+    if (const std::string place = place_text(endpoint.address, known.places); !place.empty())
+      text += " (" + place + ")";
+  return text;
+}
+
+std::vector<std::string> cells_of(const LogRow& row, const KnownAddresses& known) {
   return {to_local_text(row.time),
           row.device.empty() ? "(anonymous)" : printable(row.device),
           row.qname.to_string() + " " + dns::to_string(row.qtype),
-          row.original_destination ? printable(describe_resolver(*row.original_destination, resolvers)) : "",
+          row.original_destination ? printable(meant_for_text(*row.original_destination, known)) : "",
           printable(verdict_text(row)),
-          printable(answers_text(row))};
+          printable(answers_text(row, known.places))};
 }
 
 /// Where rows go: a line of JSON each, or a table whose widths the first rows settle.
 class Printer {
  public:
-  Printer(const LogArguments& arguments, const geo::ResolverBook& resolvers, WallTime now, std::ostream& out)
+  Printer(const LogArguments& arguments, const KnownAddresses& known, WallTime now, std::ostream& out)
       : is_json_(arguments.json),
-        resolvers_(resolvers),
+        known_(known),
         out_(out),
         table_({"TIME (" + printable(local_zone(now)) + ")", "DEVICE", "ASKED", "MEANT FOR", "VERDICT", "ANSWERS"}) {}
 
   /// False where nobody reads any more.
   bool print(const LogRow& row) {
     if (is_json_) {
-      out_ << to_json(row, resolvers_) << '\n';
+      out_ << to_json(row, known_) << '\n';
     } else {
-      table_.add(cells_of(row, resolvers_));
+      table_.add(cells_of(row, known_));
       if (has_widths_ || table_.waiting() >= rows_before_widths) print_table();
     }
     return out_.good();
@@ -178,7 +234,7 @@ class Printer {
   }
 
   const bool is_json_;
-  const geo::ResolverBook& resolvers_;
+  const KnownAddresses& known_;
   std::ostream& out_;
   TextTable table_;
   bool has_widths_ = false;
@@ -196,8 +252,13 @@ std::string describe_resolver(const Endpoint& endpoint, const geo::ResolverBook&
   return text;
 }
 
-std::string to_json(const LogRow& row, const geo::ResolverBook& resolvers) {
+std::string to_json(const LogRow& row, const KnownAddresses& known) {
   ordered_json object;
+  const auto add_place = [&](ordered_json& to, const IpAddress& address, const std::string& before) {
+    if (const auto country = known.places.country_of(address); country.is_known())
+      to[before + "country"] = country.to_string();
+    if (const std::uint32_t asn = known.places.asn_of(address); asn != 0) to[before + "asn"] = asn;
+  };
   const auto text_or_null = [](const std::string& text) {
     return text.empty() ? ordered_json(nullptr) : ordered_json(text);
   };
@@ -213,8 +274,9 @@ std::string to_json(const LogRow& row, const geo::ResolverBook& resolvers) {
   if (row.original_destination) {
     object["original_destination"] = row.original_destination->address.to_string();
     object["original_port"] = row.original_destination->port;
-    if (const geo::PublicResolver* known = resolvers.find(row.original_destination->address))
-      object["known_as"] = {{"operator", known->operator_name}, {"country", text_or_null(known->country)}};
+    if (const geo::PublicResolver* resolver = known.resolvers.find(row.original_destination->address))
+      object["known_as"] = {{"operator", resolver->operator_name}, {"country", text_or_null(resolver->country)}};
+    add_place(object, row.original_destination->address, "original_");
   }
   object["intercepted_by"] = row.original_destination
                                  ? ordered_json(std::string(device::to_string(row.destination_source)))
@@ -231,11 +293,18 @@ std::string to_json(const LogRow& row, const geo::ResolverBook& resolvers) {
                           {"rule", text_or_null(row.observed_rule)}};
   object["source"] = std::string(querylog::to_string(row.source));
   object["rcode"] = dns::to_string(row.code);
-  object["answers"] = ordered_json::array();
-  for (const querylog::Answer& answer : row.answers)
-    object["answers"].push_back({{"name", answer.owner.to_string()},
-                                 {"type", dns::to_string(answer.type)},
-                                 {"rdata", dns::rdata_to_string(answer.type, answer.rdata)}});
+  const auto add_answers = [&](const char* key, const std::vector<querylog::Answer>& answers) {
+    object[key] = ordered_json::array();
+    for (const querylog::Answer& answer : answers) {
+      ordered_json one = {{"name", answer.owner.to_string()},
+                          {"type", dns::to_string(answer.type)},
+                          {"rdata", dns::rdata_to_string(answer.type, answer.rdata)}};
+      if (const auto address = address_in(answer)) add_place(one, *address, "");
+      object[key].push_back(std::move(one));
+    }
+  };
+  add_answers("answers", row.answers);
+  add_answers("withheld", row.withheld);
   object["answers_shortened"] = row.answers_shortened;
   object["ttl"] = row.ttl ? ordered_json(*row.ttl) : ordered_json(nullptr);
   object["upstream"] = row.upstream ? ordered_json(row.upstream->to_string()) : ordered_json(nullptr);
@@ -280,18 +349,21 @@ int complain(std::string_view command, const std::filesystem::path& database, qu
   return exit_no_input;
 }
 
-int run_log(const LogArguments& arguments, const geo::ResolverBook& resolvers, const Clock& clock, std::ostream& out,
+int run_log(const LogArguments& arguments, const KnownAddresses& known, const Clock& clock, std::ostream& out,
             std::ostream& err, std::stop_token stop) {
   const WallTime now = clock.now().wall;
   querylog::LogFilter filter;
-  if (const auto problem = fill_filter(arguments, resolvers, now, filter)) {
+  PlaceFilter places;
+  auto problem = fill_filter(arguments, known.resolvers, now, filter);
+  if (!problem) problem = places.fill(arguments);
+  if (problem) {
     err << "doline log: " << printable(*problem) << "\n";
     return exit_wrong_usage;
   }
   auto reader = querylog::LogReader::open(arguments.database);
   if (!reader) return complain("log", arguments.database, reader.error(), err);
 
-  Printer printer(arguments, resolvers, now, out);
+  Printer printer(arguments, known, now, out);
   std::uint64_t limit = arguments.follow                                     ? rows_before_following
                         : arguments.since.empty() && arguments.until.empty() ? log_rows_default
                                                                              : 0;
@@ -307,6 +379,7 @@ int run_log(const LogArguments& arguments, const geo::ResolverBook& resolvers, c
   std::uint64_t count = 0;
   Result<std::uint64_t, querylog::DatabaseFault> done = 0;
   const auto show = [&](const LogRow& row) {
+    if (!places.takes(row, known.places)) return true;
     if (arguments.follow) shown.insert(row.number);
     ++count;
     return printer.print(row);
@@ -316,7 +389,7 @@ int run_log(const LogArguments& arguments, const geo::ResolverBook& resolvers, c
   } else {
     std::deque<LogRow> newest;
     done = reader->read(filter, querylog::Order::newest_first, [&](const LogRow& row) {
-      newest.push_front(row);
+      if (places.takes(row, known.places)) newest.push_front(row);
       return newest.size() < limit;
     });
     for (const LogRow& row : newest)
@@ -327,7 +400,7 @@ int run_log(const LogArguments& arguments, const geo::ResolverBook& resolvers, c
 
   while (arguments.follow && has_taker && !stop.stop_requested()) {
     const auto more = reader->follow(filter, [&](const LogRow& row) {
-      if (shown.erase(row.number) > 0) return true;
+      if (shown.erase(row.number) > 0 || !places.takes(row, known.places)) return true;
       ++count;
       return printer.print(row);
     });

@@ -13,7 +13,8 @@
 #include <vector>
 
 #include "base/time.h"
-#include "geo/resolver_book.h"
+#include "doline/known_addresses.h"
+#include "geo/country.h"
 #include "querylog/database.h"
 #include "querylog/log_reader.h"
 
@@ -25,6 +26,8 @@ inline constexpr std::uint64_t log_rows_max = 1'000'000;  ///< of --limit: they 
 struct LogArguments {
   std::filesystem::path database;  ///< empty: as the configuration says; the front door fills it in
   std::vector<std::string> devices, groups, names, types, verdicts, clients, meant_for, answers;
+  std::vector<std::string> countries;  ///< `CN`: of an address that was answered, or of the original destination
+  std::vector<std::uint32_t> asns;     ///< the same by AS
   bool intercepted = false;
   std::string since, until;
   std::optional<std::uint64_t> limit;  ///< the newest so many; 0: all
@@ -33,11 +36,11 @@ struct LogArguments {
 };
 
 /// 0, or 1 nothing found, 64 usage, 66 no database. `stop` ends --follow.
-int run_log(const LogArguments& arguments, const geo::ResolverBook& resolvers, const Clock& clock, std::ostream& out,
+int run_log(const LogArguments& arguments, const KnownAddresses& known, const Clock& clock, std::ostream& out,
             std::ostream& err, std::stop_token stop = {});
 
-/// One object of `--json`, without the line's end.
-[[nodiscard]] std::string to_json(const querylog::LogRow& row, const geo::ResolverBook& resolvers);
+/// One object of `--json`, without the line's end. Country and AS stand where they are known.
+[[nodiscard]] std::string to_json(const querylog::LogRow& row, const KnownAddresses& known);
 /// `114.114.114.114 (114DNS, CN)`; the port only where it is not 53.
 [[nodiscard]] std::string describe_resolver(const Endpoint& endpoint, const geo::ResolverBook& resolvers);
 /// What is wrong with the database and what to do, on `err`; exit_no_input.

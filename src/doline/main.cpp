@@ -17,6 +17,7 @@
 #include "doline/explain_command.h"
 #include "doline/flows_command.h"
 #include "doline/forget_command.h"
+#include "doline/judging.h"
 #include "doline/limits_command.h"
 #include "doline/lists_command.h"
 #include "doline/log_command.h"
@@ -51,8 +52,7 @@ redirect::Restrictions find_restrictions(const config::Settings& settings) {
 /// Which query log, and what turns resolvers' addresses into names: for the commands that only read.
 struct Evidence {
   std::filesystem::path database;
-  geo::ResolverBook resolvers;
-  std::filesystem::path country_file, asn_file;
+  KnownAddresses known;
 };
 
 Result<Evidence, int> find_evidence(const SettingsChoice& choice, const std::filesystem::path& database) {
@@ -65,19 +65,8 @@ Result<Evidence, int> find_evidence(const SettingsChoice& choice, const std::fil
     return fail(exit_no_input);
   }
   if (database.empty()) evidence.database = settings->fixed.query_log->path;
-  evidence.resolvers = read_resolvers(*settings);
-  evidence.country_file = settings->live.country_file;
-  evidence.asn_file = settings->live.asn_file;
+  evidence.known = {read_resolvers(*settings), open_places(settings->live, std::cerr)};
   return evidence;
-}
-
-/// Without a file, or with one that cannot be read, nothing is known.
-std::optional<geo::PlaceTable> read_place_table(const std::filesystem::path& file, geo::PlaceKind kind) {
-  if (file.empty()) return std::nullopt;
-  auto table = control::read_places(file, kind);
-  if (table) return std::move(*table);
-  std::cerr << "doline: " << table.error() << '\n';
-  return std::nullopt;
 }
 
 /// Ctrl-C ends `log --follow` with its last line whole.
@@ -196,24 +185,21 @@ int main(int count, char** words) {
     const auto evidence = find_evidence(log_settings, log.database);
     if (!evidence) return evidence.error();
     log.database = evidence->database;
-    if (!log.follow) return run_log(log, evidence->resolvers, clock, std::cout, std::cerr);
+    if (!log.follow) return run_log(log, evidence->known, clock, std::cout, std::cerr);
     const StopOnSignal stop;
-    return run_log(log, evidence->resolvers, clock, std::cout, std::cerr, stop.token());
+    return run_log(log, evidence->known, clock, std::cout, std::cerr, stop.token());
   }
   if (flows_command->parsed()) {
-    auto evidence = find_evidence(flows_settings, flows.database);
+    const auto evidence = find_evidence(flows_settings, flows.database);
     if (!evidence) return evidence.error();
     flows.database = evidence->database;
-    const Whereabouts known{std::move(evidence->resolvers),
-                            {read_place_table(evidence->country_file, geo::PlaceKind::country),
-                             read_place_table(evidence->asn_file, geo::PlaceKind::asn)}};
-    return run_flows(flows, known, clock, std::cout, std::cerr);
+    return run_flows(flows, evidence->known, clock, std::cout, std::cerr);
   }
   if (devices_command->parsed()) {
     const auto evidence = find_evidence(devices_settings, devices.database);
     if (!evidence) return evidence.error();
     devices.database = evidence->database;
-    return run_devices(devices, evidence->resolvers, clock, std::cout, std::cerr);
+    return run_devices(devices, evidence->known.resolvers, clock, std::cout, std::cerr);
   }
   return exit_wrong_usage;
 }

@@ -2,7 +2,8 @@
 // is applied.
 //
 // Judges each recorded query anew, at the time it was asked, as the device it was then; reads files only, so the
-// running Doline is not disturbed. What was rejected or failed before any rule was asked is passed over.
+// running Doline is not disturbed. Answers are judged too, as upstream gave them, also those that were kept back then.
+// What was rejected before any rule was asked is passed over, and what logs of earlier versions do not tell of.
 #pragma once
 
 #include <cstdint>

@@ -49,6 +49,14 @@ Verdict decide(const RuleBook& book, const blocklist::ListSet& lists, const Aski
   return verdict;
 }
 
+std::optional<Verdict> judge_target(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking) {
+  Verdict verdict = decide(book, lists, asking);
+  if (verdict.forwards() || std::holds_alternative<Rewrite>(verdict.action) ||
+      std::holds_alternative<ListAnswer>(verdict.action) || std::holds_alternative<Truncate>(verdict.action))
+    return std::nullopt;
+  return verdict;
+}
+
 Review review(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking, RuleId decided) {
   Review found;
   Verdict verdict;

@@ -1,4 +1,5 @@
-// decide(): the one function from (device, question) to Verdict. Pure, total, deterministic, without allocation.
+// decide(): the one function from (device, question) to Verdict. Pure, total, deterministic, and without allocation
+// but where a regular expression of a rule may match.
 //
 // One ListSet look-up, then one walk over the rules from the top; the first enforced rule that matches decides. Rules
 // and lists in `mode: observe` never stop the walk: the first of them that would have decided is kept in the verdict.
@@ -77,5 +78,10 @@ struct Review {
 };
 [[nodiscard]] Review review(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking,
                             RuleId decided);
+
+/// What is said of a name that an answer leads on to, as if it had been asked for (`asking.question`): only what keeps
+/// an answer back counts. Nothing: it may pass.
+[[nodiscard]] std::optional<Verdict> judge_target(const RuleBook& book, const blocklist::ListSet& lists,
+                                                  const Asking& asking);
 
 }  // namespace doline::policy

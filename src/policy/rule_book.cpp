@@ -9,15 +9,20 @@ namespace doline::policy {
 
 namespace {
 
-/// Names of which one covers every name that the rule can match; none where that is not known.
+constexpr std::size_t expressions_tried_alone_max = 3;  // so few are cheaper one by one
+
+/// An expression that may find any name.
+bool is_of_any_name(const NamePattern& pattern) {
+  return pattern.kind == NamePattern::Kind::expression && pattern.name.is_root();
+}
+
+/// Names of which one covers every name that the rule can match, but for those that its expressions find.
 std::vector<dns::Name> key_names(const Rule& rule) {
   std::vector<dns::Name> keys;
-  for (const NamePattern& pattern : rule.when.names) keys.push_back(pattern.name);
-  // Of an expression that may find anything nothing is gained.
-  if (std::none_of(keys.begin(), keys.end(), [](const dns::Name& name) { return name.is_root(); }) && !keys.empty())
-    return keys;
+  for (const NamePattern& pattern : rule.when.names)
+    if (!is_of_any_name(pattern)) keys.push_back(pattern.name);
+  if (!rule.when.names.empty()) return keys;
   if (!rule.when.service_names.empty()) return rule.when.service_names;
-  keys.clear();
   for (const SafeName& safe : rule.safe_search) keys.push_back(safe.name);
   return keys;
 }
@@ -91,6 +96,7 @@ RuleBook::RuleBook(RuleBookSettings settings) : settings_(std::move(settings)) {
 
   // 3. The index.
   words_ = (compiled_.size() + 63) / 64;
+  std::vector<std::string_view> expressions;
   for (std::size_t place = 0; place < compiled_.size(); ++place) {
     const Rule none;
     const Rule& rule = place < rule_count ? settings_.rules[place] : none;
@@ -103,7 +109,15 @@ RuleBook::RuleBook(RuleBookSettings settings) : settings_(std::move(settings)) {
       if (compiled_[place].lists == no_lists) set_bit(without_lists_, place);
     }
     const std::vector<dns::Name> keys = key_names(rule);
-    if (keys.empty()) set_bit(without_names_, place);
+    bool is_found = !keys.empty();
+    for (const NamePattern& pattern : when.names) {
+      if (!is_of_any_name(pattern)) continue;
+      is_found = expressions.size() < blocklist::patterns_max;
+      if (!is_found) break;
+      expressions.push_back(pattern.expression->text());
+      expression_places_.push_back(small_place);
+    }
+    if (!is_found) set_bit(without_names_, place);
     for (const dns::Name& name : keys) by_name_.emplace_back(whole_hash(name), small_place);
     if (when.types.empty()) set_bit(without_types_, place);
     for (const dns::RecordType type : when.types) by_type_.emplace_back(static_cast<std::uint64_t>(type), small_place);
@@ -117,6 +131,10 @@ RuleBook::RuleBook(RuleBookSettings settings) : settings_(std::move(settings)) {
     for (std::size_t group = 0; group < device::groups_max; ++group)
       if ((when.groups >> group & 1) != 0) set_bit(by_group_[group], place);
   }
+  if (expressions.size() > expressions_tried_alone_max)
+    expressions_ = std::make_shared<const blocklist::PatternSet>(expressions);
+  else
+    for (const std::uint16_t place : expression_places_) set_bit(without_names_, place);
   std::sort(by_name_.begin(), by_name_.end());
   std::sort(by_device_.begin(), by_device_.end());
   std::sort(by_type_.begin(), by_type_.end());

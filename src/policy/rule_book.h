@@ -2,18 +2,21 @@
 //
 // Compiling does two things. It turns "the last rule of the lists that no rule names" and `otherwise` into two rules
 // behind the operator's, so that a walk needs no special end. And it indexes the rules by name, type, device and group,
-// so that a walk meets only those that may match: with a thousand rules by name it meets a handful.
+// so that a walk meets only those that may match: with a thousand rules by name it meets a handful. Regular expressions
+// are one set: many cost a query hardly more than one.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "blocklist/pattern_set.h"
 #include "policy/exemption.h"
 #include "policy/rule.h"
 
@@ -101,7 +104,9 @@ class RuleBook {
   Row all_{}, without_lists_{}, with_answers_{}, without_names_{}, without_devices_{}, without_groups_{},
       without_types_{};
   Index by_name_, by_device_, by_type_;
-  std::vector<Row> by_group_;  // empty, or one for each possible group
+  std::shared_ptr<const blocklist::PatternSet> expressions_;  // that may find any name; null: none
+  std::vector<std::uint16_t> expression_places_;              // of each
+  std::vector<Row> by_group_;                                 // empty, or one for each possible group
 };
 
 }  // namespace doline::policy

@@ -9,6 +9,10 @@ namespace doline::policy {
 
 namespace {
 
+/// Google, YouTube (both modes and the five names), Bing and DuckDuckGo as their pages for administrators say ("Lock
+/// SafeSearch for accounts, devices and networks you manage", "Manage your organization's YouTube settings", "Block
+/// adult content with SafeSearch", "Safe Search"). Brave and Yandex as OpenWrt's package adblock has them, Ecosia,
+/// Pixabay and Qwant as AdGuard's registry of safe search rules.
 constexpr std::array engines{
     SafeEngine{"google", "forcesafesearch.google.com", ""},
     SafeEngine{"bing", "strict.bing.com", "www.bing.com bing.com edgeservices.bing.com"},

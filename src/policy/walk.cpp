@@ -64,9 +64,15 @@ void Walk::find_candidates(RuleBook::Row& row, const RuleBook::Row& among) const
   };
 
   for (std::size_t i = 0; i < words; ++i) row[i] = among[i];
-  if (!book_.by_name_.empty())
+  if (!book_.by_name_.empty() || book_.expressions_)
     narrow(book_.without_names_, [&](RuleBook::Row& kept) {
-      each_suffix_hash(asking_.lowered_qname, [&](std::uint64_t hash) { add_equal(book_.by_name_, hash, kept); });
+      if (!book_.by_name_.empty())
+        each_suffix_hash(asking_.lowered_qname, [&](std::uint64_t hash) { add_equal(book_.by_name_, hash, kept); });
+      if (!book_.expressions_) return;
+      for (const std::uint32_t number : book_.expressions_->match(asking_.lowered_qname)) {
+        const std::uint16_t place = book_.expression_places_[number];
+        kept[place / 64] |= std::uint64_t{1} << place % 64;
+      }
     });
   if (!book_.by_type_.empty())
     narrow(book_.without_types_, [&](RuleBook::Row& kept) {

@@ -18,6 +18,8 @@ constexpr milliseconds reading_patience{2000};
 // Of one read: few at first, since most who ask for the newest want a hundred.
 constexpr std::size_t page_rows_first = 128;
 constexpr std::size_t page_rows_max = 8'192;
+constexpr std::size_t known_names_max = 65'536;  // remembered from page to page, at some 300 octets
+constexpr std::size_t known_answers_max = 32'768;
 
 using Ids = std::vector<std::uint32_t>;
 
@@ -93,21 +95,28 @@ bool is_earlier(const RawRow& left, const RawRow& right) {
   return left.time != right.time ? left.time < right.time : left.number < right.number;
 }
 
-LogRow plain_row(const RawRow& raw) {
-  LogRow row;
+/// All that needs no dictionary; the rest as it is without one.
+void write_plain(const RawRow& raw, LogRow& row) {
   row.number = static_cast<std::uint64_t>(raw.number);
   row.time = WallTime(microseconds(raw.time));
+  row.client.reset();
+  row.original_destination.reset();
   row.destination_source = static_cast<device::DestinationSource>(raw[Column::destination_source]);
   row.transport = static_cast<Transport>(raw[Column::transport]);
   row.qtype = static_cast<dns::RecordType>(raw[Column::qtype]);
   row.verdict = static_cast<VerdictKind>(raw[Column::verdict]);
+  row.observed.reset();
   if (raw[Column::observed] != 0) row.observed = static_cast<VerdictKind>(raw[Column::observed] - 1);
   row.source = static_cast<Source>(raw[Column::source]);
   row.code = static_cast<dns::ResponseCode>(raw[Column::rcode]);
+  row.answers.clear();
+  row.withheld.clear();
+  row.answers_shortened = false;
+  row.ttl.reset();
   if (raw[Column::answer] != 0) row.ttl = raw[Column::ttl];
+  row.upstream.reset();
   row.latency_us = raw[Column::latency_us];
   row.dnssec = static_cast<Dnssec>(raw[Column::dnssec]);
-  return row;
 }
 
 /// For each place of the set, whether it is wanted; empty where none is. Both ascend.
@@ -145,6 +154,22 @@ struct LogReader::Impl {
   ino_t inode = 0;
   Statement begin, commit, find_device, find_endpoint, find_name, find_text, find_answer;
 
+  struct Dictionaries {
+    std::unordered_map<std::uint32_t, LogRow> devices;  // only what identifies
+    std::unordered_map<std::uint32_t, Endpoint> endpoints;
+    std::unordered_map<std::uint32_t, dns::Name> names;
+    std::unordered_map<std::uint32_t, std::string> texts;
+    std::unordered_map<std::uint32_t, std::vector<std::string>> list_names;
+    struct Answered {
+      DecodedAnswers answers;
+      std::optional<std::uint32_t> name;  // with which they were decoded
+    };
+    std::unordered_map<std::uint32_t, Answered> answers;
+    std::int64_t version = 0;  // PRAGMA data_version when they were filled
+  };
+
+  Dictionaries dictionary;
+
   std::vector<SegmentTable::Entry> directory;  // of all segments
   std::int64_t directory_version = 0;          // PRAGMA data_version when it was read
   std::uint64_t segments_read = 0;
@@ -178,6 +203,7 @@ struct LogReader::Impl {
     if (!table) return fail(table.error());
     segments = std::move(*table);
     directory_version = 0;
+    dictionary = {};
     return {};
   }
 
@@ -338,9 +364,10 @@ struct LogReader::Impl {
                                             const std::function<bool(const LogRow&)>& take) {
     std::uint64_t count = 0;
     std::optional<RawRow> behind;  // the last one that was handed over
+    std::vector<RawRow> page;
+    std::vector<LogRow> rows;  // their strings are used again, page by page
     for (std::size_t page_rows = page_rows_first;; page_rows = std::min(page_rows * 4, page_rows_max)) {
-      std::vector<RawRow> page;
-      std::vector<LogRow> rows;
+      page.clear();
       const auto fetched = in_one_read([&]() -> Result<void, DatabaseFault> {
         if (const auto done = fetch(filter, order, behind, page_rows, page); !done) return done;
         return complete(page, rows);
@@ -397,20 +424,17 @@ struct LogReader::Impl {
     return {};
   }
 
-  struct Dictionaries {
-    std::unordered_map<std::uint32_t, LogRow> devices;  // only what identifies
-    std::unordered_map<std::uint32_t, Endpoint> endpoints;
-    std::unordered_map<std::uint32_t, dns::Name> names;
-    std::unordered_map<std::uint32_t, std::string> texts;
-  };
-
-  /// Ids may be given anew once retention has taken their entry: they mean something only within this read.
+  /// Ids may be given anew once retention has taken their entry: they mean something only within one read, or while
+  /// nobody writes. In a read; `rows` is what a page before may have left.
   Result<void, DatabaseFault> complete(const std::vector<RawRow>& page, std::vector<LogRow>& rows) {
-    Dictionaries dictionaries;
-    for (const RawRow& raw : page) {
-      LogRow row = plain_row(raw);
-      if (const auto done = complete(raw, dictionaries, row); !done) return done;
-      rows.push_back(std::move(row));
+    if (dictionary.version != directory_version) dictionary = Dictionaries();
+    if (dictionary.names.size() > known_names_max) dictionary.names.clear();
+    if (dictionary.answers.size() > known_answers_max) dictionary.answers.clear();
+    dictionary.version = directory_version;
+    rows.resize(page.size());
+    for (std::size_t at = 0; at < page.size(); ++at) {
+      write_plain(page[at], rows[at]);
+      if (const auto done = complete(page[at], rows[at]); !done) return done;
     }
     return {};
   }
@@ -425,13 +449,13 @@ struct LogReader::Impl {
     return {};
   }
 
-  Result<void, DatabaseFault> complete(const RawRow& raw, Dictionaries& known, LogRow& row) {
+  Result<void, DatabaseFault> complete(const RawRow& raw, LogRow& row) {
     Result<void, DatabaseFault> outcome;
     const auto note = [&outcome](const Result<void, DatabaseFault>& step) {
       if (!step && outcome) outcome = step;
     };
     const auto endpoint = [&](std::uint32_t id) {
-      auto [place, is_new] = known.endpoints.try_emplace(id);
+      auto [place, is_new] = dictionary.endpoints.try_emplace(id);
       if (is_new)
         note(look_up(find_endpoint, id, [&] {
           if (const auto address = address_of(find_endpoint.octets(0)))
@@ -440,11 +464,11 @@ struct LogReader::Impl {
       return place->second;
     };
     const auto text = [&](std::uint32_t id) -> const std::string& {
-      auto [place, is_new] = known.texts.try_emplace(id);
+      auto [place, is_new] = dictionary.texts.try_emplace(id);
       if (is_new && id != 0) note(look_up(find_text, id, [&] { place->second = find_text.text(0); }));
       return place->second;
     };
-    auto [device, is_new_device] = known.devices.try_emplace(raw[Column::device]);
+    auto [device, is_new_device] = dictionary.devices.try_emplace(raw[Column::device]);
     if (is_new_device)
       note(look_up(find_device, raw[Column::device], [&] {
         device->second.device = find_device.text(0);
@@ -459,19 +483,25 @@ struct LogReader::Impl {
     if (raw[Column::client] != 0) row.client = endpoint(raw[Column::client]).address;
     if (raw[Column::destination] != 0) row.original_destination = endpoint(raw[Column::destination]);
     if (raw[Column::upstream] != 0) row.upstream = endpoint(raw[Column::upstream]);
-    auto [name, is_new_name] = known.names.try_emplace(raw[Column::name]);
+    auto [name, is_new_name] = dictionary.names.try_emplace(raw[Column::name]);
     if (is_new_name)
       note(look_up(find_name, raw[Column::name], [&] { name->second = from_name_key(find_name.text(0)); }));
     row.qname = name->second;
     row.rule = text(raw[Column::rule]);
     row.observed_rule = text(raw[Column::observed_rule]);
-    row.lists = lines_of(text(raw[Column::lists]));
-    if (raw[Column::answer] != 0)
-      note(look_up(find_answer, raw[Column::answer], [&] {
-        DecodedAnswers decoded = decode_answers(find_answer.octets(0), row.qname);
-        row.answers = std::move(decoded.answers);
-        row.answers_shortened = decoded.is_shortened;
-      }));
+    auto [lists, are_new_lists] = dictionary.list_names.try_emplace(raw[Column::lists]);
+    if (are_new_lists) lists->second = lines_of(text(raw[Column::lists]));
+    row.lists = lists->second;
+    if (raw[Column::answer] == 0) return outcome;
+    auto& [answers, of_name] = dictionary.answers[raw[Column::answer]];
+    if (of_name != std::optional(raw[Column::name])) {  // owners that are the QNAME are kept as that
+      of_name = raw[Column::name];
+      answers = {};
+      note(look_up(find_answer, raw[Column::answer],
+                   [&] { answers = decode_answers(find_answer.octets(0), row.qname); }));
+    }
+    (raw[Column::withheld] != 0 ? row.withheld : row.answers) = answers.answers;
+    row.answers_shortened = answers.is_shortened;
     return outcome;
   }
 
@@ -577,6 +607,38 @@ struct LogReader::Impl {
     });
     if (!done) return fail(done.error());
     return summaries;
+  }
+
+  Result<ListHits, DatabaseFault> list_hits() {
+    ListHits found;
+    const auto done = in_one_read([&]() -> Result<void, DatabaseFault> {
+      if (const auto looked = look_at_directory(); !looked) return looked;
+      std::unordered_map<std::uint32_t, std::uint64_t> rows_of;  // by text.id
+      Segment segment;
+      for (const SegmentTable::Entry& entry : directory) {
+        const WallTime first{microseconds(entry.first)};
+        if (!found.since || first < *found.since) found.since = first;
+        const auto has_head = segments.read_head(entry.number, segment);
+        if (!has_head) return fail(has_head.error());
+        if (segment.set(Column::lists).empty()) continue;
+        const auto has_body = segments.read(entry.number, segment);
+        if (!has_body) return fail(has_body.error());
+        const auto lists = segment.set(Column::lists);
+        std::vector<std::uint64_t> rows(lists.size());
+        for (std::size_t row = 0; row < segment.rows(); ++row) ++rows[segment.place(Column::lists, row)];
+        for (std::size_t place = 0; place < lists.size(); ++place) rows_of[lists[place]] += rows[place];
+      }
+      for (const auto& [id, rows] : rows_of) {
+        if (id == 0) continue;
+        const auto named = look_up(find_text, id, [&] {
+          for (const std::string& name : lines_of(find_text.text(0))) found.hits[name] += rows;
+        });
+        if (!named) return named;
+      }
+      return {};
+    });
+    if (!done) return fail(done.error());
+    return found;
   }
 
   Result<std::vector<DeviceSummary>, DatabaseFault> summarise() {
@@ -702,6 +764,10 @@ Result<std::uint64_t, DatabaseFault> LogReader::follow(const LogFilter& filter,
 
 std::uint64_t LogReader::segments_read() const {
   return impl_->segments_read;
+}
+
+Result<ListHits, DatabaseFault> LogReader::list_hits() {
+  return impl_->list_hits();
 }
 
 Result<std::vector<DeviceSummary>, DatabaseFault> LogReader::devices() {

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/ip_address.h"
@@ -66,6 +67,7 @@ struct LogRow {
   Source source = Source::none;
   dns::ResponseCode code = dns::ResponseCode::noerror;
   std::vector<Answer> answers;
+  std::vector<Answer> withheld;  ///< what upstream said and the verdict kept from the client; then `answers` is empty
   bool answers_shortened = false;
   std::optional<std::uint32_t> ttl;  ///< the smallest of the answers
   std::optional<Endpoint> upstream;
@@ -92,6 +94,11 @@ struct DeviceSummary {
   std::vector<ForeignResolver> meant_to_ask;  ///< most asked first
 };
 
+struct ListHits {
+  std::optional<WallTime> since;                        ///< the oldest query that is kept; absent: there is none
+  std::unordered_map<std::string, std::uint64_t> hits;  ///< by the list's name: queries that it had a word on
+};
+
 enum class Order : std::uint8_t { newest_first, oldest_first };
 
 class LogReader {
@@ -112,6 +119,9 @@ class LogReader {
   [[nodiscard]] std::uint64_t segments_read() const;
   /// Every device that asked, latest first. Devices with one MAC are one, whatever they were called.
   [[nodiscard]] Result<std::vector<DeviceSummary>, DatabaseFault> devices();
+  /// How often each list named the name asked for, or the one that the answer led to, whether or not it decided; of
+  /// several listed names above it the longest counts.
+  [[nodiscard]] Result<ListHits, DatabaseFault> list_hits();
 
  private:
   struct Impl;

@@ -8,6 +8,12 @@ Result<bool, DatabaseFault> has_old_rows(Database& database) {
   return *tables != 0;
 }
 
+namespace {
+
+constexpr std::size_t columns_of_version_1 = static_cast<std::size_t>(Column::dnssec) + 1;
+
+}  // namespace
+
 Result<void, DatabaseFault> move_old_rows(Database& database, SegmentTable& segments) {
   // In the order of Column; in version 1, what is none was NULL.
   auto oldest = database.prepare(
@@ -22,7 +28,7 @@ Result<void, DatabaseFault> move_old_rows(Database& database, SegmentTable& segm
     if (!row) return fail(row.error());
     if (!*row) break;
     Values values{};
-    for (std::size_t column = 1; column < columns; ++column) {
+    for (std::size_t column = 1; column < columns_of_version_1; ++column) {
       const std::int64_t value = oldest->integer(static_cast<int>(column));
       if (value < 0 || value > UINT32_MAX) return fail(DatabaseFault::corrupt);
       values[column] = static_cast<std::uint32_t>(value);

@@ -87,6 +87,7 @@ struct Record {
   Endpoint upstream;             ///< unspecified where none was asked
   std::uint32_t latency_us = 0;  ///< receipt to send
   Dnssec dnssec = Dnssec::unchecked;
+  bool is_withheld = false;  ///< the octets behind the record are upstream's, which the verdict kept from the client
   device::LogChoice log = device::LogChoice::full;
 };
 

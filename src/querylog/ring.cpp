@@ -39,7 +39,7 @@ struct Fixed {
   std::uint8_t log;
   std::uint8_t flags;
 };
-constexpr std::uint8_t flag_listing = 1, flag_observed = 2, flag_destination = 4, flag_upstream = 8;
+constexpr std::uint8_t flag_listing = 1, flag_observed = 2, flag_destination = 4, flag_upstream = 8, flag_withheld = 16;
 constexpr std::size_t address_octets = 16;
 
 constexpr std::size_t round_up(std::size_t octets) {
@@ -99,6 +99,7 @@ bool Ring::push(const Record& record, dns::Octets response) {
   fixed.log = static_cast<std::uint8_t>(record.log);
   if (record.has_listing) fixed.flags |= flag_listing;
   if (record.has_observed) fixed.flags |= flag_observed;
+  if (record.is_withheld) fixed.flags |= flag_withheld;
   if (record.destination.endpoint.address != IpAddress{}) fixed.flags |= flag_destination;
   if (record.upstream.address != IpAddress{}) fixed.flags |= flag_upstream;
 
@@ -169,6 +170,7 @@ std::size_t Ring::drain(const std::function<void(const Record&, dns::Octets resp
     record.list_set = fixed.list_set;
     record.has_listing = (fixed.flags & flag_listing) != 0;
     record.has_observed = (fixed.flags & flag_observed) != 0;
+    record.is_withheld = (fixed.flags & flag_withheld) != 0;
     record.observed_rule.value = fixed.observed_rule;
     record.observed = static_cast<VerdictKind>(fixed.observed);
     record.source = static_cast<Source>(fixed.source);

@@ -22,7 +22,7 @@ constexpr Column in_head[] = {Column::device, Column::client,        Column::des
                               Column::lists,  Column::observed_rule, Column::upstream};
 constexpr Column in_body[] = {
     Column::destination_source, Column::transport, Column::observed, Column::source, Column::rcode, Column::ttl,
-    Column::latency_us,         Column::dnssec};
+    Column::latency_us,         Column::dnssec,    Column::withheld};
 static_assert(std::size(in_head) + std::size(in_body) + 1 == columns);
 
 void put_number(std::vector<std::uint8_t>& octets, std::uint64_t number) {

@@ -41,8 +41,9 @@ enum class Column : std::uint8_t {
   upstream = 17,
   latency_us = 18,
   dnssec = 19,
+  withheld = 20,  ///< 1: the answer is upstream's, and the client did not get it
 };
-inline constexpr std::size_t columns = 20;
+inline constexpr std::size_t columns = 21;
 
 inline constexpr std::size_t segment_rows_max = 65'535;
 inline constexpr std::size_t segment_columns_max = 64;

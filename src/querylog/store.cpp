@@ -303,6 +303,7 @@ Result<void, DatabaseFault> Store::insert(const Row& row) {
   put(Column::upstream, row.upstream);
   put(Column::latency_us, record.latency_us);
   put(Column::dnssec, record.dnssec);
+  put(Column::withheld, record.is_withheld);
   rows_.add(row.ts, values);
   return rows_.rows() < segment_rows ? Result<void, DatabaseFault>{} : put_rows();
 }

@@ -1,8 +1,10 @@
 #include "resolver/resolver.h"
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -94,7 +96,13 @@ struct Resolver::Impl final : upstream::Landing {
   struct Reviewing {
     const Snapshot& under;
     policy::InterfaceMask interfaces = 0;
-    policy::RouteId route;  ///< that was asked
+    policy::RouteId route;   ///< that was asked
+    const dns::Name& asked;  ///< there
+  };
+  /// What the cache knows of a question.
+  struct Known {
+    std::optional<cache::Hit> hit;
+    bool failed_lately = false;
   };
 
   Impl(Options options_in, Doors doors_in, std::shared_ptr<const Snapshot> first)
@@ -166,38 +174,49 @@ struct Resolver::Impl final : upstream::Landing {
     if (std::holds_alternative<policy::Truncate>(verdict.action) && arrival.route.carrier == listener::Carrier::tcp)
       verdict.action = policy::Forward{};
     note(record, verdict);
-    const dns::Name* target = nullptr;  // what is looked up instead
-    if (const auto local = find_local(key.question.qname, verdict); !local.empty()) {
+    Detour detour;
+    const response::Dns64* dns64 = dns64_for(*snapshot, client.address);
+    if (dns64 && find_ipv4_reverse(*dns64, verdict, key.question)) detour.name = Detour::Name::target;
+    if (const auto local = find_local(dns64, key.question, verdict); !local.records.empty()) {
       note_local(record);
-      const auto elsewhere = snapshot->local->find_target(local, question.qtype);
-      if (!elsewhere || stays_here(*elsewhere, question.qtype, verdict))
-        return say_local(arrival, record, response::answer_locally(query, *snapshot->local, local, fit, out), out);
+      const auto elsewhere = local.all->find_target(local.records, question.qtype);
+      if (!elsewhere || stays_here(*elsewhere, query, verdict))
+        return say_local(arrival, record, response::answer_locally(query, *local.all, local.records, dns64, fit, out),
+                         out);
       record.verdict = VerdictKind::rewrite;
       key.question.qname = *elsewhere;
-      target = &key.question.qname;
+      detour.name = Detour::Name::target;
     } else if (!verdict.forwards()) {
       if (!find_target(verdict.action, key.question)) return say_verdict(arrival, query, record, fit, verdict, out);
-      target = &key.question.qname;
+      detour.name = Detour::Name::forged_target;
+      detour.list = verdict.reason.list;
     }
 
     // 5. look up
     const std::optional<policy::RouteId> route = route_for(key.question.qname, verdict);
-    if (!route && target == nullptr) {
-      if (const auto local = response::find_special_use(key.question.qname, question.qtype, snapshot->special_use);
-          local && !CanaryCage::is_loop_canary(key.question.qname))
+    if (!route) {
+      if (auto local = find_special_use(key.question.qname, query);
+          local && !CanaryCage::is_loop_canary(key.question.qname)) {
+        if (detour.leads_elsewhere()) local->zone_octets = 0;
         return say_local(arrival, record, response::answer_locally(query, *local, fit, out), out);
+      }
     }
     key.route = route.value_or(policy::RouteId{}).value;
-    key.hash = cache.hash_of(key);
-    std::optional<cache::Hit> hit = cache.find(key, now.monotonic);
-    const bool failed_lately = (!hit || hit->is_stale) && has_failed_lately(key);
+    Known known = look_up(key);
+    if (dns64 && may_map(key)) {
+      detour.ipv6_ttl = ttl_without_ipv6(*dns64, known);
+      if (detour.ipv6_ttl) {
+        key.question.qtype = RecordType::a;
+        known = look_up(key);
+      }
+    }
+    const auto& [hit, failed_lately] = known;
     if (hit && (!hit->is_stale || failed_lately)) {
       record.source = hit->is_stale ? Source::stale : Source::cache;
-      response::Touches touches = touches_for(*hit);
-      const Reviewing reviewing{*snapshot, came_by, {key.route}};
-      const std::size_t size = say_words(reviewing, query, record, fit, target, hit->words, touches, out);
+      const Reviewing reviewing{*snapshot, came_by, {key.route}, key.question.qname};
+      const Said said = say_words(reviewing, query, record, fit, detour, hit->words, touches_for(*hit), out);
       if (hit->wants_prefetch && !has_failed_lately(key)) prefetch(key);
-      return leave_now(arrival, record, size, out, delay_of(verdict.action));
+      return leave_now(arrival, record, said, out, delay_of(verdict.action));
     }
     if (failed_lately)
       return say_error(arrival, query, record, fit, ResponseCode::servfail, ExtendedError::cached_error,
@@ -216,7 +235,7 @@ struct Resolver::Impl final : upstream::Landing {
     waiting.fit = fit;
     waiting.interfaces = came_by;
     waiting.delay_ms = delay_of(verdict.action);
-    waiting.is_rewritten = target != nullptr;
+    waiting.detour = detour;
     waiting.record = record;
     waiting.snapshot = snapshot;
     ++statistics.waiting;
@@ -232,50 +251,77 @@ struct Resolver::Impl final : upstream::Landing {
   /// Steps 6 to 12 for the queries that waited for this exchange.
   void land(upstream::Ticket flight, const Result<upstream::Reply, upstream::ExchangeFault>& result) override {
     const cache::Key& key = waiting_room.key(flight);
-    std::optional<cache::Hit> stale;
-    if (result) {
-      if (snapshot->gate && snapshot->gate->is_doh(key.question.qname)) tell_of_doh(result->words);
+    if (result && snapshot->gate && snapshot->gate->is_doh(key.question.qname)) tell_of_doh(result->words);
+    if (result)
       cache.insert(key, result->words, result->facts.ttl, result->facts.is_negative, now.monotonic);
-    } else {
+    else
       remember_failure(key);
-      stale = cache.find(key, now.monotonic);
-    }
+    if (snapshot->dns64 && may_map(key)) go_on_with_ipv4(flight, key, result);
+    deliver(flight, result ? std::nullopt : cache.find(waiting_room.key(flight), now.monotonic), result);
+  }
+
+  /// DNS64: who finds no AAAA here waits on, for A.
+  void go_on_with_ipv4(FlightId flight, cache::Key key,
+                       const Result<upstream::Reply, upstream::ExchangeFault>& result) {
+    const Known known = result ? Known() : look_up(key);
+    key.question.qtype = RecordType::a;
+    key.hash = cache.hash_of(key);
+    const auto admission = waiting_room.pass_on(flight, key, [&](Waiting& waiting) {
+      const response::Dns64* dns64 = dns64_for(*waiting.snapshot, waiting.record.client);
+      if (dns64 == nullptr) return false;
+      waiting.detour.ipv6_ttl =
+          result ? ttl_without_ipv6(*dns64, result->words, static_cast<std::uint32_t>(result->facts.ttl.count()))
+                 : ttl_without_ipv6(*dns64, known);
+      return waiting.detour.ipv6_ttl.has_value();
+    });
+    if (!admission.is_new_flight) return;
+    if (const Known ipv4 = look_up(key); ipv4.hit && (!ipv4.hit->is_stale || ipv4.failed_lately))
+      deliver(admission.flight, ipv4.hit, result);
+    else
+      ask(admission.flight);
+  }
+
+  /// What the cache knows, or else what has come of the exchange, to all who wait for it.
+  void deliver(FlightId flight, const std::optional<cache::Hit>& hit,
+               const Result<upstream::Reply, upstream::ExchangeFault>& result) {
+    const cache::Key& key = waiting_room.key(flight);
     waiting_room.land(flight, [&](Waiting& waiting) {
       const dns::QueryView& query = waiting.query.view();
       querylog::Record& record = waiting.record;
-      const dns::Name* target = waiting.is_rewritten ? &key.question.qname : nullptr;
-      const Reviewing reviewing{*waiting.snapshot, waiting.interfaces, {key.route}};
-      std::size_t size;
-      if (result) {
+      const Detour& detour = waiting.detour;
+      const Reviewing reviewing{*waiting.snapshot, waiting.interfaces, {key.route}, key.question.qname};
+      Said said;
+      if (hit) {
+        record.source = hit->is_stale ? Source::stale : Source::cache;
+        said = say_words(reviewing, query, record, waiting.fit, detour, hit->words, touches_for(*hit), late);
+      } else if (result) {
         record.source = Source::upstream;
         record.upstream = result->server;
-        size = say_words(reviewing, query, record, waiting.fit, target, result->words, {}, late);
-      } else if (stale) {
-        record.source = Source::stale;
-        size = say_words(reviewing, query, record, waiting.fit, target, stale->words, touches_for(*stale), late);
+        said = say_words(reviewing, query, record, waiting.fit, detour, result->words, {}, late);
       } else {
         ++statistics.failed;
         const auto error = result.error() == upstream::ExchangeFault::server_failed ? ExtendedError::invalid_data
                            : result.error() == upstream::ExchangeFault::unreachable
                                ? ExtendedError::network_error
                                : ExtendedError::no_reachable_authority;
-        size = response::refuse(query, ResponseCode::servfail, error, upstream::to_string(result.error()), waiting.fit,
-                                late);
+        said.size = response::refuse(query, ResponseCode::servfail, error, upstream::to_string(result.error()),
+                                     waiting.fit, late);
+        said.recorded = dns::Octets(late).first(said.size);
         record.code = ResponseCode::servfail;
         record.source = Source::synthesized;
       }
-      const dns::Octets response(late.data(), size);
-      if (size > 0 && may_wait(*waiting.snapshot, record, waiting.delay_ms) &&
+      const dns::Octets response(late.data(), said.size);
+      if (said.size > 0 && may_wait(*waiting.snapshot, record, waiting.delay_ms) &&
           hold_back(*waiting.snapshot, {waiting.route, waiting.client, record, waiting.received}, response,
                     waiting.delay_ms))
         return;
-      leave_late(waiting.route, waiting.client, record, response, waiting.received);
+      leave_late(waiting.route, waiting.client, record, response, said.recorded, waiting.received);
     });
   }
 
   /// 11 and 12 for a query that waited.
   void leave_late(const listener::ReplyRoute& route, const Endpoint& client, querylog::Record& record,
-                  dns::Octets response, MonotonicTime received) {
+                  dns::Octets response, dns::Octets recorded, MonotonicTime received) {
     --statistics.waiting;
     record.latency_us =
         static_cast<std::uint32_t>(std::chrono::duration_cast<microseconds>(now.monotonic - received).count());
@@ -286,7 +332,7 @@ struct Resolver::Impl final : upstream::Landing {
       ++statistics.dropped_by_verdict;
       doors.forget(route);
     }
-    write(record, response);
+    write(record, recorded);
   }
 
   /// All that most responses are asked before they leave.
@@ -295,11 +341,13 @@ struct Resolver::Impl final : upstream::Landing {
   }
 
   /// 10. admit: a restricted device is not told an address before the kernel lets it connect there. And a rule's delay.
-  /// False: nothing keeps this response, or too many are kept. Then it leaves now.
+  /// False: nothing keeps this response, or too many are kept. Then it leaves now. What was withheld is not kept for so
+  /// long.
   bool hold_back(const Snapshot& under, HeldBack::Entry entry, dns::Octets response, std::uint16_t delay_ms) {
     const MonotonicTime patience_end = now.monotonic + admission_patience;
     entry.not_before = entry.received + milliseconds(delay_ms);
     entry.waits_for_admission = ask_admission(under, entry.record, response);
+    entry.record.is_withheld = false;
     const MonotonicTime due = entry.waits_for_admission ? std::max(patience_end, entry.not_before) : entry.not_before;
     if (due <= now.monotonic || !held_back.add(entry, response, due, now.monotonic)) return false;
     ++statistics.held_back;
@@ -359,7 +407,7 @@ struct Resolver::Impl final : upstream::Landing {
 
   void let_go(HeldBack::Entry& entry, dns::Octets response) {
     --statistics.held_back;
-    leave_late(entry.route, entry.client, entry.record, response, entry.received);
+    leave_late(entry.route, entry.client, entry.record, response, response, entry.received);
   }
 
   void send_due() {
@@ -374,24 +422,33 @@ struct Resolver::Impl final : upstream::Landing {
   // ── the ways an answer comes about
   // ───────────────────────────────────────────────────────────────────────────────────
 
-  /// 7. review, 8. synthesize where the review says so, 9. finish. `words` answer the question, or that for `target`.
-  std::size_t say_words(const Reviewing& reviewing, const dns::QueryView& query, querylog::Record& record,
-                        const response::Fit& fit, const dns::Name* target, dns::Octets words, response::Touches touches,
-                        std::span<std::uint8_t> out) {
+  /// A response, and what of it is recorded: it, or else the words that were kept from the client.
+  struct Said {
+    std::size_t size = 0;
+    dns::Octets recorded;
+  };
+
+  /// 7. review, 8. synthesize where the review says so, 9. finish. `words` answer the question, or that of the detour.
+  Said say_words(const Reviewing& reviewing, const dns::QueryView& query, querylog::Record& record,
+                 const response::Fit& fit, const Detour& detour, dns::Octets words, response::Touches touches,
+                 std::span<std::uint8_t> out) {
     const Snapshot& under = reviewing.under;
-    const dns::Name& asked = target ? *target : query.question().qname;
-    const RecordType first = first_answer_type(words, asked.size());
+    const RecordType first = first_answer_type(words, reviewing.asked.size());
     if (first != RecordType{0} && (leads_on(first) || under.rebinding.protect || has_answer_rules(under, record)))
       if (const auto verdict = review(reviewing, query, record, words)) {
-        if (!verdict->forwards()) return synthesize(under, query, record, fit, *verdict, out);
+        if (!verdict->forwards()) {
+          record.is_withheld = true;
+          return {synthesize(under, query, record, fit, *verdict, out), words};
+        }
       }
     if ((words[3] & 0x20) != 0) record.dnssec = querylog::Dnssec::upstream_said_secure;
-    if (target) words = lead_to_target(under, query.question(), asked, words, touches);
+    if (detour.leads_elsewhere() || detour.ipv6_ttl) words = retell(reviewing, query, record, detour, words, touches);
     record.code = code_of(words);
     ++(record.source == Source::cache   ? statistics.from_cache
        : record.source == Source::stale ? statistics.stale
                                         : statistics.forwarded);
-    return response::finish(query, words, touches, fit, out);
+    const std::size_t size = response::finish(query, words, touches, fit, out);
+    return {size, out.first(size)};
   }
 
   /// May this device have this answer? In this order: no address of this house for a public name; the rules that speak
@@ -444,13 +501,10 @@ struct Resolver::Impl final : upstream::Landing {
       const bool is_service = answer.type == RecordType::https || answer.type == RecordType::svcb;
       question.qname = view->rdata_name(answer, is_service ? 2 : 0).lowered();
       if (question.qname.is_root()) continue;  // of a service: the name itself
-      const policy::Verdict verdict = policy::decide(*under.rules, *under.lists, asking);
-      if (verdict.forwards() || std::holds_alternative<policy::Rewrite>(verdict.action) ||
-          std::holds_alternative<policy::ListAnswer>(verdict.action) ||
-          std::holds_alternative<policy::Truncate>(verdict.action))
-        continue;
-      note(record, verdict);
-      return verdict;
+      if (auto verdict = policy::judge_target(*under.rules, *under.lists, asking)) {
+        note(record, *verdict);
+        return verdict;
+      }
     }
     return std::nullopt;
   }
@@ -469,46 +523,42 @@ struct Resolver::Impl final : upstream::Landing {
                        [](const Endpoint& server) { return policy::is_inward(server.address); });
   }
 
-  /// Words that answer `question` by a CNAME to `target` and what `words` say of the target; in the scratch buffer.
-  /// TTLs are touched here, because the CNAME's is ours and does not age.
-  dns::Octets lead_to_target(const Snapshot& under, const dns::Question& question, const dns::Name& target,
-                             dns::Octets words, response::Touches& touches) {
-    const response::Touches of_words = touches;
-    touches.age_seconds = 0;
-    touches.ttl_seconds.reset();
-    const auto touched = [&](std::uint32_t ttl) {
-      return of_words.ttl_seconds.value_or(ttl > of_words.age_seconds ? ttl - of_words.age_seconds : 0);
-    };
-    const auto view = dns::ResponseView::parse(words);
-    check(view.has_value());
-    dns::MessageWriter writer(scratch);
-    writer.header(0, {}, view->code());
-    check(writer.question(question));
-    check(writer.record(dns::Section::answer, question.qname, RecordType::cname, dns::RecordClass::in,
-                        under.block.ttl_seconds, target));
-    for (const dns::RecordView& record : *view)
-      if (record.section != dns::Section::additional &&
-          !writer.copy(record.section, *view, record, touched(record.ttl)))
-        break;
-    return {scratch.data(), writer.size()};
+  /// Words that answer the client's question, in the scratch buffer. TTLs are touched here, because what is ours does
+  /// not age.
+  dns::Octets retell(const Reviewing& reviewing, const dns::QueryView& query, const querylog::Record& record,
+                     const Detour& detour, dns::Octets words, response::Touches& touches) {
+    const Snapshot& under = reviewing.under;
+    const response::Retelling how{.target = detour.leads_elsewhere() ? &reviewing.asked : nullptr,
+                                  .target_ttl_seconds = under.block.ttl_seconds,
+                                  .dns64 = detour.ipv6_ttl ? under.dns64.get() : nullptr,
+                                  .ipv6_ttl_seconds_max = detour.ipv6_ttl.value_or(0),
+                                  .age_seconds = std::exchange(touches.age_seconds, 0),
+                                  .ttl_seconds = std::exchange(touches.ttl_seconds, std::nullopt)};
+    if (detour.name == Detour::Name::forged_target && !touches.error) {
+      touches.error = ExtendedError::forged_answer;
+      touches.error_text = reason_text(under, record.rule, detour.list, Deed::rewritten);
+    }
+    return {scratch.data(), response::retell(query.question(), words, how, scratch)};
   }
 
   std::size_t say_verdict(const listener::Arrival& arrival, const dns::QueryView& query, querylog::Record& record,
                           const response::Fit& fit, const policy::Verdict& verdict, std::span<std::uint8_t> out) {
     const std::size_t size = synthesize(*snapshot, query, record, fit, verdict, out);
-    return leave_now(arrival, record, size, out);
+    return leave_now(arrival, record, {size, out.first(size)}, out);
   }
 
   std::size_t synthesize(const Snapshot& under, const dns::QueryView& query, querylog::Record& record,
                          const response::Fit& fit, const policy::Verdict& verdict, std::span<std::uint8_t> out) {
     const auto* rewrite = std::get_if<policy::Rewrite>(&verdict.action);
     const auto* of_list = std::get_if<policy::ListAnswer>(&verdict.action);
-    const std::string_view why = record.verdict == VerdictKind::rebinding ? "an address of this house for a public name"
-                                                                          : reason_text(under, verdict);
+    const auto why = [&](Deed deed) -> std::string_view {
+      if (record.verdict == VerdictKind::rebinding) return "an address of this house for a public name";
+      return reason_text(under, verdict.reason.rule, verdict.reason.list, deed);
+    };
     const std::size_t size =
         of_list ? answer_as_listed(under, query, fit, *of_list, why, out)
                 : response::synthesize(query, verdict.action, rewrite ? &under.rules->rewrite(*rewrite) : nullptr,
-                                       under.block, fit, why, out);
+                                       under.block, fit, why(rewrite ? Deed::rewritten : Deed::blocked), out);
     if (size > 0) ++statistics.synthesized;
     record.source = size > 0 ? Source::synthesized : Source::none;
     record.code = size > 0 ? code_of(out) : ResponseCode::noerror;
@@ -516,9 +566,9 @@ struct Resolver::Impl final : upstream::Landing {
   }
 
   /// As the lines of a list say.
+  template <class Why>
   static std::size_t answer_as_listed(const Snapshot& under, const dns::QueryView& query, const response::Fit& fit,
-                                      const policy::ListAnswer& answer, std::string_view text,
-                                      std::span<std::uint8_t> out) {
+                                      const policy::ListAnswer& answer, Why why, std::span<std::uint8_t> out) {
     std::array<response::OwnRecord, response::own_records_max> records;
     std::size_t count = 0;
     std::optional<ResponseCode> code;
@@ -529,8 +579,9 @@ struct Resolver::Impl final : upstream::Landing {
         records[count++] = {line.type, line.rdata};
     });
     if (code && *code != ResponseCode::noerror && count == 0)
-      return response::refuse(query, *code, ExtendedError::blocked, text, fit, out);
-    return response::answer(query, std::span(records).first(count), under.block.ttl_seconds, fit, text, out);
+      return response::refuse(query, *code, ExtendedError::blocked, why(Deed::blocked), fit, out);
+    return response::answer(query, std::span(records).first(count), under.block.ttl_seconds, fit, why(Deed::rewritten),
+                            out);
   }
 
   /// Where the verdict leads to another name, that name stands in the question.
@@ -544,14 +595,64 @@ struct Resolver::Impl final : upstream::Landing {
     return target.has_value();
   }
 
-  /// What the house says of the name, where the verdict lets it.
-  std::span<const response::LocalRecord> find_local(const dns::Name& lowered, const policy::Verdict& verdict) const {
-    return snapshot->local && verdict.lets_local_records() ? snapshot->local->find(lowered)
-                                                           : std::span<const response::LocalRecord>();
+  /// DNS64, where this client has it.
+  static const response::Dns64* dns64_for(const Snapshot& under, const IpAddress& client) {
+    return under.dns64 && under.dns64->serves(client) ? under.dns64.get() : nullptr;
   }
 
-  bool stays_here(const dns::Name& lowered, RecordType type, const policy::Verdict& verdict) const {
-    return !route_for(lowered, verdict) && response::find_special_use(lowered, type, snapshot->special_use);
+  /// Not for who asks for signatures and checks them himself (RFC 6147 §5.5).
+  static bool may_map(const cache::Key& key) {
+    return key.question.qtype == RecordType::aaaa && !(key.dnssec_ok && key.checking_disabled);
+  }
+
+  /// Does the question ask for the name of an address that DNS64 has made, and nobody says where to ask? Then the
+  /// question becomes that for the IPv4 address.
+  bool find_ipv4_reverse(const response::Dns64& dns64, const policy::Verdict& verdict, dns::Question& question) const {
+    if (question.qtype != RecordType::ptr || !verdict.forwards() || route_for(question.qname, verdict)) return false;
+    const auto name = dns64.find_ipv4_reverse(question.qname);
+    if (name) question.qname = *name;
+    return name.has_value();
+  }
+
+  /// Nothing: there are AAAA records, or the name does not exist. Else how long that is known to be otherwise (RFC 6147
+  /// §5.1.2 to §5.1.4, §5.1.7): what fails counts as empty.
+  std::optional<std::uint32_t> ttl_without_ipv6(const response::Dns64& dns64, dns::Octets words, std::uint32_t ttl) {
+    if (code_of(words) == ResponseCode::nxdomain) return std::nullopt;
+    policy::collect_addresses(words, answer_addresses);
+    const bool is_without = std::all_of(answer_addresses.begin(), answer_addresses.end(),
+                                        [&](const IpAddress& address) { return dns64.is_excluded(address); });
+    return is_without ? std::optional(ttl > 0 ? ttl : response::dns64_ttl_seconds) : std::nullopt;
+  }
+  std::optional<std::uint32_t> ttl_without_ipv6(const response::Dns64& dns64, const Known& known) {
+    if (known.hit && (!known.hit->is_stale || known.failed_lately))
+      return ttl_without_ipv6(dns64, known.hit->words, known.hit->ttl_left_seconds);
+    return known.failed_lately ? std::optional(response::dns64_ttl_seconds) : std::nullopt;
+  }
+
+  /// What the house says of the name, where the verdict lets it, or DNS64 of its own.
+  struct Local {
+    const response::LocalRecords* all = nullptr;
+    std::span<const response::LocalRecord> records;
+  };
+  Local find_local(const response::Dns64* dns64, const dns::Question& question, const policy::Verdict& verdict) const {
+    if (!verdict.lets_local_records()) return {};
+    if (snapshot->local)
+      if (const auto records = snapshot->local->find(question.qname, question.qtype); !records.empty())
+        return {snapshot->local.get(), records};
+    if (dns64 && verdict.forwards() && !route_for(question.qname, verdict))
+      return {dns64->own.get(), dns64->own->find(question.qname, question.qtype)};
+    return {};
+  }
+
+  /// Bare names are only answered to who wants recursion: without, it is a resolver on its way from the root.
+  std::optional<response::LocalAnswer> find_special_use(const dns::Name& lowered, const dns::QueryView& query) const {
+    response::SpecialUse choice = snapshot->special_use;
+    choice.bare_names = choice.bare_names && query.recursion_desired();
+    return response::find_special_use(lowered, query.question().qtype, choice);
+  }
+
+  bool stays_here(const dns::Name& lowered, const dns::QueryView& query, const policy::Verdict& verdict) const {
+    return !route_for(lowered, verdict) && find_special_use(lowered, query);
   }
 
   /// Whatever lists or `otherwise` would have done.
@@ -566,7 +667,7 @@ struct Resolver::Impl final : upstream::Landing {
     ++statistics.synthesized;
     record.source = Source::local;
     record.code = code_of(out);
-    return leave_now(arrival, record, size, out);
+    return leave_now(arrival, record, {size, out.first(size)}, out);
   }
 
   std::size_t say_error(const listener::Arrival& arrival, const dns::QueryView& query, querylog::Record& record,
@@ -575,7 +676,8 @@ struct Resolver::Impl final : upstream::Landing {
     ++counter;
     record.source = Source::synthesized;
     record.code = code;
-    return leave_now(arrival, record, response::refuse(query, code, error, text, fit, out), out);
+    const std::size_t size = response::refuse(query, code, error, text, fit, out);
+    return leave_now(arrival, record, {size, out.first(size)}, out);
   }
 
   std::size_t answer_malformed(const listener::Arrival& arrival, dns::MessageFault fault, std::span<std::uint8_t> out) {
@@ -595,9 +697,10 @@ struct Resolver::Impl final : upstream::Landing {
     return size;
   }
 
-  /// 10 to 12 for a query that did not wait: the caller (the listener) sends `size` octets of `out`, or none.
-  std::size_t leave_now(const listener::Arrival& arrival, const querylog::Record& record, std::size_t size,
+  /// 10 to 12 for a query that did not wait: the caller (the listener) sends so many octets of `out`, or none.
+  std::size_t leave_now(const listener::Arrival& arrival, const querylog::Record& record, const Said& said,
                         std::span<const std::uint8_t> out, std::uint16_t delay_ms = 0) {
+    const auto [size, recorded] = said;
     if (size > 0 && may_wait(*snapshot, record, delay_ms) &&
         hold_back(*snapshot, {arrival.route, arrival.client, record, now.monotonic}, out.first(size), delay_ms)) {
       ++statistics.waiting;
@@ -609,7 +712,7 @@ struct Resolver::Impl final : upstream::Landing {
       ++statistics.dropped_by_verdict;
       doors.forget(arrival.route);
     }
-    write(record, out.first(size));
+    write(record, recorded);
     return size;
   }
 
@@ -777,14 +880,17 @@ struct Resolver::Impl final : upstream::Landing {
     return mask;
   }
 
-  /// Why, for EDE's text: made once per snapshot, so that blocked answers allocate nothing.
-  std::string_view reason_text(const Snapshot& under, const policy::Verdict& verdict) const {
+  /// What was done, and by what, for EDE's text: made once per snapshot, so that blocked answers allocate nothing.
+  enum class Deed : std::uint8_t { blocked, rewritten };
+  using DeedTexts = std::array<std::string, 2>;
+  std::string_view reason_text(const Snapshot& under, policy::RuleId rule, std::optional<blocklist::ListId> list,
+                               Deed deed) const {
     if (&under != snapshot.get()) return {};  // began under an older snapshot: the code says enough
-    if (verdict.reason.list && verdict.reason.list->value < list_texts.size())
-      return list_texts[verdict.reason.list->value];
-    if (verdict.reason.rule.value < rule_texts.size()) return rule_texts[verdict.reason.rule.value];
+    if (list && list->value < list_texts.size()) return list_texts[list->value][static_cast<std::size_t>(deed)];
+    if (rule.value < rule_texts.size()) return rule_texts[rule.value][static_cast<std::size_t>(deed)];
     return {};
   }
+  static DeedTexts deed_texts(const std::string& by) { return {"blocked by " + by, "rewritten by " + by}; }
 
   /// The rule's route; else that of the longest zone which the name is in. Nothing: nobody says where.
   std::optional<policy::RouteId> route_for(const dns::Name& lowered, const policy::Verdict& verdict) const {
@@ -804,6 +910,13 @@ struct Resolver::Impl final : upstream::Landing {
                                                                  : ExtendedError::stale_answer;
     touches.error_text = "upstream does not answer";
     return touches;
+  }
+
+  Known look_up(cache::Key& key) {
+    key.hash = cache.hash_of(key);
+    Known known{cache.find(key, now.monotonic)};
+    known.failed_lately = (!known.hit || known.hit->is_stale) && has_failed_lately(key);
+    return known;
   }
 
   void ask(FlightId flight) {
@@ -841,10 +954,10 @@ struct Resolver::Impl final : upstream::Landing {
                              (std::uint64_t{key.route} << 32 | std::uint64_t{key.checking_disabled} << 48));
   }
 
-  void write(const querylog::Record& record, dns::Octets response) {
+  void write(const querylog::Record& record, dns::Octets recorded) {
     if (record.log == device::LogChoice::none)
       ++statistics.not_recorded;
-    else if (doors.outbox.record(record, response))
+    else if (doors.outbox.record(record, recorded))
       ++statistics.recorded;
     else
       ++statistics.records_lost;
@@ -855,10 +968,10 @@ struct Resolver::Impl final : upstream::Landing {
     std::swap(snapshot, next);
     list_texts.clear();
     for (const policy::ListPolicy& list : snapshot->rules->lists())
-      list_texts.push_back("blocked by list " + list.name);
+      list_texts.push_back(deed_texts("list " + list.name));
     rule_texts.clear();
     for (const policy::Rule& rule : snapshot->rules->rules())
-      rule_texts.push_back("by rule at line " + std::to_string(rule.line));
+      rule_texts.push_back(deed_texts("rule at line " + std::to_string(rule.line)));
     clients.assign(clients_known_max, {});
     interfaces.clear();
     rate_text.clear();
@@ -886,7 +999,7 @@ struct Resolver::Impl final : upstream::Landing {
   WallTime this_minute{};
   policy::LocalTime local_time;  // in it
   std::vector<std::uint8_t> late, scratch;
-  std::vector<std::string> list_texts, rule_texts;
+  std::vector<DeedTexts> list_texts, rule_texts;
   std::unordered_map<std::uint64_t, MonotonicTime> failures;
   std::vector<Client> clients;  // by hash of the address: one place for each
   Client behind_router;         // of the query that is served

@@ -43,7 +43,8 @@ inline constexpr std::size_t query_kept_octets = dns::header_octets + dns::name_
 class Outbox {
  public:
   virtual ~Outbox() = default;
-  /// `response`: the octets sent, or none. False: dropped (and counted there).
+  /// `response`: the octets sent, or none; where the record says so, what was kept from the client. False: dropped (and
+  /// counted there).
   virtual bool record(const querylog::Record& record, dns::Octets response) = 0;
 };
 

@@ -20,6 +20,7 @@
 #include "policy/rule_book.h"
 #include "resolver/gate.h"
 #include "resolver/rate_limit.h"
+#include "response/dns64.h"
 #include "response/local_records.h"
 #include "response/synthesize.h"
 #include "upstream/exchange.h"
@@ -43,6 +44,7 @@ struct Snapshot {
   std::shared_ptr<const response::LocalRecords> local;  ///< after the operator's rules, before lists; null: none
   std::vector<ForwardZone> forward_zones;               ///< longest suffix first
   response::SpecialUse special_use;                     ///< after rules and forward_zones
+  std::shared_ptr<const response::Dns64> dns64;         ///< null: off
   std::shared_ptr<const upstream::Options> upstream;    ///< the same pointer while `upstreams:` is unchanged
   policy::RebindingSettings rebinding;
   std::shared_ptr<RateTally> rate_tally;  ///< null: unlimited

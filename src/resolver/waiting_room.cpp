@@ -61,11 +61,8 @@ WaitingRoom::Admission WaitingRoom::admit(const cache::Key& key, const IpAddress
   }
   const std::uint32_t place = free_places_.back();
   free_places_.pop_back();
-  Flight& flight = flights_.slots[admission.flight];
-  (flight.first == none ? flight.first : places_[flight.last]->next) = place;
-  flight.last = place;
+  append(flights_.slots[admission.flight], place);
   Waiting& waiting = *places_[place];
-  waiting.next = none;
   waiting.share = share;
   admission.place = &waiting;
   return admission;

@@ -41,6 +41,17 @@ class KeptQuery {
   std::array<std::uint8_t, query_kept_octets> octets_;
 };
 
+/// How the question that is looked up differs from the client's.
+struct Detour {
+  /// Another name, to which a CNAME of ours leads; `forged` where a verdict of the operator's or of a list says so.
+  enum class Name : std::uint8_t { own, target, forged_target };
+  Name name = Name::own;
+  std::optional<blocklist::ListId> list;  ///< that says so
+  std::optional<std::uint32_t> ipv6_ttl;  ///< DNS64: A instead of AAAA; what is made of it lives no longer (seconds)
+
+  [[nodiscard]] bool leads_elsewhere() const { return name != Name::own; }
+};
+
 struct Waiting {
   KeptQuery query;
   listener::ReplyRoute route;
@@ -49,7 +60,7 @@ struct Waiting {
   response::Fit fit;
   policy::InterfaceMask interfaces = 0;  ///< that it came by
   std::uint16_t delay_ms = 0;            ///< the rule's: answered not before so long after `received`
-  bool is_rewritten = false;             ///< the question asked upstream is not the client's
+  Detour detour;
   querylog::Record record;
   std::shared_ptr<const Snapshot> snapshot;  ///< a query finishes under the snapshot it began with
   // The room's own:
@@ -70,6 +81,10 @@ class WaitingRoom {
   };
   /// A place for one more query of this client that waits for `key`; fields of the place are the caller's to fill.
   [[nodiscard]] Admission admit(const cache::Key& key, const IpAddress& client);
+  /// Those of a flight of whom `goes_on(Waiting&)` is true wait for `key` from now on: they keep their places, and land
+  /// with that. Where there is no room for another flight, all stay. `place` is null.
+  template <class GoesOn>
+  [[nodiscard]] Admission pass_on(FlightId from, const cache::Key& key, GoesOn goes_on);
   /// A flight that nobody waits for (prefetch); nothing where one is under way or there is no room.
   [[nodiscard]] std::optional<FlightId> begin_prefetch(const cache::Key& key);
   [[nodiscard]] const cache::Key& key(FlightId flight) const { return flights_.slots[flight].key; }
@@ -144,11 +159,40 @@ class WaitingRoom {
   FlightId begin_flight(const cache::Key& key, std::uint64_t hash);
   void leave(std::uint32_t place);
 
+  void append(Flight& flight, std::uint32_t place) {
+    (flight.first == none ? flight.first : places_[flight.last]->next) = place;
+    flight.last = place;
+    places_[place]->next = none;
+  }
+
   std::vector<std::unique_ptr<Waiting>> places_;
   std::vector<std::uint32_t> free_places_;
   Chained<Flight> flights_;
   Chained<Share> shares_;
   std::size_t waiting_ = 0;
 };
+
+template <class GoesOn>
+WaitingRoom::Admission WaitingRoom::pass_on(FlightId from, const cache::Key& key, GoesOn goes_on) {
+  Admission admission{.place = nullptr, .flight = none};
+  std::uint32_t place = std::exchange(flights_.slots[from].first, none);
+  bool is_full = false;
+  while (place != none) {
+    const std::uint32_t next = places_[place]->next;
+    const bool wants = !is_full && goes_on(*places_[place]);
+    if (wants && admission.flight == none) {
+      const std::uint64_t hash = hash_of(key);
+      admission.flight = find_flight(key, hash);
+      if (admission.flight == none) {
+        admission.flight = begin_flight(key, hash);
+        admission.is_new_flight = admission.flight != none;
+        is_full = admission.flight == none;
+      }
+    }
+    append(flights_.slots[wants && !is_full ? admission.flight : from], place);
+    place = next;
+  }
+  return admission;
+}
 
 }  // namespace doline::resolver

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "response/special_use.h"
 
 namespace doline::response {
 
@@ -15,7 +16,8 @@ std::string_view text_of(const Name& name) {
   return {reinterpret_cast<const char*>(name.wire().data()), name.size()};
 }
 
-/// `10.1.168.192.in-addr.arpa`, and so on by half octets below ip6.arpa.
+}  // namespace
+
 Name reverse_name(const IpAddress& address) {
   static constexpr char digits[] = "0123456789abcdef";
   std::string text;
@@ -31,8 +33,6 @@ Name reverse_name(const IpAddress& address) {
   check(name.has_value());
   return *name;
 }
-
-}  // namespace
 
 LocalRecord address_record(const IpAddress& address, std::uint32_t ttl_seconds) {
   const auto octets = address.octets();
@@ -86,6 +86,14 @@ std::span<const LocalRecord> LocalRecords::find(const Name& lowered) const {
     if (names_.contains(above)) return {};
   }
   return {};
+}
+
+std::span<const LocalRecord> LocalRecords::find(const Name& lowered, RecordType type) const {
+  const auto records = find(lowered);
+  const bool is_of_zone = !records.empty() && is_asked_of_zones(type) && lowered.label_count() == 1;
+  if (is_of_zone && std::none_of(records.begin(), records.end(), [&](const LocalRecord& r) { return r.type == type; }))
+    return {};
+  return records;
 }
 
 const LocalRecord* LocalRecords::find_cname(std::span<const LocalRecord> records) {

@@ -30,6 +30,8 @@ struct LocalRecord {
   bool operator==(const LocalRecord&) const = default;
 };
 [[nodiscard]] LocalRecord address_record(const IpAddress& address, std::uint32_t ttl_seconds = local_ttl_seconds);
+/// `10.1.168.192.in-addr.arpa`, and so on by half octets below ip6.arpa.
+[[nodiscard]] dns::Name reverse_name(const IpAddress& address);
 
 /// What one source says of one name.
 struct LocalName {
@@ -58,6 +60,9 @@ class LocalRecords {
 
   /// All that is said of `lowered`; empty: the name is not local.
   [[nodiscard]] std::span<const LocalRecord> find(const dns::Name& lowered) const;
+  /// The same for who asks for `type`: a device that is called like a top-level domain takes nothing from that, unless
+  /// there are such records.
+  [[nodiscard]] std::span<const LocalRecord> find(const dns::Name& lowered, dns::RecordType type) const;
   /// Where the CNAMEs of such a name lead who asks for `type`, when that is no local name: it is looked up elsewhere.
   [[nodiscard]] std::optional<dns::Name> find_target(std::span<const LocalRecord> records, dns::RecordType type) const;
   /// What the CNAME among `records` leads to; null where there is none.

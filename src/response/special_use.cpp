@@ -1,5 +1,7 @@
 #include "response/special_use.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -12,6 +14,7 @@ namespace doline::response {
 namespace {
 
 using dns::Name;
+using dns::RecordType;
 
 Name named(std::string_view text) {
   const auto name = Name::parse(text);
@@ -28,8 +31,8 @@ std::vector<Name> make_zones() {
        })
     zones.push_back(named(text));
   for (const char* text :
-       {"home.arpa", "resolver.arpa",  // RFC 8375 §4, RFC 9462 §6.4
-                                       // RFC 6303 §4
+       {"home.arpa", "resolver.arpa", "service.arpa",  // RFC 8375 §4, RFC 9462 §6.4, RFC 9665
+                                                       // RFC 6303 §4
         "10.in-addr.arpa", "168.192.in-addr.arpa", "0.in-addr.arpa", "127.in-addr.arpa", "254.169.in-addr.arpa",
         "2.0.192.in-addr.arpa", "100.51.198.in-addr.arpa", "113.0.203.in-addr.arpa", "255.255.255.255.in-addr.arpa",
         "d.f.ip6.arpa", "8.e.f.ip6.arpa", "9.e.f.ip6.arpa", "a.e.f.ip6.arpa", "b.e.f.ip6.arpa",
@@ -44,7 +47,7 @@ std::vector<Name> make_zones() {
 
 struct Table {
   std::vector<Name> zones = make_zones();
-  Name localhost = named("localhost");
+  Name localhost = named("localhost"), resolver = named("resolver.arpa");
   Name firefox = named("use-application-dns.net");
   Name icloud = named("mask.icloud.com"), icloud_h2 = named("mask-h2.icloud.com");
 };
@@ -83,20 +86,47 @@ bool may_be_special(const Name& name) {
 
 }  // namespace
 
-std::optional<LocalAnswer> find_special_use(const Name& lowered, dns::RecordType type, const SpecialUse& choice) {
-  if (!may_be_special(lowered)) return std::nullopt;
-  const Table& known = table();
-  if (choice.firefox_canary && lowered == known.firefox) return LocalAnswer::nodata;
-  if (choice.icloud_canaries && (lowered == known.icloud || lowered == known.icloud_h2)) return LocalAnswer::nodata;
-  if (!choice.names) return std::nullopt;
-  if (lowered.is_within(known.localhost)) return LocalAnswer::loopback;
-  for (const Name& zone : known.zones) {
-    if (!lowered.is_within(zone)) continue;
-    if (lowered.size() > zone.size()) return LocalAnswer::nxdomain;
-    if (type == dns::RecordType::ds) return std::nullopt;
-    return LocalAnswer::nodata;
+std::optional<LocalAnswer> find_special_use(const Name& lowered, RecordType type, const SpecialUse& choice) {
+  using Kind = LocalAnswer::Kind;
+  const auto says = [&](Kind kind, const Name& zone) {
+    return LocalAnswer{kind, static_cast<std::uint8_t>(zone.size()), special_use_ttl_seconds};
+  };
+  const bool is_bare = lowered.wire()[0] + std::size_t{2} == lowered.size();
+  if (may_be_special(lowered)) {
+    const Table& known = table();
+    if (choice.firefox_canary && lowered == known.firefox) return says(Kind::nodata, lowered);
+    if (choice.icloud_canaries && (lowered == known.icloud || lowered == known.icloud_h2))
+      return says(Kind::nodata, lowered);
+    if (lowered.is_within(known.localhost))
+      return choice.names ? std::optional(says(Kind::loopback, known.localhost)) : std::nullopt;
+    for (const Name& zone : known.zones) {
+      if (!lowered.is_within(zone)) continue;
+      const bool is_apex = lowered.size() == zone.size();
+      if (!choice.names || (is_apex && type == RecordType::ds)) return std::nullopt;
+      // RFC 9462 §4: NODATA says that there is no designated resolver.
+      return says(is_apex || zone == known.resolver ? Kind::nodata : Kind::nxdomain, zone);
+    }
   }
-  return std::nullopt;
+  if (!is_bare || !choice.bare_names || is_asked_of_zones(type)) return std::nullopt;
+  return LocalAnswer{Kind::nxdomain, 0, bare_name_ttl_seconds};
+}
+
+bool is_asked_of_zones(RecordType type) {
+  constexpr RecordType cds{59}, cdnskey{60}, csync{62}, zonemd{63};
+  constexpr std::array zone_types{RecordType::ns,
+                                  RecordType::soa,
+                                  RecordType::ds,
+                                  RecordType::dnskey,
+                                  RecordType::rrsig,
+                                  RecordType::nsec,
+                                  RecordType::nsec3,
+                                  RecordType::nsec3param,
+                                  RecordType::caa /* RFC 8659 §3: asked up to the top */,
+                                  cds,
+                                  cdnskey,
+                                  csync,
+                                  zonemd};
+  return std::find(zone_types.begin(), zone_types.end(), type) != zone_types.end();
 }
 
 }  // namespace doline::response

@@ -1,5 +1,5 @@
 // find_special_use(): which names are answered here because no server of the Internet can know them (RFC 6761, RFC 6303
-// and kin), and the canaries by which browsers and phones ask whether this network wants their DNS for itself.
+// and kin), names of one label, and the canaries by which browsers and phones ask whether this network wants their DNS.
 //
 // Pure, no allocation after the first call; any thread. Most names are passed over by a glance at their last octets.
 #pragma once
@@ -15,18 +15,30 @@ namespace doline::response {
 /// What the operator leaves to us; each false one is asked upstream like any name.
 struct SpecialUse {
   bool names = true;            ///< `special_use`
+  bool bare_names = true;       ///< of one label, asked for as hosts' names (`bare_names`)
   bool firefox_canary = true;   ///< use-application-dns.net: Firefox keeps asking us
   bool icloud_canaries = true;  ///< mask.icloud.com, mask-h2.icloud.com: Private Relay stays off in this network
 };
 
-enum class LocalAnswer : std::uint8_t {
-  loopback,  ///< 127.0.0.1 and ::1 (RFC 6761 §6.3)
-  nodata,    ///< the apex of a zone that is empty here, or a canary
-  nxdomain,  ///< below such an apex
+struct LocalAnswer {
+  enum class Kind : std::uint8_t {
+    loopback,  ///< 127.0.0.1 and ::1 (RFC 6761 §6.3)
+    nodata,    ///< the apex of a zone that is empty here, all of resolver.arpa, or a canary
+    nxdomain,  ///< below such an apex, or a bare name
+  };
+  Kind kind = Kind::nodata;
+  std::uint8_t zone_octets = 0;  ///< of the name's end that is the zone we answer for; 0: none, a bare name
+  std::uint32_t ttl_seconds = 0;
 };
+inline constexpr std::uint32_t special_use_ttl_seconds = 3'600;
+inline constexpr std::uint32_t bare_name_ttl_seconds = 60;  ///< a device of that name may come home any time
 
 /// Nothing: the name is an ordinary one. DS of an apex is the parent's, so that validators see that it is not signed.
 [[nodiscard]] std::optional<LocalAnswer> find_special_use(const dns::Name& lowered, dns::RecordType type,
                                                           const SpecialUse& choice);
+
+/// What is asked of zones, not of hosts: SOA, NS, DS and the like. Who asks for these of a name of one label means the
+/// top-level domain, not a device.
+[[nodiscard]] bool is_asked_of_zones(dns::RecordType type);
 
 }  // namespace doline::response

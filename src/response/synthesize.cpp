@@ -62,14 +62,14 @@ class Draft {
   /// Records that follow are of the name that the last one's RDATA is: a CNAME's target.
   void go_on_at_target(std::size_t rdata_octets) { owner_at_ = size_ - rdata_octets; }
 
-  /// What a negative answer is cached by (RFC 2308 §5). Its owner is the name itself, or the one above where it does
-  /// not exist. Without it the answer is as good, only not cached: no reason to say TC.
-  void add_soa(std::uint32_t ttl) {
-    const Name& qname = query_.question().qname;
-    const bool is_missing = code_ == ResponseCode::nxdomain && !qname.is_root();
-    if (!add(owner_at_ + (is_missing ? 1u + qname.wire()[0] : 0), RecordType::soa, ttl, soa_rdata)) return;
-    dns::put32(space_.data() + size_ - 4, ttl);
-    space_[9] = 1;
+  /// What a negative answer is cached by (RFC 2308 §5). Of NODATA it is the name's own. Of NXDOMAIN it is its top-level
+  /// domain's, as if nothing below had been given out: of a name that has a SOA resolvers that keep ours (dnsmasq)
+  /// believe that it exists, so it must be one that nobody blocks. Without it the answer is as good, only not cached:
+  /// no reason to say TC.
+  void add_soa(std::uint32_t ttl) { add_soa_at(code_ == ResponseCode::nxdomain ? top_level_at() : owner_at_, ttl); }
+  /// The same where all of the zone that the name ends in is ours.
+  void add_soa_of_zone(std::size_t zone_octets, std::uint32_t ttl) {
+    add_soa_at(dns::header_octets + query_.question().qname.size() - zone_octets, ttl);
   }
 
   void truncate() { space_[2] |= 0x02; }
@@ -80,6 +80,19 @@ class Draft {
   }
 
  private:
+  /// Where in the question the name's top-level domain stands; of that itself: the root.
+  [[nodiscard]] std::size_t top_level_at() const {
+    const auto name = query_.question().qname.wire();
+    std::size_t at = 0;
+    if (name[0] != 0) at = name[0] + std::size_t{1};
+    while (name[at] != 0 && at + name[at] + 2 < name.size()) at += name[at] + std::size_t{1};
+    return dns::header_octets + at;
+  }
+  void add_soa_at(std::size_t owner_at, std::uint32_t ttl) {
+    if (!add(owner_at, RecordType::soa, ttl, soa_rdata)) return;
+    dns::put32(space_.data() + size_ - 4, ttl);
+    space_[9] = 1;
+  }
   bool add_answer(RecordType type, std::uint32_t ttl, dns::Octets rdata) {
     const bool fits = add(owner_at_, type, ttl, rdata);
     if (fits)
@@ -196,6 +209,12 @@ struct Synthesis {
   }
 };
 
+/// An A record, or the signature of such: neither is true of an AAAA record.
+bool is_of_ipv4(const dns::RecordView& record) {
+  return record.type == RecordType::a ||
+         (record.type == RecordType::rrsig && static_cast<RecordType>(dns::read16(record.rdata, 0)) == RecordType::a);
+}
+
 /// The octets of a lone question that can be read, whatever is wrong behind it: a client may look for it in what comes
 /// back (RFC 5452 §9.1). Empty where there is none.
 dns::Octets readable_question(dns::Octets message) {
@@ -226,36 +245,46 @@ std::size_t answer(const dns::QueryView& query, std::span<const OwnRecord> recor
   if (!is_positive) draft.add_soa(ttl_seconds);
   for (const OwnRecord& record : records)
     if (fits(record)) draft.add_record(record.type, record.rdata, ttl_seconds);
-  return draft.end(is_positive ? ExtendedError::forged_answer : ExtendedError::blocked, error_text);
+  return draft.end(ExtendedError::forged_answer, error_text);
 }
 
-std::size_t answer_locally(const dns::QueryView& query, LocalAnswer answer, const Fit& fit,
+std::size_t answer_locally(const dns::QueryView& query, const LocalAnswer& answer, const Fit& fit,
                            std::span<std::uint8_t> out) {
+  using Kind = LocalAnswer::Kind;
   const RecordType type = query.question().qtype;
   const bool has_address = type == RecordType::a || type == RecordType::aaaa || type == RecordType::any;
-  Draft draft(query, answer == LocalAnswer::nxdomain ? ResponseCode::nxdomain : ResponseCode::noerror, fit, out);
+  Draft draft(query, answer.kind == Kind::nxdomain ? ResponseCode::nxdomain : ResponseCode::noerror, fit, out);
   draft.set_authoritative();
-  if (answer == LocalAnswer::loopback && has_address) {
-    if (type != RecordType::aaaa) draft.add_address_record(IpAddress::v4(127, 0, 0, 1), special_use_ttl_seconds);
-    if (type != RecordType::a) draft.add_address_record(*IpAddress::parse("::1"), special_use_ttl_seconds);
+  if (answer.kind == Kind::loopback && has_address) {
+    if (type != RecordType::aaaa) draft.add_address_record(IpAddress::v4(127, 0, 0, 1), answer.ttl_seconds);
+    if (type != RecordType::a) draft.add_address_record(*IpAddress::parse("::1"), answer.ttl_seconds);
+  } else if (answer.zone_octets > 0) {
+    draft.add_soa_of_zone(answer.zone_octets, answer.ttl_seconds);
   } else {
-    draft.add_soa(special_use_ttl_seconds);
+    draft.add_soa(answer.ttl_seconds);
   }
   return draft.end(std::nullopt, {});
 }
 
 std::size_t answer_locally(const dns::QueryView& query, const LocalRecords& all, std::span<const LocalRecord> records,
-                           const Fit& fit, std::span<std::uint8_t> out) {
+                           const Dns64* dns64, const Fit& fit, std::span<std::uint8_t> out) {
   const RecordType asked = query.question().qtype;
   Draft draft(query, ResponseCode::noerror, fit, out);
   draft.set_authoritative();
   bool is_positive = false;
+  const auto add = [&](RecordType type, dns::Octets rdata, std::uint32_t ttl) {
+    draft.add_record(type, rdata, ttl);
+    is_positive = true;
+  };
   for (std::size_t steps = 0; steps < local_chain_max && !records.empty(); ++steps) {
-    for (const LocalRecord& record : records) {
-      if (record.type != asked && asked != RecordType::any) continue;
-      draft.add_record(record.type, record.rdata, record.ttl_seconds);
-      is_positive = true;
-    }
+    for (const LocalRecord& record : records)
+      if (record.type == asked || asked == RecordType::any) add(record.type, record.rdata, record.ttl_seconds);
+    if (!is_positive && dns64 != nullptr && asked == RecordType::aaaa)
+      for (const LocalRecord& record : records)
+        if (record.type == RecordType::a)
+          for (const IpPrefix& prefix : dns64->prefixes)
+            if (const auto made = embed(prefix, IpAddress::from_octets(record.rdata)))
+              add(asked, made->octets(), record.ttl_seconds);
     const LocalRecord* cname = LocalRecords::find_cname(records);
     if (is_positive || cname == nullptr) break;
     const auto target = Name::from_wire(cname->rdata);
@@ -266,6 +295,33 @@ std::size_t answer_locally(const dns::QueryView& query, const LocalRecords& all,
   }
   if (!is_positive) draft.add_soa(local_ttl_seconds);
   return draft.end(std::nullopt, {});
+}
+
+std::size_t retell(const dns::Question& question, dns::Octets words, const Retelling& how,
+                   std::span<std::uint8_t> out) {
+  const auto view = dns::ResponseView::parse(words);
+  check(view.has_value());
+  dns::MessageWriter writer(out);
+  writer.header(0, {}, view->code());
+  check(writer.question(question));
+  if (how.target)
+    check(writer.record(dns::Section::answer, question.qname, RecordType::cname, RecordClass::in,
+                        how.target_ttl_seconds, *how.target));
+  for (const dns::RecordView& record : *view) {
+    if (record.section == dns::Section::additional) break;
+    const std::uint32_t ttl = how.ttl_seconds.value_or(record.ttl > how.age_seconds ? record.ttl - how.age_seconds : 0);
+    bool fits = true;
+    if (how.dns64 == nullptr || record.section != dns::Section::answer || !is_of_ipv4(record)) {
+      fits = writer.copy(record.section, *view, record, ttl);
+    } else if (record.type == RecordType::a) {
+      for (const IpPrefix& prefix : how.dns64->prefixes)
+        if (const auto made = embed(prefix, IpAddress::from_octets(record.rdata)))
+          fits = fits && writer.record(record.section, view->owner(record), RecordType::aaaa, RecordClass::in,
+                                       std::min(ttl, how.ipv6_ttl_seconds_max), made->octets());
+    }
+    if (!fits) break;
+  }
+  return writer.size();
 }
 
 std::size_t refuse(const dns::QueryView& query, dns::ResponseCode code, std::optional<dns::ExtendedError> error,

@@ -13,6 +13,7 @@
 #include "dns/message.h"
 #include "dns/writer.h"
 #include "policy/rule.h"
+#include "response/dns64.h"
 #include "response/local_records.h"
 #include "response/special_use.h"
 
@@ -53,16 +54,29 @@ inline constexpr std::size_t own_records_max = 64;
                                  std::uint32_t ttl_seconds, const Fit& fit, std::string_view error_text,
                                  std::span<std::uint8_t> out);
 
-inline constexpr std::uint32_t special_use_ttl_seconds = 3'600;
 /// What is answered here whatever anybody says (special_use.h); authoritative.
-[[nodiscard]] std::size_t answer_locally(const dns::QueryView& query, LocalAnswer answer, const Fit& fit,
+[[nodiscard]] std::size_t answer_locally(const dns::QueryView& query, const LocalAnswer& answer, const Fit& fit,
                                          std::span<std::uint8_t> out);
 
 /// What a local name has, and the local names that its CNAMEs lead to; authoritative, NODATA for other types. A CNAME
-/// that leads elsewhere ends it.
+/// that leads elsewhere ends it. `dns64`: AAAA records are made of A records where there are none; null: they are not.
 [[nodiscard]] std::size_t answer_locally(const dns::QueryView& query, const LocalRecords& all,
-                                         std::span<const LocalRecord> records, const Fit& fit,
+                                         std::span<const LocalRecord> records, const Dns64* dns64, const Fit& fit,
                                          std::span<std::uint8_t> out);
+
+/// How upstream's words of another question are told to the client: of the name that a CNAME of ours leads to, of A
+/// for AAAA, or both.
+struct Retelling {
+  const dns::Name* target = nullptr;       ///< null: the words are of the name asked for
+  std::uint32_t target_ttl_seconds = 0;    ///< of the CNAME to it
+  const Dns64* dns64 = nullptr;            ///< null: the words are of the type asked for
+  std::uint32_t ipv6_ttl_seconds_max = 0;  ///< of the AAAA records that are made (RFC 6147 §5.1.7)
+  std::uint32_t age_seconds = 0;           ///< as Touches say; what is ours does not age
+  std::optional<std::uint32_t> ttl_seconds = {};
+};
+/// Words that answer `question`. Nothing of them is authentic. Octets written to `out`, which has room for any message.
+[[nodiscard]] std::size_t retell(const dns::Question& question, dns::Octets words, const Retelling& how,
+                                 std::span<std::uint8_t> out);
 
 /// An answerless response with `code` and, where the client speaks EDNS, `error`.
 [[nodiscard]] std::size_t refuse(const dns::QueryView& query, dns::ResponseCode code,

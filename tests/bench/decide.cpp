@@ -1,12 +1,13 @@
 // What a decision costs: with so many rules and so many regular expressions in a list. Prints nanoseconds; under
 // callgrind, the difference of two runs over the difference of their decisions is the instructions of one.
-//   decide_bench RULES EXPRESSIONS|FILE DECISIONS
+//   decide_bench RULES EXPRESSIONS|FILE DECISIONS [RULES-THAT-ARE-EXPRESSIONS]
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -50,14 +51,24 @@ std::string expressions_of(int count) {
 }  // namespace
 
 int main(int count, char** words) {
-  if (count != 4) {
-    std::fputs("usage: decide_bench RULES EXPRESSIONS|FILE DECISIONS\n", stderr);
+  if (count != 4 && count != 5) {
+    std::fputs("usage: decide_bench RULES EXPRESSIONS|FILE DECISIONS [RULES-THAT-ARE-EXPRESSIONS]\n", stderr);
     return 64;
   }
   const std::filesystem::path folder =
       std::filesystem::temp_directory_path() / ("decide-" + std::to_string(std::rand()));
   std::filesystem::create_directories(folder);
   policy::RuleBookSettings settings = rules_of(std::atoi(words[1]));
+  if (count == 5) {
+    std::istringstream expressions(expressions_of(std::atoi(words[4])));
+    for (std::string expression; std::getline(expressions, expression);) {
+      policy::Rule rule;
+      rule.then = policy::NxDomain{};
+      rule.when.names = {
+          {policy::NamePattern::Kind::expression, {}, blocklist::Expression::compile(expression).value()}};
+      settings.rules.push_back(std::move(rule));
+    }
+  }
   std::vector<blocklist::ListInput> inputs;
   if (std::filesystem::exists(words[2])) {
     inputs.push_back({"file", words[2], blocklist::ListFormat::regex, false});

@@ -29,7 +29,7 @@ std::string log(const Day& day, bool json) {
   arguments.database = day.file;
   arguments.json = json;
   std::ostringstream out, err;
-  CHECK(run_log(arguments, resolvers(), day.clock, out, err) == 0);
+  CHECK(run_log(arguments, {resolvers(), {}}, day.clock, out, err) == 0);
   CHECK(err.str().empty());
   return out.str();
 }
@@ -91,5 +91,5 @@ TEST_CASE("a row with everything in it, chosen to harm whoever looks at it") {
   row.upstream = {querylog::samples::address("2620:fe::fe"), 853};
   row.latency_us = 4'294'967'295;
   row.dnssec = querylog::Dnssec::upstream_said_secure;
-  CHECK(is_golden("commands/hostile.json", to_json(row, resolvers()) + "\n"));
+  CHECK(is_golden("commands/hostile.json", to_json(row, {resolvers(), {}}) + "\n"));
 }

@@ -189,7 +189,7 @@ TEST_CASE("Rewritten names get the golden responses") {
   std::string text;
   for (const RecordType type : {RecordType::a, RecordType::aaaa, RecordType::txt})
     text += entry(dns::to_string(type), synthesize(Asked("nas.home", type).view(), policy::Rewrite{}, &target, {},
-                                                   with_edns(), "by rule at line 7", out));
+                                                   with_edns(), "rewritten by rule at line 7", out));
   CHECK(tests::is_golden("response/rewrite.text", text));
 }
 

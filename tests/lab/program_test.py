@@ -307,6 +307,63 @@ class Program(unittest.TestCase):
         self.assertEqual(home.lone_command("lists", "check", str(home.config)).returncode, 1)
         self.assertEqual(home.lone_command("lists", "check", "/does/not/exist").returncode, 66)
 
+    def test_a_client_behind_a_nat64_is_given_ipv6_addresses_that_stand_for_ipv4_ones(self):
+        home = self.home(more='dns64: {prefix: "2001:db8:64::/96", clients: 127.0.0.3}').start()
+        for _ in range(2):  # from upstream, then from the cache
+            self.assertEqual(home.dig("short.example", "AAAA", source="127.0.0.3").answers, ["2001:db8:64::c000:201"])
+            self.assertEqual(home.dig("short.example", "AAAA", source="127.0.0.2").answers, [])
+        self.assertEqual(home.dig("www.example", "AAAA", source="127.0.0.3").answers, ["2001:db8::80"])
+        self.assertEqual(home.dig("ipv4only.arpa", "AAAA", source="127.0.0.3").answers, ["2001:db8:64::c000:aa", "2001:db8:64::c000:ab"])
+        self.assertEqual(home.dig("ads.example", "AAAA", source="127.0.0.3").answers, ["::"])
+        told = home.command("explain", "127.0.0.3", "short.example", "AAAA")
+        self.assertIn("this client has `dns64`", told.stdout)
+
+    def test_resolvers_that_ask_us_keep_our_negative_answers(self):
+        home = self.home()
+        home.configure("  - {when: {name: gone.example}, then: nxdomain}\n  - {when: {name: empty.example}, then: nodata}\n"
+                       "block_ttl: 5m")
+        home.start()
+        port = free_port()
+        (home.folder / "unbound.conf").write_text(f"""
+server:
+  interface: 127.0.0.1@{port}
+  username: ""
+  chroot: ""
+  directory: "{home.folder}"
+  pidfile: ""
+  use-syslog: no
+  do-not-query-localhost: no
+  module-config: "iterator"
+forward-zone:
+  name: "."
+  forward-addr: 127.0.0.1@{home.port}
+remote-control:
+  control-enable: no
+""")
+        names = {"gone.example": "NXDOMAIN", "empty.example": "NOERROR", "laptop": "NXDOMAIN"}
+        for words in (["unbound", "-d", "-c", home.folder / "unbound.conf"],
+                      ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=", "--pid-file=",
+                       "--listen-address=127.0.0.1", "--bind-interfaces", f"--port={port}", f"--server=127.0.0.1#{home.port}"]):
+            with self.subTest(resolver=words[0]):
+                if not shutil.which(words[0]):
+                    self.skipTest(f"{words[0]} is not here")
+                home.dig(f"before-{words[0]}.example")
+                home.rows("--name", f"before-{words[0]}.example")
+                before = len(home.rows())
+                resolver = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                try:
+                    wait_for(words[0], lambda: home.dig("www.example", port=port).status == "NOERROR")
+                    for _ in range(3):
+                        for name, status in names.items():
+                            self.assertEqual(home.dig(name, port=port).status, status)
+                finally:
+                    resolver.kill()
+                    resolver.wait()
+                home.dig(f"behind-{words[0]}.example")
+                home.rows("--name", f"behind-{words[0]}.example")
+                asked = [row["qname"] for row in home.rows()][before:]
+                self.assertEqual({name: asked.count(name) for name in names}, dict.fromkeys(names, 1), asked)
+
     def test_replay_tells_what_another_configuration_would_have_changed(self):
         home = self.home().start()
         for name in ("www.example", "www.example", "ads.example"):
@@ -322,6 +379,25 @@ class Program(unittest.TestCase):
         self.assertEqual((change["name"], change["was"], change["would_be"], change["queries"]), ("www.example", "forward", "refuse", 2))
         self.assertEqual((total["judged"], total["would_change"]), (3, 2))
         self.assertEqual(home.command("replay", "--since", "soon").returncode, 64)
+
+    def test_replay_judges_what_an_answer_led_to_also_where_that_was_kept_back(self):
+        home = self.home().start()
+        self.assertEqual(home.dig("alias.example").answers[0], "www.example.")
+        home.list.write_text("www.example\n")
+        wait_for("the new list", lambda: home.dig("alias.example").answers == ["0.0.0.0"])
+        rows = home.rows(count=2)
+        kept_back = [row for row in rows if row["verdict"] == "block"][-1]
+        self.assertEqual(kept_back["withheld"][0]["rdata"], "www.example.")
+        self.assertEqual(kept_back["answers"], [])
+        home.list.write_text("other.example\n")
+        told = home.command("replay", "--since", "1h", "--json")
+        self.assertEqual(told.returncode, 1)
+        changes = [json.loads(line) for line in told.stdout.splitlines()][:-1]
+        self.assertEqual({(change["name"], change["was"], change["would_be"]) for change in changes},
+                         {("alias.example", "block", "forward")})
+        listed = json.loads(home.command("lists", "--json").stdout.splitlines()[0])
+        self.assertGreaterEqual(listed["hits"], 1)
+        self.assertEqual(listed["hits_since"], rows[0]["time"])
 
     def test_sighup_reads_everything_again(self):
         home = self.home().start()
@@ -372,7 +448,17 @@ class Program(unittest.TestCase):
     def test_check_names_every_mistake_and_ends_with_78(self):
         home = self.home()
         self.assertEqual(subprocess.run([DOLINE, "check", home.config], capture_output=True).returncode, 0)
-        home.config.write_text(home.config.read_text().replace("upstreams:", "upstrems:") + "nonsense: 1\n")
+        # What Doline would do without is a warning.
+        good = home.config.read_text()
+        home.config.write_text(good + "geo: {country: gone.mmdb}\nhosts_files: [gone.hosts]\n")
+        home.list.unlink()
+        done = subprocess.run([DOLINE, "check", home.config], capture_output=True, text=True)
+        self.assertEqual((done.returncode, len(done.stderr.splitlines())), (0, 3), done.stderr)
+        for key in ("geo.country", "hosts_files", "lists.ads"):
+            self.assertRegex(done.stderr, rf"doline\.yml: warning: {key}: .*(gone|ads)")
+        done = subprocess.run([DOLINE, "check", "--json", home.config], capture_output=True, text=True)
+        self.assertIn("gone.mmdb", json.loads(done.stdout.splitlines()[0])["warning"])
+        home.config.write_text(good.replace("upstreams:", "upstrems:") + "nonsense: 1\n")
         done = subprocess.run([DOLINE, "check", home.config], capture_output=True, text=True)
         self.assertEqual(done.returncode, 78)
         self.assertIn("'upstreams'", done.stderr)

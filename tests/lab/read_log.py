@@ -7,7 +7,8 @@ import sqlite3
 import sys
 
 COLUMNS = ("time", "device", "client", "destination", "name", "qtype", "verdict", "answer", "destination_source", "transport", "rule",
-           "lists", "observed", "observed_rule", "source", "rcode", "ttl", "upstream", "latency_us", "dnssec")
+           "lists", "observed", "observed_rule", "source", "rcode", "ttl", "upstream", "latency_us", "dnssec",
+           "withheld")
 
 
 def number(octets, at):

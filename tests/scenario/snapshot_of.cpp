@@ -80,6 +80,7 @@ Result<Prepared, std::string> snapshot_of(const std::string& configuration, cons
   snapshot->local = local.build();
   snapshot->forward_zones = live.forward_zones;
   snapshot->special_use = live.special_use;
+  snapshot->dns64 = live.dns64;
   snapshot->upstream = std::make_shared<const upstream::Options>(live.upstream);
   snapshot->allow_clients = live.allow_clients;
   return Prepared{*std::move(settings), std::move(snapshot)};

@@ -285,6 +285,7 @@ class Stage {
     both("over", std::string(querylog::to_string(record.transport)), expected.over_tcp ? "tcp" : "udp");
     both("anonymously", record.log == device::LogChoice::anonymous ? "yes" : "no",
          expected.is_anonymous ? "yes" : "no");
+    both("withheld", record.is_withheld ? "yes" : "no", expected.is_withheld ? "yes" : "no");
     if (is != due) otherwise(is + "\n  the story:   " + due);
   }
 

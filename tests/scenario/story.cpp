@@ -426,6 +426,8 @@ class Reader {
         record.over_tcp = true;
       else if (text == "anonymously")
         record.is_anonymous = true;
+      else if (text == "withheld")
+        record.is_withheld = true;
       else
         no_clause(clause);
     }

@@ -122,6 +122,7 @@ struct Recorded {
   std::optional<microseconds> latency;
   bool over_tcp = false;
   bool is_anonymous = false;
+  bool is_withheld = false;
 };
 /// `nothing is recorded`
 struct IsNotRecorded {};

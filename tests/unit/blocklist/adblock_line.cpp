@@ -27,6 +27,8 @@ TEST_CASE("AdBlock: which names a pattern covers") {
   CHECK(adblock("||*^$denyallow=good.example") == "||.^$denyallow=good.example");
   CHECK(adblock("*$dnstype=AAAA") == "||.^$dnstype=AAAA");
   CHECK(adblock("$dnstype=AAAA") == "||.^$dnstype=AAAA");
+  CHECK(adblock("*$client=tv") == "||.^$client=tv");
+  CHECK(adblock("@@*") == "@@||.^");
 }
 
 TEST_CASE("AdBlock: what is no plain name becomes an expression") {
@@ -54,6 +56,8 @@ TEST_CASE("AdBlock: what DNS cannot judge is skipped with its reason") {
   CHECK(adblock("||m\xc3\xbcller.example^") == "!not a domain name at 1:4");
   CHECK(adblock("two words") == "!not a domain name at 1:4");
   CHECK(adblock("||^") == "!no name on the line at 1:1");
+  for (const char* of_all : {"*", "||*^", "**", "*$important"})
+    CHECK_MESSAGE(adblock(of_all) == "!no name on the line at 1:1", of_all);
 }
 
 TEST_CASE("AdBlock: comments, headers, hosts lines and addresses") {

@@ -78,3 +78,37 @@ TEST_CASE("Names that go elsewhere are sorted by length, and their routes exist"
   CHECK(problems_of("forward: {a.example: default, A.example: default}\n") ==
         "2:31: the name 'A.example' stands here twice\n");
 }
+
+TEST_CASE("DNS64 has prefixes of RFC 6052, and clients and exclusions as it likes") {
+  const std::string upstreams = "upstreams: {default: {servers: 192.0.2.1}}\n";
+  CHECK(read(upstreams)->live.dns64 == nullptr);
+  CHECK(read(upstreams + "dns64: off\n")->live.dns64 == nullptr);
+  const auto settings = read(upstreams +
+                             "dns64: {prefix: [\"64:ff9b::/96\", \"2001:db8::/32\"], clients: 192.168.64.0/24,\n"
+                             "        exclude: [\"::ffff:0:0/96\", \"2001:db8:bad::/48\"]}\n");
+  REQUIRE(settings.has_value());
+  const auto& dns64 = settings->live.dns64;
+  REQUIRE(dns64 != nullptr);
+  CHECK(dns64->prefixes.size() == 2);
+  CHECK(dns64->clients.size() == 1);
+  CHECK(dns64->exclude.size() == 1);
+  CHECK(!dns64->own->find(*Name::parse("ipv4only.arpa")).empty());
+
+  const auto problems = [&](const std::string& text) { return problems_alone(upstreams + "dns64: " + text + "\n"); };
+  CHECK(problems("{clients: 192.168.64.0/24}").starts_with("doline.yml:2:8: 'dns64' has no 'prefix'"));
+  CHECK(
+      problems("{prefix: \"2001:db8::/33\"}").starts_with("doline.yml:2:17: '2001:db8::/33' is no prefix of a NAT64"));
+  CHECK(problems("{prefix: 10.0.0.0/8}").find("is no prefix of a NAT64") != std::string::npos);
+  CHECK(problems("{prefix: here}").starts_with("doline.yml:2:17: "));
+  CHECK(problems("{prefix: \"64:ff9b::/96\", client: any}").find("'clients'") != std::string::npos);
+}
+
+TEST_CASE("Names that must not leave are answered here, unless the file says otherwise") {
+  const std::string upstreams = "upstreams: {default: {servers: 192.0.2.1}}\n";
+  const auto choice = [&](const std::string& text) { return read(upstreams + text)->live.special_use; };
+  CHECK((choice("").names && choice("").bare_names && choice("").firefox_canary && choice("").icloud_canaries));
+  CHECK_FALSE(choice("bare_names: forward\n").bare_names);
+  CHECK(choice("bare_names: answer\nspecial_use: forward\n").bare_names);
+  CHECK_FALSE(choice("canaries: {icloud: forward}\n").icloud_canaries);
+  CHECK(problems_alone(upstreams + "bare_names: block\n").find("is not a way with such names") != std::string::npos);
+}

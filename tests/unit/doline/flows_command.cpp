@@ -23,7 +23,7 @@ struct Said {
 
 Said run(const Folder& folder, FlowsArguments arguments) {
   arguments.database = folder.path() / "doline.db";
-  const Whereabouts known{geo::ResolverBook::read("address,operator,country,protocols,hostname,note\n"
+  const KnownAddresses known{geo::ResolverBook::read("address,operator,country,protocols,hostname,note\n"
                                                   "8.8.8.8,Google,US,dot+doh,dns.google,\n")
                               .book,
                           {}};

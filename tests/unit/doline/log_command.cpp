@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "doline/exit_status.h"
+#include "place_file.h"
 #include "unit/querylog/day.h"
 
 using namespace doline;
@@ -60,7 +61,7 @@ Said log(const Day& day, const Asking& ask) {
   arguments.database = day.file;
   ask(arguments);
   std::ostringstream out, err;
-  const int status = run_log(arguments, resolvers(), day.clock, out, err);
+  const int status = run_log(arguments, {resolvers(), {}}, day.clock, out, err);
   return {status, out.str(), err.str()};
 }
 
@@ -187,9 +188,46 @@ TEST_CASE("nothing found, no log, and a file that is no log have statuses and wo
   LogArguments arguments;
   arguments.database = day.folder / "none.db";
   std::ostringstream out, err;
-  CHECK(run_log(arguments, resolvers(), day.clock, out, err) == exit_no_input);
+  CHECK(run_log(arguments, {resolvers(), {}}, day.clock, out, err) == exit_no_input);
   CHECK(err.str().find("none.db: no such file") != std::string::npos);
   CHECK(err.str().find("--database FILE") != std::string::npos);
+}
+
+TEST_CASE("addresses have country and AS as the databases say now, and rows are found by them") {
+  ::setenv("TZ", "UTC0", 1);
+  Day day;
+  day.household_asks();
+  const std::string file = tests::place_file(
+      "192.0.2.1/32 CN AS4134\n"
+      "192.0.2.4/32 DE AS4134\n"
+      "114.114.114.0/24 CN AS174\n");
+  const auto table = [&](geo::PlaceKind kind) {
+    return *geo::PlaceTable::read({reinterpret_cast<const std::uint8_t*>(file.data()), file.size()}, kind);
+  };
+  const KnownAddresses known{resolvers(), {table(geo::PlaceKind::country), table(geo::PlaceKind::asn)}};
+  const auto shown = [&](const Asking& ask) {
+    LogArguments arguments;
+    arguments.database = day.file;
+    ask(arguments);
+    std::ostringstream out, err;
+    const int status = run_log(arguments, known, day.clock, out, err);
+    return Said{status, out.str(), err.str()};
+  };
+  const Said in_china = shown([](auto& it) { in_json(it), it.countries = {"cn"}; });
+  CHECK(in_china.names() == Names{"api.wyze.com", "log.aliyun.com", "www.example.com"});
+  const json first = in_china.objects().front();
+  CHECK(first["answers"][0]["country"] == "CN");
+  CHECK(first["answers"][0]["asn"] == 4134);
+  CHECK(first["original_country"] == "CN");
+  CHECK(first["original_asn"] == 174);
+  CHECK(shown([](auto& it) { in_json(it), it.asns = {4134}, it.countries = {"DE"}; }).names() == Names{"www.wyze.com"});
+  CHECK(shown([](auto& it) { in_json(it), it.asns = {174}, it.limit = 1; }).names() == Names{"log.aliyun.com"});
+  CHECK(shown([](auto& it) { in_json(it), it.countries = {"FR"}; }).status == exit_no);
+  CHECK(shown([](auto& it) { it.countries = {"China"}; }).status == exit_wrong_usage);
+  CHECK(shown([](auto& it) { it.countries = {"DE"}; }).out.find("192.0.2.4 (DE, AS4134)") != std::string::npos);
+  const json nowhere =
+      shown([](auto& it) { in_json(it), it.answers = {IpAddress::parse("192.0.2.5")->to_string()}; }).objects().front();
+  CHECK(!nowhere["answers"][0].contains("country"));
 }
 
 TEST_CASE("names and lists that were chosen to harm a terminal do not reach it") {
@@ -201,7 +239,7 @@ TEST_CASE("names and lists that were chosen to harm a terminal do not reach it")
   row.rule = "lists";
   row.lists = {"ads\x07"};
   row.answers.push_back({row.qname, dns::RecordType::txt, dns::RecordClass::in, {6, 0x1b, '[', '2', 'J', '"', 0xff}});
-  const std::string line = to_json(row, resolvers());
+  const std::string line = to_json(row, {resolvers(), {}});
   for (const char letter : line) {
     const auto octet = static_cast<unsigned char>(letter);
     REQUIRE((octet >= 0x20 && octet < 0x7f));
@@ -259,8 +297,9 @@ TEST_CASE("--follow shows the last rows, then what comes, each once, until it is
   std::ostream out(&shared);
   std::ostringstream err;
   int status = -1;
-  std::jthread follower(
-      [&](std::stop_token stop) { status = run_log(arguments, resolvers(), day.clock, out, err, std::move(stop)); });
+  std::jthread follower([&](std::stop_token stop) {
+    status = run_log(arguments, {resolvers(), {}}, day.clock, out, err, std::move(stop));
+  });
   const auto wait_for_lines = [&](long wanted) {
     for (int turn = 0; turn < 1'000; ++turn) {
       const std::string text = shared.text();

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "querylog/forget.h"
+#include "unit/policy/compiled_lists.h"
 #include "unit/querylog/day.h"
 
 using namespace doline;
@@ -396,4 +397,29 @@ TEST_CASE("what cannot be read says why") {
   CHECK(LogReader::open(folder / "text.db").error() == DatabaseFault::corrupt);
   std::ofstream(folder / "empty.db") << "";
   CHECK(LogReader::open(folder / "empty.db").error() == DatabaseFault::older_schema);
+}
+
+TEST_CASE("how often each list had a word, since when") {
+  Day day;
+  day.writer->flush();
+  CHECK(LogReader::open(day.file)->list_hits()->since == std::nullopt);
+  querylog::Legend lists = samples::legend(2, day.roster);
+  lists.lists = compile_lists({"ads.example\n", "ads.example\ntracker.example\n"});
+  day.writer->install(lists);
+  const auto ask = [&](int minute, const char* qname) {
+    Record asked = samples::record(*day.roster, morning + minutes(minute), Day::phone, qname);
+    asked.generation = 2;
+    const blocklist::Listing listing = lists.lists->look_up(asked.qname);
+    asked.has_listing = !listing.is_empty();
+    if (asked.has_listing) asked.list_set = listing.coverings[0].set;
+    REQUIRE(day.ring.push(asked, {}));
+  };
+  ask(5, "www.example");
+  for (int minute = 6; minute < 9; ++minute) ask(minute, "x.ads.example");
+  ask(9, "tracker.example");
+  day.writer->flush();
+  const auto hits = LogReader::open(day.file)->list_hits();
+  REQUIRE(hits.has_value());
+  CHECK(hits->since == morning + minutes(5));
+  CHECK(hits->hits == std::unordered_map<std::string, std::uint64_t>{{"ads", 3}, {"telemetry", 4}});
 }

@@ -110,6 +110,40 @@ TEST_CASE("a prefetch is a flight that queries may join, and there is one of the
   CHECK(land(room, *empty).empty());
 }
 
+TEST_CASE("those who go on keep their places and wait for another key, the others for what they waited for") {
+  WaitingRoom room;
+  const cache::Key ipv6 = key_of("www.example", dns::RecordType::aaaa), ipv4 = key_of("www.example");
+  const auto from = admit(room, ipv6, tv, 1).flight;
+  for (std::uint16_t id = 2; id <= 5; ++id) (void)admit(room, ipv6, phone, id);
+  const auto even = [](const Waiting& waiting) { return waiting.client.port % 2 == 0; };
+
+  CHECK_FALSE(room.pass_on(from, ipv4, [](const Waiting&) { return false; }).is_new_flight);
+  const auto passed = room.pass_on(from, ipv4, even);
+  CHECK(passed.is_new_flight);
+  CHECK(room.key(passed.flight) == ipv4);
+  CHECK(room.waiting() == 5);
+  CHECK(land(room, from) == std::vector<std::uint16_t>{1, 3, 5});
+  CHECK(admit(room, ipv4, tv, 6).flight == passed.flight);
+
+  // A flight that is under way is joined.
+  const auto later = admit(room, ipv6, tv, 8).flight;
+  const auto joined = room.pass_on(later, ipv4, even);
+  CHECK(joined.flight == passed.flight);
+  CHECK_FALSE(joined.is_new_flight);
+  CHECK(land(room, later).empty());
+  CHECK(land(room, passed.flight) == std::vector<std::uint16_t>{2, 4, 6, 8});
+  CHECK(room.waiting() == 0);
+}
+
+TEST_CASE("where there is no room for another flight, nobody goes on") {
+  WaitingRoom room;
+  const auto from = admit(room, key_of("www.example", dns::RecordType::aaaa), tv, 1).flight;
+  for (std::size_t i = 1; i < waiting_max; ++i)
+    REQUIRE(room.begin_prefetch(key_of("n" + std::to_string(i) + ".example")));
+  CHECK_FALSE(room.pass_on(from, key_of("www.example"), [](const Waiting&) { return true; }).is_new_flight);
+  CHECK(land(room, from) == std::vector<std::uint16_t>{1});
+}
+
 TEST_CASE("as many flights as queries may wait, prefetches among them") {
   WaitingRoom room;
   for (std::size_t i = 0; i < waiting_max; ++i)

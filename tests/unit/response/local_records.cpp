@@ -40,8 +40,8 @@ struct Answered {
 
   Answered(const LocalRecords& all, const char* name, RecordType type) {
     const Asked asked(name, type);
-    const std::size_t size =
-        answer_locally(asked.view(), all, all.find(name_of(name).lowered()), {.octets_max = octets.size()}, octets);
+    const std::size_t size = answer_locally(asked.view(), all, all.find(name_of(name).lowered()), nullptr,
+                                            {.octets_max = octets.size()}, octets);
     auto parsed = dns::ResponseView::parse({octets.data(), size});
     REQUIRE(parsed.has_value());
     view.emplace(std::move(*parsed));

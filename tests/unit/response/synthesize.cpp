@@ -194,5 +194,55 @@ TEST_CASE("a rejection carries the question where that can be read, and fits") {
   CHECK(reject(whole, dns::MessageFault::bad_name, octets) == dns::header_octets);
 }
 
+TEST_CASE("what upstream says of A is told as AAAA, of every prefix, without its signature, behind a CNAME of ours") {
+  const Asked asked("www.example", RecordType::aaaa);
+  const dns::Name target = *dns::Name::parse("safe.example");
+  std::array<std::uint8_t, 1'024> words{};
+  dns::MessageWriter writer(words);
+  writer.header(0, {.authentic_data = true}, ResponseCode::noerror);
+  REQUIRE(writer.question({target, RecordType::a, dns::RecordClass::in}));
+  for (const char* line :
+       {"safe.example 300 CNAME edge.example", "edge.example 60 A 8.8.8.8", "edge.example 900 A 10.0.0.1",
+        "edge.example 60 RRSIG A 8 2 60 20270101000000 20260101000000 1 example. AAAA"}) {
+    const auto record = dns::parse_record(line, 0);
+    REQUIRE_MESSAGE(record.has_value(), line);
+    REQUIRE(
+        writer.record(Section::answer, record->owner, record->type, record->record_class, record->ttl, record->rdata));
+  }
+  const Dns64 dns64{{*IpPrefix::parse("64:ff9b::/96"), *IpPrefix::parse("2001:db8::/32")}, {}, {}, nullptr};
+  std::array<std::uint8_t, 65'535> octets{};
+  const Retelling how{
+      .target = &target, .target_ttl_seconds = 10, .dns64 = &dns64, .ipv6_ttl_seconds_max = 500, .age_seconds = 20};
+  const std::size_t size = retell(asked.view().question(), dns::Octets(words).first(writer.size()), how, octets);
+  const auto view = dns::ResponseView::parse({octets.data(), size});
+  REQUIRE(view.has_value());
+  CHECK_FALSE(view->authentic_data());
+  CHECK(view->question() == asked.view().question());
+  CHECK(records_of(*view, Section::answer) ==
+        Lines{"www.example 10 CNAME safe.example.", "safe.example 280 CNAME edge.example.",
+              "edge.example 40 AAAA 64:ff9b::808:808",
+              "edge.example 40 AAAA 2001:db8:808:808::", "edge.example 500 AAAA 2001:db8:a00:1::"});
+}
+
+TEST_CASE("a local name that has only IPv4 addresses has AAAA records by DNS64, where the prefix may stand for them") {
+  const auto owner = *dns::Name::parse("nas.example");
+  const LocalName nas{owner, false, {address_record(*IpAddress::parse("192.168.1.10"))}};
+  LocalRecords::Builder builder;
+  builder.add_source({&nas, 1});
+  const auto all = builder.build();
+  const auto told = [&](const char* prefix, RecordType type) {
+    const Dns64 dns64{{*IpPrefix::parse(prefix)}, {}, {}, nullptr};
+    const Asked asked("nas.example", type);
+    std::array<std::uint8_t, 512> octets{};
+    const std::size_t size = answer_locally(asked.view(), *all, all->find(owner), &dns64, {}, octets);
+    const auto view = dns::ResponseView::parse({octets.data(), size});
+    REQUIRE(view.has_value());
+    return records_of(*view, Section::answer);
+  };
+  CHECK(told("2001:db8::/96", RecordType::aaaa) == Lines{"nas.example 60 AAAA 2001:db8::c0a8:10a"});
+  CHECK(told("2001:db8::/96", RecordType::a) == Lines{"nas.example 60 A 192.168.1.10"});
+  CHECK(told("64:ff9b::/96", RecordType::aaaa).empty());
+}
+
 }  // namespace
 }  // namespace doline::response
