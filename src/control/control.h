@@ -50,6 +50,8 @@ class Control {
 
   /// Any thread: a client that is no known device.
   void saw_unknown_client(const IpAddress& client);
+  /// Any thread: a device asked for what its lock does not let pass.
+  void take_lock_alarm(const resolver::LockAlarm& alarm);
   /// Any thread: what the log writer has to say.
   void take_log_event(const querylog::LogEvent& event);
 

@@ -11,6 +11,7 @@
 #include "blocklist/compile.h"
 #include "blocklist/list_set.h"
 #include "config/settings.h"
+#include "control/device_book.h"
 #include "device/roster.h"
 #include "geo/place_book.h"
 #include "geo/resolver_book.h"
@@ -30,6 +31,13 @@ struct Judging {
 /// Compiles lists that are not up to date, into a file that is gone again; what cannot be had is told on `err` and left
 /// out. Writes nothing into the state folder.
 [[nodiscard]] Judging prepare_judging(const config::Settings& settings, WallTime now, std::ostream& err);
+
+/// The devices alone, as the running Doline has them.
+[[nodiscard]] std::shared_ptr<const device::Roster> read_devices(const config::Settings& settings,
+                                                                 const control::DeviceBook& book, WallTime now);
+/// Whose addresses are; never null. What cannot be read is told on `err`.
+[[nodiscard]] std::shared_ptr<const geo::PlaceBook> open_place_book(const config::Settings& settings,
+                                                                    std::ostream& err);
 
 /// `doline.yml:42`, `otherwise`, `lists that no rule names`.
 [[nodiscard]] std::string rule_place(const policy::RuleBook& rules, policy::RuleId id);

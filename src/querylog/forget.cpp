@@ -68,6 +68,27 @@ Result<std::int64_t, DatabaseFault> forget_in(SegmentTable& segments, const Segm
   });
 }
 
+/// Where devices were seen. What reaches over `before` begins there.
+Result<void, DatabaseFault> forget_presences(Database& database, const std::optional<Ids>& devices,
+                                             std::int64_t before) {
+  const auto has_table = database.integer("SELECT count(*) FROM sqlite_schema WHERE name = 'presence'");
+  if (!has_table || *has_table == 0) return has_table ? Result<void, DatabaseFault>{} : fail(has_table.error());
+  const auto run = [&](const char* of_all, const char* of_one) -> Result<void, DatabaseFault> {
+    auto statement = database.prepare(devices ? of_one : of_all);
+    if (!statement) return fail(statement.error());
+    if (!devices) return statement->bind(1, before).run();
+    for (const std::uint32_t id : *devices)
+      if (const auto done = statement->bind(1, before).bind(2, std::int64_t{id}).run(); !done) return done;
+    return {};
+  };
+  if (const auto gone =
+          run("DELETE FROM presence WHERE last < ?1", "DELETE FROM presence WHERE last < ?1 AND device = ?2");
+      !gone)
+    return gone;
+  return run("UPDATE OR REPLACE presence SET first = ?1 WHERE first < ?1",
+             "UPDATE OR REPLACE presence SET first = ?1 WHERE first < ?1 AND device = ?2");
+}
+
 /// Takes entries away that no segment names.
 Result<void, DatabaseFault> forget_entries(Database& database, SegmentTable& segments) {
   const auto entries = segments.all();
@@ -75,10 +96,18 @@ Result<void, DatabaseFault> forget_entries(Database& database, SegmentTable& seg
   struct Dictionary {
     const char* sql;
     std::vector<Column> columns;
+    const char* named_elsewhere = nullptr;
   };
+  const auto has_presences = database.integer("SELECT count(*) FROM sqlite_schema WHERE name = 'presence'");
+  if (!has_presences) return fail(has_presences.error());
+  const bool has_them = *has_presences != 0;
   const Dictionary dictionaries[] = {
-      {"DELETE FROM device WHERE id NOT IN temp.named", {Column::device}},
-      {"DELETE FROM endpoint WHERE id NOT IN temp.named", {Column::client, Column::destination, Column::upstream}},
+      {"DELETE FROM device WHERE id NOT IN temp.named",
+       {Column::device},
+       has_them ? "INSERT OR IGNORE INTO temp.named SELECT device FROM presence" : nullptr},
+      {"DELETE FROM endpoint WHERE id NOT IN temp.named",
+       {Column::client, Column::destination, Column::upstream},
+       has_them ? "INSERT OR IGNORE INTO temp.named SELECT client FROM presence" : nullptr},
       {"DELETE FROM name WHERE id NOT IN temp.named", {Column::name}},
       {"DELETE FROM text WHERE id NOT IN temp.named", {Column::rule, Column::lists, Column::observed_rule}},
       {"DELETE FROM answer WHERE id NOT IN temp.named", {Column::answer}}};
@@ -105,6 +134,8 @@ Result<void, DatabaseFault> forget_entries(Database& database, SegmentTable& seg
     if (const auto emptied = database.execute("DELETE FROM temp.named"); !emptied) return emptied;
     for (const std::uint32_t id : named)
       if (const auto done = name->bind(1, std::int64_t{id}).run(); !done) return done;
+    if (dictionary.named_elsewhere != nullptr)
+      if (const auto done = database.execute(dictionary.named_elsewhere); !done) return done;
     if (const auto done = database.execute(dictionary.sql); !done) return done;
   }
   return {};
@@ -173,6 +204,16 @@ Result<Forgotten, DatabaseFault> forget(const std::filesystem::path& file, const
     });
     if (!done) return fail(done.error());
   }
+  const auto seen = in_transaction(database, [&]() -> Result<void, DatabaseFault> {
+    std::optional<Ids> devices;
+    if (!what.devices.empty()) {
+      auto ids = devices_named(database, what.devices);
+      if (!ids) return fail(ids.error());
+      devices = std::move(*ids);
+    }
+    return forget_presences(database, devices, before);
+  });
+  if (!seen) return fail(seen.error());
   // Always: where it was interrupted before it came to this, it is said again.
   if (const auto done = in_transaction(database, [&] { return forget_entries(database, *segments); }); !done)
     return fail(done.error());

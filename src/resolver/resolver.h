@@ -31,6 +31,7 @@ inline constexpr seconds failure_memory{2};              ///< how long a failed 
 inline constexpr std::size_t failures_max = 4'096;       ///< failed questions remembered
 inline constexpr std::uint32_t stale_ttl_seconds = 30;   ///< RFC 8767 §4
 inline constexpr std::size_t held_back_max = 4'096;      ///< responses of one worker that a rule delays
+inline constexpr std::size_t lock_alarms_a_minute_max = 64;  ///< of one worker; the rest is counted and logged
 inline constexpr std::size_t response_octets_max = 65'535;
 inline constexpr std::size_t query_kept_octets = dns::header_octets + dns::name_octets_max + 4;
 
@@ -42,6 +43,13 @@ class Outbox {
   virtual bool record(const querylog::Record& record, dns::Octets response) = 0;
 };
 
+/// A device asked for a name that its lock does not let pass.
+struct LockAlarm {
+  std::string device;
+  dns::Name name;          ///< small letters
+  bool is_refused = true;  ///< else the lock only observes, or blocking was set aside
+};
+
 struct Doors {
   upstream::Exchange& exchange;
   Outbox& outbox;
@@ -51,7 +59,9 @@ struct Doors {
   std::function<void(const listener::ReplyRoute&)> forget;
   /// A client that may ask and is no known device; one call a client and minute, while it is remembered.
   std::function<void(const IpAddress&)> report_unknown_client;
-  /// The MAC address that the kernel knows for such a client by now; called as seldom.
+  /// Once a device and name in a minute, for at most lock_alarms_a_minute_max.
+  std::function<void(const LockAlarm&)> raise_lock_alarm = {};
+  /// The MAC address that the kernel knows for a client that is no known device by now; called as seldom.
   std::function<std::optional<device::MacAddress>(const IpAddress&)> find_mac;
   /// The name of an interface by its index; empty where there is none. Asked only where rules speak of interfaces.
   std::function<std::string(std::uint32_t)> interface_name = {};
@@ -79,6 +89,7 @@ struct Statistics {
   std::uint64_t rejected = 0, refused_client = 0, over_limit = 0, rate_limited = 0, synthesized = 0, from_cache = 0,
                 stale = 0, forwarded = 0, failed = 0;
   std::uint64_t intercepted = 0;  ///< of all received ones
+  std::uint64_t beyond_lock = 0;  ///< of them, what a device's lock did not let pass
   std::uint64_t exchanges = 0, joined = 0, prefetches = 0;
   std::uint64_t recorded = 0, records_lost = 0, not_recorded = 0;  ///< received - waiting = the sum of these three
 };

@@ -15,7 +15,8 @@ std::string_view text_of(const Name& name) {
   return {reinterpret_cast<const char*>(name.wire().data()), name.size()};
 }
 
-/// `10.1.168.192.in-addr.arpa`, and so on by half octets below ip6.arpa.
+}  // namespace
+
 Name reverse_name(const IpAddress& address) {
   static constexpr char digits[] = "0123456789abcdef";
   std::string text;
@@ -31,8 +32,6 @@ Name reverse_name(const IpAddress& address) {
   check(name.has_value());
   return *name;
 }
-
-}  // namespace
 
 LocalRecord address_record(const IpAddress& address, std::uint32_t ttl_seconds) {
   const auto octets = address.octets();
