@@ -164,14 +164,14 @@ TEST_CASE("Learning and lock are kept, and unlock ends both") {
   const BookedDevice& tv = book.all()[0];
   CHECK(tv.learning->from == noon);
   CHECK(tv.learning->until == noon + std::chrono::hours(24));
-  REQUIRE(book.learn(*roster()->find("phone"), {noon, noon + std::chrono::hours(24)}));
-  REQUIRE(book.lock(*roster()->find("phone"), lock(), noon + std::chrono::hours(1)));
-  CHECK(book.find("phone")->learning->until == noon + std::chrono::hours(1));
-  REQUIRE(book.unlock("phone"));
   CHECK(tv.locked_since == noon + std::chrono::hours(25));
   policy::Lock expected = lock();
   expected.device = "tv";
   CHECK(*tv.lock == expected);
+  REQUIRE(book.learn(*roster()->find("phone"), {noon, noon + std::chrono::hours(24)}));
+  REQUIRE(book.lock(*roster()->find("phone"), lock(), noon + std::chrono::hours(1)));
+  CHECK(book.find("phone")->learning->until == noon + std::chrono::hours(1));
+  REQUIRE(book.unlock("phone"));
   CHECK(book.unlock("tv"));
   CHECK_FALSE(book.unlock("tv"));
   CHECK(open(file).all().empty());
