@@ -237,6 +237,10 @@ TEST_CASE("a device is called as it announces itself, and nobody as others say")
           if (!send_v4(announcement("Speaker.local"), mdns_port)) return "nothing was sent";
           if (!home.until([&] { return name_at("192.168.7.2") == "Speaker"; })) return name_at("192.168.7.2");
           if (name_at("192.168.7.9") != "02:00:00:00:00:09") return "another was named: " + name_at("192.168.7.9");
+          const auto is_saved = [&] {
+            return content_of(home.folder / "state" / "devices.json").find("Speaker") != std::string::npos;
+          };
+          if (!home.until(is_saved)) return "it was not saved";
           home.start();
           home.keeper->configure({}, {}, {});
           return name_at("192.168.7.2") == "Speaker" ? "" : "it was not remembered";
