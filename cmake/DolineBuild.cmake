@@ -73,13 +73,17 @@ doline_pkg(uv libuv)
 doline_pkg(mnl libmnl)
 doline_pkg(cap_ng libcap-ng)
 doline_pkg(sqlite sqlite3)
-# Their headers only: these libraries are loaded when they are needed (src/control/curl_library.h, src/dns/ldns_library.h).
+# Their headers only: these libraries are loaded when they are needed (src/control/curl_library.h, src/dns/ldns_library.h,
+# src/transfer/tsig.cpp).
 pkg_check_modules(PKG_curl REQUIRED libcurl)
 doline_library(curl ${CMAKE_DL_LIBS})
 target_include_directories(doline_lib_curl SYSTEM INTERFACE ${PKG_curl_INCLUDE_DIRS})
 pkg_check_modules(PKG_ldns REQUIRED IMPORTED_TARGET ldns)  # tests that hold us against it are linked with it
 doline_library(ldns ${CMAKE_DL_LIBS})
 target_include_directories(doline_lib_ldns SYSTEM INTERFACE ${PKG_ldns_INCLUDE_DIRS})
+pkg_check_modules(PKG_crypto REQUIRED libcrypto)
+doline_library(crypto ${CMAKE_DL_LIBS})
+target_include_directories(doline_lib_crypto SYSTEM INTERFACE ${PKG_crypto_INCLUDE_DIRS})
 doline_pkg(xxhash libxxhash)
 # Put into the program, where there is an archive: each is needed now and then only, and a library less to load is a start
 # that is sooner over. Debian 12's RE2 stands alone; later ones bring Abseil's libraries with them.

@@ -71,6 +71,23 @@ std::optional<IpPrefix> parse_trigger_address(std::string_view text) {
   return IpPrefix(*parsed, length);
 }
 
+/// What a zone holds for its own sake; of a trigger it says nothing.
+bool is_of_the_zone(dns::RecordType type) {
+  switch (type) {
+    case dns::RecordType::ns:
+    case dns::RecordType::dname:
+    case dns::RecordType::ds:
+    case dns::RecordType::rrsig:
+    case dns::RecordType::nsec:
+    case dns::RecordType::dnskey:
+    case dns::RecordType::nsec3:
+    case dns::RecordType::nsec3param:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 std::string ZoneReader::absolute(std::string_view name) const {
@@ -168,6 +185,7 @@ void ZoneReader::list_trigger(std::string_view type, std::string_view rdata, Lin
   rule.effect = ListRule::Effect::answer;
   const auto known = dns::parse_record_type(type);
   if (!known) return items.add_fault(0, LineFault::bad_record);
+  if (is_of_the_zone(*known)) return items.add_fault(0, LineFault::not_for_lists);
   if (known == dns::RecordType::cname) {
     const std::string target = in_small_letters(rdata);
     const std::string lone = target.ends_with('.') && target.size() > 1 ? target.substr(0, target.size() - 1) : target;

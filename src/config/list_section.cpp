@@ -28,6 +28,46 @@ void read_format(Reading& reading, const Node& node, ListSettings& list) {
   reading.add_unknown(node, "a list's format", *text, formats);
 }
 
+void read_key(Reading& reading, const Node& node, transfer::ZoneSource& source) {
+  using transfer::Algorithm;
+  const Keys keys(reading, node, "lists.*.key");
+  transfer::KeySource& key = source.key.emplace();
+  const Node* name = keys.find("name");
+  const Node* secret = keys.find("secret_file");
+  if (name == nullptr || secret == nullptr)
+    reading.add(node, "a key has a 'name' and a 'secret_file'", "both are as the primary's operator says");
+  if (name != nullptr) key.name = read_name(reading, *name).value_or(dns::Name());
+  if (secret != nullptr)
+    if (const auto path = read_input_path(reading, *secret)) key.secret_file = *path;
+  if (const Node* algorithm = keys.find("algorithm"))
+    key.algorithm = read_word<Algorithm>(reading, *algorithm, "an algorithm of TSIG",
+                                         {{"hmac-sha256", Algorithm::hmac_sha256},
+                                          {"hmac-sha384", Algorithm::hmac_sha384},
+                                          {"hmac-sha512", Algorithm::hmac_sha512}})
+                        .value_or(Algorithm::hmac_sha256);
+}
+
+void read_zone(Reading& reading, const Node& name, const Keys& keys, ListSettings& list) {
+  const Node* zone = keys.find("zone");
+  const Node* primary = keys.find("primary");
+  const Node* key = keys.find("key");
+  if (zone == nullptr) {
+    for (const Node* other : {primary, key})
+      if (other != nullptr) reading.add(*other, "'primary' and 'key' are for lists with a 'zone'");
+    return;
+  }
+  transfer::ZoneSource& source = list.zone.emplace();
+  source.zone = read_name(reading, *zone).value_or(dns::Name());
+  list.format = blocklist::ListFormat::rpz;
+  if (primary == nullptr)
+    reading.add(name, "the list " + quote(name.text) + " has a 'zone' and no 'primary'",
+                "the address of a server that lets us transfer it");
+  else
+    for (const Node* value : to_list(reading, *primary, transfer::primaries_max, "primaries"))
+      if (const auto endpoint = read_endpoint(reading, *value, 53)) source.primaries.push_back(*endpoint);
+  if (key != nullptr) read_key(reading, *key, source);
+}
+
 ListSettings read_one_list(Reading& reading, const Node& name, const Node& node) {
   ListSettings list;
   list.name = name.text;
@@ -35,11 +75,13 @@ ListSettings read_one_list(Reading& reading, const Node& name, const Node& node)
   const Keys keys(reading, node, "lists.*");
   const Node* file = keys.find("file");
   const Node* url = keys.find("url");
-  if ((file == nullptr) == (url == nullptr))
-    reading.add(name,
-                "the list " + quote(name.text) +
-                    (file == nullptr ? " has neither 'file' nor 'url'" : " has both 'file' and 'url'"),
-                "one of them says where it is");
+  const int sources = (file != nullptr) + (url != nullptr) + (keys.find("zone") != nullptr);
+  if (sources != 1)
+    reading.add(
+        name,
+        "the list " + quote(name.text) +
+            (sources == 0 ? " has neither 'file', 'url' nor 'zone'" : " has several of 'file', 'url' and 'zone'"),
+        "one of them says where it is");
   if (file != nullptr)
     if (const auto path = read_input_path(reading, *file)) list.file = *path;
   if (url != nullptr)
@@ -48,12 +90,14 @@ ListSettings read_one_list(Reading& reading, const Node& name, const Node& node)
       list.url = *text;
     }
   if (const Node* every = keys.find("every")) {
-    if (url == nullptr && file != nullptr)
-      reading.add(*every, "'every' is for lists with a URL", "a file is read again when it changes");
+    if (url == nullptr && sources == 1)
+      reading.add(*every, "'every' is for lists with a URL",
+                  file != nullptr ? "a file is read again when it changes" : "a zone's SOA record says how often");
     if (const auto duration = read_seconds(reading, *every, std::chrono::minutes(5), hours(24 * 365)))
       list.every = *duration;
   }
   if (const Node* format = keys.find("format")) read_format(reading, *format, list);
+  read_zone(reading, name, keys, list);
   if (const Node* subdomains = keys.find("subdomains"))
     list.subdomains = read_bool(reading, *subdomains).value_or(false);
   if (const Node* kind = keys.find("kind"))

@@ -22,6 +22,7 @@
 #include "resolver/snapshot.h"
 #include "response/local_records.h"
 #include "response/synthesize.h"
+#include "transfer/zone_source.h"
 #include "upstream/exchange.h"
 
 namespace doline::config {
@@ -39,14 +40,17 @@ inline constexpr std::string_view query_log_name = "doline.db";
 /// One entry of `lists`; its position is its ListId.
 struct ListSettings {
   std::string name;
-  std::filesystem::path file;                   ///< of the operator; empty where there is a URL
-  std::string url;                              ///< http or https; empty where there is a file
+  std::filesystem::path file;                   ///< of the operator; one of these three is set
+  std::string url;                              ///< http or https
+  std::optional<transfer::ZoneSource> zone;     ///< transferred from a primary
   seconds every{86'400};                        ///< how often a URL is fetched
   std::optional<blocklist::ListFormat> format;  ///< absent: recognised
   bool subdomains = false;                      ///< plain names cover the names below
   policy::ListKind kind = policy::ListKind::block;
   policy::Mode mode = policy::Mode::enforce;
   int line = 0;  ///< of the YAML
+  /// What it says is kept in a copy of our own.
+  [[nodiscard]] bool is_fetched() const { return !url.empty() || zone.has_value(); }
 };
 
 /// Read at start; a change waits for a restart.
@@ -66,7 +70,8 @@ struct Fixed {
   std::optional<QueryLog> query_log;     ///< absent: off
   cache::Options cache;                  ///< size_octets is the total over all workers
   listener::TcpLimits tcp;
-  std::optional<redirect::Options> redirect;  ///< absent: the file has no such section
+  std::optional<redirect::Options> redirect;  ///< absent: the file has no such section. `flows.watch` is among them
+  seconds flow_warm_up{3'600};                ///< after the start, for which no connection is called without lookup
 };
 
 /// What a reload changes by a new snapshot.

@@ -31,7 +31,7 @@ class MappedText {
  public:
   explicit MappedText(const std::filesystem::path& file) {
     const int descriptor = open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    struct stat status {};
+    struct stat status{};
     if (descriptor >= 0 && fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode)) {
       is_there_ = true;
       size_ = static_cast<std::size_t>(status.st_size);
@@ -102,7 +102,13 @@ std::optional<CopyNotes> read_notes(const std::filesystem::path& file) {
                   string_of("last_modified"),
                   WallTime(seconds(number_of("fetched") & 0xff'ffff'ffff)),  // years from now, not an overflow
                   number_of("octets"),
-                  number_of("entries")};
+                  number_of("entries"),
+                  std::nullopt};
+  if (json.contains("serial")) {
+    const auto short_number_of = [&](const char* key) { return static_cast<std::uint32_t>(number_of(key)); };
+    notes.soa = {short_number_of("serial"), short_number_of("refresh"), short_number_of("retry"),
+                 short_number_of("expire")};
+  }
   if (!is_header_value(notes.etag)) notes.etag.clear();
   if (!is_header_value(notes.last_modified)) notes.last_modified.clear();
   if (notes.url.empty()) return std::nullopt;
@@ -110,7 +116,7 @@ std::optional<CopyNotes> read_notes(const std::filesystem::path& file) {
 }
 
 Result<void, std::string> write_notes(const std::filesystem::path& file, const CopyNotes& notes) {
-  const nlohmann::json json{
+  nlohmann::json json{
       {"url", notes.url},
       {"etag", notes.etag},
       {"last_modified", notes.last_modified},
@@ -118,6 +124,11 @@ Result<void, std::string> write_notes(const std::filesystem::path& file, const C
        std::max<std::int64_t>(0, std::chrono::duration_cast<seconds>(notes.fetched.time_since_epoch()).count())},
       {"octets", notes.octets},
       {"entries", notes.entries}};
+  if (notes.soa)
+    json.update({{"serial", notes.soa->serial},
+                 {"refresh", notes.soa->refresh},
+                 {"retry", notes.soa->retry},
+                 {"expire", notes.soa->expire}});
   const std::string text = json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
   // Without waiting for the disk: notes that are lost cost one download more.
   const std::filesystem::path beside = file.string() + ".new";

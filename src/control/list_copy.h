@@ -14,16 +14,18 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "blocklist/list_file.h"
+#include "dns/transfer_message.h"
 
 namespace doline::control {
 
 /// What NAME.json holds.
 struct CopyNotes {
   std::string url;
-  std::string etag, last_modified;  ///< as the server wrote them; empty: none
-  WallTime fetched{};               ///< or last found unchanged
-  std::uint64_t octets = 0;         ///< of the text these notes are about
-  std::uint64_t entries = 0;        ///< in it, with repetitions
+  std::string etag, last_modified;          ///< as the server wrote them; empty: none
+  WallTime fetched{};                       ///< or last found unchanged
+  std::uint64_t octets = 0;                 ///< of the text these notes are about
+  std::uint64_t entries = 0;                ///< in it, with repetitions
+  std::optional<dns::SoaNumbers> soa = {};  ///< of a zone that was transferred; `url` is then its ZoneSource as text
   bool operator==(const CopyNotes&) const = default;
 };
 

@@ -13,6 +13,7 @@
 #include "control/file_watch.h"
 #include "control/list_copy.h"
 #include "control/list_reports.h"
+#include "control/text_file.h"
 
 namespace doline::control {
 
@@ -58,9 +59,23 @@ std::optional<dns::Name> host_of(std::string_view url) {
 }
 
 std::optional<WallTime> modified(const std::filesystem::path& file) {
-  struct stat status {};
+  struct stat status{};
   if (::stat(file.c_str(), &status) != 0) return std::nullopt;
   return WallTime(seconds(status.st_mtim.tv_sec));
+}
+
+/// How messages and notes call it.
+std::string source_of(const config::ListSettings& list) {
+  return list.zone ? list.zone->to_string() : list.url;
+}
+
+/// The difference made to the copy, into the candidate's file: then it is judged like any other.
+Result<void, std::string> make_candidate(const Candidate& candidate, const Transferred& transferred) {
+  const auto copy = read_text_file(candidate.copy, transfer::transfer_octets_max);
+  const auto text = copy ? transfer::apply_changes(*copy, transferred.soa_line, transferred.changes) : std::nullopt;
+  if (!text) return fail(std::string("its difference does not fit the copy at hand"));
+  if (const std::string why = replace_text_file(candidate.file, *text, ".new"); !why.empty()) return fail(why);
+  return {};
 }
 
 std::filesystem::path text_folder(const std::filesystem::path& state_folder) {
@@ -69,7 +84,7 @@ std::filesystem::path text_folder(const std::filesystem::path& state_folder) {
 
 /// The operator's file, or the last good copy of what is fetched.
 std::filesystem::path text_of(const std::filesystem::path& folder, const config::ListSettings& list) {
-  return list.url.empty() ? list.file : folder / (to_file_name(list.name) + ".txt");
+  return list.is_fetched() ? folder / (to_file_name(list.name) + ".txt") : list.file;
 }
 
 }  // namespace
@@ -92,17 +107,18 @@ struct ListKeeper::Impl : std::enable_shared_from_this<ListKeeper::Impl> {
     std::uint64_t number = 0;  // what callbacks know it by: it may be gone by then
     config::ListSettings settings;
     std::filesystem::path text, part, notes_file;
-    std::optional<CopyNotes> notes;  // of a URL that has a copy
+    std::optional<CopyNotes> notes;  // of what is fetched and has a copy
     std::optional<blocklist::ListReport> report;
-    // Of a URL:
+    // Of a URL or a zone:
     enum class Step : std::uint8_t { waiting, due, fetching, judging } step = Step::waiting;
-    std::uint64_t download = 0;
+    std::uint64_t download = 0;  // number of it, or of the transfer
+    bool wants_whole = false;    // of a zone: the copy is no base for a difference
     std::optional<WallTime> next_fetch;
     std::string last_error;
     int failures = 0;
     Watch timer;
 
-    [[nodiscard]] bool is_fetched() const { return !settings.url.empty(); }
+    [[nodiscard]] bool is_fetched() const { return settings.is_fetched(); }
     [[nodiscard]] bool is_under_way() const { return step == Step::fetching || step == Step::judging; }
   };
 
@@ -116,6 +132,11 @@ struct ListKeeper::Impl : std::enable_shared_from_this<ListKeeper::Impl> {
   void start_due();
   void fetch(List& list);
   void take_download(std::uint64_t number, const Result<Downloaded, DownloadFault>& result);
+  void transfer_zone(List& list);
+  void take_transfer(std::uint64_t number, const Result<Transferred, std::string>& result);
+  void judge_soon(List& list, CopyNotes notes, bool is_whole, std::optional<Transferred> difference);
+  void cancel(const List& list);
+  [[nodiscard]] milliseconds refresh_of(const List& list);
   void take_judgement(std::uint64_t number, CopyNotes notes, const Result<Judgement, std::string>& result);
   void succeed(List& list, const CopyNotes& notes);
   void fail_fetch(List& list, const std::string& why, std::optional<seconds> retry_after);
@@ -142,6 +163,7 @@ struct ListKeeper::Impl : std::enable_shared_from_this<ListKeeper::Impl> {
   const OnSet on_set;
   const ListPace pace;
   Downloads downloads;
+  Transfers transfers;
   std::vector<std::unique_ptr<List>> lists;  // in the order of the configuration
   std::vector<dns::Name> must_resolve;       // the operator's, and the hosts that lists come from
   std::uint64_t last_number = 0;
@@ -168,7 +190,8 @@ ListKeeper::Impl::Impl(Loop& control_loop, std::filesystem::path state_folder, c
       log(logger),
       on_set(std::move(to_call)),
       pace(a_pace),
-      downloads(control_loop) {
+      downloads(control_loop),
+      transfers(control_loop, a_clock) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) log.error("lists: {} cannot be made: {}; no list will be kept", folder.string(), error.message());
@@ -197,8 +220,15 @@ void ListKeeper::Impl::adopt(List& list) {
   // Notes about another text say nothing of this one: it is fetched whole. So is a list that moved to another URL; its
   // old copy serves until then.
   if (list.notes && list.notes->octets != octets_of(list.text)) list.notes.reset();
-  const bool is_fresh = list.notes && list.notes->url == list.settings.url && list.notes->fetched <= now();
-  arm(list, is_fresh ? list.notes->fetched + jittered(list.settings.every) : now());
+  const bool is_fresh = list.notes && list.notes->url == source_of(list.settings) && list.notes->fetched <= now();
+  arm(list, is_fresh ? list.notes->fetched + jittered(refresh_of(list)) : now());
+}
+
+milliseconds ListKeeper::Impl::refresh_of(const List& list) {
+  if (!list.settings.zone) return list.settings.every;
+  return list.notes && list.notes->soa
+             ? std::clamp(seconds(list.notes->soa->refresh), zone_refresh_min, zone_refresh_max)
+             : zone_refresh_max;
 }
 
 void ListKeeper::Impl::arm(List& list, WallTime when) {
@@ -213,7 +243,7 @@ void ListKeeper::Impl::wake(std::uint64_t number) {
   List* list = find(number);
   if (!list || list->step != List::Step::waiting) return;
   // A clock that was set back must not make a list wait for years.
-  if (const auto latest = now() + 2 * list->settings.every; list->next_fetch > latest) list->next_fetch = latest;
+  if (const auto latest = now() + 2 * refresh_of(*list); list->next_fetch > latest) list->next_fetch = latest;
   if (*list->next_fetch > now()) return arm(*list, *list->next_fetch);
   list->step = List::Step::due;
   start_due();
@@ -233,6 +263,7 @@ void ListKeeper::Impl::start_due() {
 void ListKeeper::Impl::fetch(List& list) {
   list.step = List::Step::fetching;
   list.next_fetch.reset();
+  if (list.settings.zone) return transfer_zone(list);
   DownloadOrder order;
   order.url = list.settings.url;
   order.file = list.part;
@@ -255,23 +286,93 @@ void ListKeeper::Impl::take_download(std::uint64_t number, const Result<Download
     log.info("list {}: unchanged", list->settings.name);
     succeed(*list, notes);
   } else {
-    list->step = List::Step::judging;
-    const Candidate candidate{list->part,
-                              list->text,
-                              list->settings.format,
-                              list->settings.subdomains,
-                              result->is_whole,
-                              list->notes ? list->notes->entries : 0,
-                              list->settings.kind == policy::ListKind::block ? must_resolve : std::vector<dns::Name>()};
-    CopyNotes notes{list->settings.url, result->etag, result->last_modified, now(), result->octets, 0};
-    const auto judged = std::make_shared<Result<Judgement, std::string>>();
-    loop.work([candidate, judged] { *judged = take_copy(candidate); },
-              [weak = weak_from_this(), number, notes = std::move(notes), judged] {
-                if (const auto self = weak.lock()) self->take_judgement(number, notes, *judged);
-              });
-    return;  // it still counts as under way
+    const CopyNotes notes{list->settings.url, result->etag, result->last_modified, now(), result->octets, 0};
+    return judge_soon(*list, notes, result->is_whole, std::nullopt);  // it still counts as under way
   }
   start_due();
+}
+
+void ListKeeper::Impl::transfer_zone(List& list) {
+  TransferOrder order;
+  order.zone = list.settings.zone->zone;
+  order.primaries = list.settings.zone->primaries;
+  order.file = list.part;
+  if (list.notes && list.notes->soa && !list.wants_whole && list.notes->url == source_of(list.settings) &&
+      list.notes->octets == octets_of(list.text))
+    order.have = list.notes->soa->serial;
+  if (const auto& key = list.settings.zone->key) {
+    const auto text = read_text_file(key->secret_file, 4 * transfer::secret_octets_max);
+    const auto secret = text ? transfer::parse_secret(*text) : std::nullopt;
+    if (!secret)
+      return fail_fetch(list, text ? key->secret_file.string() + " holds no secret in base64" : text.error(),
+                        std::nullopt);
+    order.key = transfer::TsigKey{key->name, key->algorithm, *secret};
+  }
+  list.download = transfers.fetch(std::move(order),
+                                  [this, number = list.number](const auto& result) { take_transfer(number, result); });
+}
+
+void ListKeeper::Impl::take_transfer(std::uint64_t number, const Result<Transferred, std::string>& result) {
+  using Kind = transfer::IncomingZone::Kind;
+  List* list = find(number);
+  if (!list) return;
+  if (!result) {
+    fail_fetch(*list, result.error(), std::nullopt);
+  } else if (result->kind == Kind::unchanged) {
+    CopyNotes notes = *list->notes;
+    notes.fetched = now();
+    notes.soa = result->soa;
+    log.info("list {}: serial {} is the newest", list->settings.name, result->soa.serial);
+    succeed(*list, notes);
+  } else {
+    CopyNotes notes{source_of(list->settings), "", "", now(), 0, 0, result->soa};
+    return judge_soon(*list, std::move(notes), true,
+                      result->kind == Kind::difference ? std::optional(*result) : std::nullopt);
+  }
+  start_due();
+}
+
+/// Of a zone's `difference` the whole is made first.
+void ListKeeper::Impl::judge_soon(List& list, CopyNotes notes, bool is_whole, std::optional<Transferred> difference) {
+  list.step = List::Step::judging;
+  const Candidate candidate{list.part,
+                            list.text,
+                            list.settings.format,
+                            list.settings.subdomains,
+                            is_whole,
+                            list.notes ? list.notes->entries : 0,
+                            list.settings.kind == policy::ListKind::block ? must_resolve : std::vector<dns::Name>()};
+  struct Work {
+    Result<Judgement, std::string> judged;
+    bool is_base_wrong = false;
+  };
+  const auto work = std::make_shared<Work>();
+  loop.work(
+      [candidate, work, difference = std::move(difference)] {
+        if (const auto made = difference ? make_candidate(candidate, *difference) : Result<void, std::string>();
+            !made) {
+          work->judged = fail(made.error());
+          work->is_base_wrong = true;
+        } else {
+          work->judged = take_copy(candidate);
+        }
+      },
+      [weak = weak_from_this(), number = list.number, notes = std::move(notes), work]() mutable {
+        const auto self = weak.lock();
+        if (!self) return;
+        List* judged = self->find(number);
+        if (judged && work->is_base_wrong && !std::exchange(judged->wants_whole, true)) return self->fetch(*judged);
+        if (judged) notes.octets = octets_of(judged->text);
+        self->take_judgement(number, notes, work->judged);
+      });
+}
+
+void ListKeeper::Impl::cancel(const List& list) {
+  if (list.step != List::Step::fetching) return;
+  if (list.settings.zone)
+    transfers.cancel(list.download);
+  else
+    downloads.cancel(list.download);
 }
 
 void ListKeeper::Impl::take_judgement(std::uint64_t number, CopyNotes notes,
@@ -286,7 +387,9 @@ void ListKeeper::Impl::take_judgement(std::uint64_t number, CopyNotes notes,
     if (result->entries * 2 < before)
       log.warn("list {}: {} lines where there were {}; it is whole, so it is taken", list->settings.name,
                grouped(result->entries), grouped(before));
-    if (result->is_same)
+    if (notes.soa)
+      log.info("list {}: serial {} with {} names", list->settings.name, notes.soa->serial, grouped(result->entries));
+    else if (result->is_same)
       log.info("list {}: fetched {}, unchanged", list->settings.name, size_text(notes.octets));
     else
       log.info("list {}: fetched {} with {} names", list->settings.name, size_text(notes.octets),
@@ -300,22 +403,25 @@ void ListKeeper::Impl::succeed(List& list, const CopyNotes& notes) {
   list.notes = notes;
   list.failures = 0;
   list.last_error.clear();
+  list.wants_whole = false;
   if (const auto written = write_notes(list.notes_file, notes); !written)
     log.warn("list {}: {}; it will be fetched again after a restart", list.settings.name, written.error());
-  arm(list, now() + jittered(list.settings.every));
+  arm(list, now() + jittered(refresh_of(list)));
   compile_soon();
 }
 
 void ListKeeper::Impl::fail_fetch(List& list, const std::string& why, std::optional<seconds> retry_after) {
   ++list.failures;
   list.last_error = why;
-  const milliseconds longest = std::min<milliseconds>(pace.retry_longest, list.settings.every);
+  const milliseconds longest = std::min<milliseconds>(pace.retry_longest, refresh_of(list));
   milliseconds wait = pace.retry_first;
+  if (list.notes && list.notes->soa) wait = std::max(seconds(list.notes->soa->retry), zone_retry_min);
   for (int i = 1; i < list.failures && wait < longest; ++i) wait *= 2;
   wait = jittered(std::min(wait, longest));
   if (retry_after) wait = std::max<milliseconds>(wait, std::min(*retry_after, retry_after_max));
-  log.warn("list {}: {} was not taken: {}; {}, next try in {}", list.settings.name, to_shown_url(list.settings.url),
-           why, list.notes ? "the copy at hand stays" : "there is no copy yet", wait_text(wait));
+  log.warn("list {}: {} was not taken: {}; {}, next try in {}", list.settings.name,
+           list.settings.zone ? source_of(list.settings) : to_shown_url(list.settings.url), why,
+           list.notes ? "the copy at hand stays" : "there is no copy yet", wait_text(wait));
   arm(list, now() + wait);
 }
 
@@ -467,7 +573,7 @@ void ListKeeper::configure(std::vector<config::ListSettings> lists, std::vector<
   for (auto& settings : lists) {
     const auto same = std::find_if(before.begin(), before.end(), [&](const auto& old) {
       return old && old->settings.name == settings.name && old->settings.url == settings.url &&
-             old->settings.file == settings.file;
+             old->settings.file == settings.file && old->settings.zone == settings.zone;
     });
     std::unique_ptr<Impl::List> list = same == before.end() ? std::make_unique<Impl::List>() : std::move(*same);
     const bool is_new = list->number == 0;
@@ -476,11 +582,11 @@ void ListKeeper::configure(std::vector<config::ListSettings> lists, std::vector<
     if (is_new)
       it.adopt(*list);
     else if (is_other_pace && list->step == Impl::List::Step::waiting && list->notes && list->failures == 0)
-      it.arm(*list, list->notes->fetched + it.jittered(list->settings.every));
+      it.arm(*list, list->notes->fetched + it.jittered(it.refresh_of(*list)));
     it.lists.push_back(std::move(list));
   }
   for (const auto& old : before)
-    if (old && old->step == Impl::List::Step::fetching) it.downloads.cancel(old->download);
+    if (old) it.cancel(*old);
   it.sweep();
   it.watch_folders();
   it.look_timer = it.loop.every(look_at_files_every, [&it] { it.look(); });
@@ -525,11 +631,17 @@ bool ListKeeper::is_settled() const {
   return impl_->is_current && !impl_->is_compiling && !impl_->compile_by;
 }
 
-void ListKeeper::refresh() {
-  for (const auto& list : impl_->lists)
+bool ListKeeper::refresh(const std::string& name) {
+  bool is_there = name.empty();
+  for (const auto& list : impl_->lists) {
+    if (!name.empty() && list->settings.name != name) continue;
+    is_there = true;
+    list->wants_whole = true;
     if (list->is_fetched() && list->step == Impl::List::Step::waiting) list->step = Impl::List::Step::due;
+  }
   impl_->start_due();
   impl_->look();
+  return is_there;
 }
 
 void ListKeeper::check_files() {
@@ -544,7 +656,8 @@ std::vector<ListKeeper::State> ListKeeper::states() const {
     state.name = list.settings.name;
     state.kind = list.settings.kind;
     state.mode = list.settings.mode;
-    state.url = list.settings.url;
+    state.url = source_of(list.settings);
+    state.is_zone = list.settings.zone.has_value();
     state.file = list.text;
     state.octets = octets_of(list.text);
     state.modified = modified(list.text);
@@ -557,6 +670,10 @@ std::vector<ListKeeper::State> ListKeeper::states() const {
       state.failure = list.report->failure;
     }
     if (list.notes) state.last_fetch = list.notes->fetched;
+    if (list.notes && list.notes->soa) {
+      state.serial = list.notes->soa->serial;
+      state.is_expired = list.notes->fetched + seconds(list.notes->soa->expire) < impl_->now();
+    }
     state.next_fetch = list.next_fetch;
     state.last_error = list.last_error;
     state.failures = list.failures;

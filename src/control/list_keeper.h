@@ -1,5 +1,5 @@
-// ListKeeper: the lists of the configuration, kept fresh: fetched when due, compiled when anything changed, and handed
-// over as one ListSet.
+// ListKeeper: the lists of the configuration, kept fresh: fetched or transferred when due, compiled when anything
+// changed, and handed over as one ListSet.
 //
 // Control thread only; texts are judged and compiled on the pool. The last good copy of a fetched list stays in
 // state/lists/NAME.txt, and nothing replaces it that is cut off, empty, a web page, or mostly no list: see
@@ -25,10 +25,13 @@
 #include "config/settings.h"
 #include "control/download.h"
 #include "control/loop.h"
+#include "control/transfer.h"
 
 namespace doline::control {
 
-inline constexpr std::size_t list_downloads_max = 4;  ///< at once
+inline constexpr std::size_t list_downloads_max = 4;  ///< at once, transfers of zones among them
+/// A zone's own REFRESH and RETRY are kept to within these.
+inline constexpr seconds zone_refresh_min{60}, zone_refresh_max{24 * 3600}, zone_retry_min{30};
 
 /// How long it waits, where tests must not.
 struct ListPace {
@@ -45,7 +48,8 @@ class ListKeeper {
     std::string name;
     policy::ListKind kind = policy::ListKind::block;
     policy::Mode mode = policy::Mode::enforce;
-    std::string url;                              ///< empty: the operator's file
+    std::string url;  ///< of a download, or a zone and its primaries; empty: a file
+    bool is_zone = false;
     std::filesystem::path file;                   ///< the text that is compiled
     std::optional<blocklist::ListFormat> format;  ///< as compiled
     std::uint64_t names = 0;                      ///< distinct, in current()
@@ -54,11 +58,14 @@ class ListKeeper {
     blocklist::ReadResult read;                   ///< what its lines say
     std::vector<blocklist::LineProblem> first_problems;
     std::string failure;  ///< why the list is empty; else ""
-    // Of a URL:
+    // Of a URL or a zone:
     std::optional<WallTime> last_fetch;  ///< when the copy was fetched, or last found unchanged
     std::optional<WallTime> next_fetch;  ///< nothing: under way
     std::string last_error;              ///< of the latest try; empty: it went well
     int failures = 0;                    ///< in a row
+    // Of a zone that has a copy:
+    std::optional<std::uint32_t> serial;
+    bool is_expired = false;  ///< no primary has confirmed it for longer than its SOA record allows; it stays in force
   };
   using OnSet = std::function<void(std::shared_ptr<const blocklist::ListSet>)>;
 
@@ -80,8 +87,9 @@ class ListKeeper {
   /// current() holds what the texts say: nothing is being compiled, or about to be. False for a while after configure()
   /// with new lists; on_set comes then, unless the disk is full: that is said, and tried again.
   [[nodiscard]] bool is_settled() const;
-  /// Fetches every URL, due or not, and looks at the files.
-  void refresh();
+  /// Fetches every URL and transfers every zone, due or not, and looks at the files; or does so for the list of this
+  /// name alone. A zone comes whole. False: there is no such list.
+  bool refresh(const std::string& name = "");
   /// A file may have changed: compiles if one has. The files' folders are watched too.
   void check_files();
   [[nodiscard]] std::vector<State> states() const;

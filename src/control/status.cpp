@@ -136,6 +136,18 @@ json to_json(const querylog::LogStatistics& log) {
           {"not_recorded", log.not_recorded},        {"size_octets", log.size_octets}};
 }
 
+json to_json(const querylog::FlowStatistics& flows) {
+  return {{"watching", flows.is_watching},
+          {"seen", flows.seen},
+          {"without_lookup", flows.without_lookup},
+          {"written", flows.written},
+          {"repeated", flows.repeated},
+          {"not_recorded", flows.not_recorded},
+          {"lost", flows.lost},
+          {"unreadable", flows.unreadable},
+          {"audited", flows.audited}};
+}
+
 std::string_view to_string(policy::ListKind kind) {
   return kind == policy::ListKind::allow ? "allow" : "block";
 }
@@ -147,6 +159,7 @@ json to_json(const std::optional<WallTime>& time) {
 /// `state`: for people, one or two words.
 std::string_view state_of(const ListKeeper::State& list) {
   if (!list.failure.empty()) return "empty";
+  if (list.is_expired) return "expired";
   if (!list.last_error.empty()) return "not refreshed";
   if (!list.url.empty() && !list.next_fetch) return "being fetched";
   return list.mode == policy::Mode::observe ? "observing" : "in force";
@@ -179,6 +192,7 @@ json to_json(const ListKeeper::State& list) {
           {"skipped", std::move(skipped)},
           {"first_problems", std::move(problems)},
           {"error", list.failure.empty() ? list.last_error : list.failure},
+          {"serial", list.serial ? json(*list.serial) : json(nullptr)},
           {"last_fetch", to_json(list.last_fetch)},
           {"next_fetch", to_json(list.next_fetch)}};
 }
@@ -230,6 +244,7 @@ json to_json(const Status& status) {
           {"list_names", status.list_names},
           {"lists", std::move(lists)},
           {"querylog", status.log ? to_json(*status.log) : json("off")},
+          {"flows", status.log && status.log->flows ? to_json(*status.log->flows) : json("off")},
           {"interception", std::move(interception)}};
 }
 

@@ -17,12 +17,15 @@
 #include "control/download.h"
 #include "control/list_keeper.h"
 #include "control/lock_alarms.h"
+#include "control/loop_watch.h"
 #include "control/pointer_asker.h"
 #include "device/lease_file.h"
 #include "device/roster.h"
 #include "dns/message.h"
 #include "dns/writer.h"
 #include "doline/exit_status.h"
+#include "flows/answer_book.h"
+#include "flows/packet.h"
 #include "listener/tcp_listener.h"
 #include "listener/udp_listener.h"
 #include "policy/exemption.h"
@@ -39,6 +42,8 @@
 #include "response/hosts_file.h"
 #include "response/local_records.h"
 #include "response/synthesize.h"
+#include "transfer/incoming_zone.h"
+#include "transfer/zone_source.h"
 #include "upstream/exchange.h"
 #include "upstream/question_table.h"
 #include "upstream/server_sockets.h"
@@ -100,8 +105,19 @@ constexpr Limit limits[] = {
     {"redirect", "exempt_max", redirect::exempt_max, "", "exemptions of each kind"},
     {"redirect", "silence_max", in_milliseconds(redirect::silence_max), "ms",
      "without a heartbeat until interception is suspended"},
+    {"redirect", "trial_max", in_milliseconds(redirect::trial_max), "ms", "rules wait for `doline redirect confirm`"},
+    {"control", "canaries_max", control::canaries_max, "", "upstream servers looked at for loops"},
     {"redirect", "origins_in_flight_max", redirect::origins_in_flight_max, "",
      "original destinations asked for at once, a worker (nat)"},
+    {"flows", "answers_remembered_max", flows::answers_remembered_max, "", "answers remembered to explain connections"},
+    {"flows", "answers_of_device_remembered", flows::answers_of_device_remembered, "", "of these, of one device"},
+    {"flows", "answer_grace", in_milliseconds(flows::answer_grace), "ms",
+     "an answer explains connections past its TTL"},
+    {"flows", "questions_per_packet_max", flows::questions_per_packet_max, "", "questions read of one packet (audit)"},
+    {"querylog", "flows_held_max", querylog::flows_held_max, "", "connections that wait to be judged"},
+    {"querylog", "flows_counted_max", querylog::flows_counted_max, "", "connections whose octets are awaited"},
+    {"querylog", "flows_pending_max", querylog::flows_pending_max, "",
+     "connections that wait for a database that cannot be written"},
     {"querylog", "pending_max", querylog::pending_max, "", "records that wait for a database that cannot be written"},
     {"querylog", "answers_max", querylog::answers_max, "", "answer records kept of one response"},
     {"querylog", "answer_octets_max", querylog::answer_octets_max, "octets", "kept of one response's answers"},
@@ -127,6 +143,10 @@ constexpr Limit limits[] = {
     {"control", "pointers_in_flight_max", control::pointers_in_flight_max, "", "PTR questions at once"},
     {"control", "download_octets_max", control::download_octets_max, "octets", "a list that is fetched"},
     {"control", "download_patience", in_milliseconds(control::download_patience), "ms", "a list may take to fetch"},
+    {"transfer", "transfer_octets_max", transfer::transfer_octets_max, "octets", "a zone as it is transferred"},
+    {"transfer", "difference_octets_max", transfer::difference_octets_max, "octets",
+     "a difference (IXFR); past it the zone is fetched whole"},
+    {"transfer", "primaries_max", transfer::primaries_max, "", "primaries of a zone"},
     {"control", "list_downloads_max", control::list_downloads_max, "", "lists fetched at once"},
     {"control", "command_octets_max", control::command_octets_max, "octets", "a request at the control socket"},
     {"control", "command_connections_max", control::command_connections_max, "", "connections to the control socket"},

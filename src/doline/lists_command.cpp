@@ -26,10 +26,15 @@ std::string age_of(const json& time, WallTime now) {
   return std::to_string(age / 86'400) + " days";
 }
 
-int ask_running(const ListsArguments& arguments, const char* what, json& answer, std::ostream& err) {
+std::string serial_of(const json& list) {
+  const auto serial = list.find("serial");
+  return serial != list.end() && serial->is_number() ? ", serial " + std::to_string(serial->get<std::uint32_t>()) : "";
+}
+
+int ask_running(const ListsArguments& arguments, const json& wish, json& answer, std::ostream& err) {
   const auto settings = choose_places(arguments.settings, err);
   if (!settings) return settings.error();
-  const auto asked = control::ask(settings->fixed.control_socket, {{"ask", what}});
+  const auto asked = control::ask(settings->fixed.control_socket, wish);
   if (!asked) {
     err << "doline lists: " << printable(asked.error().text) << '\n';
     return asked.error().kind == control::AskFault::Kind::no_permission ? exit_no_permission : exit_unavailable;
@@ -40,7 +45,7 @@ int ask_running(const ListsArguments& arguments, const char* what, json& answer,
 
 int show_lists(const ListsArguments& arguments, const Clock& clock, std::ostream& out, std::ostream& err) {
   json status;
-  if (const int result = ask_running(arguments, "status", status, err); result != exit_ok) return result;
+  if (const int result = ask_running(arguments, {{"ask", "status"}}, status, err); result != exit_ok) return result;
   const json& lists = status.at("lists");
   bool are_well = true;
   for (const json& list : lists) are_well = are_well && list.value("error", "").empty();
@@ -57,7 +62,7 @@ int show_lists(const ListsArguments& arguments, const Clock& clock, std::ostream
     table.add({printable(list.value("name", "")), printable(list.value("kind", "")),
                format.is_string() ? printable(format.get<std::string>()) : "", figure("names"), figure("rules"),
                figure("exceptions"), figure("problems"), age_of(time, now), figure("octets"),
-               printable(list.value("state", ""))});
+               printable(list.value("state", "")) + serial_of(list)});
   }
   table.print(out);
   for (const json& list : lists) {
@@ -132,8 +137,14 @@ int run_lists(const ListsArguments& arguments, const Clock& clock, std::ostream&
       return check_file(arguments, out, err);
     case ListsArguments::Verb::refresh: {
       json answer;
-      const int result = ask_running(arguments, "lists.refresh", answer, err);
-      if (result == exit_ok) out << "Every list is being fetched anew; `doline lists` shows how it went.\n";
+      const int result = ask_running(arguments, {{"ask", "lists.refresh"}, {"list", arguments.name}}, answer, err);
+      if (result != exit_ok) return result;
+      if (const std::string error = answer.value("error", ""); !error.empty()) {
+        err << "doline lists: " << printable(error) << '\n';
+        return exit_no;
+      }
+      out << (arguments.name.empty() ? "Every list" : printable(arguments.name))
+          << " is being fetched anew; `doline lists` shows how it went.\n";
       return result;
     }
   }

@@ -18,6 +18,7 @@ struct ListsArguments {
   Verb verb = Verb::show;
   std::filesystem::path file;  ///< of `check`
   std::string format;          ///< empty: recognised
+  std::string name;            ///< of `refresh`; empty: all
   bool all = false;            ///< every line, not only what is skipped
   bool json = false;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "querylog/flow_table.h"
 #include "querylog/old_rows.h"
 #include "querylog/schema.h"
 #include "querylog/segment_table.h"
@@ -13,6 +14,7 @@ namespace {
 
 constexpr milliseconds forgetting_patience{10'000};
 constexpr std::size_t slice_segments = 4;  // of one transaction
+constexpr const char* count_presence_tables = "SELECT count(*) FROM sqlite_schema WHERE name = 'presence'";
 
 using Ids = std::vector<std::uint32_t>;
 
@@ -71,7 +73,7 @@ Result<std::int64_t, DatabaseFault> forget_in(SegmentTable& segments, const Segm
 /// Where devices were seen. What reaches over `before` begins there.
 Result<void, DatabaseFault> forget_presences(Database& database, const std::optional<Ids>& devices,
                                              std::int64_t before) {
-  const auto has_table = database.integer("SELECT count(*) FROM sqlite_schema WHERE name = 'presence'");
+  const auto has_table = database.integer(count_presence_tables);
   if (!has_table || *has_table == 0) return has_table ? Result<void, DatabaseFault>{} : fail(has_table.error());
   const auto run = [&](const char* of_all, const char* of_one) -> Result<void, DatabaseFault> {
     auto statement = database.prepare(devices ? of_one : of_all);
@@ -89,28 +91,34 @@ Result<void, DatabaseFault> forget_presences(Database& database, const std::opti
              "UPDATE OR REPLACE presence SET first = ?1 WHERE first < ?1 AND device = ?2");
 }
 
-/// Takes entries away that no segment names.
+/// Takes entries away that neither segment, presence nor flow names.
 Result<void, DatabaseFault> forget_entries(Database& database, SegmentTable& segments) {
   const auto entries = segments.all();
   if (!entries) return fail(entries.error());
   struct Dictionary {
     const char* sql;
     std::vector<Column> columns;
-    const char* named_elsewhere = nullptr;
+    const char *of_flows, *of_presences;
   };
-  const auto has_presences = database.integer("SELECT count(*) FROM sqlite_schema WHERE name = 'presence'");
+  const auto has_flows = has_flow_table(database);
+  if (!has_flows) return fail(has_flows.error());
+  const auto has_presences = database.integer(count_presence_tables);
   if (!has_presences) return fail(has_presences.error());
-  const bool has_them = *has_presences != 0;
   const Dictionary dictionaries[] = {
       {"DELETE FROM device WHERE id NOT IN temp.named",
        {Column::device},
-       has_them ? "INSERT OR IGNORE INTO temp.named SELECT device FROM presence" : nullptr},
+       "SELECT device FROM flow",
+       "SELECT device FROM presence"},
       {"DELETE FROM endpoint WHERE id NOT IN temp.named",
        {Column::client, Column::destination, Column::upstream},
-       has_them ? "INSERT OR IGNORE INTO temp.named SELECT client FROM presence" : nullptr},
-      {"DELETE FROM name WHERE id NOT IN temp.named", {Column::name}},
-      {"DELETE FROM text WHERE id NOT IN temp.named", {Column::rule, Column::lists, Column::observed_rule}},
-      {"DELETE FROM answer WHERE id NOT IN temp.named", {Column::answer}}};
+       "SELECT client FROM flow UNION SELECT destination FROM flow",
+       "SELECT client FROM presence"},
+      {"DELETE FROM name WHERE id NOT IN temp.named", {Column::name}, "SELECT name FROM flow", nullptr},
+      {"DELETE FROM text WHERE id NOT IN temp.named",
+       {Column::rule, Column::lists, Column::observed_rule},
+       "SELECT interface FROM flow",
+       nullptr},
+      {"DELETE FROM answer WHERE id NOT IN temp.named", {Column::answer}, nullptr, nullptr}};
   if (const auto made = database.execute("CREATE TEMP TABLE IF NOT EXISTS named(id INTEGER PRIMARY KEY)"); !made)
     return made;
   auto name = database.prepare("INSERT INTO temp.named VALUES(?1)");
@@ -129,13 +137,23 @@ Result<void, DatabaseFault> forget_entries(Database& database, SegmentTable& seg
         named.erase(std::unique(named.begin(), named.end()), named.end());
       }
     }
+    for (const auto& [has_table, select] :
+         {std::pair(*has_flows, dictionary.of_flows), std::pair(*has_presences != 0, dictionary.of_presences)}) {
+      if (!has_table || select == nullptr) continue;
+      auto elsewhere = database.prepare(select);
+      if (!elsewhere) return fail(elsewhere.error());
+      for (;;) {
+        const auto row = elsewhere->step();
+        if (!row) return fail(row.error());
+        if (!*row) break;
+        named.push_back(static_cast<std::uint32_t>(elsewhere->integer(0)));
+      }
+    }
     std::sort(named.begin(), named.end());
     named.erase(std::unique(named.begin(), named.end()), named.end());
     if (const auto emptied = database.execute("DELETE FROM temp.named"); !emptied) return emptied;
     for (const std::uint32_t id : named)
       if (const auto done = name->bind(1, std::int64_t{id}).run(); !done) return done;
-    if (dictionary.named_elsewhere != nullptr)
-      if (const auto done = database.execute(dictionary.named_elsewhere); !done) return done;
     if (const auto done = database.execute(dictionary.sql); !done) return done;
   }
   return {};
@@ -184,6 +202,10 @@ Result<Forgotten, DatabaseFault> forget(const std::filesystem::path& file, const
       if (!gone) return fail(gone.error());
       forgotten.rows += static_cast<std::uint64_t>(*gone);
     }
+    const auto flows_gone = forget_flows(
+        database, devices ? std::optional<std::span<const std::uint32_t>>(*devices) : std::nullopt, before);
+    if (!flows_gone) return fail(flows_gone.error());
+    forgotten.flows += *flows_gone;
     return {};
   };
   std::int64_t behind = 0;

@@ -70,7 +70,7 @@ def plan(tree):
 
 # Third-party headers and the library (as in LIBRARIES) that a room must name to include them.
 LIBRARY_HEADERS = {
-    "asio": r"asio(\.hpp|/.*)", "cap_ng": r"cap-ng\.h", "cli11": r"CLI/.*", "curl": r"curl/.*", "json": r"nlohmann/.*",
+    "asio": r"asio(\.hpp|/.*)", "cap_ng": r"cap-ng\.h", "cli11": r"CLI/.*", "crypto": r"openssl/.*", "curl": r"curl/.*", "json": r"nlohmann/.*",
     "ldns": r"ldns/.*", "mnl": r"libmnl/.*", "spdlog": r"(spdlog|fmt)/.*", "sqlite": r"sqlite3\.h", "uv": r"uv(\.h|/.*)",
     "xxhash": r"xxhash\.h", "re2": r"re2/.*", "zlib": r"zlib\.h", "lzma": r"lzma\.h", "zstd": r"zstd\.h", "yaml_cpp": r"yaml-cpp/.*",
 }

@@ -26,5 +26,12 @@ TEST_CASE("RPZ: triggers and actions as the draft has them") {
   CHECK(zone("a.example A what") == "!not a record at 1:1");
   CHECK(zone("$INCLUDE other.zone") == "!lists nothing at 1:1");
   CHECK(zone("a.example CNAME )") == "!not a record at 1:17");
+  // A signed zone, and as a transfer makes its text: absolute names, without TTL.
+  CHECK(
+      zone("rpz.test. SOA a. b. 1 2 3 4 0\nrpz.test. NS ns.\na.example.rpz.test. CNAME .\n"
+           "b.example.rpz.test. MX \\# 4 000a0000\na.example.rpz.test. RRSIG \\# 1 00\n"
+           "a.example.rpz.test. NSEC \\# 1 00\n32.1.2.0.192.rpz-ip.rpz.test. CNAME rpz-passthru.\n") ==
+      "|a.example^\n|b.example^$dnsrewrite=NOERROR;MX;\\\\# 4 000a0000\n!lists nothing at 5:1\n!lists nothing at 6:1\n"
+      "@@192.0.2.1/32");
   CHECK(zone(" CNAME .") == "!no name on the line at 1:1");
 }

@@ -37,8 +37,47 @@ TEST_CASE("Lists keep their order, for it is their number") {
 
 TEST_CASE("A list is in one place") {
   CHECK(problems_of("lists: {ads: {kind: block}}\n") ==
-        "2:9: the list 'ads' has neither 'file' nor 'url'; one of them says where it is\n");
-  CHECK(problems_of("lists: {ads: {file: x, url: \"http://a.example/\"}}\n").find("has both") != std::string::npos);
+        "2:9: the list 'ads' has neither 'file', 'url' nor 'zone'; one of them says where it is\n");
+  CHECK(problems_of("lists: {ads: {file: x, url: \"http://a.example/\"}}\n").find("has several of") !=
+        std::string::npos);
+  CHECK(problems_of("lists: {ads: {zone: x, primary: 192.0.2.1, file: x}}\n").find("has several of") !=
+        std::string::npos);
+}
+
+TEST_CASE("A zone is transferred from its primaries, with a key where they want one") {
+  const Settings settings = settings_of(
+      "lists:\n"
+      "  threats: {zone: RPZ.example, primary: [192.0.2.1, \"[2001:db8::1]:5353\"]}\n"
+      "  signed:\n"
+      "    zone: rpz.example\n"
+      "    primary: 192.0.2.1\n"
+      "    key: {name: Doline.example, algorithm: hmac-sha512, secret_file: /etc/doline/rpz.key}\n");
+  const auto& lists = settings.live.lists;
+  REQUIRE(lists.size() == 2);
+  REQUIRE(lists[0].zone.has_value());
+  CHECK(lists[0].is_fetched());
+  CHECK(lists[0].format == ListFormat::rpz);
+  CHECK(lists[0].zone->to_string() == "rpz.example from 192.0.2.1:53 [2001:db8::1]:5353");
+  CHECK_FALSE(lists[0].zone->key.has_value());
+  REQUIRE((lists[1].zone.has_value() && lists[1].zone->key.has_value()));
+  CHECK(lists[1].zone->key->name.to_string() == "doline.example");
+  CHECK(lists[1].zone->key->algorithm == doline::transfer::Algorithm::hmac_sha512);
+  CHECK(lists[1].zone->key->secret_file == "/etc/doline/rpz.key");
+}
+
+TEST_CASE("What a zone lacks, or another list has too much, is told") {
+  CHECK(problems_of("lists: {ads: {zone: x}}\n") ==
+        "2:9: the list 'ads' has a 'zone' and no 'primary'; the address of a server that lets us transfer it\n");
+  CHECK(problems_of("lists: {ads: {file: x, primary: 192.0.2.1}}\n").find("for lists with a 'zone'") !=
+        std::string::npos);
+  CHECK(problems_of("lists: {ads: {zone: x, primary: ns.example}}\n") != "");
+  CHECK(problems_of("lists: {ads: {zone: x, primary: 192.0.2.1, every: 1d}}\n").find("SOA record says how often") !=
+        std::string::npos);
+  CHECK(problems_of("lists: {ads: {zone: x, primary: 192.0.2.1, key: {name: a}}}\n").find("'secret_file'") !=
+        std::string::npos);
+  CHECK(problems_of("lists: {ads: {zone: x, primary: 192.0.2.1, key: {name: a, secret_file: f, algorithm: "
+                    "hmac-sha265}}}\n")
+            .find("did you mean 'hmac-sha256'?") != std::string::npos);
 }
 
 TEST_CASE("A URL is one that can be fetched") {

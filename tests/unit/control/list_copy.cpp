@@ -93,6 +93,10 @@ TEST_CASE("notes come back as they were written") {
                         WallTime(seconds(1'795'000'000)),  1234,        56};
   REQUIRE(write_notes(folder / "notes.json", notes).has_value());
   CHECK(read_notes(folder / "notes.json") == notes);
+  CopyNotes of_zone = notes;
+  of_zone.soa = dns::SoaNumbers{4'000'000'000, 3600, 600, 86400};
+  REQUIRE(write_notes(folder / "notes.json", of_zone).has_value());
+  CHECK(read_notes(folder / "notes.json") == of_zone);
   CHECK_FALSE(std::filesystem::exists(folder / "notes.json.new"));
   CHECK_FALSE(write_notes(folder / "none" / "notes.json", notes).has_value());
 }
