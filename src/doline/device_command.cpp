@@ -10,6 +10,7 @@
 #include "control/text_file.h"
 #include "doline/device_review.h"
 #include "doline/exit_status.h"
+#include "doline/flows_command.h"
 #include "doline/judging.h"
 #include "doline/log_command.h"
 #include "doline/terminal_text.h"
@@ -50,6 +51,7 @@ struct Evidence {
   config::Settings settings;
   std::filesystem::path database;
   querylog::LogFilter filter;
+  Whereabouts known;
   DeviceReview review;
 };
 
@@ -104,11 +106,20 @@ Result<Evidence, int> look_at(const DeviceArguments& arguments, WallTime now, st
 
   auto reader = querylog::LogReader::open(evidence.database);
   if (!reader) return fail(complain("device", evidence.database, reader.error(), err));
-  geo::ResolverBook resolvers;
   if (const auto list = control::read_text_file(chosen.live.resolver_list))
-    resolvers = std::move(geo::ResolverBook::read(*list).book);
-  auto review = review_device(*reader, filter, read_suffixes(), resolvers, *open_place_book(chosen, err));
+    evidence.known.resolvers = std::move(geo::ResolverBook::read(*list).book);
+  evidence.known.places = *open_place_book(chosen, err);
+  auto review = review_device(*reader, filter, read_suffixes(), evidence.known.resolvers, evidence.known.places);
   if (!review) return fail(complain("device", evidence.database, review.error(), err));
+  auto flows = querylog::FlowReader::open(evidence.database);
+  if (!flows) return fail(complain("device", evidence.database, flows.error(), err));
+  querylog::FlowFilter connections;
+  connections.devices = filter.devices;
+  connections.macs = filter.macs;
+  connections.since = filter.since;
+  connections.until = filter.until;
+  if (const auto added = review_connections(*flows, connections, *review); !added)
+    return fail(complain("device", evidence.database, added.error(), err));
   evidence.review = std::move(*review);
   return evidence;
 }
@@ -149,6 +160,19 @@ void print_review(const DeviceArguments& arguments, const Evidence& evidence, st
             {{"name", name.name.to_string()}, {"queries", name.queries}, {"let_through", name.let_through}});
       out << dump(object) << '\n';
     }
+    for (const ReviewedConnection& one : evidence.review.connections)
+      out << dump(ordered_json{{"address", one.address.to_string()},
+                               {"protocol", one.protocol},
+                               {"port", one.port},
+                               {"connections", one.times},
+                               {"octets_out", one.octets_out},
+                               {"octets_in", one.octets_in},
+                               {"first", to_utc_text(one.first)},
+                               {"last", to_utc_text(one.last)},
+                               {"names", one.names},
+                               {"explanations", one.explanations},
+                               {"place", place_text(one.address, evidence.known)}})
+          << '\n';
     return;
   }
   TextTable table({"NAMES OF", "QUERIES", "NAMES", "VERDICTS", "FIRST", "LAST", "ANSWERED WITH", "MEANT FOR"});
@@ -161,6 +185,16 @@ void print_review(const DeviceArguments& arguments, const Evidence& evidence, st
       table.add({"  " + printable(name.name.to_string()), std::to_string(name.queries), "", "", "", "", "", ""});
   }
   if (!evidence.review.groups.empty()) table.print(out);
+  if (!evidence.review.connections.empty()) {
+    TextTable connected({"CONNECTED TO", "PORT", "TIMES", "WHOSE", "LOOKED UP AS", "FIRST", "LAST"});
+    for (const ReviewedConnection& one : evidence.review.connections)
+      connected.add({one.address.to_string(), protocol_text(one.protocol) + " " + std::to_string(one.port),
+                     std::to_string(one.times), printable(place_text(one.address, evidence.known)),
+                     printable(one.names.empty() ? joined(one.explanations) : joined(one.names)),
+                     to_local_text(one.first), to_local_text(one.last)});
+    out << '\n';
+    connected.print(out);
+  }
   out << evidence.review.queries << " queries, " << describe_period(evidence.filter) << ".\n";
   if (evidence.review.passed_over > 0)
     out << evidence.review.passed_over << " queries of names beyond the first " << reviewed_names_max
@@ -376,7 +410,7 @@ int run_device(const DeviceArguments& arguments, const Clock& clock, std::ostrea
     const auto evidence = look_at(arguments, now, err);
     if (!evidence) return evidence.error();
     print_review(arguments, *evidence, out);
-    return evidence->review.queries == 0 ? exit_no : exit_ok;
+    return evidence->review.queries + evidence->review.connected == 0 ? exit_no : exit_ok;
   }
   const auto request = request_of(arguments, now, err);
   if (!request) return request.error();

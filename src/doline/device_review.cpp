@@ -1,6 +1,7 @@
 #include "doline/device_review.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "doline/log_command.h"
 
@@ -77,6 +78,37 @@ Result<DeviceReview, querylog::DatabaseFault> review_device(querylog::LogReader&
   }
   std::stable_sort(review.groups.begin(), review.groups.end(), is_more_asked);
   return review;
+}
+
+Result<void, querylog::DatabaseFault> review_connections(querylog::FlowReader& log, const querylog::FlowFilter& filter,
+                                                         DeviceReview& review) {
+  std::map<std::tuple<IpAddress, std::uint8_t, std::uint16_t>, ReviewedConnection> connections;
+  const auto read = log.read(filter, querylog::Order::oldest_first, [&](const querylog::FlowRow& row) {
+    ++review.connected;
+    const std::tuple key(row.destination.address, row.protocol, row.destination.port);
+    const auto known = connections.find(key);
+    if (known == connections.end() && connections.size() == reviewed_connections_max) return true;
+    ReviewedConnection& connection = known != connections.end() ? known->second : connections[key];
+    ++connection.times;
+    connection.first = std::min(connection.first, row.time);
+    connection.last = std::max(connection.last, row.time);
+    if (row.name && connection.names.size() < places_max) connection.names.insert(row.name->to_string());
+    connection.explanations.insert(std::string(to_string(row.explanation)));
+    if (row.traffic) {
+      connection.octets_out += row.traffic->octets_out;
+      connection.octets_in += row.traffic->octets_in;
+    }
+    return true;
+  });
+  if (!read) return fail(read.error());
+  for (auto& [key, connection] : connections) {
+    std::tie(connection.address, connection.protocol, connection.port) = key;
+    review.connections.push_back(std::move(connection));
+  }
+  std::stable_sort(
+      review.connections.begin(), review.connections.end(),
+      [](const ReviewedConnection& left, const ReviewedConnection& right) { return left.times > right.times; });
+  return {};
 }
 
 }  // namespace doline

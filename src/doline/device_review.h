@@ -1,5 +1,5 @@
-// review_device(): what a device has looked up, by who has registered the names: for `doline device review`, and for
-// the lock that is made of it.
+// review_device(): what a device has looked up, by who has registered the names, and connected to: for `doline device
+// review`, and for the lock that is made of it.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,13 @@
 #include "dns/public_suffix.h"
 #include "geo/place_book.h"
 #include "geo/resolver_book.h"
+#include "querylog/flow_reader.h"
 #include "querylog/log_reader.h"
 
 namespace doline {
 
-inline constexpr std::size_t reviewed_names_max = 100'000;  ///< of one review; queries of further ones are counted
+inline constexpr std::size_t reviewed_names_max = 100'000;       ///< of one review; queries of further ones are counted
+inline constexpr std::size_t reviewed_connections_max = 10'000;  ///< as well
 
 struct ReviewedName {
   dns::Name name;
@@ -36,10 +38,23 @@ struct ReviewedGroup {
   std::map<std::string, std::uint64_t> meant_for;  ///< queries by foreign resolver, as describe_resolver() has it
 };
 
+/// Connections to one address and port.
+struct ReviewedConnection {
+  IpAddress address;
+  std::uint8_t protocol = 0;
+  std::uint16_t port = 0;
+  std::uint64_t times = 0, octets_out = 0, octets_in = 0;
+  WallTime first = WallTime::max(), last = WallTime::min();
+  std::set<std::string> names;         ///< under which it was looked up
+  std::set<std::string> explanations;  ///< `without lookup`
+};
+
 struct DeviceReview {
-  std::vector<ReviewedGroup> groups;  ///< most asked first
+  std::vector<ReviewedGroup> groups;            ///< most asked first
+  std::vector<ReviewedConnection> connections;  ///< most often first; empty too where they are not watched
   std::uint64_t queries = 0;
   std::uint64_t passed_over = 0;  ///< of them, of names past reviewed_names_max
+  std::uint64_t connected = 0;    ///< connections in all
 };
 
 [[nodiscard]] Result<DeviceReview, querylog::DatabaseFault> review_device(querylog::LogReader& log,
@@ -47,5 +62,9 @@ struct DeviceReview {
                                                                           const dns::PublicSuffixes& suffixes,
                                                                           const geo::ResolverBook& resolvers,
                                                                           const geo::PlaceBook& places);
+/// Adds what the log has of connections.
+[[nodiscard]] Result<void, querylog::DatabaseFault> review_connections(querylog::FlowReader& log,
+                                                                       const querylog::FlowFilter& filter,
+                                                                       DeviceReview& review);
 
 }  // namespace doline

@@ -49,34 +49,8 @@ std::optional<std::string> fill_filter(const FlowsArguments& arguments, WallTime
   return std::nullopt;
 }
 
-std::string protocol_text(std::uint8_t protocol) {
-  switch (protocol) {
-    case IPPROTO_TCP:
-      return "TCP";
-    case IPPROTO_UDP:
-      return "UDP";
-    case IPPROTO_ICMP:
-    case IPPROTO_ICMPV6:
-      return "ICMP";
-    default:
-      return "protocol " + std::to_string(protocol);
-  }
-}
-
 std::string endpoint_text(const Endpoint& endpoint) {
   return endpoint.port == 0 ? endpoint.address.to_string() : endpoint.to_string();
-}
-
-/// `CN, AS4134`, `Quad9, CH`; empty where nobody knows.
-std::string place_text(const IpAddress& address, const Whereabouts& known) {
-  std::string text;
-  const auto add = [&text](const std::string& part) {
-    if (!part.empty()) text += (text.empty() ? "" : ", ") + part;
-  };
-  if (const geo::PublicResolver* resolver = known.resolvers.find(address)) add(resolver->operator_name);
-  add(known.places.country_of(address).to_string());
-  if (const std::uint32_t asn = known.places.asn_of(address); asn != 0) add("AS" + std::to_string(asn));
-  return text;
 }
 
 /// `as dns.google`, `WITHOUT LOOKUP`, `encrypted DNS to dns.google`.
@@ -247,6 +221,31 @@ void print_sums(const FlowsArguments& arguments, const Sums& sums, const Whereab
 }
 
 }  // namespace
+
+std::string protocol_text(std::uint8_t protocol) {
+  switch (protocol) {
+    case IPPROTO_TCP:
+      return "TCP";
+    case IPPROTO_UDP:
+      return "UDP";
+    case IPPROTO_ICMP:
+    case IPPROTO_ICMPV6:
+      return "ICMP";
+    default:
+      return "protocol " + std::to_string(protocol);
+  }
+}
+
+std::string place_text(const IpAddress& address, const Whereabouts& known) {
+  std::string text;
+  const auto add = [&text](const std::string& part) {
+    if (!part.empty()) text += (text.empty() ? "" : ", ") + part;
+  };
+  if (const geo::PublicResolver* resolver = known.resolvers.find(address)) add(resolver->operator_name);
+  add(known.places.country_of(address).to_string());
+  if (const std::uint32_t asn = known.places.asn_of(address); asn != 0) add("AS" + std::to_string(asn));
+  return text;
+}
 
 std::string to_json(const FlowRow& row, const Whereabouts& known) {
   return on_a_line(object_of(row, known));

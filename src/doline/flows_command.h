@@ -41,6 +41,10 @@ struct Whereabouts {
 /// 0, or 1 nothing found, 64 usage, 66 no database.
 int run_flows(const FlowsArguments& arguments, const Whereabouts& known, const Clock& clock, std::ostream& out,
               std::ostream& err);
+/// `CN, AS4134`, `Quad9, CH`; empty where nobody knows.
+[[nodiscard]] std::string place_text(const IpAddress& address, const Whereabouts& known);
+/// `TCP`, `protocol 47`.
+[[nodiscard]] std::string protocol_text(std::uint8_t protocol);
 /// One object of `--json`, without the line's end.
 [[nodiscard]] std::string to_json(const querylog::FlowRow& row, const Whereabouts& known);
 

@@ -3,6 +3,7 @@
 #include <span>
 
 #include "place_file.h"
+#include "querylog/store.h"
 #include "unit/querylog/day.h"
 
 using namespace doline;
@@ -65,4 +66,62 @@ TEST_CASE("names that are nobody's own cover nothing below them") {
   REQUIRE(made.groups.size() == 3);
   for (const ReviewedGroup& group : made.groups)
     CHECK(group.covers_below == (group.registrable.to_string() == "b.co.uk"));
+}
+
+TEST_CASE("a log without connections adds none") {
+  Day day;
+  day.household_asks();
+  DeviceReview made = review(day, {});
+  auto flows = querylog::FlowReader::open(day.file);
+  REQUIRE(flows.has_value());
+  querylog::FlowFilter filter;
+  filter.macs = {*device::MacAddress::parse("94:51:3d:13:9a:35")};
+  CHECK(review_connections(*flows, filter, made).has_value());
+  CHECK(made.connected == 0);
+  CHECK(made.connections.empty());
+}
+
+TEST_CASE("connections are summed up by address and port, of the MAC whatever its name was") {
+  const querylog::samples::Folder folder;
+  const auto file = folder / "x.db";
+  {
+    auto store = querylog::Store::open(file, milliseconds(1'000));
+    REQUIRE(store.has_value());
+    REQUIRE((*store)->begin().has_value());
+    querylog::Identity identity;
+    identity.name = "old name";
+    identity.mac = device::MacAddress::parse("94:51:3d:13:9a:35");
+    querylog::FlowEntry entry;
+    entry.device = (*store)->device(identity).value();
+    entry.client = (*store)->endpoint({querylog::samples::address("192.168.50.31"), 0}).value();
+    entry.protocol = 17;
+    entry.explanation = flows::Explanation::without_lookup;
+    entry.destination = (*store)->endpoint({querylog::samples::address("120.24.59.150"), 0}).value();
+    entry.port = 10'240;
+    entry.traffic = flows::Traffic{1, 128, 1, 64};
+    for (const int after : {0, 10}) {
+      entry.time = (morning + seconds(after)).time_since_epoch().count();
+      REQUIRE((*store)->insert(entry).has_value());
+    }
+    entry.port = 443;
+    entry.time += 1;
+    REQUIRE((*store)->insert(entry).has_value());
+    REQUIRE((*store)->commit().has_value());
+  }
+  auto flows = querylog::FlowReader::open(file);
+  REQUIRE(flows.has_value());
+  querylog::FlowFilter filter;
+  filter.devices = {"camera"};
+  filter.macs = {*device::MacAddress::parse("94:51:3d:13:9a:35")};
+  DeviceReview made;
+  REQUIRE(review_connections(*flows, filter, made).has_value());
+  CHECK(made.connected == 3);
+  REQUIRE(made.connections.size() == 2);
+  CHECK(made.connections[0].port == 10'240);
+  CHECK(made.connections[0].times == 2);
+  CHECK(made.connections[0].octets_out == 256);
+  CHECK(made.connections[0].octets_in == 128);
+  CHECK(made.connections[0].last == morning + seconds(10));
+  CHECK(made.connections[0].explanations.size() == 1);
+  CHECK(made.connections[1].port == 443);
 }
