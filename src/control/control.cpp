@@ -536,7 +536,7 @@ struct Control::Impl {
     const auto news = alarms.note(alarm.device, alarm.name, alarm.is_refused, clock.now().wall);
     if (news == LockAlarms::News::known) return;
     log.warn("Locked device {} asked for {}, which it may not look up{}.{}", config::printable(alarm.device),
-             alarm.name.to_string(), alarm.is_refused ? ": refused" : "; it is only observed",
+             alarm.name.to_string(), alarm.is_refused ? ": refused" : ", and was let through",
              news == LockAlarms::News::last_alarm ? " Of further names the query log alone tells." : "");
   }
 
