@@ -71,6 +71,13 @@ class DeviceSection {
       if (const auto path = read_input_path(reading_, *value)) live_.leases.push_back(*path);
   }
 
+  void read_discovery(const Node& node) {
+    if (says_off(node)) return;
+    const Keys keys(reading_, node, "discover");
+    if (const Node* mdns = keys.find("mdns")) live_.hears_announcements = read_bool(reading_, *mdns).value_or(false);
+    if (const Node* pointers = keys.find("ptr")) live_.asks_pointers = read_bool(reading_, *pointers).value_or(false);
+  }
+
  private:
   /// Of the group that comes next.
   void read_restriction(const Keys& keys) {
@@ -162,6 +169,7 @@ void read_devices(Reading& reading, const Keys& top, Settings& settings) {
   if (const Node* node = top.find("groups")) section.read_groups(*node);
   if (const Node* node = top.find("devices")) section.read_devices(*node);
   if (const Node* node = top.find("leases")) section.read_leases(*node);
+  if (const Node* node = top.find("discover")) section.read_discovery(*node);
 }
 
 }  // namespace doline::config

@@ -21,7 +21,7 @@ void read_server(Reading& reading, const Keys& top, Settings& settings);
 void read_upstreams(Reading& reading, const Keys& top, Settings& settings);
 /// `lists`, `resolver_list`, `geo`.
 void read_lists(Reading& reading, const Keys& top, Settings& settings);
-/// `groups`, `devices`, `leases`. A group need not be declared: naming it for a device makes it.
+/// `groups`, `devices`, `leases`, `discover`. A group need not be declared: naming it for a device makes it.
 void read_devices(Reading& reading, const Keys& top, Settings& settings);
 /// `records`, `hosts_files`, `local_domain`.
 void read_records(Reading& reading, const Keys& top, Settings& settings);

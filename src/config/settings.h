@@ -94,6 +94,8 @@ struct Live {
   std::vector<redirect::GroupRestriction> restrictions;  ///< position = GroupId; groups past its end have none
   std::vector<device::DeviceSettings> devices;
   std::vector<std::filesystem::path> leases;
+  bool hears_announcements = false;  ///< `discover: mdns`
+  bool asks_pointers = false;        ///< `discover: ptr`
   std::vector<response::LocalName> records;
   std::vector<std::filesystem::path> hosts_files;  ///< behind `records`, the first file first
   std::optional<dns::Name> local_domain;           ///< devices have names in it; small letters

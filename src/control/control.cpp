@@ -12,11 +12,14 @@
 #include "config/printable.h"
 #include "config/reader.h"
 #include "control/command_socket.h"
+#include "control/device_book.h"
+#include "control/device_requests.h"
 #include "control/exemption_book.h"
 #include "control/hosts_keeper.h"
 #include "control/interception.h"
 #include "control/life_signs.h"
 #include "control/list_keeper.h"
+#include "control/lock_alarms.h"
 #include "control/loop_watch.h"
 #include "control/place_keeper.h"
 #include "control/roster_keeper.h"
@@ -35,7 +38,8 @@ using nlohmann::json;
 constexpr seconds hung_after{2};
 constexpr milliseconds stop_patience{2'000};
 constexpr milliseconds install_again_after{50};
-constexpr milliseconds exemptions_looked_at{60'000};  ///< at least so often, where any will end
+constexpr milliseconds presences_noted_every{15 * 60'000};  // of devices that stay where they are
+constexpr milliseconds exemptions_looked_at{60'000};        ///< at least so often, where any will end
 
 std::shared_ptr<const geo::ResolverBook> read_resolvers(const std::filesystem::path& file, spdlog::logger& log) {
   auto book = std::make_shared<geo::ResolverBook>();
@@ -53,9 +57,24 @@ std::shared_ptr<const geo::ResolverBook> read_resolvers(const std::filesystem::p
 
 std::vector<std::string> rule_texts(const policy::RuleBook& rules) {
   std::vector<std::string> texts;
-  for (const policy::Rule& rule : rules.rules())
-    texts.push_back(std::filesystem::path(rule.file).filename().native() + ':' + std::to_string(rule.line));
+  for (const policy::Rule& rule : rules.rules()) texts.push_back(policy::short_place(rule));
   return texts;
+}
+
+/// Reverse names are asked for where the operator sends them, of the route's first server.
+Discovery discovery_of(const config::Live& live, const config::Fixed& fixed) {
+  Discovery discovery;
+  discovery.hears_announcements = live.hears_announcements;
+  if (fixed.redirect) discovery.interfaces = fixed.redirect->interfaces;
+  if (!live.asks_pointers) return discovery;
+  const dns::Name reverse_zones[] = {*dns::Name::parse("in-addr.arpa"), *dns::Name::parse("ip6.arpa")};
+  for (const resolver::ForwardZone& zone : live.forward_zones) {
+    const bool is_reverse = zone.suffix.is_within(reverse_zones[0]) || zone.suffix.is_within(reverse_zones[1]);
+    const auto& routes = live.upstream.routes;
+    if (is_reverse && zone.route.value < routes.size() && !routes[zone.route.value].servers.empty())
+      discovery.zones.push_back({zone.suffix, routes[zone.route.value].servers.front()});
+  }
+  return discovery;
 }
 
 /// `rules +2 -1`: a moved rule is no change, an edited one is one less and one more.
@@ -88,8 +107,10 @@ struct Control::Impl {
         hosts(
             loop, log, [this] { take_hosts(); }, settle_after),
         exemptions(settings.fixed.state / "exemptions.json", clock.now().wall, exemption_complaint),
+        book(settings.fixed.state / "device-book.json", book_complaint),
         places(loop, log, [this] { publish_soon(); }) {
-    if (!exemption_complaint.empty()) log.warn("{}", exemption_complaint);
+    for (const std::string* complaint : {&exemption_complaint, &book_complaint})
+      if (!complaint->empty()) log.warn("{}", *complaint);
     take_settings(std::move(settings.live));
     lists.configure(settings.live.lists, settings.live.must_resolve);
     current = make_snapshot();
@@ -108,7 +129,11 @@ struct Control::Impl {
       rate_tally.reset();
     else if (!rate_tally || rate_tally->limit() != live.rate_limit)
       rate_tally = std::make_shared<resolver::RateTally>(live.rate_limit, std::random_device{}());
-    rosters.configure(live.groups, live.devices, live.leases);
+    rosters.configure(live.groups, book.add_to(live.devices), live.leases);
+    Discovery discovery = discovery_of(live, settings.fixed);
+    if (live.asks_pointers && discovery.zones.empty())
+      log.warn("discover: ptr asks nobody, since `forward` names no reverse zone (1.168.192.in-addr.arpa: router).");
+    rosters.discover(std::move(discovery));
     hosts.configure(live.hosts_files);
     settings.live = std::move(live);
     name_local();
@@ -130,7 +155,23 @@ struct Control::Impl {
 
   void take_roster() {
     if (settings.live.local_domain) name_local();
+    note_presences();
     publish_soon();
+  }
+
+  /// For the history of devices: who was seen where since the last time, where the log may keep it.
+  void note_presences() {
+    if (!charge.log) return;
+    const device::Roster& roster = *rosters.current();
+    std::vector<querylog::Presence> presences;
+    for (const auto& seen : rosters.seen_after(std::exchange(presences_noted, clock.now().wall))) {
+      const device::Device* device = roster.find(seen.mac);
+      if (device == nullptr) continue;
+      const device::GroupMask groups = roster.groups_of(*device, seen.address);
+      if (roster.log_choice(*device, groups) != device::LogChoice::full) continue;
+      presences.push_back({querylog::identity_of(roster, *device, groups, seen.mac), seen.address, seen.when});
+    }
+    charge.log->note(std::move(presences));
   }
 
   void take_hosts() {
@@ -139,11 +180,12 @@ struct Control::Impl {
     publish_soon();
   }
 
-  /// The operator's rules, and what is set aside for now.
+  /// The operator's rules, what is set aside for now, and what locked devices may ask for.
   void make_rules() {
-    policy::RuleBookSettings book = settings.live.policy;
-    book.exemptions = exemptions.all();
-    rules = std::make_shared<const policy::RuleBook>(std::move(book));
+    policy::RuleBookSettings wanted = settings.live.policy;
+    wanted.exemptions = exemptions.all();
+    wanted.locks = book.locks();
+    rules = std::make_shared<const policy::RuleBook>(std::move(wanted));
     exemption_end = Watch();
     const auto next = exemptions.next_end();
     if (!next) return;
@@ -411,6 +453,7 @@ struct Control::Impl {
       return answer({{"ok", true}});
     }
     if (wish == "exempt" || wish == "exempt.end") return serve_exemption(wish == "exempt.end", request, answer);
+    if (wish.starts_with("device.")) return serve_device(request, answer);
     if (wish.starts_with("redirect.")) {
       if (!interception)
         return answer({{"error", "Interception is not configured: write a `redirect:` section into " +
@@ -488,6 +531,29 @@ struct Control::Impl {
     answer(told);
   }
 
+  /// `doline device`.
+  void serve_device(const json& request, const CommandSocket::Answer& answer) {
+    std::string changed;
+    const json told = answer_device_request(request, *rosters.current(), clock.now().wall, book, alarms, changed);
+    if (!changed.empty()) {
+      log.info("Devices: {}", changed);
+      rosters.configure(settings.live.groups, book.add_to(settings.live.devices), settings.live.leases);
+      make_rules();
+      take_roster();
+    }
+    answer(told);
+  }
+
+  void take_lock_alarm(const resolver::LockAlarm& alarm) {
+    const BookedDevice* device = book.find(alarm.device);
+    if (device == nullptr || !device->lock) return;  // it has been unlocked meanwhile
+    const auto news = alarms.note(alarm.device, alarm.name, alarm.is_refused, clock.now().wall);
+    if (news == LockAlarms::News::known) return;
+    log.warn("Locked device {} asked for {}, which it may not look up{}.{}", config::printable(alarm.device),
+             alarm.name.to_string(), alarm.is_refused ? ": refused" : ", and was let through",
+             news == LockAlarms::News::last_alarm ? " Of further names the query log alone tells." : "");
+  }
+
   void collect_and_answer(const CommandSocket::Answer& answer) {
     auto once = std::make_shared<CommandSocket::Answer>(answer);
     const auto tell = [this, once] {
@@ -513,6 +579,7 @@ struct Control::Impl {
     all.lists = lists.states();
     all.devices = current->roster->devices().size() - 1;
     all.exemptions = exemptions.all();
+    all.device_book = to_json(book, alarms);
     if (charge.log) all.log = charge.log->statistics();
     if (interception) all.interception = {interception->state(), interception->reason()};
     if (interception) all.gate = interception->gate();
@@ -520,6 +587,7 @@ struct Control::Impl {
     all.waiting_for_restart = waiting_for_restart;
     all.shortcomings = charge.shortcomings;
     if (!were_alive) all.shortcomings.push_back("A worker does not answer.");
+    if (const std::string deafness = rosters.deafness(); !deafness.empty()) all.shortcomings.push_back(deafness);
     for (const std::string& problem : places.problems()) all.shortcomings.push_back(problem);
     if (interception)
       if (const std::string shortcoming = interception->shortcoming(); !shortcoming.empty())
@@ -563,6 +631,8 @@ struct Control::Impl {
     const Watch ticking = loop.every(redirect::heartbeat_period, [this] { tick(); });
     Watch living;
     if (signs.alive_every()) living = loop.every(*signs.alive_every(), [this] { say_alive(); });
+    const Watch noting = loop.every(presences_noted_every, [this] { note_presences(); });
+    note_presences();
     watch_files();
     publish_soon();  // what has changed since the workers' snapshot was made
     loop.run();
@@ -591,8 +661,11 @@ struct Control::Impl {
   ListKeeper lists;
   RosterKeeper rosters;
   HostsKeeper hosts;
-  std::string exemption_complaint;
+  std::string exemption_complaint, book_complaint;
   ExemptionBook exemptions;
+  DeviceBook book;
+  LockAlarms alarms;
+  WallTime presences_noted{};
   Watch exemption_end;
   PlaceKeeper places;
   std::shared_ptr<resolver::RateTally> rate_tally;
@@ -635,6 +708,10 @@ void Control::run(Charge charge) {
 
 void Control::saw_unknown_client(const IpAddress& client) {
   impl_->loop.post([impl = impl_.get(), client] { impl->rosters.saw_client(client); });
+}
+
+void Control::take_lock_alarm(const resolver::LockAlarm& alarm) {
+  impl_->loop.post([impl = impl_.get(), alarm] { impl->take_lock_alarm(alarm); });
 }
 
 void Control::saw_canary(const resolver::CanaryReturn& come) {

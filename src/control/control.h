@@ -52,6 +52,8 @@ class Control {
 
   /// Any thread: a client that is no known device.
   void saw_unknown_client(const IpAddress& client);
+  /// Any thread: a device asked for what its lock does not let pass.
+  void take_lock_alarm(const resolver::LockAlarm& alarm);
   /// Any thread: a query that Doline itself has caused.
   void saw_canary(const resolver::CanaryReturn& come);
   /// Any thread: what the log writer has to say.

@@ -4,7 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "config/printable.h"
-#include "config/problem.h"
+#include "control/device_book.h"
+#include "control/json_fields.h"
 #include "control/text_file.h"
 
 namespace doline::control {
@@ -15,11 +16,6 @@ using nlohmann::json;
 using policy::Exemption;
 
 constexpr std::int64_t seconds_max = 10LL * 366 * 86'400;
-
-std::string text_of(const json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
 
 std::optional<std::int64_t> number_of(const json& object, const char* key) {
   const auto found = object.find(key);
@@ -118,31 +114,17 @@ json to_json(const Exemption& exemption) {
 
 Result<Exemption, std::string> read_request(const json& request, const device::Roster& roster, WallTime now) {
   Exemption exemption;
-  const auto nearest = [](const std::string& what, const std::string& text, std::vector<std::string_view> known) {
-    std::string sentence = "There is no " + what + " '" + config::printable(text) + "'";
-    if (const auto near = config::find_nearest(text, known); !near.empty())
-      sentence += "; did you mean '" + config::printable(near) + "'?";
-    else
-      sentence += '.';
-    return sentence;
-  };
   if (const std::string text = text_of(request, "device"); !text.empty()) {
-    const device::Device* found = roster.find(text);
-    if (const auto mac = device::MacAddress::parse(text); !found && mac) found = roster.find(*mac);
-    if (const auto address = IpAddress::parse(text); !found && address) found = &roster.identify(*address);
-    if (!found || found->id.value == 0) {
-      std::vector<std::string_view> known;
-      for (const device::Device& device : roster.devices().subspan(1)) known.push_back(device.name);
-      return fail(nearest("device", text, std::move(known)));
-    }
-    exemption.device = found->name;
+    const auto found = find_device(roster, text);
+    if (!found) return fail(found.error());
+    exemption.device = (*found)->name;
   }
   if (const std::string text = text_of(request, "group"); !text.empty()) {
     if (!exemption.device.empty()) return fail(std::string("Either a device or a group, not both."));
     if (!roster.find_group(text)) {
       std::vector<std::string_view> known;
       for (const device::Group& group : roster.groups()) known.push_back(group.name);
-      return fail(nearest("group", text, std::move(known)));
+      return fail(say_unknown("group", text, known));
     }
     exemption.group = text;
   }

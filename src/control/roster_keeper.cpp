@@ -13,6 +13,7 @@
 #include <system_error>
 #include <utility>
 
+#include "control/announcement_listener.h"
 #include "control/file_watch.h"
 #include "control/neighbours.h"
 #include "control/sighting_book.h"
@@ -56,6 +57,8 @@ struct RosterKeeper::Impl : std::enable_shared_from_this<RosterKeeper::Impl> {
   void begin();
 
   void take(const device::Sighting& sighting);
+  void hear(const IpAddress& source, const dns::Announcement& announcement);
+  void take_name(const device::MacAddress& mac, std::string name, SightingBook::Hearing hearing);
   void read_vendors();
   bool read_leases();
   void watch_leases();
@@ -79,6 +82,9 @@ struct RosterKeeper::Impl : std::enable_shared_from_this<RosterKeeper::Impl> {
   std::vector<Lease> leases;
   std::shared_ptr<const device::Roster> current = std::make_shared<device::Roster>();
   std::unique_ptr<Neighbours> neighbours;
+  Discovery discovery;
+  std::unique_ptr<AnnouncementListener> listener;
+  std::unique_ptr<PointerAsker> asker;
 
   std::optional<MonotonicTime> build_by;
   Watch build_timer, lease_timer, ask_timer, save_timer, look_timer, forget_timer;
@@ -123,6 +129,33 @@ void RosterKeeper::Impl::begin() {
 void RosterKeeper::Impl::take(const device::Sighting& sighting) {
   is_saved = false;  // at least its time is new
   if (!book.note(sighting, SightingBook::Source::neighbour, now())) return;
+  is_urgent = true;
+  build_soon();
+}
+
+/// A device speaks for itself alone: of an address that is not its own it may say what it likes.
+void RosterKeeper::Impl::hear(const IpAddress& source, const dns::Announcement& announcement) {
+  const auto speaker = book.holder_of(source);
+  if (!speaker) return;
+  const auto first_label = [](const dns::Name& name) {
+    const auto wire = name.wire();
+    return device::to_hostname({reinterpret_cast<const char*>(wire.data()) + 1, wire[0]});
+  };
+  const auto take_first = [&](const dns::Name& name) {
+    take_name(*speaker, first_label(name), SightingBook::Hearing::announcement);
+  };
+  for (const auto& host : announcement.hosts)
+    if (host.address == source || book.holder_of(host.address) == speaker) return take_first(host.name);
+  if (!announcement.hosts.empty()) return;  // of others: it only passes them on
+  for (const auto& instance : announcement.instances)
+    if (instance.host) return take_first(*instance.host);
+  for (const auto& instance : announcement.instances)
+    if (instance.name.label_count() > 3) return take_first(instance.name);
+}
+
+void RosterKeeper::Impl::take_name(const device::MacAddress& mac, std::string name, SightingBook::Hearing hearing) {
+  if (!book.note_name(mac, std::move(name), hearing)) return;
+  is_saved = false;
   is_urgent = true;
   build_soon();
 }
@@ -199,6 +232,8 @@ void RosterKeeper::Impl::build() {
   book.fill(builder);
   current = builder.build();
   read_vendors();
+  if (asker)
+    for (const IpAddress& address : book.nameless()) (void)asker->ask(address);
 }
 
 void RosterKeeper::Impl::build_soon() {
@@ -270,6 +305,34 @@ void RosterKeeper::configure(std::vector<device::Group> groups, std::vector<devi
   it.build();
 }
 
+void RosterKeeper::discover(Discovery wanted) {
+  Impl& it = *impl_;
+  const bool is_new = wanted.interfaces != it.discovery.interfaces;
+  if (!wanted.hears_announcements)
+    it.listener.reset();
+  else if (!it.listener || is_new)
+    it.listener = std::make_unique<AnnouncementListener>(
+        it.loop, it.clock, wanted.interfaces,
+        [&it](const IpAddress& source, const dns::Announcement& announcement) { it.hear(source, announcement); });
+  if (wanted.zones.empty())
+    it.asker.reset();
+  else if (!it.asker || wanted.zones != it.discovery.zones)
+    it.asker = std::make_unique<PointerAsker>(
+        it.loop, it.clock, wanted.zones, [&it](const IpAddress& address, const dns::Name& name) {
+          const auto label = name.wire();
+          if (const auto mac = it.book.holder_of(address); mac && !name.is_root())
+            it.take_name(*mac, device::to_hostname({reinterpret_cast<const char*>(label.data()) + 1, label[0]}),
+                         SightingBook::Hearing::pointer);
+        });
+  it.discovery = std::move(wanted);
+  if (it.asker)
+    for (const IpAddress& address : it.book.nameless()) (void)it.asker->ask(address);
+}
+
+std::string RosterKeeper::deafness() const {
+  return impl_->listener ? impl_->listener->failure() : "";
+}
+
 std::shared_ptr<const device::Roster> RosterKeeper::current() const {
   return impl_->current;
 }
@@ -287,6 +350,10 @@ void RosterKeeper::saw_client(const IpAddress& client) {
 
 void RosterKeeper::check_leases() {
   if (impl_->read_leases()) impl_->build_soon();
+}
+
+std::vector<SightingBook::Seen> RosterKeeper::seen_after(WallTime time) const {
+  return impl_->book.seen_after(time);
 }
 
 std::vector<RosterKeeper::LeaseState> RosterKeeper::lease_states() const {

@@ -17,6 +17,8 @@
 #include "base/ip_address.h"
 #include "base/time.h"
 #include "control/loop.h"
+#include "control/pointer_asker.h"
+#include "control/sighting_book.h"
 #include "device/lease_file.h"
 #include "device/roster.h"
 
@@ -28,6 +30,13 @@ struct RosterPace {
   milliseconds settle_max{2'000};  ///< however many follow
   milliseconds ask_after{300};     ///< a client that nobody knows: the kernel asks for its MAC when it is answered
   milliseconds save_every{60'000};
+};
+
+/// Where names are looked for beyond leases (`discover`).
+struct Discovery {
+  bool hears_announcements = false;
+  std::vector<std::string> interfaces;    ///< to hear on; empty: all of private networks
+  std::vector<PointerAsker::Zone> zones;  ///< to ask for PTR; empty: nobody is asked
 };
 
 class RosterKeeper {
@@ -55,12 +64,18 @@ class RosterKeeper {
   /// At start and at every reload; current() is of these settings when it returns.
   void configure(std::vector<device::Group> groups, std::vector<device::DeviceSettings> devices,
                  std::vector<std::filesystem::path> leases);
+  /// At start and at every reload, after configure().
+  void discover(Discovery wanted);
+  /// The sentence why announcements are not heard; empty: they are, or need not.
+  [[nodiscard]] std::string deafness() const;
   [[nodiscard]] std::shared_ptr<const device::Roster> current() const;
   /// A client that is no known device has asked: looks at the neighbour table again, for all such clients at once.
   void saw_client(const IpAddress& client);
   /// Reads lease files that have changed; their folders are watched too.
   void check_leases();
   [[nodiscard]] std::vector<LeaseState> lease_states() const;
+  /// As SightingBook: of MACs that current() need not know yet.
+  [[nodiscard]] std::vector<SightingBook::Seen> seen_after(WallTime time) const;
 
  private:
   struct Impl;

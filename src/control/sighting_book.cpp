@@ -57,9 +57,11 @@ bool SightingBook::note(const device::Sighting& sighting, Source source, WallTim
     known.vendor = vendors_.find(sighting.mac);
   }
   known.last = std::max(known.last, now);
-  if (!sighting.hostname.empty() && sighting.hostname != known.hostname) {
+  const bool is_name_believed = sighting.is_static || now - known.static_named >= static_name_believed;
+  if (!sighting.hostname.empty() && is_name_believed) {
+    is_changed = is_changed || sighting.hostname != known.hostname;
     known.hostname = sighting.hostname;
-    is_changed = true;
+    if (sighting.is_static) known.static_named = now;
   }
   if (is_held && holder->second == sighting.mac) {
     for (Place& place : known.places) {
@@ -81,6 +83,28 @@ bool SightingBook::note(const device::Sighting& sighting, Source source, WallTim
   }
   thin_out();
   return true;
+}
+
+bool SightingBook::note_name(const MacAddress& mac, std::string name, Hearing hearing) {
+  const auto known = macs_.find(mac);
+  if (known == macs_.end()) return false;
+  std::string& place = hearing == Hearing::announcement ? known->second.announced : known->second.pointed;
+  if (name.empty() || place == name) return false;
+  place = std::move(name);
+  return true;
+}
+
+std::optional<MacAddress> SightingBook::holder_of(const IpAddress& address) const {
+  const auto found = holders_.find(address);
+  return found == holders_.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::vector<IpAddress> SightingBook::nameless() const {
+  std::vector<IpAddress> addresses;
+  for (const auto& [mac, known] : macs_)
+    if (known.hostname.empty() && known.announced.empty())
+      for (const Place& place : known.places) addresses.push_back(place.address);
+  return addresses;
 }
 
 void SightingBook::drop_place(const MacAddress& mac, const IpAddress& address) {
@@ -153,13 +177,23 @@ std::vector<const SightingBook::Entry*> SightingBook::in_order() const {
   return entries;
 }
 
+std::vector<SightingBook::Seen> SightingBook::seen_after(WallTime time) const {
+  std::vector<Seen> seen;
+  for (const auto& [mac, known] : macs_)
+    for (const Place& place : known.places)
+      if (place.source == Source::neighbour && place.seen > time) seen.push_back({mac, place.address, place.seen});
+  return seen;
+}
+
 void SightingBook::fill(device::RosterBuilder& roster) const {
   for (const Entry* entry : in_order()) {
     const Known& known = entry->second;
     auto places = known.places;
     std::stable_sort(places.begin(), places.end(),
                      [](const Place& left, const Place& right) { return left.seen < right.seen; });
-    for (const Place& place : places) roster.add_sighting({place.address, entry->first, known.hostname}, known.vendor);
+    const std::string& heard = known.announced.empty() ? known.pointed : known.announced;
+    for (const Place& place : places)
+      roster.add_sighting({place.address, entry->first, known.hostname, false, heard}, known.vendor);
   }
 }
 
@@ -175,6 +209,8 @@ std::string SightingBook::to_text() const {
                           {"addresses", std::move(addresses)}};
     if (!known.hostname.empty()) device["hostname"] = known.hostname;
     if (!known.vendor.empty()) device["vendor"] = known.vendor;
+    if (!known.announced.empty()) device["announced"] = known.announced;
+    if (!known.pointed.empty()) device["pointed"] = known.pointed;
     devices.push_back(std::move(device));
   }
   return nlohmann::json{{"devices", std::move(devices)}}.dump(1, '\t', false,
@@ -195,6 +231,8 @@ void SightingBook::read_text(std::string_view text, WallTime now) {
     known.first = to_past(device.value("first", nlohmann::json()), now);
     known.last = to_past(device.value("last", nlohmann::json()), now);
     known.hostname = device::to_hostname(to_string(device, "hostname"));
+    known.announced = device::to_hostname(to_string(device, "announced"));
+    known.pointed = device::to_hostname(to_string(device, "pointed"));
     // The table's word, where there is one; else what it said when it was last there.
     known.vendor = vendors_.find(*mac);
     if (known.vendor.empty() && !mac->is_locally_administered())

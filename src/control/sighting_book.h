@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -23,6 +24,8 @@ inline constexpr std::size_t book_addresses_max = 65'536;
 inline constexpr seconds address_kept{30 * 86'400};  ///< unseen
 inline constexpr seconds mac_kept{365 * 86'400};
 inline constexpr seconds made_up_mac_kept{30 * 86'400};  ///< locally administered: a phone makes a new one any day
+/// A name of a lease without end is not replaced by that of another lease, until nobody has said it for so long.
+inline constexpr seconds static_name_believed{86'400};
 /// A lease takes no address from a MAC that the kernel saw there so lately: a lease may be older than its file.
 inline constexpr seconds neighbour_believed{3'600};
 
@@ -30,8 +33,23 @@ class SightingBook {
  public:
   enum class Source : std::uint8_t { lease, neighbour };
 
+  struct Seen {
+    device::MacAddress mac;
+    IpAddress address;
+    WallTime when;
+  };
+
   /// True: a roster made before is out of date.
   bool note(const device::Sighting& sighting, Source source, WallTime now);
+  /// How a name came that a device was heard to have; the later one of these ranks higher.
+  enum class Hearing : std::uint8_t { pointer, announcement };
+
+  /// A name of a MAC that is known; others are not looked at. True as above.
+  bool note_name(const device::MacAddress& mac, std::string name, Hearing hearing);
+  /// Whose the address is now.
+  [[nodiscard]] std::optional<device::MacAddress> holder_of(const IpAddress& address) const;
+  /// Addresses of MACs of which no name is known but perhaps one that was asked for.
+  [[nodiscard]] std::vector<IpAddress> nameless() const;
   /// Drops what was not seen for long; true as above.
   bool forget(WallTime now);
   /// True as above.
@@ -42,6 +60,8 @@ class SightingBook {
   [[nodiscard]] std::size_t mac_count() const { return macs_.size(); }
   [[nodiscard]] std::size_t address_count() const { return holders_.size(); }
 
+  /// Where the kernel has seen devices after that time.
+  [[nodiscard]] std::vector<Seen> seen_after(WallTime time) const;
   /// All sightings; of MACs first seen first, so that devices keep their order.
   void fill(device::RosterBuilder& roster) const;
 
@@ -58,6 +78,8 @@ class SightingBook {
   };
   struct Known {
     std::string hostname, vendor;
+    std::string announced, pointed;  // names
+    WallTime static_named;           // when a lease without end last said so
     WallTime first, last;
     std::vector<Place> places;
   };

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <utility>
@@ -31,6 +31,7 @@ struct Status {
   std::vector<ListKeeper::State> lists;
   std::size_t devices = 0;
   std::vector<policy::Exemption> exemptions;
+  nlohmann::json device_book;                                           ///< joined, learned and locked devices
   std::optional<querylog::LogStatistics> log;                           ///< absent: the query log is off
   std::optional<std::pair<redirect::State, std::string>> interception;  ///< and the reason; absent: no warden
   redirect::GateCounts gate;                                            ///< as the warden last said

@@ -79,7 +79,7 @@ class Collector {
   void add(const IpAddress& address, std::optional<MacAddress> mac, std::string_view hostname,
            std::optional<std::int64_t> ends) {
     if (ends && *ends < now_) return end(address);
-    place(address) = {{address, mac.value_or(MacAddress{}), to_hostname(hostname)}, true};
+    place(address) = {{address, mac.value_or(MacAddress{}), to_hostname(hostname), !ends.has_value()}, true};
   }
   void end(const IpAddress& address) { place(address).runs = false; }
   void complain(std::size_t line, std::string what) {

@@ -92,6 +92,11 @@ const Device* Roster::find(const MacAddress& mac) const {
   return found == by_mac_.end() ? nullptr : &devices_[found->second.value];
 }
 
+std::optional<MacAddress> Roster::mac_at(const IpAddress& client) const {
+  const auto found = macs_at_.find(client);
+  return found == macs_at_.end() ? std::nullopt : std::optional(found->second);
+}
+
 std::optional<GroupId> Roster::find_group(std::string_view name) const {
   for (std::size_t i = 0; i < groups_.size(); ++i)
     if (groups_[i].name == name) return GroupId{static_cast<std::uint8_t>(i)};
@@ -123,6 +128,7 @@ void RosterBuilder::add_sighting(const Sighting& sighting, std::string_view vend
   }
   Seen& seen = found->second;
   if (!sighting.hostname.empty()) seen.hostname = sighting.hostname;
+  if (!sighting.heard_name.empty()) seen.heard_name = sighting.heard_name;
   if (!vendor.empty() && !sighting.mac.is_locally_administered()) seen.vendor = vendor;
 
   const auto [entry, is_new] = address_book_.try_emplace(sighting.address, sighting.mac);
@@ -140,6 +146,7 @@ void RosterBuilder::add_sighting(const Sighting& sighting, std::string_view vend
 std::shared_ptr<const Roster> RosterBuilder::build() const {
   const auto roster = std::make_shared<Roster>();
   roster->groups_ = groups_;
+  roster->macs_at_ = address_book_;
 
   // 1. The configured devices, and what they claim: MACs, client ids, addresses.
   std::unordered_set<std::string> taken{std::string(unknown_device_name)};
@@ -148,7 +155,7 @@ std::shared_ptr<const Roster> RosterBuilder::build() const {
     Device device;
     device.id = id;
     device.name = settings.name;
-    device.is_configured = true;
+    device.is_configured = !settings.is_booked;
     device.macs = settings.macs;
     device.client_ids = settings.client_ids;
     device.hostname = settings.hostname;
@@ -179,6 +186,7 @@ std::shared_ptr<const Roster> RosterBuilder::build() const {
   const auto adopt = [&](Device& device, const Seen& seen) {
     for (const IpAddress& address : seen.addresses) add_once(device.addresses, address);
     if (device.hostname.empty()) device.hostname = seen.hostname;
+    if (device.heard_name.empty()) device.heard_name = seen.heard_name;
     if (device.vendor.empty()) device.vendor = seen.vendor;
   };
   for (const DeviceSettings& settings : settings_)
@@ -196,7 +204,7 @@ std::shared_ptr<const Roster> RosterBuilder::build() const {
     if (settings_[i].macs.empty() && !settings_[i].hostname.empty())
       by_hostname.emplace(small_letters(settings_[i].hostname), DeviceId{static_cast<std::uint32_t>(i + 1)});
   std::vector<const MacAddress*> discovered;
-  std::unordered_map<std::string_view, int> hostname_uses;
+  std::unordered_map<std::string_view, int> hostname_uses, heard_uses;
   for (const MacAddress& mac : macs_in_order_) {
     if (configured_macs_.contains(mac)) continue;
     const Seen& seen = seen_.at(mac);
@@ -220,7 +228,10 @@ std::shared_ptr<const Roster> RosterBuilder::build() const {
         roster->by_address_.try_emplace(address, Roster::Claim{device.id, false});
     } else if (is_free || seen.addresses.empty()) {
       discovered.push_back(&mac);
-      if (!seen.hostname.empty()) ++hostname_uses[seen.hostname];
+      if (!seen.hostname.empty())
+        ++hostname_uses[seen.hostname];
+      else if (!seen.heard_name.empty())
+        ++heard_uses[seen.heard_name];
     }
   }
   for (const MacAddress* mac : discovered) {
@@ -230,14 +241,16 @@ std::shared_ptr<const Roster> RosterBuilder::build() const {
     device.macs = {*mac};
     device.hostname = seen.hostname;
     device.vendor = seen.vendor;
-    // A host name that several have, or that is the operator's word for another, gets the MAC's tail, whoever came
-    // first: so names do not depend on the order of sightings.
-    if (seen.hostname.empty())
+    device.heard_name = seen.heard_name;
+    // A name that several have, or that is the operator's word for another, gets the MAC's tail, whoever came first:
+    // so names do not depend on the order of sightings. Who is only heard takes no name from who has it of a lease.
+    const bool is_heard = seen.hostname.empty();
+    const std::string& called = is_heard ? seen.heard_name : seen.hostname;
+    const int uses = hostname_uses[called] + (is_heard ? heard_uses[called] : 0);
+    if (called.empty())
       device.name = seen.vendor.empty() ? mac->to_string() : seen.vendor + " " + tail_of(*mac);
-    else if (hostname_uses[seen.hostname] > 1 || taken.contains(seen.hostname))
-      device.name = seen.hostname + " " + tail_of(*mac);
     else
-      device.name = seen.hostname;
+      device.name = uses > 1 || taken.contains(called) ? called + " " + tail_of(*mac) : called;
     if (taken.contains(device.name)) device.name += " " + mac->to_string();
     taken.insert(device.name);
     for (const IpAddress& address : seen.addresses) {

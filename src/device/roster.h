@@ -46,13 +46,14 @@ struct Group {
 
 struct Device {
   DeviceId id;
-  std::string name;            ///< the operator's, else lease host name, else vendor and MAC, else the address
+  std::string name;            ///< the operator's, else lease host name, else heard, else vendor and MAC, else address
   bool is_configured = false;  ///< named in the YAML
   std::vector<MacAddress> macs;
   std::vector<IpAddress> addresses;  ///< configured and learned
   std::vector<std::string> client_ids;
-  std::string hostname;  ///< as a lease or the YAML tells; may be empty
-  std::string vendor;    ///< of the first MAC; empty where unknown or locally administered
+  std::string hostname;    ///< as a lease or the YAML tells; may be empty
+  std::string heard_name;  ///< as it announces itself, or PTR tells; may be empty. Only for people to read
+  std::string vendor;      ///< of the first MAC; empty where unknown or locally administered
   GroupMask groups = 0;
   LogChoice log = LogChoice::full;  ///< its own, else the strictest of its groups
   bool has_own_log = false;         ///< the YAML says `log` for this very device
@@ -62,7 +63,9 @@ struct Device {
 struct Sighting {
   IpAddress address;
   MacAddress mac;
-  std::string hostname;  ///< empty where the source knows none
+  std::string hostname;    ///< of a lease; empty where the source knows none
+  bool is_static = false;  ///< a lease that never ends: somebody wrote it
+  std::string heard_name = {};
 };
 
 class Roster {
@@ -84,6 +87,8 @@ class Roster {
   [[nodiscard]] std::span<const Group> groups() const { return groups_; }
   [[nodiscard]] const Device* find(std::string_view name) const;  ///< exact name; null where unknown
   [[nodiscard]] const Device* find(const MacAddress& mac) const;
+  /// Of all MACs of its device, the one that was seen there last.
+  [[nodiscard]] std::optional<MacAddress> mac_at(const IpAddress& client) const;
   [[nodiscard]] std::optional<GroupId> find_group(std::string_view name) const;
 
  private:
@@ -99,10 +104,11 @@ class Roster {
   std::unordered_map<IpAddress, Claim> by_address_;
   std::vector<std::pair<IpPrefix, Claim>> by_prefix_;  // longest first
   std::unordered_map<MacAddress, DeviceId> by_mac_;
+  std::unordered_map<IpAddress, MacAddress> macs_at_;
   std::unordered_map<std::string, DeviceId> by_client_id_;
 };
 
-/// One `devices:` entry of the YAML, checked.
+/// One `devices:` entry of the YAML, checked, with what was said of the device at the command line.
 struct DeviceSettings {
   std::string name;
   std::vector<MacAddress> macs;
@@ -111,6 +117,7 @@ struct DeviceSettings {
   std::string hostname;
   std::vector<std::string> groups;
   std::optional<LogChoice> log;
+  bool is_booked = false;  ///< no entry of the YAML: said at the command line
 };
 
 /// Everything a roster is made from; control keeps one and builds anew whenever it changes. Single-threaded.
@@ -118,8 +125,8 @@ struct DeviceSettings {
 /// Precedence of identification: configured MAC, then client id, then configured address, then configured host name (of
 /// devices without a MAC), then discovered MAC. All addresses of one MAC are one device: a MAC that is seen at the
 /// configured addresses of just one device, and that no device has configured, is that device's. Every other MAC is a
-/// device of its own, named by host name, else by vendor and MAC. Such a name never equals the operator's for another
-/// device: what a device says of itself must not put it under another's rules.
+/// device of its own, named by host name, else by what it announces, else by vendor and MAC. Such a name never equals
+/// the operator's for another device: what a device says of itself must not put it under another's rules.
 class RosterBuilder {
  public:
   /// Groups first; at most groups_max.
@@ -135,7 +142,7 @@ class RosterBuilder {
  private:
   struct Seen {
     std::vector<IpAddress> addresses;  // seen longest ago first
-    std::string hostname;
+    std::string hostname, heard_name;
     std::string vendor;
   };
   std::vector<Group> groups_;

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "doline/check_command.h"
+#include "doline/device_command.h"
 #include "doline/devices_command.h"
 #include "doline/explain_command.h"
 #include "doline/flows_command.h"
@@ -215,10 +216,12 @@ CLI::App* add_flows_command(CLI::App& app, FlowsArguments& arguments) {
 CLI::App* add_devices_command(CLI::App& app, DevicesArguments& arguments) {
   CLI::App* devices =
       app.add_subcommand("devices", "List every device seen, and the foreign resolvers it meant to ask");
+  devices->add_option("--history", arguments.history, "where this one was, and as what, from when to when")
+      ->type_name("DEVICE");
   devices->add_flag("--json", arguments.json, "one JSON object a line");
   add_database_option(*devices, arguments.database);
   devices->footer(
-      "Examples:\n  doline devices\n  doline devices --json\n\n"
+      "Examples:\n  doline devices\n  doline devices --history phone\n  doline devices --json\n\n"
       "Exit status: 0 there are devices, 1 none, 66 there is no query log.");
   return devices;
 }
@@ -272,6 +275,58 @@ CLI::App* add_redirect_command(CLI::App& app, RedirectArguments& arguments) {
     verb->callback([&arguments, chosen = word.verb] { arguments.verb = chosen; });
   }
   return redirect;
+}
+
+void add_device_command(CLI::App& app, DeviceArguments& arguments) {
+  using DeviceVerb = DeviceArguments::Verb;
+  CLI::App* device = app.add_subcommand(
+      "device", "One device: what is known of it, which MACs are it; learn what it looks up, and lock it to that");
+  device->require_subcommand(1);
+  device->footer(
+      "Examples:\n  doline device show camera\n  doline device join phone 5e:11:22:33:44:55\n"
+      "  doline device learn camera --for 14d\n  doline device review camera\n  doline device lock camera --observe\n"
+      "  doline device lock camera\n\n"
+      "Exit status: 0 done, 1 nothing to show or undo, 64 usage or a device that nobody knows, 66 no query log, 69 no\n"
+      "Doline runs there, 77 not for this user.");
+  const auto add = [&](DeviceVerb verb, const char* name, const char* help) {
+    CLI::App* command = device->add_subcommand(name, help);
+    command->add_option("DEVICE", arguments.device, "its name, a MAC or an address")->required()->type_name("");
+    add_settings_options(*command, arguments.settings);
+    command->add_flag("--json", arguments.json,
+                      verb == DeviceVerb::review ? "one JSON object a line" : "one JSON object");
+    command->callback([&arguments, verb] {
+      arguments.verb = verb;
+      arguments.is_called = true;
+    });
+    return command;
+  };
+  const auto add_period = [&](CLI::App& command) {
+    command
+        .add_option("--since", arguments.since, "what the query log has from then on, instead of the time of learning")
+        ->type_name("TIME");
+    command.add_option("--until", arguments.until, "before this time")->type_name("TIME");
+    add_database_option(command, arguments.database);
+  };
+  add(DeviceVerb::show, "show", "What is known of it, and what is said of it here");
+  CLI::App* join = add(DeviceVerb::join, "join",
+                       "Another MAC is this device: it has changed it, or makes up a new one now and then");
+  join->add_option("OTHER", arguments.other, "the MAC, or the device that it is known as")->required()->type_name("");
+  CLI::App* separate = add(DeviceVerb::separate, "separate", "Undo `join`");
+  separate->add_option("MAC", arguments.other, "only this one")->type_name("");
+  CLI::App* learn =
+      add(DeviceVerb::learn, "learn", "From now on, for a while, what it looks up counts as what it needs");
+  learn->add_option("--for", arguments.duration, "so long: 12h, 14d, 4w")->required()->type_name("DURATION");
+  CLI::App* review = add(DeviceVerb::review, "review", "What it has looked up, by who registered the names");
+  review->add_flag("--names", arguments.names, "each name too");
+  add_period(*review);
+  CLI::App* lock = add(DeviceVerb::lock, "lock",
+                       "It may look up what it has looked up while it was learned; the rest is refused, with an alarm");
+  lock->add_flag("--exact", arguments.exact, "the very names, not all of their owners'");
+  lock->add_flag("--observe", arguments.observe, "only tell what would be refused");
+  lock->add_option("--also", arguments.also, "this name too, and all below it")->type_name("NAME");
+  lock->add_option("--without", arguments.without, "but not this name, nor what is below it")->type_name("NAME");
+  add_period(*lock);
+  add(DeviceVerb::unlock, "unlock", "Undo `lock` and `learn`");
 }
 
 void add_pause_commands(CLI::App& app, PauseArguments& arguments) {

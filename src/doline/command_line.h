@@ -9,6 +9,7 @@ class App;
 namespace doline {
 
 struct CheckArguments;
+struct DeviceArguments;
 struct DevicesArguments;
 struct ExplainArguments;
 struct FlowsArguments;
@@ -46,6 +47,8 @@ CLI::App* add_devices_command(CLI::App& app, DevicesArguments& arguments);
 CLI::App* add_status_command(CLI::App& app, StatusArguments& arguments);
 /// As add_log_command. Without a verb is a usage error of CLI11.
 CLI::App* add_redirect_command(CLI::App& app, RedirectArguments& arguments);
+/// Declares `device` and what may follow it; parsing sets `arguments.is_called`.
+void add_device_command(CLI::App& app, DeviceArguments& arguments);
 /// Declares `pause`, `resume` and `allow`; parsing sets `arguments.is_called` where it is one of them.
 void add_pause_commands(CLI::App& app, PauseArguments& arguments);
 /// As add_log_command.

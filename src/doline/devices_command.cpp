@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "control/device_book.h"
 #include "doline/exit_status.h"
 #include "doline/log_command.h"
 #include "doline/terminal_text.h"
@@ -18,8 +19,18 @@ using querylog::DeviceSummary;
 
 constexpr std::size_t lines_max = 6;  // of one device in the table; --json shows all
 
+/// What a MAC tells of its device beside itself.
+std::string describe_maker(const std::optional<device::MacAddress>& mac, const std::string& vendor) {
+  if (mac && mac->is_locally_administered()) return "(made-up MAC)";
+  return printable(vendor);
+}
+
+ordered_json text_or_null(const std::string& text) {
+  return text.empty() ? ordered_json(nullptr) : ordered_json(text);
+}
+
 void add_rows(TextTable& table, const DeviceSummary& device, const geo::ResolverBook& resolvers) {
-  const std::size_t most = std::max(device.addresses.size(), device.meant_to_ask.size());
+  const std::size_t most = std::max({device.addresses.size(), device.meant_to_ask.size(), device.macs.size()});
   const std::size_t lines = std::clamp<std::size_t>(most, 1, lines_max);
   for (std::size_t line = 0; line < lines; ++line) {
     const auto cell = [&](std::size_t count, const auto& print) -> std::string {
@@ -33,13 +44,15 @@ void add_rows(TextTable& table, const DeviceSummary& device, const geo::Resolver
       return std::to_string(device.meant_to_ask[at].queries) + "x " +
              printable(describe_resolver(device.meant_to_ask[at].endpoint, resolvers));
     });
+    const std::string mac = cell(device.macs.size(), [&](std::size_t at) { return device.macs[at].to_string(); });
+    const std::string maker = line < device.macs.size() ? describe_maker(device.macs[line], "") : "";
     if (line == 0)
       table.add({device.name.empty() ? "(anonymous)" : printable(device.name),
-                 device.mac ? device.mac->to_string() : "", printable(device.vendor), address,
+                 device.mac ? device.mac->to_string() : "", describe_maker(device.mac, device.vendor), address,
                  to_local_text(device.first_seen), to_local_text(device.last_seen), std::to_string(device.queries),
                  std::to_string(device.intercepted), meant});
     else
-      table.add({"", "", "", address, "", "", "", "", meant});
+      table.add({"", mac, maker, address, "", "", "", "", meant});
   }
 }
 
@@ -47,11 +60,11 @@ void add_rows(TextTable& table, const DeviceSummary& device, const geo::Resolver
 
 std::string to_json(const DeviceSummary& device, const geo::ResolverBook& resolvers) {
   ordered_json object;
-  const auto text_or_null = [](const std::string& text) {
-    return text.empty() ? ordered_json(nullptr) : ordered_json(text);
-  };
   object["device"] = text_or_null(device.name);
   object["mac"] = device.mac ? ordered_json(device.mac->to_string()) : ordered_json(nullptr);
+  object["macs"] = ordered_json::array();
+  for (const device::MacAddress& mac : device.macs)
+    object["macs"].push_back({{"mac", mac.to_string()}, {"made_up", mac.is_locally_administered()}});
   object["vendor"] = text_or_null(device.vendor);
   object["hostname"] = text_or_null(device.hostname);
   object["groups"] = device.groups;
@@ -76,11 +89,62 @@ std::string to_json(const DeviceSummary& device, const geo::ResolverBook& resolv
   return object.dump(-1, ' ', true, ordered_json::error_handler_t::replace);
 }
 
-int run_devices(const DevicesArguments& arguments, const geo::ResolverBook& resolvers, const Clock& clock,
-                std::ostream& out, std::ostream& err) {
+std::string to_json(const querylog::Stay& stay) {
+  ordered_json object = {{"device", text_or_null(stay.name)},
+                         {"mac", stay.mac ? ordered_json(stay.mac->to_string()) : ordered_json(nullptr)},
+                         {"made_up", stay.mac && stay.mac->is_locally_administered()},
+                         {"vendor", text_or_null(stay.vendor)},
+                         {"hostname", text_or_null(stay.hostname)},
+                         {"groups", stay.groups},
+                         {"address", stay.address ? ordered_json(stay.address->to_string()) : ordered_json(nullptr)},
+                         {"first", to_utc_text(stay.first)},
+                         {"last", to_utc_text(stay.last)},
+                         {"queries", stay.queries}};
+  return object.dump(-1, ' ', true, ordered_json::error_handler_t::replace);
+}
+
+namespace {
+
+int run_history(const DevicesArguments& arguments, const device::Roster& roster, querylog::LogReader& log,
+                const Clock& clock, std::ostream& out, std::ostream& err) {
+  std::string name = arguments.history;
+  std::vector<device::MacAddress> macs;
+  if (const auto device = control::find_device(roster, name)) {
+    name = (*device)->name;
+    macs = (*device)->macs;
+  } else if (const auto mac = device::MacAddress::parse(name)) {
+    macs = {*mac};
+  }
+  const auto stays = log.history(name, macs);
+  if (!stays) return complain("devices", arguments.database, stays.error(), err);
+  if (arguments.json) {
+    for (const querylog::Stay& stay : *stays) out << to_json(stay) << '\n';
+  } else if (!stays->empty()) {
+    const std::string zone = printable(local_zone(clock.now().wall));
+    TextTable table({"FROM (" + zone + ")", "TO", "NAME", "MAC", "VENDOR", "HOST NAME", "ADDRESS", "QUERIES"});
+    for (const querylog::Stay& stay : *stays)
+      table.add({to_local_text(stay.first), to_local_text(stay.last), printable(stay.name),
+                 stay.mac ? stay.mac->to_string() : "", describe_maker(stay.mac, stay.vendor), printable(stay.hostname),
+                 stay.address ? stay.address->to_string() : "", std::to_string(stay.queries)});
+    table.print(out);
+  }
+  out.flush();
+  if (!stays->empty()) return exit_ok;
+  if (!arguments.json) err << "Nothing is kept of " << printable(arguments.history) << ".\n";
+  return exit_no;
+}
+
+}  // namespace
+
+int run_devices(const DevicesArguments& arguments, const geo::ResolverBook& resolvers, const device::Roster& roster,
+                const Clock& clock, std::ostream& out, std::ostream& err) {
   auto reader = querylog::LogReader::open(arguments.database);
   if (!reader) return complain("devices", arguments.database, reader.error(), err);
-  const auto devices = reader->devices();
+  if (!arguments.history.empty()) return run_history(arguments, roster, *reader, clock, out, err);
+  std::vector<std::vector<device::MacAddress>> same;
+  for (const device::Device& device : roster.devices())
+    if (device.macs.size() > 1) same.push_back(device.macs);
+  const auto devices = reader->devices(same);
   if (!devices) return complain("devices", arguments.database, devices.error(), err);
   if (arguments.json) {
     for (const DeviceSummary& device : *devices) out << to_json(device, resolvers) << '\n';

@@ -50,30 +50,8 @@ std::optional<std::string> fill_filter(const FlowsArguments& arguments, WallTime
   return std::nullopt;
 }
 
-std::string protocol_text(std::uint8_t protocol) {
-  switch (protocol) {
-    case IPPROTO_TCP:
-      return "TCP";
-    case IPPROTO_UDP:
-      return "UDP";
-    case IPPROTO_ICMP:
-    case IPPROTO_ICMPV6:
-      return "ICMP";
-    default:
-      return "protocol " + std::to_string(protocol);
-  }
-}
-
 std::string endpoint_text(const Endpoint& endpoint) {
   return endpoint.port == 0 ? endpoint.address.to_string() : endpoint.to_string();
-}
-
-/// `CN, AS4134`, `Quad9, CH`; empty where nobody knows.
-std::string whose_text(const IpAddress& address, const KnownAddresses& known) {
-  const std::string place = place_text(address, known.places);
-  const geo::PublicResolver* resolver = known.resolvers.find(address);
-  if (resolver == nullptr || resolver->operator_name.empty()) return place;
-  return place.empty() ? resolver->operator_name : resolver->operator_name + ", " + place;
 }
 
 /// `as dns.google`, `WITHOUT LOOKUP`, `encrypted DNS to dns.google`.
@@ -244,6 +222,27 @@ void print_sums(const FlowsArguments& arguments, const Sums& sums, const KnownAd
 }
 
 }  // namespace
+
+std::string protocol_text(std::uint8_t protocol) {
+  switch (protocol) {
+    case IPPROTO_TCP:
+      return "TCP";
+    case IPPROTO_UDP:
+      return "UDP";
+    case IPPROTO_ICMP:
+    case IPPROTO_ICMPV6:
+      return "ICMP";
+    default:
+      return "protocol " + std::to_string(protocol);
+  }
+}
+
+std::string whose_text(const IpAddress& address, const KnownAddresses& known) {
+  const std::string place = place_text(address, known.places);
+  const geo::PublicResolver* resolver = known.resolvers.find(address);
+  if (resolver == nullptr || resolver->operator_name.empty()) return place;
+  return place.empty() ? resolver->operator_name : resolver->operator_name + ", " + place;
+}
 
 std::string to_json(const FlowRow& row, const KnownAddresses& known) {
   return on_a_line(object_of(row, known));

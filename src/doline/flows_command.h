@@ -34,6 +34,10 @@ struct FlowsArguments {
 /// 0, or 1 nothing found, 64 usage, 66 no database.
 int run_flows(const FlowsArguments& arguments, const KnownAddresses& known, const Clock& clock, std::ostream& out,
               std::ostream& err);
+/// `CN, AS4134`, `Quad9, CH`; empty where nobody knows.
+[[nodiscard]] std::string whose_text(const IpAddress& address, const KnownAddresses& known);
+/// `TCP`, `protocol 47`.
+[[nodiscard]] std::string protocol_text(std::uint8_t protocol);
 /// One object of `--json`, without the line's end.
 [[nodiscard]] std::string to_json(const querylog::FlowRow& row, const KnownAddresses& known);
 

@@ -4,6 +4,7 @@
 
 #include <ostream>
 
+#include "control/device_book.h"
 #include "control/exemption_book.h"
 #include "control/list_keeper.h"
 #include "control/place_keeper.h"
@@ -49,28 +50,32 @@ std::optional<geo::PlaceTable> open_table(const std::filesystem::path& file, geo
   return std::nullopt;
 }
 
-std::shared_ptr<const device::Roster> read_roster(const config::Settings& settings, WallTime now) {
+}  // namespace
+
+std::shared_ptr<const device::Roster> read_devices(const config::Settings& settings, const control::DeviceBook& book,
+                                                   WallTime now) {
   device::RosterBuilder builder;
   for (const device::Group& group : settings.live.groups) builder.add_group(group);
-  for (const device::DeviceSettings& device : settings.live.devices) builder.add_device(device);
+  for (device::DeviceSettings& device : book.add_to(settings.live.devices)) builder.add_device(std::move(device));
   control::SightingBook seen;
   if (const auto text = control::read_text_file(settings.fixed.state / "devices.json")) seen.read_text(*text, now);
   seen.fill(builder);
   return builder.build();
 }
 
-}  // namespace
-
 Judging prepare_judging(const config::Settings& settings, WallTime now, std::ostream& err) {
   policy::RuleBookSettings book = settings.live.policy;
-  std::string complaint;
+  std::string complaint, book_complaint;
   book.exemptions = control::ExemptionBook(settings.fixed.state / "exemptions.json", now, complaint).all();
-  if (!complaint.empty()) err << "doline: " << printable(complaint) << '\n';
+  const control::DeviceBook devices(settings.fixed.state / "device-book.json", book_complaint);
+  book.locks = devices.locks();
+  for (const std::string& one : {complaint, book_complaint})
+    if (!one.empty()) err << "doline: " << printable(one) << '\n';
   Judging judging;
   judging.rules = std::make_shared<const policy::RuleBook>(std::move(book));
   judging.list_inputs = control::list_inputs(settings.fixed.state, settings.live.lists);
   judging.lists = open_lists(judging.list_inputs, control::list_image(settings.fixed.state), err);
-  judging.roster = read_roster(settings, now);
+  judging.roster = read_devices(settings, devices, now);
   judging.resolvers = std::make_shared<const geo::ResolverBook>(open_resolvers(settings.live.resolver_list));
   judging.places = std::make_shared<const geo::PlaceBook>(open_places(settings.live, err));
   return judging;
@@ -92,7 +97,7 @@ std::string rule_place(const policy::RuleBook& rules, policy::RuleId id) {
   if (id == policy::no_rule) return "otherwise";
   if (id == policy::lists_rule) return "lists that no rule names";
   const policy::Rule& rule = rules.rule(id);
-  return rule.file + ':' + std::to_string(rule.line);
+  return rule.line == 0 ? rule.file : rule.file + ':' + std::to_string(rule.line);
 }
 
 }  // namespace doline

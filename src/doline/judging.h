@@ -11,6 +11,7 @@
 #include "blocklist/compile.h"
 #include "blocklist/list_set.h"
 #include "config/settings.h"
+#include "control/device_book.h"
 #include "device/roster.h"
 #include "geo/place_book.h"
 #include "geo/resolver_book.h"
@@ -35,6 +36,9 @@ struct Judging {
 [[nodiscard]] geo::PlaceBook open_places(const config::Live& live, std::ostream& err);
 /// `CN, AS4134`; empty where nothing is known.
 [[nodiscard]] std::string place_text(const IpAddress& address, const geo::PlaceBook& places);
+/// The devices alone, as the running Doline has them.
+[[nodiscard]] std::shared_ptr<const device::Roster> read_devices(const config::Settings& settings,
+                                                                 const control::DeviceBook& book, WallTime now);
 
 /// `doline.yml:42`, `otherwise`, `lists that no rule names`.
 [[nodiscard]] std::string rule_place(const policy::RuleBook& rules, policy::RuleId id);

@@ -11,10 +11,14 @@
 #include "blocklist/pattern_set.h"
 #include "config/reader.h"
 #include "config/settings.h"
+#include "control/announcement_listener.h"
 #include "control/command_socket.h"
+#include "control/device_book.h"
 #include "control/download.h"
 #include "control/list_keeper.h"
+#include "control/lock_alarms.h"
 #include "control/loop_watch.h"
+#include "control/pointer_asker.h"
 #include "device/destination.h"
 #include "device/lease_file.h"
 #include "device/roster.h"
@@ -27,6 +31,7 @@
 #include "listener/tcp_listener.h"
 #include "listener/udp_listener.h"
 #include "policy/exemption.h"
+#include "policy/lock.h"
 #include "policy/rule.h"
 #include "querylog/answers.h"
 #include "querylog/log_writer.h"
@@ -80,6 +85,8 @@ constexpr Limit limits[] = {
     {"blocklist", "pattern_octets_max", blocklist::pattern_octets_max, "octets", "a regular expression"},
     {"policy", "rules_max", policy::rules_max, "", "rules"},
     {"policy", "exemptions_max", policy::exemptions_max, "", "pauses and allowed names at a time"},
+    {"policy", "locks_max", policy::locks_max, "", "devices locked"},
+    {"policy", "lock_names_max", policy::lock_names_max, "", "names of each kind that a lock lets pass"},
     {"policy", "delay_ms_max", policy::delay_ms_max, "ms", "a rule's delay"},
     {"response", "local_records_max", response::local_records_max, "", "records of one local name"},
     {"response", "hosts_names_max", response::hosts_names_max, "", "names read of one hosts file"},
@@ -144,6 +151,12 @@ constexpr Limit limits[] = {
     {"config", "servers_max", config::servers_max, "", "servers of one route"},
     {"config", "forward_zones_max", config::forward_zones_max, "", "zones that go elsewhere"},
     {"config", "workers_max", config::workers_max, "", "workers"},
+    {"control", "booked_devices_max", control::booked_devices_max, "", "devices joined, learned or locked"},
+    {"control", "booked_macs_max", control::booked_macs_max, "", "MACs of one of them"},
+    {"control", "lock_alarms_max", control::lock_alarms_max, "", "names told that one locked device asked for"},
+    {"control", "announcements_a_second_max", control::announcements_a_second_max, "",
+     "multicast DNS messages looked at in a second"},
+    {"control", "pointers_in_flight_max", control::pointers_in_flight_max, "", "PTR questions at once"},
     {"control", "download_octets_max", control::download_octets_max, "octets", "a list that is fetched"},
     {"control", "download_patience", in_milliseconds(control::download_patience), "ms", "a list may take to fetch"},
     {"transfer", "transfer_octets_max", transfer::transfer_octets_max, "octets", "a zone as it is transferred"},

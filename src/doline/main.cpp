@@ -7,11 +7,13 @@
 #include <stop_token>
 #include <thread>
 
+#include "control/device_book.h"
 #include "control/interception.h"
 #include "control/place_keeper.h"
 #include "control/text_file.h"
 #include "doline/check_command.h"
 #include "doline/command_line.h"
+#include "doline/device_command.h"
 #include "doline/devices_command.h"
 #include "doline/exit_status.h"
 #include "doline/explain_command.h"
@@ -53,6 +55,7 @@ redirect::Restrictions find_restrictions(const config::Settings& settings) {
 struct Evidence {
   std::filesystem::path database;
   KnownAddresses known;
+  std::shared_ptr<const device::Roster> roster;
 };
 
 Result<Evidence, int> find_evidence(const SettingsChoice& choice, const std::filesystem::path& database) {
@@ -66,6 +69,9 @@ Result<Evidence, int> find_evidence(const SettingsChoice& choice, const std::fil
   }
   if (database.empty()) evidence.database = settings->fixed.query_log->path;
   evidence.known = {read_resolvers(*settings), open_places(settings->live, std::cerr)};
+  std::string complaint;  // whoever runs Doline is told of it
+  const control::DeviceBook book(settings->fixed.state / "device-book.json", complaint);
+  evidence.roster = read_devices(*settings, book, SystemClock().now().wall);
   return evidence;
 }
 
@@ -104,6 +110,7 @@ int main(int count, char** words) {
   ExplainArguments explain;
   LogArguments log;
   ForgetArguments forget;
+  DeviceArguments device;
   FlowsArguments flows;
   DevicesArguments devices;
   SettingsChoice log_settings, flows_settings, devices_settings;
@@ -130,6 +137,7 @@ int main(int count, char** words) {
   add_settings_options(*devices_command, devices_settings);
   const CLI::App* status_command = add_status_command(app, status);
   const CLI::App* redirect_command = add_redirect_command(app, redirect);
+  add_device_command(app, device);
   add_pause_commands(app, pause);
   const CLI::App* replay_command = add_replay_command(app, replay);
   const CLI::App* lists_command = add_lists_command(app, lists);
@@ -154,6 +162,7 @@ int main(int count, char** words) {
   if (check_command->parsed()) return run_check(check, std::cout, std::cerr);
   if (explain_command->parsed()) return run_explain(explain, clock, std::cout, std::cerr);
   if (status_command->parsed()) return run_status(status, std::cout, std::cerr);
+  if (device.is_called) return run_device(device, clock, std::cout, std::cerr);
   if (pause.is_called) return run_pause(pause, clock, std::cout, std::cerr);
   if (replay_command->parsed()) {
     replay.shows_progress = ::isatty(STDERR_FILENO) != 0;
@@ -199,7 +208,7 @@ int main(int count, char** words) {
     const auto evidence = find_evidence(devices_settings, devices.database);
     if (!evidence) return evidence.error();
     devices.database = evidence->database;
-    return run_devices(devices, evidence->known.resolvers, clock, std::cout, std::cerr);
+    return run_devices(devices, evidence->known.resolvers, *evidence->roster, clock, std::cout, std::cerr);
   }
   return exit_wrong_usage;
 }

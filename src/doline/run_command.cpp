@@ -185,7 +185,8 @@ int run_doline(const RunArguments& arguments, std::ostream& err) {
     options.admission_channel = warden.admissions[i];
     crew.push_back(std::make_unique<resolver::Worker>(
         static_cast<int>(i), options, std::move(doors.of_worker[i]), control.snapshot(), *ring_views[i], clock,
-        [&](const IpAddress& client) { control.saw_unknown_client(client); }));
+        [&](const IpAddress& client) { control.saw_unknown_client(client); },
+        [&](const resolver::LockAlarm& alarm) { control.take_lock_alarm(alarm); }));
     crew_views.push_back(crew.back().get());
   }
   for (resolver::Worker* worker : crew_views) worker->meet(crew_views);

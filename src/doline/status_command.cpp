@@ -9,6 +9,7 @@
 #include "doline/exit_status.h"
 #include "doline/pause_command.h"
 #include "doline/terminal_text.h"
+#include "doline/time_text.h"
 
 namespace doline {
 
@@ -41,6 +42,21 @@ std::string serving(const json& status) {
   std::string line;
   for (const json& endpoint : status.at("serving")) line += (line.empty() ? "" : ", ") + text(endpoint);
   return line;
+}
+
+/// Of a device that was joined, is learned or locked.
+std::string booked_line(const json& device) {
+  std::string line;
+  const auto add = [&](const std::string& what) { line += (line.empty() ? "" : "; ") + what; };
+  std::size_t joined = 0;
+  for (const json& mac : device.at("macs")) joined += mac.value("joined", false) ? 1 : 0;
+  if (joined > 0) add(fmt::format("{} MAC{} joined", joined, joined == 1 ? "" : "s"));
+  if (const auto learning = device.find("learning"); learning != device.end())
+    add("learned until " + to_local_text(WallTime(seconds(learning->value("until", std::int64_t{0})))));
+  if (const auto lock = device.find("lock"); lock != device.end())
+    add(fmt::format("locked to {} names{}, {} others asked for", figure(*lock, "subtrees") + figure(*lock, "names"),
+                    lock->value("observe", false) ? " (observed only)" : "", figure(device, "alarms")));
+  return fmt::format("  {:<12} {}\n", text(device.at("device")), line);
 }
 
 }  // namespace
@@ -84,6 +100,7 @@ std::string describe_status(const json& status) {
                 until.is_number() ? std::optional(WallTime(seconds(until.get<std::int64_t>()))) : std::nullopt) +
             '\n';
   }
+  for (const json& device : status.value("device_book", json::array())) page += booked_line(device);
   const json& log = status.at("querylog");
   if (log.is_object())
     page +=

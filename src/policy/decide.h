@@ -42,6 +42,7 @@ struct Asking {
   const geo::ResolverBook* resolvers = nullptr;      ///< null: none is known
   const geo::PlaceBook* places = nullptr;            ///< null: nothing is known
   std::span<const IpAddress> answer_addresses = {};  ///< for review() and explain(): all of the answer
+  bool is_led_to = false;                            ///< nobody asked for the name: an answer leads on to it
 };
 
 /// Why: what the log, the page, `doline explain` and the EDE code all need.

@@ -17,4 +17,9 @@ std::string_view to_string(const Action& action) {
   return std::visit(Word{}, action);
 }
 
+std::string short_place(const Rule& rule) {
+  if (rule.line == 0) return rule.file;
+  return rule.file.substr(rule.file.rfind('/') + 1) + ':' + std::to_string(rule.line);
+}
+
 }  // namespace doline::policy

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,6 +29,7 @@ using RuleId = Id<struct RuleTag, std::uint16_t>;
 inline constexpr RuleId no_rule{0xffff};     ///< `otherwise`
 inline constexpr RuleId lists_rule{0xfffe};  ///< the one last rule of the lists that no rule names
 inline constexpr std::size_t rules_max = 10'000;
+inline constexpr std::size_t locks_max = 256;  ///< devices that are locked
 
 /// A named entry of `upstreams`; 0 is `default`.
 using RouteId = Id<struct RouteTag, std::uint16_t>;
@@ -108,6 +110,8 @@ struct AnswerCondition {
 using InterfaceMask = std::uint64_t;
 inline constexpr std::size_t interfaces_max = 64;
 
+class NameSet;
+
 struct Condition {
   std::vector<std::string> device_names;  ///< matched by name, so that a new roster needs no new book
   device::GroupMask groups = 0;           ///< 0: any
@@ -115,6 +119,8 @@ struct Condition {
   InterfaceMask interfaces = 0;  ///< of RuleBookSettings::interfaces; 0: any
   std::vector<NamePattern> names;
   std::vector<dns::Name> service_names;  ///< small letters: of all services named; each covers what is below it
+  std::shared_ptr<const NameSet>
+      unless;  ///< holds of names that are not in it, and only of names asked for; may be null
   std::vector<dns::RecordType> types;
   std::vector<blocklist::ListId> lists;  ///< `listed`
   std::optional<bool> intercepted;
@@ -126,8 +132,8 @@ struct Condition {
   /// Nothing counts but which lists name the name.
   [[nodiscard]] bool is_empty_but_lists() const {
     return device_names.empty() && groups == 0 && networks.empty() && interfaces == 0 && names.empty() &&
-           service_names.empty() && types.empty() && !intercepted && meant_for.is_empty() && between.empty() &&
-           days == every_day && answer.is_empty();
+           service_names.empty() && !unless && types.empty() && !intercepted && meant_for.is_empty() &&
+           between.empty() && days == every_day && answer.is_empty();
   }
 };
 
@@ -144,9 +150,12 @@ struct Rule {
   Action then;
   std::vector<SafeName> safe_search;  ///< not empty: it acts instead of `then`, and the rule matches these names only
   Mode mode = Mode::enforce;
-  std::string file;  ///< of the YAML
-  int line = 0;      ///< from 1
+  std::string file;  ///< of the YAML; of a rule that no file has: what it is instead
+  int line = 0;      ///< from 1; 0: no file's
   std::string text;  ///< the line itself, trimmed, for `doline explain`
 };
+
+/// `doline.yml:42`, `lock of camera`: as the query log has it.
+[[nodiscard]] std::string short_place(const Rule& rule);
 
 }  // namespace doline::policy

@@ -1,6 +1,7 @@
 #include "policy/rule_book.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/check.h"
 #include "policy/walk.h"
@@ -41,8 +42,13 @@ std::uint32_t RuleBook::add_list_row(std::span<const std::uint64_t> row) {
 }
 
 RuleBook::RuleBook(RuleBookSettings settings) : settings_(std::move(settings)) {
+  check(settings_.rules.size() <= rules_max && settings_.locks.size() <= locks_max);
+  std::vector<Rule> of_locks;
+  for (const Lock& lock : settings_.locks) of_locks.push_back(to_rule(lock));
+  settings_.rules.insert(settings_.rules.begin(), std::make_move_iterator(of_locks.begin()),
+                         std::make_move_iterator(of_locks.end()));
   const std::size_t rule_count = settings_.rules.size(), list_count = settings_.lists.size();
-  check(rule_count <= rules_max && list_count <= blocklist::lists_max);
+  check(list_count <= blocklist::lists_max);
   check(settings_.interfaces.size() <= interfaces_max);
   const auto check_action = [&](const Action& action) {
     if (const auto* rewrite = std::get_if<Rewrite>(&action)) check(rewrite->target < settings_.rewrites.size());
@@ -59,7 +65,7 @@ RuleBook::RuleBook(RuleBookSettings settings) : settings_(std::move(settings)) {
   allow_lists_ = add_list_row(allow);
   enforced_lists_ = add_list_row(enforced);
 
-  // 2. The operator's rules, the lists' rule, `otherwise`.
+  // 2. The rules, the lists' rule, `otherwise`.
   const auto forward_of = [](const Action& action) {
     const auto* forward = std::get_if<Forward>(&action);
     return forward ? *forward : Forward{};

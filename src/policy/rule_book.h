@@ -1,9 +1,9 @@
 // RuleBook: all rules, compiled. Immutable value in a snapshot, read by workers without locks.
 //
-// Compiling does two things. It turns "the last rule of the lists that no rule names" and `otherwise` into two rules
-// behind the operator's, so that a walk needs no special end. And it indexes the rules by name, type, device and group,
-// so that a walk meets only those that may match: with a thousand rules by name it meets a handful. Regular expressions
-// are one set: many cost a query hardly more than one.
+// Compiling does two things. It turns locks into rules before the operator's, and "the last rule of the lists that no
+// rule names" and `otherwise` into two behind them, so that a walk needs no special begin or end. And it indexes the
+// rules by name, type, device and group, so that a walk meets only those that may match: with a thousand rules by name
+// it meets a handful. Regular expressions are one set: many cost a query hardly more than one.
 #pragma once
 
 #include <array>
@@ -18,6 +18,7 @@
 
 #include "blocklist/pattern_set.h"
 #include "policy/exemption.h"
+#include "policy/lock.h"
 #include "policy/rule.h"
 
 namespace doline::policy {
@@ -38,6 +39,7 @@ struct RuleBookSettings {
   std::vector<std::string> groups;      ///< names by GroupId: lines of lists and exemptions name clients' groups
   std::vector<std::string> interfaces;  ///< that rules speak of, at most interfaces_max; position = bit
   std::vector<Exemption> exemptions;
+  std::vector<Lock> locks;  ///< at most locks_max; of a device one
   Action otherwise = Forward{};
 };
 
@@ -46,7 +48,10 @@ class RuleBook {
   /// Lists that no rule names act as one last rule: allow before block. Ids in the settings that lead nowhere break an
   /// invariant.
   explicit RuleBook(RuleBookSettings settings);
+  /// By RuleId: those of locks, then the operator's.
   [[nodiscard]] std::span<const Rule> rules() const { return settings_.rules; }
+  [[nodiscard]] bool has_locks() const { return !settings_.locks.empty(); }
+  [[nodiscard]] bool is_of_lock(RuleId id) const { return id.value < settings_.locks.size(); }
   [[nodiscard]] const Rule& rule(RuleId id) const;  ///< a real rule, not no_rule or lists_rule
   [[nodiscard]] const RewriteTarget& rewrite(Rewrite action) const { return settings_.rewrites[action.target]; }
   [[nodiscard]] std::span<const ListPolicy> lists() const { return settings_.lists; }
@@ -60,8 +65,8 @@ class RuleBook {
  private:
   friend class Walk;
 
-  /// One bit a place of the walk: the operator's rules, then the lists' rule, then `otherwise`.
-  using Row = std::array<std::uint64_t, (rules_max + 2 + 63) / 64>;
+  /// One bit a place of the walk: locks, the operator's rules, then the lists' rule, then `otherwise`.
+  using Row = std::array<std::uint64_t, (locks_max + rules_max + 2 + 63) / 64>;
   /// Hash of what a rule asks for, and the place of the rule; sorted.
   using Index = std::vector<std::pair<std::uint64_t, std::uint16_t>>;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "policy/name_set.h"
 #include "policy/weigh.h"
 
 namespace doline::policy {
@@ -114,6 +115,7 @@ Mismatch Walk::compare(const Condition& when) const {
   if (!when.service_names.empty() && std::none_of(when.service_names.begin(), when.service_names.end(),
                                                   [&](const dns::Name& name) { return qname.is_within(name); }))
     return Mismatch::service;
+  if (when.unless && (asking_.is_led_to || when.unless->has(qname))) return Mismatch::unless;
   if (!when.types.empty() && !contains(when.types, asking_.question.qtype)) return Mismatch::type;
   if (when.intercepted && *when.intercepted != asking_.destination.is_intercepted()) return Mismatch::intercepted;
   if (!when.meant_for.is_empty() && !is_meant_for(when.meant_for)) return Mismatch::meant_for;
@@ -159,7 +161,7 @@ const Rewrite* Walk::find_safe(const RuleBook::Compiled& rule) const {
   const auto end = book_.safe_names_.begin() + rule.safe_to;
   const std::uint64_t hash = whole_hash(asking_.lowered_qname);
   for (auto found = std::lower_bound(book_.safe_names_.begin() + rule.safe_from, end, hash,
-                                     [](const auto& name, std::uint64_t wanted) { return name.hash < wanted; });
+                                     [](const auto&name, std::uint64_t wanted) { return name.hash < wanted; });
        found != end && found->hash == hash; ++found)
     if (found->safe.name == asking_.lowered_qname) return &found->safe.to;
   return nullptr;
@@ -285,6 +287,8 @@ std::string_view to_string(Mismatch mismatch) {
       return "another name";
     case Mismatch::service:
       return "the name belongs to none of its services";
+    case Mismatch::unless:
+      return "a name that it lets pass";
     case Mismatch::type:
       return "another type";
     case Mismatch::intercepted:

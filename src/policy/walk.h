@@ -24,6 +24,7 @@ enum class Mismatch : std::uint8_t {
   interface,
   name,
   service,
+  unless,
   type,
   intercepted,
   meant_for,

@@ -78,9 +78,11 @@ Result<std::uint64_t, DatabaseFault> FlowReader::read(const FlowFilter& filter, 
   sql += is_forward ? "> ?1" : "< ?1";
   sql += " AND f.time >= ?3 AND f.time < ?4 AND (?5 < 0 OR f.explanation = ?5)";
   int next = first_free;
-  if (!filter.devices.empty()) {
-    sql += " AND d.name IN " + placeholders(filter.devices.size(), next);
+  if (!filter.devices.empty() || !filter.macs.empty()) {
+    sql += " AND (d.name IN " + placeholders(filter.devices.size(), next);
     next += static_cast<int>(filter.devices.size());
+    sql += " OR d.mac IN " + placeholders(filter.macs.size(), next) + ")";
+    next += static_cast<int>(filter.macs.size());
   }
   if (!filter.addresses.empty()) sql += " AND a.address IN " + placeholders(filter.addresses.size(), next);
   sql += std::string(" ORDER BY f.number") + (is_forward ? "" : " DESC") + " LIMIT ?2";
@@ -99,6 +101,7 @@ Result<std::uint64_t, DatabaseFault> FlowReader::read(const FlowFilter& filter, 
     page->bind(5, filter.only_without_lookup ? static_cast<std::int64_t>(flows::Explanation::without_lookup) : -1);
     int position = first_free;
     for (const std::string& device : filter.devices) page->bind(position++, std::string_view(device));
+    for (const device::MacAddress& mac : filter.macs) page->bind(position++, std::span<const std::uint8_t>(mac.octets));
     for (const IpAddress& address : filter.addresses) page->bind(position++, address.octets());
     for (;;) {
       const auto row = page->step();

@@ -14,6 +14,7 @@ namespace {
 
 constexpr milliseconds forgetting_patience{10'000};
 constexpr std::size_t slice_segments = 4;  // of one transaction
+constexpr const char* count_presence_tables = "SELECT count(*) FROM sqlite_schema WHERE name = 'presence'";
 
 using Ids = std::vector<std::uint32_t>;
 
@@ -69,27 +70,55 @@ Result<std::int64_t, DatabaseFault> forget_in(SegmentTable& segments, const Segm
   });
 }
 
-/// Takes entries away that neither segment nor flow names.
+/// Where devices were seen. What reaches over `before` begins there.
+Result<void, DatabaseFault> forget_presences(Database& database, const std::optional<Ids>& devices,
+                                             std::int64_t before) {
+  const auto has_table = database.integer(count_presence_tables);
+  if (!has_table || *has_table == 0) return has_table ? Result<void, DatabaseFault>{} : fail(has_table.error());
+  const auto run = [&](const char* of_all, const char* of_one) -> Result<void, DatabaseFault> {
+    auto statement = database.prepare(devices ? of_one : of_all);
+    if (!statement) return fail(statement.error());
+    if (!devices) return statement->bind(1, before).run();
+    for (const std::uint32_t id : *devices)
+      if (const auto done = statement->bind(1, before).bind(2, std::int64_t{id}).run(); !done) return done;
+    return {};
+  };
+  if (const auto gone =
+          run("DELETE FROM presence WHERE last < ?1", "DELETE FROM presence WHERE last < ?1 AND device = ?2");
+      !gone)
+    return gone;
+  return run("UPDATE OR REPLACE presence SET first = ?1 WHERE first < ?1",
+             "UPDATE OR REPLACE presence SET first = ?1 WHERE first < ?1 AND device = ?2");
+}
+
+/// Takes entries away that neither segment, presence nor flow names.
 Result<void, DatabaseFault> forget_entries(Database& database, SegmentTable& segments) {
   const auto entries = segments.all();
   if (!entries) return fail(entries.error());
   struct Dictionary {
     const char* sql;
     std::vector<Column> columns;
-    const char* of_flows;
+    const char *of_flows, *of_presences;
   };
   const auto has_flows = has_flow_table(database);
   if (!has_flows) return fail(has_flows.error());
+  const auto has_presences = database.integer(count_presence_tables);
+  if (!has_presences) return fail(has_presences.error());
   const Dictionary dictionaries[] = {
-      {"DELETE FROM device WHERE id NOT IN temp.named", {Column::device}, "SELECT device FROM flow"},
+      {"DELETE FROM device WHERE id NOT IN temp.named",
+       {Column::device},
+       "SELECT device FROM flow",
+       "SELECT device FROM presence"},
       {"DELETE FROM endpoint WHERE id NOT IN temp.named",
        {Column::client, Column::destination, Column::upstream},
-       "SELECT client FROM flow UNION SELECT destination FROM flow"},
-      {"DELETE FROM name WHERE id NOT IN temp.named", {Column::name}, "SELECT name FROM flow"},
+       "SELECT client FROM flow UNION SELECT destination FROM flow",
+       "SELECT client FROM presence"},
+      {"DELETE FROM name WHERE id NOT IN temp.named", {Column::name}, "SELECT name FROM flow", nullptr},
       {"DELETE FROM text WHERE id NOT IN temp.named",
        {Column::rule, Column::lists, Column::observed_rule},
-       "SELECT interface FROM flow"},
-      {"DELETE FROM answer WHERE id NOT IN temp.named", {Column::answer}, nullptr}};
+       "SELECT interface FROM flow",
+       nullptr},
+      {"DELETE FROM answer WHERE id NOT IN temp.named", {Column::answer}, nullptr, nullptr}};
   if (const auto made = database.execute("CREATE TEMP TABLE IF NOT EXISTS named(id INTEGER PRIMARY KEY)"); !made)
     return made;
   auto name = database.prepare("INSERT INTO temp.named VALUES(?1)");
@@ -108,14 +137,16 @@ Result<void, DatabaseFault> forget_entries(Database& database, SegmentTable& seg
         named.erase(std::unique(named.begin(), named.end()), named.end());
       }
     }
-    if (*has_flows && dictionary.of_flows != nullptr) {
-      auto of_flows = database.prepare(dictionary.of_flows);
-      if (!of_flows) return fail(of_flows.error());
+    for (const auto& [has_table, select] :
+         {std::pair(*has_flows, dictionary.of_flows), std::pair(*has_presences != 0, dictionary.of_presences)}) {
+      if (!has_table || select == nullptr) continue;
+      auto elsewhere = database.prepare(select);
+      if (!elsewhere) return fail(elsewhere.error());
       for (;;) {
-        const auto row = of_flows->step();
+        const auto row = elsewhere->step();
         if (!row) return fail(row.error());
         if (!*row) break;
-        named.push_back(static_cast<std::uint32_t>(of_flows->integer(0)));
+        named.push_back(static_cast<std::uint32_t>(elsewhere->integer(0)));
       }
     }
     std::sort(named.begin(), named.end());
@@ -195,6 +226,16 @@ Result<Forgotten, DatabaseFault> forget(const std::filesystem::path& file, const
     });
     if (!done) return fail(done.error());
   }
+  const auto seen = in_transaction(database, [&]() -> Result<void, DatabaseFault> {
+    std::optional<Ids> devices;
+    if (!what.devices.empty()) {
+      auto ids = devices_named(database, what.devices);
+      if (!ids) return fail(ids.error());
+      devices = std::move(*ids);
+    }
+    return forget_presences(database, devices, before);
+  });
+  if (!seen) return fail(seen.error());
   // Always: where it was interrupted before it came to this, it is said again.
   if (const auto done = in_transaction(database, [&] { return forget_entries(database, *segments); }); !done)
     return fail(done.error());

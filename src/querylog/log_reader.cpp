@@ -9,6 +9,7 @@
 
 #include "querylog/schema.h"
 #include "querylog/segment_table.h"
+#include "querylog/store.h"
 
 namespace doline::querylog {
 
@@ -215,7 +216,7 @@ struct LogReader::Impl {
   }
 
   ino_t inode_of_file() const {
-    struct stat status{};
+    struct stat status {};
     return ::stat(file.c_str(), &status) == 0 ? status.st_ino : 0;
   }
 
@@ -278,7 +279,8 @@ struct LogReader::Impl {
       else if (outcome)
         outcome = fail(values.error());
     };
-    if (!filter.devices.empty() || !filter.groups.empty()) want(Column::device, devices_matching(filter));
+    if (!filter.devices.empty() || !filter.macs.empty() || !filter.groups.empty())
+      want(Column::device, devices_matching(filter));
     if (!filter.clients.empty())
       want(Column::client,
            ids("SELECT id FROM endpoint WHERE address IN " + list_of(filter.clients) + " AND port = 0"));
@@ -309,7 +311,7 @@ struct LogReader::Impl {
   }
 
   Result<Ids, DatabaseFault> devices_matching(const LogFilter& filter) {
-    auto all = database.prepare("SELECT id, name, groups FROM device ORDER BY id");
+    auto all = database.prepare("SELECT id, name, groups, mac FROM device ORDER BY id");
     if (!all) return fail(all.error());
     Ids found;
     for (;;) {
@@ -318,8 +320,10 @@ struct LogReader::Impl {
       if (!*row) return found;
       const auto name = all->text(1);
       const auto groups = lines_of(all->text(2));
-      const bool has_name = filter.devices.empty() ||
-                            std::find(filter.devices.begin(), filter.devices.end(), name) != filter.devices.end();
+      const auto mac = mac_of(all->octets(3));
+      const bool has_name = (filter.devices.empty() && filter.macs.empty()) ||
+                            std::find(filter.devices.begin(), filter.devices.end(), name) != filter.devices.end() ||
+                            (mac && std::find(filter.macs.begin(), filter.macs.end(), *mac) != filter.macs.end());
       const bool has_group =
           filter.groups.empty() ||
           std::find_first_of(groups.begin(), groups.end(), filter.groups.begin(), filter.groups.end()) != groups.end();
@@ -597,10 +601,10 @@ struct LogReader::Impl {
     }
   }
 
-  Result<std::vector<DeviceSummary>, DatabaseFault> devices() {
+  Result<std::vector<DeviceSummary>, DatabaseFault> devices(const std::vector<std::vector<device::MacAddress>>& same) {
     std::vector<DeviceSummary> summaries;
     const auto done = in_one_read([&]() -> Result<void, DatabaseFault> {
-      auto summed = summarise();
+      auto summed = summarise(same);
       if (!summed) return fail(summed.error());
       summaries = std::move(*summed);
       return {};
@@ -641,7 +645,117 @@ struct LogReader::Impl {
     return found;
   }
 
-  Result<std::vector<DeviceSummary>, DatabaseFault> summarise() {
+  /// Of each device that was seen at an address, in a log that keeps it.
+  Result<void, DatabaseFault> each_presence(const std::function<void(std::uint32_t device, std::uint32_t client,
+                                                                     std::int64_t first, std::int64_t last)>& look) {
+    const auto has_table = database.integer("SELECT count(*) FROM sqlite_schema WHERE name = 'presence'");
+    if (!has_table) return fail(has_table.error());
+    if (*has_table == 0) return {};
+    auto all = database.prepare("SELECT device, client, first, last FROM presence ORDER BY first");
+    if (!all) return fail(all.error());
+    for (;;) {
+      const auto row = all->step();
+      if (!row) return fail(row.error());
+      if (!*row) return {};
+      look(static_cast<std::uint32_t>(all->integer(0)), static_cast<std::uint32_t>(all->integer(1)), all->integer(2),
+           all->integer(3));
+    }
+  }
+
+  // ── history ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /// What the device rows with this name or one of these MACs say, and those of all MACs that they had.
+  Result<std::unordered_map<std::uint32_t, Stay>, DatabaseFault> identities_of(
+      const std::string& name, const std::vector<device::MacAddress>& macs) {
+    auto all = database.prepare("SELECT id, name, mac, vendor, hostname, groups FROM device");
+    if (!all) return fail(all.error());
+    std::unordered_map<std::uint32_t, Stay> rows;
+    std::vector<device::MacAddress> wanted = macs;
+    for (;;) {
+      const auto row = all->step();
+      if (!row) return fail(row.error());
+      if (!*row) break;
+      Stay& stay = rows[static_cast<std::uint32_t>(all->integer(0))];
+      stay.name = all->text(1);
+      stay.mac = mac_of(all->octets(2));
+      stay.vendor = all->text(3);
+      stay.hostname = all->text(4);
+      stay.groups = lines_of(all->text(5));
+      if (stay.name == name && stay.mac) wanted.push_back(*stay.mac);
+    }
+    std::erase_if(rows, [&](const auto& row) {
+      const Stay& stay = row.second;
+      return stay.name != name && !(stay.mac && std::find(wanted.begin(), wanted.end(), *stay.mac) != wanted.end());
+    });
+    return rows;
+  }
+
+  Result<std::vector<Stay>, DatabaseFault> history(const std::string& name,
+                                                   const std::vector<device::MacAddress>& macs) {
+    std::vector<Stay> stays;
+    const auto done = in_one_read([&]() -> Result<void, DatabaseFault> {
+      if (const auto looked = look_at_directory(); !looked) return looked;
+      const auto identities = identities_of(name, macs);
+      if (!identities) return fail(identities.error());
+      using Times = std::vector<Stay>;  // of one identity at one address, by time
+      std::map<std::pair<std::uint32_t, std::uint32_t>, Times> all;
+      const auto add = [&](std::uint32_t device, std::uint32_t client, std::int64_t first, std::int64_t last,
+                           std::uint64_t queries) {
+        const auto identity = identities->find(device);
+        if (identity == identities->end()) return;
+        Times& times = all[{device, client}];
+        const WallTime from{microseconds(first)}, to{microseconds(last)};
+        const microseconds pause(presence_gap);
+        // Rows come nearly in order: the stay they belong to is one of the last.
+        for (auto stay = times.rbegin(); stay != times.rend(); ++stay) {
+          if (from > stay->last + pause) break;
+          if (to + pause < stay->first) continue;
+          stay->first = std::min(stay->first, from);
+          stay->last = std::max(stay->last, to);
+          stay->queries += queries;
+          return;
+        }
+        times.push_back(identity->second);
+        times.back().first = from;
+        times.back().last = to;
+        times.back().queries = queries;
+      };
+      if (const auto seen = each_presence([&](std::uint32_t device, std::uint32_t client, std::int64_t first,
+                                              std::int64_t last) { add(device, client, first, last, 0); });
+          !seen)
+        return seen;
+      Segment segment;
+      for (const SegmentTable::Entry& entry : directory) {
+        if (const auto head = segments.read_head(entry.number, segment); !head) return fail(head.error());
+        const auto devices = segment.set(Column::device);
+        if (std::none_of(devices.begin(), devices.end(), [&](std::uint32_t id) { return identities->contains(id); }))
+          continue;
+        ++segments_read;
+        if (const auto read = segments.read(entry.number, segment); !read) return fail(read.error());
+        for (std::size_t row = 0; row < segment.rows(); ++row) {
+          const std::int64_t time = segment.times()[row];
+          add(segment.value(Column::device, row), segment.value(Column::client, row), time, time, 1);
+        }
+      }
+      for (auto& [who, times] : all)
+        for (Stay& stay : times) {
+          if (const auto found =
+                  look_up(find_endpoint, who.second, [&] { stay.address = address_of(find_endpoint.octets(0)); });
+              !found)
+            return found;
+          stays.push_back(std::move(stay));
+        }
+      return {};
+    });
+    if (!done) return fail(done.error());
+    std::sort(stays.begin(), stays.end(), [](const Stay& left, const Stay& right) {
+      return left.first != right.first ? left.first < right.first : left.address < right.address;
+    });
+    return stays;
+  }
+
+  Result<std::vector<DeviceSummary>, DatabaseFault> summarise(
+      const std::vector<std::vector<device::MacAddress>>& same) {
     if (const auto looked = look_at_directory(); !looked) return fail(looked.error());
     std::unordered_map<std::uint32_t, Sums> sums;  // by device.id
     Segment segment;
@@ -649,6 +763,15 @@ struct LogReader::Impl {
       if (const auto read = segments.read(entry.number, segment); !read) return fail(read.error());
       add_sums(segment, sums);
     }
+    const auto seen =
+        each_presence([&](std::uint32_t device, std::uint32_t client, std::int64_t first, std::int64_t last) {
+          Sums& sum = sums[device];
+          sum.first = std::min(sum.first, first);
+          sum.last = std::max(sum.last, last);
+          std::int64_t& latest = sum.clients.try_emplace(client, last).first->second;
+          latest = std::max(latest, last);
+        });
+    if (!seen) return fail(seen.error());
     std::unordered_map<std::uint32_t, Endpoint> endpoints;
     auto all_endpoints = database.prepare("SELECT id, address, port FROM endpoint");
     if (!all_endpoints) return fail(all_endpoints.error());
@@ -689,14 +812,20 @@ struct LogReader::Impl {
     std::vector<DeviceSummary> summaries;
     std::vector<std::map<Endpoint, std::uint64_t>> meant;
     std::vector<std::map<IpAddress, std::int64_t>> used;
+    std::unordered_map<device::MacAddress, device::MacAddress> first_of;  // of MACs that are one device
+    for (const auto& macs : same)
+      for (const device::MacAddress& mac : macs) first_of.try_emplace(mac, macs.front());
     std::unordered_map<device::MacAddress, std::size_t> by_mac;
     std::unordered_map<std::string, std::size_t> by_name;
     for (Identity& identity : identities) {
       std::size_t at = summaries.size();
-      if (identity.summary.mac)
-        at = by_mac.try_emplace(*identity.summary.mac, at).first->second;
-      else if (const auto known = by_name.find(identity.summary.name); known != by_name.end())
+      const auto mac = identity.summary.mac;
+      if (mac) {
+        const auto first = first_of.find(*mac);
+        at = by_mac.try_emplace(first == first_of.end() ? *mac : first->second, at).first->second;
+      } else if (const auto known = by_name.find(identity.summary.name); known != by_name.end()) {
         at = known->second;
+      }
       if (at == summaries.size()) {
         by_name.try_emplace(identity.summary.name, at);
         identity.summary.first_seen = WallTime::max();
@@ -706,6 +835,8 @@ struct LogReader::Impl {
         used.emplace_back();
       }
       DeviceSummary& summary = summaries[at];
+      if (mac && std::find(summary.macs.begin(), summary.macs.end(), *mac) == summary.macs.end())
+        summary.macs.push_back(*mac);
       const Sums& sum = *identity.sums;
       summary.queries += sum.queries;
       summary.intercepted += sum.intercepted;
@@ -770,8 +901,14 @@ Result<ListHits, DatabaseFault> LogReader::list_hits() {
   return impl_->list_hits();
 }
 
-Result<std::vector<DeviceSummary>, DatabaseFault> LogReader::devices() {
-  return impl_->devices();
+Result<std::vector<DeviceSummary>, DatabaseFault> LogReader::devices(
+    const std::vector<std::vector<device::MacAddress>>& same) {
+  return impl_->devices(same);
+}
+
+Result<std::vector<Stay>, DatabaseFault> LogReader::history(const std::string& name,
+                                                            const std::vector<device::MacAddress>& macs) {
+  return impl_->history(name, macs);
 }
 
 }  // namespace doline::querylog

@@ -33,7 +33,8 @@ struct NameFilter {
 
 /// All that is present must match; inside one, any value matches. An empty one is absent.
 struct LogFilter {
-  std::vector<std::string> devices;  ///< names, as they were then
+  std::vector<std::string> devices;      ///< names, as they were then
+  std::vector<device::MacAddress> macs;  ///< or of these MACs: one condition with the names
   std::vector<std::string> groups;
   std::vector<NameFilter> names;
   std::vector<dns::RecordType> types;
@@ -80,14 +81,25 @@ struct ForeignResolver {
   std::uint64_t queries = 0;
 };
 
+/// A device as it was, at one address, from when to when.
+struct Stay {
+  std::string name, vendor, hostname;
+  std::optional<device::MacAddress> mac;
+  std::vector<std::string> groups;
+  std::optional<IpAddress> address;
+  WallTime first, last;
+  std::uint64_t queries = 0;  ///< 0: it was only seen there
+};
+
 struct DeviceSummary {
   std::string name;  ///< the newest; empty: all anonymous ones together
   std::optional<device::MacAddress> mac;
   std::string vendor;
   std::string hostname;
   std::vector<std::string> groups;
-  std::vector<IpAddress> addresses;  ///< latest first
-  WallTime first_seen, last_seen;    ///< of the queries that are still kept
+  std::vector<device::MacAddress> macs;  ///< all of it, the newest first
+  std::vector<IpAddress> addresses;      ///< latest first
+  WallTime first_seen, last_seen;        ///< of what is still kept
   std::uint64_t queries = 0;
   std::uint64_t intercepted = 0;
   std::uint64_t not_forwarded = 0;            ///< blocked, rewritten, refused, ...
@@ -117,8 +129,14 @@ class LogReader {
                                                             const std::function<bool(const LogRow&)>& take);
   /// So far: how many segments' rows were looked at, where their heads alone did not say that none matches.
   [[nodiscard]] std::uint64_t segments_read() const;
-  /// Every device that asked, latest first. Devices with one MAC are one, whatever they were called.
-  [[nodiscard]] Result<std::vector<DeviceSummary>, DatabaseFault> devices();
+  /// Every device that asked or was seen, latest first. Devices with one MAC are one, whatever they were called; and
+  /// so are those with MACs of which `same` says so.
+  [[nodiscard]] Result<std::vector<DeviceSummary>, DatabaseFault> devices(
+      const std::vector<std::vector<device::MacAddress>>& same = {});
+  /// Where those were that had this name or one of these MACs, and under which names these MACs else were; by time. A
+  /// pause of a day ends a stay.
+  [[nodiscard]] Result<std::vector<Stay>, DatabaseFault> history(const std::string& name,
+                                                                 const std::vector<device::MacAddress>& macs);
   /// How often each list named the name asked for, or the one that the answer led to, whether or not it decided; of
   /// several listed names above it the longest counts.
   [[nodiscard]] Result<ListHits, DatabaseFault> list_hits();

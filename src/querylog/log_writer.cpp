@@ -7,10 +7,12 @@
 #include <condition_variable>
 #include <ctime>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <numeric>
 #include <thread>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 
@@ -74,18 +76,23 @@ std::string compact_utc(WallTime time) {
   return text;
 }
 
-Identity identity_of(const device::Roster& roster, const device::Device& device, device::GroupMask groups) {
+}  // namespace
+
+Identity identity_of(const device::Roster& roster, const device::Device& device, device::GroupMask groups,
+                     std::optional<device::MacAddress> mac) {
   Identity identity;
   identity.name = device.name.empty() ? "unknown" : device.name;
-  if (!device.macs.empty()) identity.mac = device.macs.front();
+  const bool is_its = mac && std::find(device.macs.begin(), device.macs.end(), *mac) != device.macs.end();
+  if (is_its)
+    identity.mac = mac;
+  else if (!device.macs.empty())
+    identity.mac = device.macs.front();
   identity.vendor = device.vendor;
-  identity.hostname = device.hostname;
+  identity.hostname = device.hostname.empty() ? device.heard_name : device.hostname;
   for (std::size_t group = 0; group < roster.groups().size() && group < device::groups_max; ++group)
     if ((groups >> group & 1) != 0) identity.groups += roster.groups()[group].name + "\n";
   return identity;
 }
-
-}  // namespace
 
 std::string_view to_string(LogState state) {
   switch (state) {
@@ -131,6 +138,8 @@ struct LogWriter::Impl {
   std::mutex mutex;  // of the members up to the next line
   std::condition_variable wake, flushed;
   std::deque<Legend> installed;
+  std::vector<Presence> noted;
+  std::size_t waiting_presences = 0;  // that the thread has taken, and not written
   std::uint64_t flushes_asked = 0, flushes_done = 0;
   bool is_stopping = false;
   bool has_ended = false;
@@ -146,7 +155,8 @@ struct LogWriter::Impl {
   // ── the thread's own ───────────────────────────────────────────────────────────────────────────────────────────────
   struct Known {  // ids of the database for ids of a generation
     std::shared_ptr<const Legend> legend;
-    std::map<std::pair<std::uint32_t, device::GroupMask>, std::uint32_t> devices;
+    // By device, groups, and the MAC of the client's address.
+    std::map<std::tuple<std::uint32_t, device::GroupMask, device::MacAddress>, std::uint32_t> devices;
     std::unordered_map<std::uint16_t, std::uint32_t> rules;
     std::unordered_map<std::uint32_t, std::uint32_t> lists;
     MonotonicTime superseded{};
@@ -157,6 +167,7 @@ struct LogWriter::Impl {
   std::optional<FlowDesk> flow_desk;
   std::uint64_t dropped_by_rings = 0;
   std::vector<Entry> pending;
+  std::deque<Presence> presences;             // that wait
   std::vector<std::uint8_t> pending_answers;  // of all of them, one behind another
   MonotonicTime oldest_pending{};
   MonotonicTime next_try{};
@@ -177,6 +188,10 @@ struct LogWriter::Impl {
       const std::uint64_t flush_target = flushes_asked;
       const bool must_flush = stops || flush_target != flushes_done;
       take_installed();
+      if (pending.empty() && presences.empty() && !noted.empty()) oldest_pending = now();
+      std::move(noted.begin(), noted.end(), std::back_inserter(presences));
+      noted.clear();
+      waiting_presences = presences.size();
       lock.unlock();
 
       const bool are_rings_busy = drain();
@@ -184,7 +199,7 @@ struct LogWriter::Impl {
       const MonotonicTime time = now();
       if (!store && (time >= next_try || stops)) open();
       const bool has_flows = flow_desk && flow_desk->has_something();
-      if ((!pending.empty() || has_flows) &&
+      if ((!pending.empty() || has_flows || !presences.empty()) &&
           (must_flush || pending.size() >= batch_records || (has_flows && flow_desk->is_filling()) ||
            time - oldest_pending >= options.flush_every))
         write_pending(must_flush);
@@ -281,7 +296,7 @@ struct LogWriter::Impl {
       for (Entry& kept : pending) kept.answers_at -= octets;
       lose(gone);
     }
-    if (pending.empty() && !(flow_desk && flow_desk->has_something())) oldest_pending = now();
+    if (pending.empty() && presences.empty() && !(flow_desk && flow_desk->has_something())) oldest_pending = now();
     Entry& entry = pending.emplace_back();
     entry.record = record;
     const Known* known = known_of(record.generation);
@@ -398,7 +413,7 @@ struct LogWriter::Impl {
   }
 
   ino_t inode_of_file() const {
-    struct stat status{};
+    struct stat status {};
     return ::stat(options.path.c_str(), &status) == 0 ? status.st_ino : 0;
   }
 
@@ -444,6 +459,9 @@ struct LogWriter::Impl {
       flow_desk->have_written();
       tell_flows();
     }
+    presences.erase(presences.begin(),
+                    presences.begin() + static_cast<std::ptrdiff_t>(std::min(presences.size(), presences_a_commit)));
+    oldest_pending = now();  // of presences that are left
     next_try = {};
     recovered();
   }
@@ -452,6 +470,11 @@ struct LogWriter::Impl {
     if (const auto begun = store->begin(); !begun) return begun;
     for (const std::uint32_t position : in_order)
       if (const auto done = write_entry(pending[position]); !done) return done;
+    for (std::size_t at = 0; at < std::min(presences.size(), presences_a_commit); ++at) {
+      const Presence& one = presences[at];
+      const std::int64_t seen = one.seen.time_since_epoch().count();
+      if (const auto done = store->note_presence(one.identity, one.address, seen); !done) return done;
+    }
     if (flow_desk) {
       forget_old_ids();
       const auto written_flows =
@@ -524,11 +547,13 @@ struct LogWriter::Impl {
     }
     const device::Device& device = legend->roster->devices()[id];
     const device::GroupMask groups = legend->roster->groups_of(device, client);
+    std::optional<device::MacAddress> mac;  // matters only where it has several
+    if (device.macs.size() > 1) mac = legend->roster->mac_at(client);
     Known* known = known_of(legend->generation);
-    if (known == nullptr) return store->device(identity_of(*legend->roster, device, groups));
-    std::uint32_t& row = known->devices[{id, groups}];
+    if (known == nullptr) return store->device(identity_of(*legend->roster, device, groups, mac));
+    std::uint32_t& row = known->devices[{id, groups, mac.value_or(device::MacAddress{})}];
     if (row == 0) {
-      const auto found = store->device(identity_of(*legend->roster, device, groups));
+      const auto found = store->device(identity_of(*legend->roster, device, groups, mac));
       if (!found) return found;
       row = *found;
     }
@@ -605,6 +630,13 @@ void LogWriter::install(Legend legend) {
     impl_->installed.push_back(std::move(legend));
   }
   impl_->wake.notify_one();
+}
+
+void LogWriter::note(std::vector<Presence> presences) {
+  const std::lock_guard lock(impl_->mutex);
+  const std::size_t room = presences_max - std::min(presences_max, impl_->noted.size() + impl_->waiting_presences);
+  if (presences.size() > room) presences.resize(room);
+  std::move(presences.begin(), presences.end(), std::back_inserter(impl_->noted));
 }
 
 void LogWriter::keep(seconds age, std::uint64_t max_size_octets) {

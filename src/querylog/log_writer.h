@@ -23,11 +23,14 @@
 #include "querylog/legend.h"
 #include "querylog/ring.h"
 #include "querylog/segment_table.h"
+#include "querylog/store.h"
 
 namespace doline::querylog {
 
 inline constexpr std::size_t pending_max = 20'000;          ///< records that wait for a database that cannot be written
 inline constexpr std::size_t batch_records = segment_rows;  ///< at which a batch is written early
+inline constexpr std::size_t presences_max = 65'536;        ///< that wait to be written; past it they are not taken
+inline constexpr std::size_t presences_a_commit = 1'000;
 inline constexpr std::size_t legends_max = 64;
 inline constexpr seconds legend_kept{60};  ///< after it was superseded: longer than any query waits
 inline constexpr milliseconds drain_every{50};
@@ -41,6 +44,17 @@ struct Options {
   milliseconds flush_every{1000};                          ///< a record is in the file this long after it was made
   std::optional<FlowOptions> flows;                        ///< absent: nobody watches connections
 };
+
+/// A device was seen at an address, whether it asked or not.
+struct Presence {
+  Identity identity;
+  IpAddress address;
+  WallTime seen;
+};
+
+/// Who it is to a log: with this MAC of its, or its first.
+[[nodiscard]] Identity identity_of(const device::Roster& roster, const device::Device& device, device::GroupMask groups,
+                                   std::optional<device::MacAddress> mac);
 
 /// What the log is doing; everything but `writing` is degraded and recovers by itself, unless it says otherwise.
 enum class LogState : std::uint8_t {
@@ -92,6 +106,8 @@ class LogWriter {
 
   /// Any thread. Before the snapshot of this generation is installed on a worker.
   void install(Legend legend);
+  /// Any thread. Of devices of which the log may keep who they are; written with the next records, or a second later.
+  void note(std::vector<Presence> presences);
   /// Any thread. Takes effect with the next step of the retention.
   void keep(seconds age, std::uint64_t max_size_octets);
   /// Any thread. Waits until every record pushed before the call is in the file, or the file was tried and could not be

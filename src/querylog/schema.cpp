@@ -52,6 +52,16 @@ ALTER TABLE answer DROP COLUMN hash;
 ALTER TABLE answer DROP COLUMN name;
 )";
 
+// Has come later: made where it is missing, and a log without it has none.
+constexpr const char* presence_table = R"(
+CREATE TABLE IF NOT EXISTS presence(
+  device INTEGER NOT NULL,
+  client INTEGER NOT NULL,
+  first INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  PRIMARY KEY(device, client, first)) WITHOUT ROWID;
+)";
+
 constexpr const char* set_version = "PRAGMA user_version = 2;";
 static_assert(application_id == 1146047566 && schema_version == 2);
 
@@ -74,7 +84,8 @@ Result<void, DatabaseFault> check_schema(Database& database) {
 
 Result<void, DatabaseFault> create_or_check_schema(Database& database) {
   const auto checked = check_schema(database);
-  if (checked || checked.error() != DatabaseFault::older_schema) return checked;
+  if (checked) return database.execute(presence_table);
+  if (checked.error() != DatabaseFault::older_schema) return checked;
   const auto old = database.integer("PRAGMA user_version");
   if (!old) return fail(old.error());
   const auto ours = database.integer("PRAGMA application_id");
@@ -83,8 +94,9 @@ Result<void, DatabaseFault> create_or_check_schema(Database& database) {
   if (!is_empty && *old != 1) return fail(DatabaseFault::corrupt);
   if (is_empty)
     if (const auto set = database.execute(settings); !set) return set;
-  const auto made = database.execute(std::string("PRAGMA secure_delete = FAST; BEGIN IMMEDIATE;") + segment_tables +
-                                     (is_empty ? dictionary_tables : from_version_1) + set_version + "COMMIT");
+  const auto made =
+      database.execute(std::string("PRAGMA secure_delete = FAST; BEGIN IMMEDIATE;") + segment_tables +
+                       (is_empty ? dictionary_tables : from_version_1) + presence_table + set_version + "COMMIT");
   if (!made && database.in_transaction()) (void)database.execute("ROLLBACK");
   return made;
 }

@@ -100,6 +100,10 @@ Result<void, DatabaseFault> Store::prepare() {
       {&find_text_, "SELECT id FROM text WHERE text = ?1"},
       {&insert_text_, "INSERT INTO text(text) VALUES(?1)"},
       {&insert_answer_, "INSERT INTO answer(octets) VALUES(?1)"},
+      {&prolong_presence_,
+       "UPDATE presence SET last = max(last, ?3) "
+       "WHERE device = ?1 AND client = ?2 AND first <= ?3 AND last >= ?3 - ?4"},
+      {&insert_presence_, "INSERT OR IGNORE INTO presence(device, client, first, last) VALUES(?1, ?2, ?3, ?3)"},
   };
   for (const auto& [statement, sql] : statements) {
     auto prepared = database_.prepare(sql);
@@ -352,6 +356,21 @@ Result<void, DatabaseFault> Store::put_rows() {
   return {};
 }
 
+Result<void, DatabaseFault> Store::note_presence(const Identity& identity, const IpAddress& address,
+                                                 std::int64_t seen) {
+  const Id device_id = device(identity);
+  if (!device_id) return fail(device_id.error());
+  const Id client_id = endpoint({address, 0});
+  if (!client_id) return fail(client_id.error());
+  prolong_presence_.bind(1, std::int64_t{*device_id})
+      .bind(2, std::int64_t{*client_id})
+      .bind(3, seen)
+      .bind(4, presence_gap);
+  DOLINE_TRY(prolong_presence_.run());
+  if (database_.changes() > 0) return {};
+  return insert_presence_.bind(1, std::int64_t{*device_id}).bind(2, std::int64_t{*client_id}).bind(3, seen).run();
+}
+
 Result<void, DatabaseFault> Store::commit() {
   if (rows_.rows() > 0) DOLINE_TRY(put_rows());
   return commit_.run();
@@ -360,7 +379,7 @@ Result<void, DatabaseFault> Store::commit() {
 void Store::roll_back() {
   for (Statement* statement :
        {&begin_, &commit_, &data_version_, &oldest_, &find_device_, &insert_device_, &find_endpoint_, &insert_endpoint_,
-        &find_name_, &insert_name_, &find_text_, &insert_text_, &insert_answer_})
+        &find_name_, &insert_name_, &find_text_, &insert_text_, &insert_answer_, &prolong_presence_, &insert_presence_})
     statement->reset();
   flows_.reset();
   if (database_.in_transaction()) (void)database_.execute("ROLLBACK");
@@ -459,6 +478,7 @@ Result<bool, DatabaseFault> Store::retire(std::int64_t cutoff, std::uint64_t oct
   const auto gone = retire_segments(cutoff, octets_max, segments_max);
   if (!gone) return fail(gone.error());
   retired_since_sweep_ += *gone;
+  DOLINE_TRY(retire_presences(cutoff));
   const bool was_sweeping = sweep_ != Sweep::none;
   DOLINE_TRY(collect_garbage(*gone));
   DOLINE_TRY(commit_.run());
@@ -467,6 +487,40 @@ Result<bool, DatabaseFault> Store::retire(std::int64_t cutoff, std::uint64_t oct
   if (*free > free_pages_kept)
     DOLINE_TRY(database_.execute("PRAGMA incremental_vacuum(" + std::to_string(free_pages_step) + ")"));
   return has_old_rows_ || *gone > 0 || was_sweeping || sweep_ != Sweep::none || *free > free_pages_kept;
+}
+
+/// Once an hour: there are few.
+Result<void, DatabaseFault> Store::retire_presences(std::int64_t cutoff) {
+  if (cutoff >= presences_retired_to_ && cutoff < presences_retired_to_ + retired_late_at_most) return {};
+  presences_retired_to_ = cutoff;
+  const auto before = database_.integer("SELECT count(*) FROM presence");
+  if (!before) return fail(before.error());
+  auto old = database_.prepare("DELETE FROM presence WHERE last < ?1");
+  if (!old) return fail(old.error());
+  DOLINE_TRY(old->bind(1, cutoff).run());
+  std::int64_t gone = database_.changes();
+  if (*before - gone > presence_rows_max) {
+    auto most = database_.prepare(
+        "DELETE FROM presence WHERE (device, client, first) IN "
+        "(SELECT device, client, first FROM presence ORDER BY last LIMIT ?1)");
+    if (!most) return fail(most.error());
+    DOLINE_TRY(most->bind(1, *before - gone - presence_rows_max).run());
+    gone += database_.changes();
+  }
+  if (gone > 0) ++retired_since_sweep_;
+  return {};
+}
+
+Result<void, DatabaseFault> Store::mark_presences() {
+  auto all = database_.prepare("SELECT device, client FROM presence");
+  if (!all) return fail(all.error());
+  for (;;) {
+    const auto row = all->step();
+    if (!row) return fail(row.error());
+    if (!*row) return {};
+    mark(devices, static_cast<std::uint32_t>(all->integer(0)));
+    mark(endpoints, static_cast<std::uint32_t>(all->integer(1)));
+  }
 }
 
 Result<void, DatabaseFault> Store::collect_garbage(std::size_t gone) {
@@ -489,7 +543,7 @@ Result<void, DatabaseFault> Store::collect_garbage(std::size_t gone) {
   oldest_at_sweep_ = now->oldest;
   for (auto& marked : marked_) marked.clear();
   forget_caches();  // so that all that is used from here on is asked for, and marked
-  return {};
+  return mark_presences();
 }
 
 /// What some segments name.

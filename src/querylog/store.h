@@ -53,6 +53,10 @@ struct Row {
   std::uint32_t ttl = 0;
 };
 
+/// Longer unseen, a device that comes back to an address has a new row in `presence`.
+inline constexpr std::int64_t presence_gap = std::int64_t{86'400} * 1'000'000;  // microseconds
+inline constexpr std::int64_t presence_rows_max = 200'000;                      ///< the ones seen longest ago go
+
 struct Extent {
   std::uint64_t octets = 0;       ///< of the main file
   std::uint64_t used_octets = 0;  ///< of them, not free
@@ -77,6 +81,9 @@ class Store {
   /// kept again.
   [[nodiscard]] Id answer(dns::Octets octets);
   [[nodiscard]] Result<void, DatabaseFault> insert(const Row& row);
+  /// A device was seen at an address at this time, whether it asked or not.
+  [[nodiscard]] Result<void, DatabaseFault> note_presence(const Identity& identity, const IpAddress& address,
+                                                          std::int64_t seen);
   /// A connection; its number.
   [[nodiscard]] Result<std::int64_t, DatabaseFault> insert(const FlowEntry& entry) { return flows_.insert(entry); }
   [[nodiscard]] Result<void, DatabaseFault> set_traffic(std::int64_t flow, const flows::Traffic& traffic) {
@@ -106,6 +113,8 @@ class Store {
   [[nodiscard]] Result<void, DatabaseFault> put_rows();
   [[nodiscard]] Result<std::size_t, DatabaseFault> retire_segments(std::int64_t cutoff, std::uint64_t octets_max,
                                                                    std::size_t segments_max);
+  [[nodiscard]] Result<void, DatabaseFault> retire_presences(std::int64_t cutoff);
+  [[nodiscard]] Result<void, DatabaseFault> mark_presences();
   [[nodiscard]] Result<void, DatabaseFault> collect_garbage(std::size_t gone);
   [[nodiscard]] Result<void, DatabaseFault> mark_entries();
   [[nodiscard]] Result<void, DatabaseFault> mark_entries_of_flows();
@@ -124,7 +133,7 @@ class Store {
   std::int64_t known_data_version_ = 0;
 
   Statement begin_, commit_, data_version_, oldest_, find_device_, insert_device_, find_endpoint_, insert_endpoint_,
-      find_name_, insert_name_, find_text_, insert_text_, insert_answer_;
+      find_name_, insert_name_, find_text_, insert_text_, insert_answer_, prolong_presence_, insert_presence_;
 
   // By a hash with a secret, so that nobody who chooses names or answers can make two of them look alike.
   std::unordered_map<std::uint64_t, std::uint32_t> names_, answers_, older_answers_;
@@ -152,6 +161,7 @@ class Store {
   std::array<std::vector<bool>, dictionaries> marked_;
   std::size_t retired_since_sweep_ = 0;
   std::int64_t oldest_at_sweep_ = 0;
+  std::int64_t presences_retired_to_ = 0;
 };
 
 }  // namespace doline::querylog

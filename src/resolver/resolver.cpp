@@ -174,6 +174,7 @@ struct Resolver::Impl final : upstream::Landing {
     if (std::holds_alternative<policy::Truncate>(verdict.action) && arrival.route.carrier == listener::Carrier::tcp)
       verdict.action = policy::Forward{};
     note(record, verdict);
+    if (snapshot->rules->has_locks()) look_at_lock(verdict, *client.device, key.question.qname);
     Detour detour;
     const response::Dns64* dns64 = dns64_for(*snapshot, client.address);
     if (dns64 && find_ipv4_reverse(*dns64, verdict, key.question)) detour.name = Detour::Name::target;
@@ -496,6 +497,7 @@ struct Resolver::Impl final : upstream::Landing {
       return std::nullopt;  // the operator said forward
     const auto view = dns::ResponseView::parse(words);
     check(view.has_value());
+    asking.is_led_to = true;
     for (const dns::RecordView& answer : *view) {
       if (answer.section != dns::Section::answer || !leads_on(answer.type)) continue;
       const bool is_service = answer.type == RecordType::https || answer.type == RecordType::svcb;
@@ -859,6 +861,21 @@ struct Resolver::Impl final : upstream::Landing {
     if (verdict.observed) note_observed(record, *verdict.observed);
   }
 
+  void look_at_lock(const policy::Verdict& verdict, const device::Device& device, const dns::Name& lowered) {
+    const bool is_refused = snapshot->rules->is_of_lock(verdict.reason.rule);
+    if (!is_refused && !(verdict.observed && snapshot->rules->is_of_lock(verdict.observed->rule))) return;
+    ++statistics.beyond_lock;
+    if (now.monotonic - alarms_since >= std::chrono::minutes(1)) {
+      alarms.clear();
+      alarms_since = now.monotonic;
+    }
+    if (alarms.size() == lock_alarms_a_minute_max || !doors.raise_lock_alarm) return;
+    const std::uint64_t what = lowered.hash(options.seed + device.id.value);
+    if (std::find(alarms.begin(), alarms.end(), what) != alarms.end()) return;
+    alarms.push_back(what);
+    doors.raise_lock_alarm({device.name, lowered, is_refused});
+  }
+
   static void note_observed(querylog::Record& record, const policy::Observed& observed) {
     record.has_observed = true;
     record.observed_rule = observed.rule;
@@ -971,7 +988,8 @@ struct Resolver::Impl final : upstream::Landing {
       list_texts.push_back(deed_texts("list " + list.name));
     rule_texts.clear();
     for (const policy::Rule& rule : snapshot->rules->rules())
-      rule_texts.push_back(deed_texts("rule at line " + std::to_string(rule.line)));
+      rule_texts.push_back(
+          deed_texts(rule.line == 0 ? "the " + rule.file : "rule at line " + std::to_string(rule.line)));
     clients.assign(clients_known_max, {});
     interfaces.clear();
     rate_text.clear();
@@ -1004,7 +1022,9 @@ struct Resolver::Impl final : upstream::Landing {
   std::vector<Client> clients;  // by hash of the address: one place for each
   Client behind_router;         // of the query that is served
   std::vector<std::pair<std::uint32_t, policy::InterfaceMask>> interfaces;  // by index
-  std::vector<IpAddress> answer_addresses;                                  // of the answer that is reviewed
+  std::vector<std::uint64_t> alarms;                                        // hashes of device and name, of this minute
+  MonotonicTime alarms_since{};
+  std::vector<IpAddress> answer_addresses;  // of the answer that is reviewed
   HeldBack held_back;
   redirect::Admission wanted;  // that is being asked for
   std::string rate_text;

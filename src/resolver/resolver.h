@@ -32,6 +32,7 @@ inline constexpr int strangers_looked_for_max = 256;     ///< a second; anyone c
 inline constexpr seconds failure_memory{2};              ///< how long a failed question is not asked again (RFC 9520)
 inline constexpr std::size_t failures_max = 4'096;       ///< failed questions remembered
 inline constexpr std::uint32_t stale_ttl_seconds = 30;   ///< RFC 8767 §4
+inline constexpr std::size_t lock_alarms_a_minute_max = 64;  ///< of one worker; the rest is counted and logged
 /// Responses of one worker that a rule delays, or that wait for admission.
 inline constexpr std::size_t held_back_max = 4'096;
 /// A warden that has not let the kernel know after this long will not: the response leaves all the same.
@@ -48,6 +49,13 @@ class Outbox {
   virtual bool record(const querylog::Record& record, dns::Octets response) = 0;
 };
 
+/// A device asked for a name that its lock does not let pass.
+struct LockAlarm {
+  std::string device;
+  dns::Name name;          ///< small letters
+  bool is_refused = true;  ///< else the lock only observes, or blocking was set aside
+};
+
 struct Doors {
   upstream::Exchange& exchange;
   Outbox& outbox;
@@ -57,7 +65,9 @@ struct Doors {
   std::function<void(const listener::ReplyRoute&)> forget;
   /// A client that may ask and is no known device; one call a client and minute, while it is remembered.
   std::function<void(const IpAddress&)> report_unknown_client;
-  /// The MAC address that the kernel knows for such a client by now; called as seldom.
+  /// Once a device and name in a minute, for at most lock_alarms_a_minute_max.
+  std::function<void(const LockAlarm&)> raise_lock_alarm = {};
+  /// The MAC address that the kernel knows for a client that is no known device by now; called as seldom.
   std::function<std::optional<device::MacAddress>(const IpAddress&)> find_mac;
   /// The name of an interface by its index; empty where there is none. Asked only where rules speak of interfaces.
   std::function<std::string(std::uint32_t)> interface_name = {};
@@ -93,6 +103,7 @@ struct Statistics {
   std::uint64_t intercepted = 0;  ///< of all received ones
   /// Responses that gave a restricted device addresses: when they left, the kernel knew; it did not (in time).
   std::uint64_t admitted = 0, unadmitted = 0;
+  std::uint64_t beyond_lock = 0;  ///< of them, what a device's lock did not let pass
   std::uint64_t exchanges = 0, joined = 0, prefetches = 0;
   std::uint64_t recorded = 0, records_lost = 0, not_recorded = 0;  ///< received - waiting = the sum of these three
 };

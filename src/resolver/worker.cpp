@@ -85,7 +85,8 @@ struct Parcel {
 struct Worker::Impl {
   Impl(int index_in, WorkerOptions options, std::vector<listener::SocketPair> sockets,
        std::shared_ptr<const Snapshot> snapshot, querylog::Ring& ring, const Clock& clock_in,
-       std::function<void(const IpAddress&)> report_unknown_client)
+       std::function<void(const IpAddress&)> report_unknown_client,
+       std::function<void(const LockAlarm&)> raise_lock_alarm)
       : index(index_in),
         clock(clock_in),
         loop(ASIO_CONCURRENCY_HINT_UNSAFE_IO),  // others only post() to it
@@ -100,6 +101,7 @@ struct Worker::Impl {
                                  dns::Octets response) { deliver(route, client, response); },
                   .forget = [this](const auto& route) { forget(route); },
                   .report_unknown_client = std::move(report_unknown_client),
+                  .raise_lock_alarm = std::move(raise_lock_alarm),
                   .find_mac = [this](const IpAddress& client) { return neighbours.find(client); },
                   .interface_name =
                       [](std::uint32_t index) {
@@ -300,9 +302,10 @@ struct Worker::Impl {
 
 Worker::Worker(int index, WorkerOptions options, std::vector<listener::SocketPair> sockets,
                std::shared_ptr<const Snapshot> snapshot, querylog::Ring& ring, const Clock& clock,
-               std::function<void(const IpAddress&)> report_unknown_client)
+               std::function<void(const IpAddress&)> report_unknown_client,
+               std::function<void(const LockAlarm&)> raise_lock_alarm)
     : impl_(std::make_unique<Impl>(index, std::move(options), std::move(sockets), std::move(snapshot), ring, clock,
-                                   std::move(report_unknown_client))) {}
+                                   std::move(report_unknown_client), std::move(raise_lock_alarm))) {}
 
 Worker::~Worker() {
   if (impl_ && impl_->thread.joinable()) stop(milliseconds(0));

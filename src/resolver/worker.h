@@ -43,10 +43,12 @@ struct WorkerReport {
 
 class Worker {
  public:
-  /// `ring` and `clock` outlive the worker. `report_unknown_client` is called on the worker's thread.
+  /// `ring` and `clock` outlive the worker. `report_unknown_client` and
+  /// `raise_lock_alarm` are called on the worker's thread.
   Worker(int index, WorkerOptions options, std::vector<listener::SocketPair> sockets,
          std::shared_ptr<const Snapshot> snapshot, querylog::Ring& ring, const Clock& clock,
-         std::function<void(const IpAddress&)> report_unknown_client);
+         std::function<void(const IpAddress&)> report_unknown_client,
+         std::function<void(const LockAlarm&)> raise_lock_alarm = {});
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;

@@ -29,6 +29,8 @@ struct LocalRecord {
   std::vector<std::uint8_t> rdata;  ///< uncompressed, names in small letters
   bool operator==(const LocalRecord&) const = default;
 };
+/// `10.1.168.192.in-addr.arpa`, and so on by half octets below ip6.arpa.
+[[nodiscard]] dns::Name reverse_name(const IpAddress& address);
 [[nodiscard]] LocalRecord address_record(const IpAddress& address, std::uint32_t ttl_seconds = local_ttl_seconds);
 /// `10.1.168.192.in-addr.arpa`, and so on by half octets below ip6.arpa.
 [[nodiscard]] dns::Name reverse_name(const IpAddress& address);

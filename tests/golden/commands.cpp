@@ -39,7 +39,7 @@ std::string devices(const Day& day, bool json) {
   arguments.database = day.file;
   arguments.json = json;
   std::ostringstream out, err;
-  CHECK(run_devices(arguments, resolvers(), day.clock, out, err) == 0);
+  CHECK(run_devices(arguments, resolvers(), device::Roster(), day.clock, out, err) == 0);
   CHECK(err.str().empty());
   return out.str();
 }

@@ -288,6 +288,72 @@ class Program(unittest.TestCase):
         self.assertIn("did you mean 'camera'", refused.stderr)
         self.assertEqual(home.command("pause", "forever").returncode, 64)
 
+    def test_a_device_is_learned_reviewed_locked_and_unlocked(self):
+        home = self.home().start()
+        camera = {"source": "127.0.0.2"}
+        self.assertEqual(home.command("device", "lock", "camera").returncode, 64)  # not learned
+        self.assertEqual(home.command("device", "review", "camera").returncode, 1)
+        self.assertIn("counts", home.command("device", "learn", "camera", "--for", "1h").stdout)
+        self.assertEqual(home.command("device", "learn", "camera", "--for", "ever").returncode, 64)
+        for name in ("www.example", "www.example", "telemetry.example"):
+            home.dig(name, **camera)
+        home.dig("ads.example", source="127.0.0.3")
+        home.rows("--device", "camera", count=3)
+
+        review = [json.loads(line) for line in home.command("device", "review", "camera", "--json").stdout.splitlines()]
+        self.assertEqual([(group["registrable"], group["queries"], group["let_through"]) for group in review],
+                         [("www.example", 2, 2), ("telemetry.example", 1, 0)])
+        self.assertIn("2x forward", home.command("device", "review", "camera", "--names").stdout)
+
+        observed = home.command("device", "lock", "camera", "--observe")
+        self.assertIn("www.example and all below it", observed.stdout)
+        self.assertIn("never let through", observed.stderr)
+        wait_for("the lock", lambda: home.dig("ns.example", **camera) and "asked for ns.example" in home.told())
+        self.assertEqual(home.dig("ns.example", **camera).status, "NOERROR")
+        row = wait_for("the observation", lambda: [row for row in home.rows("--device", "camera", "--name", "ns.example") if row["observed"]])[0]
+        self.assertEqual((row["verdict"], row["observed"]["verdict"], row["observed"]["rule"]), ("forward", "refuse", "lock of camera"))
+
+        self.assertEqual(home.command("device", "lock", "camera", "--also", "ns.example").returncode, 0)
+        wait_for("the lock", lambda: home.dig("other.example", **camera).status == "REFUSED")
+        self.assertEqual(home.dig("www.example", **camera).status, "NOERROR")
+        self.assertEqual(home.dig("ns.example", **camera).status, "NOERROR")
+        self.assertEqual(home.dig("other.example", source="127.0.0.3").status, "NXDOMAIN")
+        wait_for("the alarm", lambda: "asked for other.example, which it may not look up: refused" in home.told())
+        for _ in range(3):
+            home.dig("other.example", **camera)
+        self.assertEqual(home.told().count("asked for other.example"), 1)
+        self.assertIn("lock of camera", home.command("explain", "camera", "other.example").stdout)
+        self.assertIn("a name that it lets pass", home.command("explain", "camera", "www.example").stdout)
+        replayed = home.command("replay", "--since", "1h", "--device", "camera")
+        self.assertIn("lock of camera", replayed.stdout)
+        shown = home.command("device", "show", "127.0.0.2").stdout
+        for part in ("locked      since", "ns.example and all below it", "refused     other.example"):
+            self.assertIn(part, shown)
+        self.assertIn("locked to 2 names, 1 others asked for", home.command("status").stdout)
+        self.assertGreaterEqual(home.status()["queries"]["beyond_lock"], 4)
+
+        home.stop()
+        home.start()
+        self.assertEqual(home.dig("other.example", **camera).status, "REFUSED")
+        self.assertEqual(home.command("device", "unlock", "camera").returncode, 0)
+        wait_for("its end", lambda: home.dig("other.example", **camera).status == "NXDOMAIN")
+        self.assertEqual(home.command("device", "unlock", "camera").returncode, 1)
+        self.assertEqual(home.command("device", "show", "camerra").returncode, 64)
+        self.assertEqual(home.status()["device_book"], [])
+
+    def test_a_mac_is_joined_to_a_device_and_separated_from_it(self):
+        home = self.home().start()
+        self.assertIn("Joined to phone", home.command("device", "join", "phone", "5e:11:22:33:44:55").stdout)
+        self.assertEqual(home.command("device", "join", "phone", "5e:11:22:33:44:55").returncode, 64)
+        self.assertIn("write its MAC", home.command("device", "join", "phone", "camera").stderr)
+        shown = json.loads(home.command("device", "show", "phone", "--json").stdout)
+        self.assertEqual(shown["device"]["macs"], [{"mac": "5e:11:22:33:44:55", "made_up": True}])
+        self.assertIn("1 MAC joined", home.command("status").stdout)
+        home.stop()
+        home.start()
+        self.assertEqual(home.command("device", "separate", "5e:11:22:33:44:55").returncode, 0)
+        self.assertEqual(home.command("device", "separate", "phone").returncode, 1)
+
     def test_lists_tell_what_they_hold_also_after_a_restart(self):
         home = self.home(lists="||ads.example^\n@@||good.ads.example^\n||x.example^$third-party\n/(/\n").start()
         for _ in range(2):

@@ -162,7 +162,7 @@ Rule random_rule(Seeded& random, std::size_t lists) {
 // ── the obvious reading ──────────────────────────────────────────────────────────────────────────────────────────────
 
 struct World {
-  RuleBookSettings settings;
+  RuleBookSettings settings;                  // a rule's id is its position behind the locks
   std::vector<std::set<std::string>> listed;  // [list]: its names, which cover all below
 
   [[nodiscard]] bool lists_name(std::size_t list, std::string name) const {
@@ -247,6 +247,17 @@ bool holds(const Condition& when, const Query& query) {
   return covered[query.time.weekday * 1440 + query.time.minute_of_day];
 }
 
+/// Is it refused to its device, which asks for the name itself?
+bool holds(const Lock& lock, const Query& query) {
+  if (lock.device != query.device.name || query.is_led_to) return false;
+  const std::string qname = query.lowered.to_string();
+  for (const Name& name : lock.subtrees)
+    if (ends_with_name(qname, name.to_string())) return false;
+  for (const Name& name : lock.names)
+    if (qname == name.to_string()) return false;
+  return true;
+}
+
 /// What the lists `named` make of the name; `everything`: also those that observe.
 std::optional<Action> judge_lists(const World& world, const std::vector<ListId>& named, const Query& query, Action then,
                                   bool everything, const Action& allowed) {
@@ -278,6 +289,13 @@ Verdict decide_obviously(const World& world, const Query& query) {
     verdict.reason.rule = id;
     return true;
   };
+  const auto locks = static_cast<std::uint16_t>(world.settings.locks.size());
+  for (std::uint16_t i = 0; i < locks; ++i) {
+    const Lock& lock = world.settings.locks[i];
+    if (!holds(lock, query)) continue;
+    const auto enforced = lock.mode == Mode::enforce ? std::optional<Action>(Refuse{}) : std::nullopt;
+    if (step({i}, Refuse{}, enforced)) return verdict;
+  }
   for (std::uint16_t i = 0; i < world.settings.rules.size(); ++i) {
     const Rule& rule = world.settings.rules[i];
     if (!holds(rule.when, query)) continue;
@@ -295,7 +313,7 @@ Verdict decide_obviously(const World& world, const Query& query) {
       enforced = judge_lists(world, rule.when.lists, query, then, false, allowed);
     }
     if (rule.mode == Mode::observe) enforced.reset();
-    if (step({i}, everything, enforced)) return verdict;
+    if (step({static_cast<std::uint16_t>(locks + i)}, everything, enforced)) return verdict;
   }
   const auto of_lists = [&](bool everything) -> std::optional<Action> {
     const auto said = judge_lists(world, free_lists, query, Sinkhole{}, everything, Forward{});
@@ -316,6 +334,7 @@ Query random_query(Seeded& random) {
   query.in_groups(random.below(8) | (random.once_in(2) ? std::uint64_t{1} << 63 : 0));
   if (random.once_in(2)) query.meant_for(pick(random, resolver_addresses));
   query.interfaces = random.below(8);
+  query.is_led_to = random.once_in(10);
   query.resolvers = &resolvers();
   query.places = &places();
   return query.at(static_cast<int>(random.below(7)), static_cast<int>(random.below(24)),
@@ -376,6 +395,13 @@ void check_world(Seeded& random, std::size_t rules, std::size_t lists, int queri
     texts.push_back(text);
   }
   for (std::size_t i = 0; i < rules; ++i) world.settings.rules.push_back(random_rule(random, lists));
+  for (std::size_t locks = random.once_in(3) ? random.between(1, 3) : 0; locks > 0; --locks) {
+    Lock& lock = world.settings.locks.emplace_back();
+    lock.device = devices[locks];
+    lock.mode = random.once_in(4) ? Mode::observe : Mode::enforce;
+    for (std::size_t names = random.below(4); names > 0; --names)
+      (random.once_in(2) ? lock.subtrees : lock.names).push_back(*Name::parse(random_name(random)));
+  }
   world.settings.rewrites.resize(2);
   world.settings.interfaces = {"lan0", "lan1", "lan2"};
   world.settings.otherwise = random.once_in(2) ? Action(Forward{{1}}) : random_action(random);

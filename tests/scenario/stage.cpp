@@ -91,6 +91,7 @@ class Stage {
                                        dns::Octets response) { arrived(route, client, response); },
                         .forget = [this](const listener::ReplyRoute& route) { leave(route, Query::State::dropped); },
                         .report_unknown_client = [this](const IpAddress& client) { unknown_.push_back(client); },
+                        .raise_lock_alarm = [this](const resolver::LockAlarm& alarm) { alarms_.push_back(alarm); },
                         .find_mac = [this](const IpAddress& client) -> std::optional<device::MacAddress> {
                           const auto found = neighbours_.find(client);
                           if (found == neighbours_.end()) return std::nullopt;
@@ -101,6 +102,7 @@ class Stage {
                         .clock = clock_},
         first.snapshot);
     snapshot_ = first.snapshot;
+    policy_ = first.settings.live.policy;
   }
 
   void carry_out(const Step& step) {
@@ -115,6 +117,8 @@ class Stage {
                 ", which the story does not tell");
     for (const auto& [client, responses] : responses_)
       if (!responses.empty()) otherwise("at the end: " + client + " got a response that the story does not tell");
+    if (!alarms_.empty())
+      otherwise("at the end: an alarm for " + alarms_.front().name.to_string() + ", which the story does not tell");
   }
 
   // ── what happens
@@ -192,10 +196,17 @@ class Stage {
 
   void operator()(const Reloads& reloads) {
     const Prepared next = prepare(reloads.configuration, reloads.line);
-    const auto old = resolver_->install(next.snapshot);
-    if (old != snapshot_) otherwise("install() does not give back the snapshot that was in use");
-    snapshot_ = next.snapshot;
-    kept_.push_back(old);  // as control does
+    policy_ = next.settings.live.policy;
+    install(next.snapshot);
+  }
+
+  void operator()(const Locks& locks) {
+    std::erase_if(policy_.locks, [&](const policy::Lock& lock) { return lock.device == locks.device; });
+    if (!locks.is_end) policy_.locks.push_back(locks.lock);
+    auto next = std::make_shared<resolver::Snapshot>(*snapshot_);
+    next->generation = ++generation_;
+    next->rules = std::make_shared<const policy::RuleBook>(policy_);
+    install(std::move(next));
   }
 
   // ── what must be so
@@ -293,6 +304,13 @@ class Stage {
     if (!outbox_.kept.empty()) otherwise("recorded: " + outbox_.kept.front().first.qname.to_string());
   }
 
+  void operator()(const IsAlarmed& alarmed) {
+    if (alarms_.empty()) otherwise("there is no alarm");
+    const std::string is = alarms_.front().device + ' ' + alarms_.front().name.to_string();
+    alarms_.pop_front();
+    if (is != alarmed.device + ' ' + alarmed.name) otherwise("the alarm is of " + is);
+  }
+
   void operator()(const IsReported& reported) {
     if (unknown_.empty()) otherwise("no client is reported as unknown");
     if (unknown_.front() != reported.client) otherwise(unknown_.front().to_string() + " is reported as unknown");
@@ -300,6 +318,13 @@ class Stage {
   }
 
  private:
+  void install(std::shared_ptr<const resolver::Snapshot> next) {
+    const auto old = resolver_->install(next);
+    if (old != snapshot_) otherwise("install() does not give back the snapshot that was in use");
+    snapshot_ = std::move(next);
+    kept_.push_back(old);  // as control does
+  }
+
   Prepared prepare(const std::string& configuration, int line) {
     auto prepared = snapshot_of(configuration, folder_.path(), ++generation_, story_.file, line - 1);
     if (!prepared) otherwise("the configuration does not stand:\n" + prepared.error());
@@ -455,7 +480,8 @@ class Stage {
   std::string rule_name(policy::RuleId rule) const {
     if (rule == policy::no_rule) return "otherwise";
     if (rule == policy::lists_rule) return "lists";
-    return std::to_string(rule.value + 1);
+    const std::size_t locks = snapshot_->rules->rules().size() - policy_.rules.size();
+    return rule.value < locks ? "lock" : std::to_string(rule.value - locks + 1);
   }
   static std::string join(const std::vector<std::string>& words) {
     std::string text;
@@ -502,6 +528,8 @@ class Stage {
   std::vector<Query> queries_;
   std::map<std::string, std::deque<std::pair<std::uint64_t, std::vector<std::uint8_t>>>> responses_;
   std::deque<IpAddress> unknown_;
+  std::deque<resolver::LockAlarm> alarms_;
+  policy::RuleBookSettings policy_;  // of the snapshot that is in use
   std::map<IpAddress, device::MacAddress> neighbours_;
   std::vector<std::string> interfaces_;
   MonotonicTime wake_at_ = MonotonicTime::max();

@@ -177,6 +177,10 @@ class Reader {
       step.what = ClockIsSet{wall_time(sentence[5], sentence[6])};
     } else if (is(0, "the kernel sees") && is(4, "at") && sentence.size() == 6) {
       step.what = KernelSees{mac(sentence[3]), address(sentence[5])};
+    } else if ((is(1, "is locked to") && sentence.size() > 4) || (is(1, "is unlocked") && sentence.size() == 3)) {
+      step.what = locks(clauses);
+    } else if (is(1, "raises an alarm for") && sentence.size() == 6) {
+      step.what = IsAlarmed{sentence[0], sentence[5]};
     } else if (is(0, "recorded:")) {
       step.what = recorded(clauses);
     } else if (is(1, "is reported as unknown") && sentence.size() == 5) {
@@ -274,6 +278,23 @@ class Reader {
                                      static_cast<std::uint8_t>(is_v4 ? 32 : 128), 0};
     option.insert(option.end(), host.octets().begin(), host.octets().end());
     return option;
+  }
+
+  Locks locks(const Clauses& clauses) const {
+    const auto& sentence = clauses[0];
+    Locks locks{sentence[0], sentence.size() == 3, {}};
+    locks.lock.device = sentence[0];
+    for (std::size_t word = 4; word < sentence.size(); ++word) {
+      const bool is_alone = sentence[word].starts_with('=');
+      const auto name = dns::Name::parse(sentence[word].substr(is_alone ? 1 : 0));
+      if (!name) wrong("`" + sentence[word] + "` is no name");
+      (is_alone ? locks.lock.names : locks.lock.subtrees).push_back(name->lowered());
+    }
+    for (std::size_t i = 1; i < clauses.size(); ++i) {
+      if (join(clauses[i], 0) != "observing") no_clause(clauses[i]);
+      locks.lock.mode = policy::Mode::observe;
+    }
+    return locks;
   }
 
   Sends sends(const Clauses& clauses) const {

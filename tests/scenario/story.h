@@ -17,6 +17,7 @@
 #include "dns/code.h"
 #include "dns/presentation.h"
 #include "dns/question.h"
+#include "policy/lock.h"
 #include "querylog/record.h"
 #include "scenario/fakes.h"
 #include "upstream/exchange.h"
@@ -75,6 +76,12 @@ struct KernelSees {
   device::MacAddress mac;
   IpAddress address;
 };
+/// `DEVICE is locked to NAME =NAME...` (`, observing`), `DEVICE is unlocked`
+struct Locks {
+  std::string device;
+  bool is_end = false;
+  policy::Lock lock;
+};
 /// `the log is full`, `the log has room`
 struct LogIs {
   bool full = false;
@@ -126,6 +133,10 @@ struct Recorded {
 };
 /// `nothing is recorded`
 struct IsNotRecorded {};
+/// `DEVICE raises an alarm for NAME`
+struct IsAlarmed {
+  std::string device, name;
+};
 /// `192.168.1.77 is reported as unknown`
 struct IsReported {
   IpAddress client;
@@ -133,8 +144,8 @@ struct IsReported {
 
 struct Step {
   int line = 0;
-  std::variant<Asks, Sends, Answers, Fails, Passes, ClockIsSet, KernelSees, Reloads, LogIs, IsAsked, IsNotAsked, Gets,
-               Waits, GetsNothing, Recorded, IsNotRecorded, IsReported>
+  std::variant<Asks, Sends, Answers, Fails, Passes, ClockIsSet, KernelSees, Reloads, Locks, LogIs, IsAsked, IsNotAsked,
+               Gets, Waits, GetsNothing, Recorded, IsNotRecorded, IsReported, IsAlarmed>
       what;
 };
 

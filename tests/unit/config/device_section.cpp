@@ -67,3 +67,14 @@ TEST_CASE("There are no more groups than a mask has bits") {
   CHECK(problems_of(groups(doline::device::groups_max)).empty());
   CHECK(problems_of(groups(doline::device::groups_max + 1)).find("more than 64 groups") != std::string::npos);
 }
+
+TEST_CASE("More names are looked for where the operator says so, and nowhere else") {
+  CHECK_FALSE(settings_of("devices: {}\n").live.hears_announcements);
+  CHECK_FALSE(settings_of("discover: off\n").live.asks_pointers);
+  const Settings settings = settings_of("discover: {mdns: true, ptr: on}\n");
+  CHECK(settings.live.hears_announcements);
+  CHECK(settings.live.asks_pointers);
+  CHECK_FALSE(settings_of("discover: {mdns: true}\n").live.asks_pointers);
+  CHECK(problems_of("discover: {mdns: yes please}\n").find("2:18") != std::string::npos);
+  CHECK(problems_of("discover: {llmnr: true}\n").find("llmnr") != std::string::npos);
+}

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "announcing.h"
 #include "run_until.h"
 #include "small_network.h"
 #include "temporary_folder.h"
@@ -217,5 +218,31 @@ TEST_CASE("what the kernel sees becomes a device, both families one, and an unkn
           settle(home.loop);
           if (home.rosters.size() != rosters) return "a look that told nothing new made a roster";
           return "";
+        }) == "");
+}
+
+TEST_CASE("a device is called as it announces itself, and nobody as others say") {
+  CHECK(tests::in_small_network([]() -> std::string {
+          if (!has_private_network()) return "no private network";
+          if (!tests::run("ip neigh add 192.168.7.2 lladdr 02:00:00:00:00:07 dev lan0 nud permanent") ||
+              !tests::run("ip neigh add 192.168.7.9 lladdr 02:00:00:00:00:09 dev lan0 nud permanent"))
+            return "no neighbours";
+          Home home;
+          home.keeper->configure({}, {}, {});
+          const auto name_at = [&](const char* address) { return home.keeper->current()->identify(at(address)).name; };
+          if (!home.until([&] { return name_at("192.168.7.9") == "02:00:00:00:00:09"; })) return "not seen";
+          home.keeper->discover({.hears_announcements = true, .interfaces = {"lan0"}, .zones = {}});
+          if (!home.keeper->deafness().empty()) return home.keeper->deafness();
+          if (!send_v4(announcement("evil.local", {192, 168, 7, 9}), mdns_port)) return "nothing was sent";
+          if (!send_v4(announcement("Speaker.local"), mdns_port)) return "nothing was sent";
+          if (!home.until([&] { return name_at("192.168.7.2") == "Speaker"; })) return name_at("192.168.7.2");
+          if (name_at("192.168.7.9") != "02:00:00:00:00:09") return "another was named: " + name_at("192.168.7.9");
+          const auto is_saved = [&] {
+            return content_of(home.folder / "state" / "devices.json").find("Speaker") != std::string::npos;
+          };
+          if (!home.until(is_saved)) return "it was not saved";
+          home.start();
+          home.keeper->configure({}, {}, {});
+          return name_at("192.168.7.2") == "Speaker" ? "" : "it was not remembered";
         }) == "");
 }

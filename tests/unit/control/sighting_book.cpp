@@ -186,3 +186,50 @@ TEST_CASE("a text that is none, or lies, does no harm") {
   CHECK(book.forget(noon + address_kept + seconds(1)));  // times to come were cut
   CHECK(book.address_count() == 0);
 }
+
+TEST_CASE("a name that is announced stands before one that was asked for, and behind a lease's") {
+  using Hearing = SightingBook::Hearing;
+  SightingBook book;
+  CHECK_FALSE(book.note_name(mac(1), "nobody", Hearing::announcement));
+  (void)book.note(seen(1, 1), Source::neighbour, noon);
+  CHECK(book.holder_of(v4(1)) == mac(1));
+  CHECK_FALSE(book.holder_of(v4(2)).has_value());
+  CHECK(book.nameless() == std::vector{v4(1)});
+  CHECK(book.note_name(mac(1), "pointed", Hearing::pointer));
+  CHECK_FALSE(book.note_name(mac(1), "pointed", Hearing::pointer));
+  CHECK_FALSE(book.note_name(mac(1), "", Hearing::pointer));
+  CHECK(name_at(book, 1) == "pointed");
+  CHECK(book.nameless().size() == 1);  // it may have another by now
+  CHECK(book.note_name(mac(1), "announced", Hearing::announcement));
+  CHECK(name_at(book, 1) == "announced");
+  CHECK(book.nameless().empty());
+  (void)book.note(seen(1, 1, "leased"), Source::lease, noon);
+  CHECK(name_at(book, 1) == "leased");
+
+  SightingBook again;
+  again.read_text(book.to_text(), noon + seconds(60));
+  CHECK(name_at(again, 1) == "leased");
+  CHECK(roster_of(again)->identify(v4(1)).heard_name == "announced");
+}
+
+TEST_CASE("the name of a lease that never ends is not replaced by a passing one") {
+  SightingBook book;
+  device::Sighting written = seen(1, 1, "printer");
+  written.is_static = true;
+  (void)book.note(written, Source::lease, noon);
+  (void)book.note(seen(1, 2, "HP-1234"), Source::lease, noon + seconds(60));
+  CHECK(name_at(book, 1) == "printer");
+  (void)book.note(seen(1, 2, "HP-1234"), Source::lease, noon + static_name_believed);
+  CHECK(name_at(book, 1) == "HP-1234");
+}
+
+TEST_CASE("where the kernel saw devices lately is told, and what leases say is not") {
+  SightingBook book;
+  (void)book.note(seen(1, 1), Source::neighbour, noon);
+  (void)book.note(seen(2, 2), Source::lease, noon + seconds(5));
+  (void)book.note(seen(3, 3), Source::neighbour, noon + seconds(10));
+  REQUIRE(book.seen_after(noon).size() == 1);
+  CHECK(book.seen_after(noon)[0].mac == mac(3));
+  CHECK(book.seen_after(noon)[0].address == v4(3));
+  CHECK(book.seen_after(noon - seconds(1)).size() == 2);
+}

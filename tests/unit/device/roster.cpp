@@ -340,3 +340,50 @@ TEST_CASE("a host name takes no address from the device that has it") {
   builder.add_sighting(sighting("192.168.1.4", "3e:11:22:33:44:55", "annas-phone"), "");
   CHECK(builder.build()->identify(address("192.168.1.4")).name == "laptop");
 }
+
+TEST_CASE("a name that is only heard names a device, and takes none from who has it of a lease") {
+  RosterBuilder builder;
+  builder.add_device(device_with_mac("camera", camera_mac));
+  builder.add_sighting({address("192.168.1.10"), mac("00:11:22:33:44:01"), "tv"}, "");
+  builder.add_sighting({address("192.168.1.11"), mac("00:11:22:33:44:02"), "", false, "tv"}, "");
+  builder.add_sighting({address("192.168.1.12"), mac("00:11:22:33:44:03"), "", false, "speaker"}, "Maker");
+  builder.add_sighting({address("192.168.1.13"), mac("00:11:22:33:44:04"), "", false, "camera"}, "");
+  builder.add_sighting({address("192.168.1.14"), mac("00:11:22:33:44:05"), "lamp", false, "bulb"}, "");
+  builder.add_sighting({address("192.168.1.15"), mac(camera_mac), "", false, "evil"}, "");
+  const auto roster = builder.build();
+  CHECK(roster->identify(address("192.168.1.10")).name == "tv");
+  CHECK(roster->identify(address("192.168.1.11")).name == "tv 33:44:02");
+  CHECK(roster->identify(address("192.168.1.12")).name == "speaker");
+  CHECK(roster->identify(address("192.168.1.13")).name == "camera 33:44:04");
+  CHECK(roster->identify(address("192.168.1.14")).name == "lamp");
+  CHECK(roster->identify(address("192.168.1.14")).heard_name == "bulb");
+  CHECK(roster->identify(address("192.168.1.15")).name == "camera");
+  CHECK(roster->identify(address("192.168.1.15")).hostname == "");
+}
+
+TEST_CASE("a heard name is no host name: it leads to no device of the YAML") {
+  RosterBuilder builder;
+  DeviceSettings laptop;
+  laptop.name = "laptop";
+  laptop.hostname = "annas-laptop";
+  builder.add_device(laptop);
+  builder.add_sighting({address("192.168.1.11"), mac(phone_mac), "", false, "annas-laptop"}, "");
+  CHECK(builder.build()->identify(address("192.168.1.11")).name == "annas-laptop");
+  builder.add_sighting({address("192.168.1.12"), mac(camera_mac), "annas-laptop"}, "");
+  CHECK(builder.build()->identify(address("192.168.1.12")).name == "laptop");
+}
+
+TEST_CASE("of a device with several MACs the roster tells which is at an address") {
+  RosterBuilder builder;
+  DeviceSettings both = device_with_mac("both", camera_mac);
+  both.macs.push_back(mac(phone_mac));
+  both.is_booked = true;
+  builder.add_device(both);
+  builder.add_sighting(sighting("192.168.1.10", camera_mac), "");
+  builder.add_sighting(sighting("192.168.1.11", phone_mac), "");
+  const auto roster = builder.build();
+  CHECK(roster->mac_at(address("192.168.1.10")) == mac(camera_mac));
+  CHECK(roster->mac_at(address("192.168.1.11")) == mac(phone_mac));
+  CHECK_FALSE(roster->mac_at(address("192.168.1.12")).has_value());
+  CHECK_FALSE(roster->find("both")->is_configured);
+}

@@ -30,7 +30,8 @@ struct Said {
 
 Said devices(const Day& day, bool as_json = false) {
   std::ostringstream out, err;
-  const int status = run_devices({.database = day.file, .json = as_json}, resolvers(), day.clock, out, err);
+  const int status = run_devices({.database = day.file, .history = {}, .json = as_json}, resolvers(), device::Roster(),
+                                 day.clock, out, err);
   return {status, out.str(), err.str()};
 }
 
@@ -102,7 +103,7 @@ TEST_CASE("no device, and no database, have words of their own") {
   DevicesArguments arguments;
   arguments.database = day.folder / "none.db";
   std::ostringstream out, err;
-  CHECK(run_devices(arguments, resolvers(), day.clock, out, err) == exit_no_input);
+  CHECK(run_devices(arguments, resolvers(), device::Roster(), day.clock, out, err) == exit_no_input);
   CHECK(err.str().find("doline devices: ") == 0);
 }
 

@@ -18,6 +18,7 @@ struct Query {
   const doline::geo::ResolverBook* resolvers = nullptr;
   const doline::geo::PlaceBook* places = nullptr;
   std::vector<doline::IpAddress> answer_addresses;
+  bool is_led_to = false;
 
   explicit Query(const std::string& qname, doline::dns::RecordType qtype = doline::dns::RecordType::a) {
     question.qname = *doline::dns::Name::parse(qname);
@@ -47,7 +48,7 @@ struct Query {
     return *this;
   }
   [[nodiscard]] doline::policy::Asking asking() const {
-    return {device, groups,     client,    question, lowered,         destination,
-            time,   interfaces, resolvers, places,   answer_addresses};
+    return {device, groups,     client,    question, lowered,          destination,
+            time,   interfaces, resolvers, places,   answer_addresses, is_led_to};
   }
 };

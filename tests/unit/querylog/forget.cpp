@@ -150,3 +150,24 @@ TEST_CASE("logs that were set aside are named, since what was forgotten may be i
   CHECK(set_aside_logs(folder / "x.db") ==
         std::vector<std::filesystem::path>{folder / "x.db.corrupt-20261125T070000Z"});
 }
+
+TEST_CASE("where a device was seen is forgotten with it, or up to a time") {
+  Day day;
+  day.household_asks();
+  Identity camera, tv;
+  camera.name = "wyze-base";
+  tv.name = "tv";
+  day.writer->note({{camera, samples::address("192.168.50.104"), morning},
+                    {tv, samples::address("192.168.50.9"), morning},
+                    {tv, samples::address("192.168.50.9"), morning + hours(10)}});
+  day.writer->flush();
+  CHECK(number(day.file, "SELECT count(*) FROM presence") == 2);
+  rows_forgotten(day.file, {{"wyze-base"}, {}});
+  CHECK(number(day.file, "SELECT count(*) FROM presence") == 1);
+  rows_forgotten(day.file, {{}, morning + hours(5)});
+  CHECK(number(day.file, "SELECT first FROM presence") == (morning + hours(5)).time_since_epoch().count());
+  CHECK(number(day.file, "SELECT last FROM presence") == (morning + hours(10)).time_since_epoch().count());
+  rows_forgotten(day.file, {});
+  CHECK(number(day.file, "SELECT count(*) FROM presence") == 0);
+  samples::check_dictionaries(day.file);
+}

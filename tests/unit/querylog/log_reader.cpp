@@ -423,3 +423,86 @@ TEST_CASE("how often each list had a word, since when") {
   CHECK(hits->since == morning + minutes(5));
   CHECK(hits->hits == std::unordered_map<std::string, std::uint64_t>{{"ads", 3}, {"telemetry", 4}});
 }
+
+TEST_CASE("a device's history is where it asked and where it was seen, under all its names") {
+  Day day;
+  day.household_asks();
+  const auto mac = *device::MacAddress::parse("94:51:3d:13:9a:35");
+  Identity later;
+  later.name = "camera base";
+  later.mac = mac;
+  // Before it asked and near to it; weeks later, under another name; and somebody else.
+  day.writer->note({{identity_of(*day.roster, *day.roster->find("wyze-base"), 1, mac), samples::address(Day::camera),
+                     morning - hours(2)},
+                    {later, samples::address("192.168.50.77"), morning + hours(500)},
+                    {{.name = "phone", .mac = {}, .vendor = "", .hostname = "", .groups = ""},
+                     samples::address(Day::phone),
+                     morning}});
+  day.writer->flush();
+  auto reader = LogReader::open(day.file);
+  REQUIRE(reader.has_value());
+  const auto stays = reader->history("wyze-base", {});
+  REQUIRE(stays.has_value());
+  REQUIRE(stays->size() == 3);
+  CHECK(stays->at(0).address == samples::address(Day::camera));
+  CHECK(stays->at(0).first == morning - hours(2));
+  CHECK(stays->at(0).last == morning + minutes(1));
+  CHECK(stays->at(0).queries == 2);
+  CHECK(stays->at(0).groups == std::vector<std::string>{"cameras"});
+  CHECK(stays->at(1).address == samples::address("fd00::104"));
+  CHECK(stays->at(2).name == "camera base");
+  CHECK(stays->at(2).queries == 0);
+  CHECK(reader->history("nobody", {mac})->size() == 3);
+  CHECK(reader->history("nobody", {})->empty());
+
+  // Who was only seen is a device too; it is the newest name that counts.
+  const auto devices = reader->devices();
+  REQUIRE(devices.has_value());
+  CHECK(devices->front().name == "camera base");
+  CHECK(devices->front().queries == 3);
+  CHECK(devices->front().macs == std::vector{mac});
+}
+
+TEST_CASE("a day's pause ends a stay") {
+  Day day;
+  day.ask(morning, Day::camera, "a.example");
+  day.ask(morning + hours(23), Day::camera, "b.example");
+  day.ask(morning + hours(48), Day::camera, "c.example");
+  day.writer->flush();
+  const auto stays = LogReader::open(day.file)->history("wyze-base", {});
+  REQUIRE(stays->size() == 2);
+  CHECK(stays->at(0).last == morning + hours(23));
+  CHECK(stays->at(1).first == morning + hours(48));
+}
+
+TEST_CASE("MACs that are one device are one row, and records tell which it was") {
+  Day day;
+  const auto old_mac = *device::MacAddress::parse("5e:00:00:00:00:01");
+  const auto new_mac = *device::MacAddress::parse("5e:00:00:00:00:02");
+  device::RosterBuilder builder;
+  device::DeviceSettings phone;
+  phone.name = "phone";
+  phone.macs = {old_mac, new_mac};
+  builder.add_device(phone);
+  builder.add_sighting({samples::address("192.168.50.1"), old_mac, ""}, "");
+  builder.add_sighting({samples::address("192.168.50.2"), new_mac, ""}, "");
+  const auto roster = builder.build();
+  day.writer->install(samples::legend(2, roster));
+  for (const auto& [when, client] :
+       {std::pair(morning, "192.168.50.1"), std::pair(morning + hours(1), "192.168.50.2")}) {
+    Record record = samples::record(*roster, when, client, "a.example");
+    record.generation = 2;
+    REQUIRE(day.ring.push(record, {}));
+  }
+  day.writer->flush();
+  auto reader = LogReader::open(day.file);
+  CHECK(reader->devices()->size() == 2);
+  const auto devices = reader->devices({{old_mac, new_mac}});
+  REQUIRE(devices->size() == 1);
+  CHECK(devices->front().macs == std::vector{new_mac, old_mac});
+  CHECK(devices->front().queries == 2);
+  LogFilter by_mac;
+  by_mac.devices = {"somebody"};
+  by_mac.macs = {old_mac};
+  CHECK(day.found(by_mac).size() == 1);
+}

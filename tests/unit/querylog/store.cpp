@@ -410,3 +410,61 @@ TEST_CASE("a file of garbage, a cut one and a foreign one are told apart") {
   }
   CHECK(Store::open(folder / "foreign.db", milliseconds(1000)).error() == DatabaseFault::foreign);
 }
+
+TEST_CASE("where a device is seen is one row while it stays, and another when it comes back") {
+  const samples::Folder folder;
+  const auto file = folder / "x.db";
+  const auto store = open(file);
+  const auto see = [&](const std::string& device, const char* address, std::int64_t when) {
+    Identity identity;
+    identity.name = device;
+    REQUIRE(store->begin().has_value());
+    REQUIRE(store->note_presence(identity, samples::address(address), when).has_value());
+    REQUIRE(store->commit().has_value());
+  };
+  see("tv", "192.168.1.5", start);
+  see("tv", "192.168.1.5", start + hour);
+  see("tv", "192.168.1.5", start + hour);
+  see("tv", "192.168.1.6", start + hour);
+  see("phone", "192.168.1.5", start + 2 * hour);
+  CHECK(number(file, "SELECT count(*) FROM presence") == 3);
+  CHECK(number(file, "SELECT max(last - first) FROM presence") == hour);
+  see("tv", "192.168.1.5", start + hour + presence_gap + 1);
+  CHECK(number(file, "SELECT count(*) FROM presence") == 4);
+
+  // Retention takes what was not seen since, and then what only that had named.
+  retire_all(*store, start + 90 * hour);
+  CHECK(number(file, "SELECT count(*) FROM presence") == 0);
+  CHECK(number(file, "SELECT count(*) FROM device") == 0);
+  CHECK(number(file, "SELECT count(*) FROM endpoint") == 0);
+}
+
+TEST_CASE("what only a presence names outlives the records") {
+  const samples::Folder folder;
+  const auto file = folder / "x.db";
+  const auto store = open(file);
+  write(*store, {{.ts = start}});
+  Identity tv;
+  tv.name = "tv";
+  REQUIRE(store->begin().has_value());
+  REQUIRE(store->note_presence(tv, samples::address("192.168.1.5"), start + 10 * hour).has_value());
+  REQUIRE(store->commit().has_value());
+  retire_all(*store, start + 5 * hour);
+  CHECK(number(file, rows_in_file) == 0);
+  CHECK(number(file, "SELECT count(*) FROM device") == 1);
+  CHECK(number(file, "SELECT count(*) FROM endpoint") == 1);
+}
+
+TEST_CASE("a log from before there were presences gets their table") {
+  const samples::Folder folder;
+  const auto file = folder / "x.db";
+  { const auto store = open(file); }
+  {
+    auto database = Database::open(file, Database::Access::write, milliseconds(0));
+    REQUIRE(database->execute("DROP TABLE presence").has_value());
+  }
+  CHECK(forget(file, {}).has_value());
+  CHECK(LogReader::open(file)->devices()->empty());
+  { const auto store = open(file); }
+  CHECK(number(file, "SELECT count(*) FROM presence") == 0);
+}
