@@ -26,9 +26,9 @@ struct ProofWay {
     wrong_origin,  ///< it came, as if it were meant for somebody else
     no_route,      ///< this machine has no way out for the family: nothing can leave, so nothing is to be caught
   };
-  std::string interface;  ///< empty: of a real device
-  std::string family;     ///< `IPv4`, `IPv6`
-  std::string transport;  ///< `UDP`, `TCP`
+  std::string interface;    ///< empty: of a real device
+  std::string family;       ///< `IPv4`, `IPv6`
+  std::string transport;    ///< `UDP`, `TCP`
   std::uint16_t port = 53;  ///< 0: any
   Outcome outcome = Outcome::not_seen;
 };
