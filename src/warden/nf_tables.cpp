@@ -10,6 +10,8 @@
 #include <optional>
 #include <string>
 
+#include "warden/scratch_device.h"
+
 namespace doline::warden {
 
 namespace {
@@ -62,6 +64,11 @@ std::optional<redirect::Sighting> read_key(std::span<const std::uint8_t> key) {
   const auto port = key.last(port_octets);
   sighting.resolver.port = static_cast<std::uint16_t>(port[0] << 8 | port[1]);
   return sighting;
+}
+
+/// Of `doline redirect verify`: nobody of this house.
+bool is_probe(const redirect::Sighting& sighting) {
+  return sighting.resolver.address == scratch_resolver_v4 || sighting.resolver.address == scratch_resolver_v6();
 }
 
 std::optional<redirect::Sighting> read_element(const nlattr& element) {
@@ -170,7 +177,8 @@ redirect::SeenReply NfTables::seen() {
       each_attribute(reply, sizeof(nfgenmsg), [&](const nlattr& attribute) {
         if (mnl_attr_get_type(&attribute) != NFTA_SET_ELEM_LIST_ELEMENTS) return;
         each_attribute(attribute, [&](const nlattr& element) {
-          if (const auto sighting = read_element(element)) seen.sightings.push_back(*sighting);
+          const auto sighting = read_element(element);
+          if (sighting && !is_probe(*sighting)) seen.sightings.push_back(*sighting);
         });
       });
     }));

@@ -187,6 +187,22 @@ loops() {
   expect 0 "apply with the cure" apply
   expect 0 "verify with the cure" verify
   say "with the cure it is proven that nothing comes back"
+
+  # The same pi, which from now on asks Doline: nothing is said to Doline, the next questions tell
+  kill -KILL "$pi_id"
+  wait "$pi_id" 2>/dev/null || true
+  ! grep -q 'A loop: what upstream 192.168.50.32:53 (route default) is asked comes back to Doline, from 192.168.50.32. One' "$lab/doline.log" ||
+    say_wrong "a loop is told before there is one"
+  start pi phone dnsmasq --no-daemon --conf-file=/dev/null --no-resolv --no-hosts --bind-interfaces --cache-size=0 \
+    --listen-address=192.168.50.32 --server="$gateway4"
+  local i
+  for ((i = 0; i < 30; i++)); do
+    on tv dig +short +tries=1 +time=1 "@$tv_gateway4" "later-$i.example" A >"$lab/said" || true
+    ! grep -q 'comes back to Doline, from 192.168.50.32. One' "$lab/doline.log" || break
+  done
+  until_true 10 grep -q 'comes back to Doline, from 192.168.50.32. One' "$lab/doline.log" ||
+    { say_wrong "a loop that begins later is not found out"; tail -20 "$lab/doline.log"; }
+  say "an upstream that begins to lead back is found out by the next questions"
   finish
 }
 

@@ -140,7 +140,7 @@ tests::Said address_record(const std::string& owner) {
   return {dns::Section::answer, dns::parse_record(owner + " 300 A 192.0.2.1", 0).value()};
 }
 
-TEST_CASE("a canary of ours is told of, answered and never forwarded; another Doline's is a name like any other") {
+TEST_CASE("a canary of ours is told of, answered and never forwarded, and another Doline's is a name like any other") {
   House house;
   dns::ResponseCode code = dns::ResponseCode::noerror;
   const std::uint64_t not_recorded = house.resolver.statistics().not_recorded;

@@ -401,6 +401,56 @@ TEST_CASE("Impossible options are refused and change nothing") {
   CHECK((state_of_machine() == before));
 }
 
+TEST_CASE("What interferes on this machine is told with its cure, when rules are applied and when they are verified") {
+  struct Interference {
+    const char *make, *undo, *told;
+  };
+  const auto home = SmallHome::build();
+  if (!home) return;
+  RunningWarden warden;
+  for (const auto& [make, undo, told] : {
+           Interference{"nft 'table ip other { chain pre { type nat hook prerouting priority dstnat ; udp dport 53 "
+                        "redirect to :5353 ; } ; }'",
+                        "nft delete table ip other", "table ip other, chain pre, also redirects DNS: udp dport 53"},
+           Interference{"iptables-nft -t nat -A PREROUTING -p udp --dport 53 -j REDIRECT --to-ports 5300",
+                        "iptables-nft -t nat -F PREROUTING", "table ip nat, chain PREROUTING, also redirects DNS: udp"},
+           Interference{"nft 'table inet fw { chain in { type filter hook input priority 0 ; policy drop ; } ; }'",
+                        "nft delete table inet fw", "chain in of table inet fw drops what nobody accepts"},
+           Interference{
+               "nft 'table inet vpn { chain m { type filter hook output priority 0 ; meta mark set 0x5353 ; } ; }'",
+               "nft delete table inet vpn", "table inet vpn, chain m, sets Doline's mark"},
+           Interference{"nft 'table inet ulog { chain f { type filter hook forward priority 0 ; log group 53 ; } ; }'",
+                        "nft delete table inet ulog", "table inet ulog, chain f, logs to Doline's NFLOG group"},
+           Interference{"sysctl -qw net.ipv4.conf.home0.src_valid_mark=1 net.ipv4.conf.home0.rp_filter=1 "
+                        "net.ipv4.conf.all.rp_filter=0",
+                        "sysctl -qw net.ipv4.conf.home0.src_valid_mark=0 net.ipv4.conf.home0.rp_filter=0",
+                        "On home0 the kernel looks for senders under Doline's mark"},
+           Interference{"ip rule add lookup 52 pref 100 && ip route add default dev wan0 table 52",
+                        "ip rule del pref 100; ip route flush table 52", "preference 100 (IPv4, to table 52) is asked"},
+       }) {
+    CAPTURE(make);
+    const std::string path = "PATH=$PATH:/usr/sbin; ";
+    if (shell(path + make).status != 0) {
+      MESSAGE("skipped: not possible on this machine");
+      continue;
+    }
+    for (const redirect::Request& request :
+         {redirect::Request(Apply{small_home_options(Mode::tproxy)}), redirect::Request(Verify{})}) {
+      const auto reply = warden.ask(request);
+      REQUIRE(reply);
+      REQUIRE(std::holds_alternative<redirect::Done>(*reply));
+      const auto& warnings = std::get<redirect::Done>(*reply).warnings;
+      CHECK(std::count_if(warnings.begin(), warnings.end(), [wanted = told](const std::string& sentence) {
+              return sentence.find(wanted) != std::string::npos && sentence.find("Cure") != std::string::npos;
+            }) == 1);
+    }
+    CHECK(warden.status().interference.size() >= 1);
+    REQUIRE(shell(path + undo).status == 0);
+    CHECK(warden.is_done(Verify{}));
+    CHECK(warden.status().interference.empty());
+  }
+}
+
 TEST_CASE("Who has taken the resolver over gets nothing caught but what it was started for") {
   const auto home = SmallHome::build();
   if (!home) return;
