@@ -203,14 +203,10 @@ struct Resolver::Impl final : upstream::Landing {
       }
     }
     key.route = route.value_or(policy::RouteId{}).value;
-    Known known = look_up(key);
-    if (dns64 && may_map(key)) {
-      detour.ipv6_ttl = ttl_without_ipv6(*dns64, known);
-      if (detour.ipv6_ttl) {
-        key.question.qtype = RecordType::a;
-        known = look_up(key);
-      }
-    }
+    key.hash = cache.hash_of(key);
+    Known known{cache.find(key, now.monotonic)};
+    known.failed_lately = (!known.hit || known.hit->is_stale) && has_failed_lately(key);
+    if (dns64 && may_map(key)) detour.ipv6_ttl = turn_to_ipv4(*dns64, key, known);
     const auto& [hit, failed_lately] = known;
     if (hit && (!hit->is_stale || failed_lately)) {
       record.source = hit->is_stale ? Source::stale : Source::cache;
@@ -258,7 +254,7 @@ struct Resolver::Impl final : upstream::Landing {
     else
       remember_failure(key);
     if (snapshot->dns64 && may_map(key)) go_on_with_ipv4(flight, key, result);
-    deliver(flight, result ? std::nullopt : cache.find(waiting_room.key(flight), now.monotonic), result);
+    deliver(flight, result ? std::nullopt : look_up(waiting_room.key(flight)).hit, result);
   }
 
   /// DNS64: who finds no AAAA here waits on, for A.
@@ -610,10 +606,20 @@ struct Resolver::Impl final : upstream::Landing {
   /// Does the question ask for the name of an address that DNS64 has made, and nobody says where to ask? Then the
   /// question becomes that for the IPv4 address.
   bool find_ipv4_reverse(const response::Dns64& dns64, const policy::Verdict& verdict, dns::Question& question) const {
-    if (question.qtype != RecordType::ptr || !verdict.forwards() || route_for(question.qname, verdict)) return false;
+    if (question.qtype != RecordType::ptr || !verdict.forwards() || is_sent_on(question.qname, verdict)) return false;
     const auto name = dns64.find_ipv4_reverse(question.qname);
     if (name) question.qname = *name;
     return name.has_value();
+  }
+
+  /// DNS64: where there are no AAAA records, `key` asks for A instead, and `known` is what is known of that.
+  std::optional<std::uint32_t> turn_to_ipv4(const response::Dns64& dns64, cache::Key& key, Known& known) {
+    const auto ttl = ttl_without_ipv6(dns64, known);
+    if (!ttl) return ttl;
+    key.question.qtype = RecordType::a;
+    key.hash = cache.hash_of(key);
+    known = look_up(key);
+    return ttl;
   }
 
   /// Nothing: there are AAAA records, or the name does not exist. Else how long that is known to be otherwise (RFC 6147
@@ -641,7 +647,7 @@ struct Resolver::Impl final : upstream::Landing {
     if (snapshot->local)
       if (const auto records = snapshot->local->find(question.qname, question.qtype); !records.empty())
         return {snapshot->local.get(), records};
-    if (dns64 && verdict.forwards() && !route_for(question.qname, verdict))
+    if (dns64 && verdict.forwards() && !is_sent_on(question.qname, verdict))
       return {dns64->own.get(), dns64->own->find(question.qname, question.qtype)};
     return {};
   }
@@ -654,7 +660,12 @@ struct Resolver::Impl final : upstream::Landing {
   }
 
   bool stays_here(const dns::Name& lowered, const dns::QueryView& query, const policy::Verdict& verdict) const {
-    return !route_for(lowered, verdict) && find_special_use(lowered, query);
+    return !is_sent_on(lowered, verdict) && find_special_use(lowered, query);
+  }
+
+  /// Does the operator say where to?
+  bool is_sent_on(const dns::Name& lowered, const policy::Verdict& verdict) const {
+    return route_for(lowered, verdict).has_value();
   }
 
   /// Whatever lists or `otherwise` would have done.
@@ -929,8 +940,7 @@ struct Resolver::Impl final : upstream::Landing {
     return touches;
   }
 
-  Known look_up(cache::Key& key) {
-    key.hash = cache.hash_of(key);
+  Known look_up(const cache::Key& key) {
     Known known{cache.find(key, now.monotonic)};
     known.failed_lately = (!known.hit || known.hit->is_stale) && has_failed_lately(key);
     return known;

@@ -84,14 +84,11 @@ bool may_be_special(const Name& name) {
   }
 }
 
-}  // namespace
-
-std::optional<LocalAnswer> find_special_use(const Name& lowered, RecordType type, const SpecialUse& choice) {
+std::optional<LocalAnswer> answer_for(const Name& lowered, RecordType type, const SpecialUse& choice, bool is_bare) {
   using Kind = LocalAnswer::Kind;
   const auto says = [&](Kind kind, const Name& zone) {
     return LocalAnswer{kind, static_cast<std::uint8_t>(zone.size()), special_use_ttl_seconds};
   };
-  const bool is_bare = lowered.wire()[0] + std::size_t{2} == lowered.size();
   if (may_be_special(lowered)) {
     const Table& known = table();
     if (choice.firefox_canary && lowered == known.firefox) return says(Kind::nodata, lowered);
@@ -109,6 +106,14 @@ std::optional<LocalAnswer> find_special_use(const Name& lowered, RecordType type
   }
   if (!is_bare || !choice.bare_names || is_asked_of_zones(type)) return std::nullopt;
   return LocalAnswer{Kind::nxdomain, 0, bare_name_ttl_seconds};
+}
+
+}  // namespace
+
+std::optional<LocalAnswer> find_special_use(const Name& lowered, RecordType type, const SpecialUse& choice) {
+  const bool is_bare = lowered.wire()[0] + std::size_t{2} == lowered.size();
+  if (!is_bare && !may_be_special(lowered)) return std::nullopt;
+  return answer_for(lowered, type, choice, is_bare);
 }
 
 bool is_asked_of_zones(RecordType type) {
