@@ -24,9 +24,9 @@ struct Said {
 Said run(const Folder& folder, FlowsArguments arguments) {
   arguments.database = folder.path() / "doline.db";
   const KnownAddresses known{geo::ResolverBook::read("address,operator,country,protocols,hostname,note\n"
-                                                  "8.8.8.8,Google,US,dot+doh,dns.google,\n")
-                              .book,
-                          {}};
+                                                     "8.8.8.8,Google,US,dot+doh,dns.google,\n")
+                                 .book,
+                             {}};
   const WallClock clock(morning + seconds(60));
   std::ostringstream out, err;
   const int status = run_flows(arguments, known, clock, out, err);

@@ -81,7 +81,8 @@ TEST_CASE("what rows point to is told in steps") {
   CHECK(seen == std::vector<std::uint32_t>{1, 2, 3, 4, 5});
 }
 
-TEST_CASE("of some devices only what is theirs, and old enough, is forgotten, and of a log without connections nothing") {
+TEST_CASE(
+    "of some devices only what is theirs, and old enough, is forgotten, and of a log without connections nothing") {
   const Folder folder;
   Database database = opened(folder);
   CHECK(has_flow_table(database) == false);
