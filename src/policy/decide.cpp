@@ -26,6 +26,15 @@ blocklist::Listing with_client(const blocklist::ListSet& lists, const Asking& as
 
 }  // namespace
 
+void add_words_on_answer(const blocklist::ListSet& lists, const Asking& asking, blocklist::Listing& listing) {
+  const auto add = [&](const blocklist::Listing& more) {
+    for (const blocklist::Covering& covering : more.all()) listing.add(covering);
+  };
+  if (lists.lists_answers()) add(lists.look_up_answer(asking.answer_addresses));
+  for (const dns::Name& server : asking.server_names) add(lists.look_up_server(server));
+  if (lists.lists_server_addresses()) add(lists.look_up_server(asking.server_addresses));
+}
+
 Verdict decide(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking) {
   Verdict verdict;
   verdict.reason.listing = lists.lists_clients() ? with_client(lists, asking) : lists.look_up(asking.lowered_qname);
@@ -53,11 +62,7 @@ Review review(const RuleBook& book, const blocklist::ListSet& lists, const Askin
   Review found;
   Verdict verdict;
   verdict.reason.listing = lists.lists_clients() ? with_client(lists, asking) : lists.look_up(asking.lowered_qname);
-  if (lists.lists_answers())
-    for (const IpAddress& address : asking.answer_addresses) {
-      const blocklist::Listing of_address = lists.look_up_answer(address);
-      for (const blocklist::Covering& covering : of_address.all()) verdict.reason.listing.add(covering);
-    }
+  add_words_on_answer(lists, asking, verdict.reason.listing);
   const Walk walk(book, lists, asking, verdict.reason.listing);
   walk.each_of_answers_above(decided, [&](std::size_t place) {
     const Judgement judgement = walk.judge(place);

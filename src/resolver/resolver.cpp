@@ -14,6 +14,7 @@
 #include "policy/walk.h"
 #include "policy/weigh.h"
 #include "resolver/held_back.h"
+#include "resolver/server_search.h"
 #include "resolver/waiting_room.h"
 #include "response/finish.h"
 #include "response/synthesize.h"
@@ -58,6 +59,13 @@ RecordType first_answer_type(dns::Octets words, std::size_t qname_octets) {
   return static_cast<RecordType>(dns::read16(words, at));
 }
 
+/// Of accepted words.
+dns::Name qname_of(dns::Octets words) {
+  const auto name = dns::Name::from_wire(words.subspan(dns::header_octets));
+  check(name.has_value());
+  return *name;
+}
+
 /// Does such an answer lead on to other names?
 bool leads_on(RecordType type) {
   return type == RecordType::cname || type == RecordType::https || type == RecordType::svcb || type == RecordType::ptr;
@@ -94,7 +102,8 @@ struct Resolver::Impl final : upstream::Landing {
   struct Reviewing {
     const Snapshot& under;
     policy::InterfaceMask interfaces = 0;
-    policy::RouteId route;  ///< that was asked
+    policy::RouteId route;             ///< that was asked
+    const Servers* servers = nullptr;  ///< whom the answer comes from; null: no list speaks of that
   };
 
   Impl(Options options_in, Doors doors_in, std::shared_ptr<const Snapshot> first)
@@ -191,8 +200,16 @@ struct Resolver::Impl final : upstream::Landing {
     if (hit && (!hit->is_stale || failed_lately)) {
       record.source = hit->is_stale ? Source::stale : Source::cache;
       response::Touches touches = touches_for(*hit);
-      const Reviewing reviewing{*snapshot, came_by, {key.route}};
-      const std::size_t size = say_words(reviewing, query, record, fit, target, hit->words, touches, out);
+      Reviewing reviewing{*snapshot, came_by, {key.route}};
+      dns::Octets words = hit->words;
+      if (snapshot->lists->lists_servers()) {
+        in_hand.assign(words.begin(), words.end());  // the search moves the cache's
+        words = in_hand;
+        const cache::Key* missing = find_servers(reviewing, record, words, now.monotonic);
+        if (missing && wait_for(*missing, arrival, query, record, fit, came_by, verdict, target, words, touches))
+          return 0;
+      }
+      const std::size_t size = say_words(reviewing, query, record, fit, target, words, touches, out);
       if (hit->wants_prefetch && !has_failed_lately(key)) prefetch(key);
       if (const std::uint16_t delay = delay_of(verdict.action); delay != 0 && size > 0)
         if (hold_back(arrival.route, arrival.client, record, out.first(size), now.monotonic, delay)) {
@@ -206,10 +223,19 @@ struct Resolver::Impl final : upstream::Landing {
                        "the upstream servers did not answer a moment ago", statistics.failed, out);
 
     // 6. exchange: wait for it, together with whoever asks the same
-    const WaitingRoom::Admission admission = waiting_room.admit(key, arrival.client.address);
-    if (!admission.place)
+    if (!wait_for(key, arrival, query, record, fit, came_by, verdict, target, {}, {}))
       return say_error(arrival, query, record, fit, ResponseCode::servfail, ExtendedError::other,
                        "too many queries are waiting", statistics.over_limit, out);
+    return 0;
+  }
+
+  /// The query waits for `awaited`: for its answer, or with that in hand for its name servers. False: there is no room.
+  bool wait_for(const cache::Key& awaited, const listener::Arrival& arrival, const dns::QueryView& query,
+                const querylog::Record& record, const response::Fit& fit, policy::InterfaceMask came_by,
+                const policy::Verdict& verdict, const dns::Name* target, dns::Octets words,
+                const response::Touches& touches) {
+    const WaitingRoom::Admission admission = waiting_room.admit(awaited, arrival.client.address);
+    if (!admission.place) return false;
     Waiting& waiting = *admission.place;
     waiting.query.keep(query);
     waiting.route = arrival.route;
@@ -220,40 +246,52 @@ struct Resolver::Impl final : upstream::Landing {
     waiting.delay_ms = delay_of(verdict.action);
     waiting.is_rewritten = target != nullptr;
     waiting.record = record;
+    waiting.words.assign(words.begin(), words.end());
+    waiting.touches = touches;
+    waiting.asked_route = awaited.route;
+    waiting.waits = 0;
     waiting.snapshot = snapshot;
     ++statistics.waiting;
-    if (admission.is_new_flight)
-      ask(admission.flight);
-    else
-      ++statistics.joined;
-    return 0;
+    ask_or_join(admission);
+    return true;
   }
 
   void begin_landings() override { begin_batch(doors.clock.now()); }
 
   /// Steps 6 to 12 for the queries that waited for this exchange.
   void land(upstream::Ticket flight, const Result<upstream::Reply, upstream::ExchangeFault>& result) override {
-    const cache::Key& key = waiting_room.key(flight);
+    const cache::Key key = waiting_room.key(flight);  // a copy: the room may move while queries go on to wait
     std::optional<cache::Hit> stale;
     if (result) {
       cache.insert(key, result->words, result->facts.ttl, result->facts.is_negative, now.monotonic);
     } else {
       remember_failure(key);
-      stale = cache.find(key, now.monotonic);
+      if ((stale = cache.find(key, now.monotonic))) in_hand.assign(stale->words.begin(), stale->words.end());
     }
     waiting_room.land(flight, [&](Waiting& waiting) {
       const dns::QueryView& query = waiting.query.view();
       querylog::Record& record = waiting.record;
-      const dns::Name* target = waiting.is_rewritten ? &key.question.qname : nullptr;
-      const Reviewing reviewing{*waiting.snapshot, waiting.interfaces, {key.route}};
-      std::size_t size;
-      if (result) {
+      dns::Octets words = waiting.words;  // none, unless it waited for name servers
+      if (words.empty() && result) {
         record.source = Source::upstream;
         record.upstream = result->server;
-        size = say_words(reviewing, query, record, waiting.fit, target, result->words, {}, late);
-      } else if (stale) {
+        words = result->words;
+      } else if (words.empty() && stale) {
         record.source = Source::stale;
-        size = say_words(reviewing, query, record, waiting.fit, target, stale->words, touches_for(*stale), late);
+        waiting.touches = touches_for(*stale);
+        words = in_hand;
+      }
+      std::size_t size;
+      if (!words.empty()) {
+        Reviewing reviewing{*waiting.snapshot, waiting.interfaces, {waiting.asked_route}};
+        if (waiting.snapshot->lists->lists_servers()) {
+          const cache::Key* missing = find_servers(reviewing, record, words, waiting.received, &key);
+          if (missing && go_on_waiting(waiting, *missing, words)) return false;
+        }
+        dns::Name target;
+        if (waiting.is_rewritten) target = qname_of(words);
+        size = say_words(reviewing, query, record, waiting.fit, waiting.is_rewritten ? &target : nullptr, words,
+                         waiting.touches, late);
       } else {
         ++statistics.failed;
         const auto error = result.error() == upstream::ExchangeFault::server_failed ? ExtendedError::invalid_data
@@ -268,8 +306,9 @@ struct Resolver::Impl final : upstream::Landing {
       const dns::Octets response(late.data(), size);
       if (waiting.delay_ms != 0 && size > 0 &&
           hold_back(waiting.route, waiting.client, record, response, waiting.received, waiting.delay_ms))
-        return;
+        return true;
       leave_late(waiting.route, waiting.client, record, response, waiting.received);
+      return true;
     });
   }
 
@@ -309,6 +348,41 @@ struct Resolver::Impl final : upstream::Landing {
     if (const auto next = held_back.next()) doors.wake_at(*next);
   }
 
+  /// Before 7: whom the answer comes from, as far as lists speak of that. What must be answered before more is known,
+  /// or null: then `reviewing` has all that can be had in time. `landed`: what has just been answered.
+  const cache::Key* find_servers(Reviewing& reviewing, const querylog::Record& record, dns::Octets words,
+                                 MonotonicTime received, const cache::Key* landed = nullptr) {
+    if (!reviewing.under.rules->asks_lists_above(record.rule) ||
+        first_answer_type(words, qname_of(words).size()) == RecordType{0})
+      return nullptr;  // nothing to review
+    server_search.search(cache, {words, reviewing.route.value, reviewing.under.lists->lists_server_addresses()},
+                         now.monotonic, [this](const cache::Key& key) { return has_failed_lately(key); });
+    reviewing.servers = &server_search.found();
+    const auto missing = server_search.missing();
+    // What has just been answered and is missing all the same, no cache keeps.
+    const bool is_over = missing.empty() || now.monotonic - received > server_patience ||
+                         (landed && std::find(missing.begin(), missing.end(), *landed) != missing.end());
+    if (!is_over) {
+      for (const cache::Key& key : missing) prefetch(key);  // all at once; the query waits for the first
+      return &missing.front();
+    }
+    if (!missing.empty() || server_search.is_unknown()) ++statistics.servers_unknown;
+    return nullptr;
+  }
+
+  bool go_on_waiting(Waiting& waiting, const cache::Key& awaited, dns::Octets words) {
+    const WaitingRoom::Admission admission =
+        waiting.waits < server_waits_max ? waiting_room.wait_on(waiting, awaited) : WaitingRoom::Admission();
+    if (!admission.place) {
+      ++statistics.servers_unknown;
+      return false;
+    }
+    if (waiting.words.empty()) waiting.words.assign(words.begin(), words.end());
+    ++waiting.waits;
+    ask_or_join(admission);
+    return true;
+  }
+
   // ── the ways an answer comes about
   // ───────────────────────────────────────────────────────────────────────────────────
 
@@ -340,6 +414,7 @@ struct Resolver::Impl final : upstream::Landing {
     const Snapshot& under = reviewing.under;
     const bool tries_rules = has_answer_rules(under, record);
     if (under.rebinding.protect || tries_rules) policy::collect_addresses(words, answer_addresses);
+    if (under.lists->lists_answers()) std::sort(answer_addresses.begin(), answer_addresses.end());
     dns::Question question = query.question();
     question.qname = question.qname.lowered();
 
@@ -361,8 +436,13 @@ struct Resolver::Impl final : upstream::Landing {
                           .interfaces = reviewing.interfaces,
                           .resolvers = under.resolvers.get(),
                           .places = under.places.get()};
-    if (tries_rules && !answer_addresses.empty()) {
+    const bool has_servers = reviewing.servers && !reviewing.servers->are_none();
+    if (tries_rules && (has_servers || !answer_addresses.empty())) {
       asking.answer_addresses = answer_addresses;
+      if (has_servers) {
+        asking.server_names = reviewing.servers->names;
+        asking.server_addresses = reviewing.servers->addresses;
+      }
       const policy::Review found = policy::review(*under.rules, *under.lists, asking, record.rule);
       if (found.observed && (!record.has_observed || found.observed->rule < record.observed_rule))
         note_observed(record, *found.observed);
@@ -403,8 +483,9 @@ struct Resolver::Impl final : upstream::Landing {
     const auto& routes = reviewing.under.upstream->routes;
     const std::size_t number = reviewing.route.value;
     return number != 0 && number < routes.size() &&
-           std::all_of(routes[number].servers.begin(), routes[number].servers.end(),
-                       [](const Endpoint& server) { return policy::is_inward(server.address); });
+           std::all_of(
+               routes[number].servers.begin(), routes[number].servers.end(),
+               [](const Endpoint& server) { return policy::is_inward(server.address); });
   }
 
   /// Words that answer `question` by a CNAME to `target` and what `words` say of the target; in the scratch buffer.
@@ -719,6 +800,13 @@ struct Resolver::Impl final : upstream::Landing {
     doors.exchange.ask({key.question, key.dnssec_ok, key.checking_disabled, key.route}, flight, now.monotonic);
   }
 
+  void ask_or_join(const WaitingRoom::Admission& admission) {
+    if (admission.is_new_flight)
+      ask(admission.flight);
+    else
+      ++statistics.joined;
+  }
+
   void prefetch(const cache::Key& key) {
     if (const auto flight = waiting_room.begin_prefetch(key)) {
       ++statistics.prefetches;
@@ -792,7 +880,8 @@ struct Resolver::Impl final : upstream::Landing {
   Moment now{};
   WallTime this_minute{};
   policy::LocalTime local_time;  // in it
-  std::vector<std::uint8_t> late, scratch;
+  std::vector<std::uint8_t> late, scratch, in_hand;
+  ServerSearch server_search;
   std::vector<std::string> list_texts, rule_texts;
   std::unordered_map<std::uint64_t, MonotonicTime> failures;
   std::vector<Client> clients;  // by hash of the address: one place for each

@@ -80,6 +80,7 @@ struct Statistics {
                 stale = 0, forwarded = 0, failed = 0;
   std::uint64_t intercepted = 0;  ///< of all received ones
   std::uint64_t exchanges = 0, joined = 0, prefetches = 0;
+  std::uint64_t servers_unknown = 0;  ///< answers whose name servers lists speak of and that could not be had in time
   std::uint64_t recorded = 0, records_lost = 0, not_recorded = 0;  ///< received - waiting = the sum of these three
 };
 

@@ -61,12 +61,30 @@ WaitingRoom::Admission WaitingRoom::admit(const cache::Key& key, const IpAddress
   }
   const std::uint32_t place = free_places_.back();
   free_places_.pop_back();
-  Flight& flight = flights_.slots[admission.flight];
+  join(place, admission.flight);
+  Waiting& waiting = *places_[place];
+  waiting.place = place;
+  waiting.share = share;
+  admission.place = &waiting;
+  return admission;
+}
+
+void WaitingRoom::join(std::uint32_t place, FlightId flight_id) {
+  Flight& flight = flights_.slots[flight_id];
   (flight.first == none ? flight.first : places_[flight.last]->next) = place;
   flight.last = place;
-  Waiting& waiting = *places_[place];
-  waiting.next = none;
-  waiting.share = share;
+  places_[place]->next = none;
+}
+
+WaitingRoom::Admission WaitingRoom::wait_on(Waiting& waiting, const cache::Key& key) {
+  const std::uint64_t hash = hash_of(key);
+  Admission admission{.place = nullptr, .flight = find_flight(key, hash)};
+  if (admission.flight == none) {
+    admission.flight = begin_flight(key, hash);
+    if (admission.flight == none) return {};
+    admission.is_new_flight = true;
+  }
+  join(waiting.place, admission.flight);
   admission.place = &waiting;
   return admission;
 }
@@ -81,6 +99,7 @@ std::optional<FlightId> WaitingRoom::begin_prefetch(const cache::Key& key) {
 void WaitingRoom::leave(std::uint32_t place) {
   Waiting& waiting = *places_[place];
   waiting.snapshot.reset();
+  waiting.words.clear();
   Share& share = shares_.slots[waiting.share];
   check(share.waiting > 0);
   if (--share.waiting == 0) shares_.remove(waiting.share, hash_of(share.client));

@@ -21,6 +21,7 @@
 #include "policy/rule.h"
 #include "querylog/record.h"
 #include "resolver/resolver.h"
+#include "response/finish.h"
 #include "response/synthesize.h"
 
 namespace doline::resolver {
@@ -51,8 +52,14 @@ struct Waiting {
   std::uint16_t delay_ms = 0;            ///< the rule's: answered not before so long after `received`
   bool is_rewritten = false;             ///< the question asked upstream is not the client's
   querylog::Record record;
+  /// The answer, where it is there and its name servers are asked for; empty: the answer is what is waited for.
+  std::vector<std::uint8_t> words;
+  response::Touches touches;                 ///< of these
+  std::uint16_t asked_route = 0;             ///< they came by
+  std::uint8_t waits = 0;                    ///< for name servers, until now
   std::shared_ptr<const Snapshot> snapshot;  ///< a query finishes under the snapshot it began with
   // The room's own:
+  std::uint32_t place = 0;  ///< where it stands
   std::uint32_t next = 0;   ///< of the same flight
   std::uint32_t share = 0;  ///< its client's
 };
@@ -70,19 +77,22 @@ class WaitingRoom {
   };
   /// A place for one more query of this client that waits for `key`; fields of the place are the caller's to fill.
   [[nodiscard]] Admission admit(const cache::Key& key, const IpAddress& client);
+  /// While its flight lands: the query keeps its place and waits for `key`, which must be another. Null place: there is
+  /// no room.
+  [[nodiscard]] Admission wait_on(Waiting& waiting, const cache::Key& key);
   /// A flight that nobody waits for (prefetch); nothing where one is under way or there is no room.
   [[nodiscard]] std::optional<FlightId> begin_prefetch(const cache::Key& key);
   [[nodiscard]] const cache::Key& key(FlightId flight) const { return flights_.slots[flight].key; }
-  /// Ends the flight: calls `take(Waiting&)` for each query in order of arrival, then frees their places. `take` must
-  /// not call admit(): collect first, answer then.
+  /// Ends the flight: calls `take(Waiting&)` for each query in order of arrival, and frees the places of those for
+  /// which it says true; the others go on waiting by wait_on(). `take` must not call admit(): collect first, answer
+  /// then.
   template <class Take>
   void land(FlightId flight, Take take) {
     std::uint32_t place = flights_.slots[flight].first;
     while (place != none) {
       Waiting& waiting = *places_[place];
       const std::uint32_t next = waiting.next;
-      take(waiting);
-      leave(place);
+      if (take(waiting)) leave(place);
       place = next;
     }
     flights_.remove(flight, flights_.slots[flight].hash);
@@ -142,6 +152,7 @@ class WaitingRoom {
   static std::uint64_t hash_of(const IpAddress& client) { return std::hash<IpAddress>{}(client); }
   [[nodiscard]] FlightId find_flight(const cache::Key& key, std::uint64_t hash);
   FlightId begin_flight(const cache::Key& key, std::uint64_t hash);
+  void join(std::uint32_t place, FlightId flight);
   void leave(std::uint32_t place);
 
   std::vector<std::unique_ptr<Waiting>> places_;
