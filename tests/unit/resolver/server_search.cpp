@@ -119,7 +119,7 @@ TEST_CASE("addresses are asked for where they are wanted, of some servers") {
   CHECK(std::is_sorted(searching.search.found().addresses.begin(), searching.search.found().addresses.end()));
 }
 
-TEST_CASE("what failed a moment ago, or leads to no zone, is unknown; what is stale is asked for again") {
+TEST_CASE("what failed a moment ago, or leads to no zone, is unknown, and what is stale is asked for again") {
   Searching searching;
   searching.failed = {"www.shop.example NS"};
   CHECK(searching.run(answer) == "unknown ");
