@@ -2,6 +2,8 @@
 
 #include <time.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "policy/walk.h"
 
@@ -34,6 +36,20 @@ void add_words_on_answer(const blocklist::ListSet& lists, const Asking& asking, 
   for (const dns::Name& server : asking.server_names) add(lists.look_up_server(server));
   if (lists.lists_server_addresses()) add(lists.look_up_server(asking.server_addresses));
 }
+
+namespace {
+
+/// What stands first is what the log keeps.
+void put_first(const blocklist::ListSet& lists, blocklist::ListId list, blocklist::Listing& listing) {
+  const auto begin = listing.coverings.begin(), end = begin + listing.count;
+  const auto found = std::find_if(begin, end, [&](const blocklist::Covering& covering) {
+    const auto all = lists.lists_of(covering.set);
+    return std::find(all.begin(), all.end(), list) != all.end();
+  });
+  if (found != end) std::rotate(begin, found, found + 1);
+}
+
+}  // namespace
 
 Verdict decide(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking) {
   Verdict verdict;
@@ -75,6 +91,7 @@ Review review(const RuleBook& book, const blocklist::ListSet& lists, const Askin
     verdict.action = *judgement.decided;
     verdict.reason.rule = walk.rule_at(place);
     verdict.reason.list = judgement.list;
+    if (judgement.list) put_first(lists, *judgement.list, verdict.reason.listing);
     found.verdict = verdict;
     return true;
   });
