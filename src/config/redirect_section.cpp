@@ -10,6 +10,8 @@ using redirect::Encrypted;
 using redirect::Mode;
 using redirect::OnFailure;
 
+constexpr seconds flow_warm_up_max = std::chrono::hours(24 * 7);
+
 /// A device of `devices`, a MAC address, an address or a network.
 void read_exempt_from(Reading& reading, const Node& node, const std::vector<device::DeviceSettings>& devices,
                       redirect::Exempt& exempt) {
@@ -54,13 +56,40 @@ void read_kernel(Reading& reading, const Node& node, redirect::Kernel& kernel) {
       kernel.nflog_group = static_cast<std::uint16_t>(*number);
 }
 
+/// True where connections are to be watched.
+bool read_flows(Reading& reading, const Keys& top, Settings& settings) {
+  const Node* node = top.find("flows");
+  if (node == nullptr || says_off(*node)) return false;
+  const Keys keys(reading, *node, "flows");
+  if (const Node* warm_up = keys.find("warm_up"))
+    if (const auto duration = read_seconds(reading, *warm_up, seconds(0), flow_warm_up_max))
+      settings.fixed.flow_warm_up = *duration;
+  const Node* watch = keys.find("watch");
+  if (watch == nullptr || says_off(*watch) || !read_bool(reading, *watch).value_or(false)) return false;
+  if (!settings.fixed.query_log)
+    reading.add(*watch, "connections are recorded in the query log, which is off",
+                "write a 'querylog' section, or take 'flows' away");
+  else if (!settings.fixed.query_log->answers)
+    reading.add(*watch, "connections are set against answers, which the query log does not keep",
+                "take 'answers: false' out of 'querylog'");
+  if (top.find("redirect") == nullptr)
+    reading.add(*watch, "which interfaces lead to the LAN is not said",
+                "write 'redirect: {mode: off, interfaces: [br-lan]}' to watch and redirect nothing");
+  return true;
+}
+
 }  // namespace
 
 void read_redirect(Reading& reading, const Keys& top, Settings& settings) {
+  const bool watches = read_flows(reading, top, settings);
   const Node* node = top.find("redirect");
   if (node == nullptr) return;
   redirect::Options& options = settings.fixed.redirect.emplace();
-  if (says_off(*node)) return;
+  options.watch = watches;
+  if (says_off(*node)) {
+    if (watches) reading.add(*node, "'redirect' names no interfaces to watch", "write 'mode: off' and 'interfaces'");
+    return;
+  }
   const std::size_t problems_before = reading.problem_count();
   const Keys keys(reading, *node, "redirect");
   // As the shared words say: with the section there, the helper picks what it can unless told.
@@ -73,8 +102,7 @@ void read_redirect(Reading& reading, const Keys& top, Settings& settings) {
                                            {"audit", Mode::audit},
                                            {"off", Mode::off}})) {
       options.mode = *word;
-      if (*word == Mode::remote || *word == Mode::audit)
-        reading.add_not_yet(*mode, "interception in the mode " + quote(mode->text));
+      if (*word == Mode::remote) reading.add_not_yet(*mode, "interception in the mode " + quote(mode->text));
     }
   if (const Node* interfaces = keys.find("interfaces"))
     for (const Node* value : to_list(reading, *interfaces, redirect::interfaces_max, "interfaces"))
@@ -87,12 +115,10 @@ void read_redirect(Reading& reading, const Keys& top, Settings& settings) {
   }
   if (const Node* exempt = keys.find("exempt")) read_exempt(reading, *exempt, settings.live.devices, options.exempt);
   if (const Node* encrypted = keys.find("encrypted"))
-    if (const auto word = read_word<Encrypted>(
-            reading, *encrypted, "what becomes of encrypted DNS",
-            {{"reject", Encrypted::reject}, {"log", Encrypted::log}, {"leave", Encrypted::leave}})) {
+    if (const auto word =
+            read_word<Encrypted>(reading, *encrypted, "what becomes of encrypted DNS",
+                                 {{"reject", Encrypted::reject}, {"log", Encrypted::log}, {"leave", Encrypted::leave}}))
       options.encrypted = *word;
-      if (*word == Encrypted::log) reading.add_not_yet(*encrypted, "logging encrypted DNS");
-    }
   if (const Node* on_failure = keys.find("on_failure"))
     if (const auto word = read_word<OnFailure>(reading, *on_failure, "what happens when Doline is gone",
                                                {{"open", OnFailure::open}, {"closed", OnFailure::closed}}))
@@ -105,6 +131,8 @@ void read_redirect(Reading& reading, const Keys& top, Settings& settings) {
   // Together they must make sense too; said once each value makes sense alone.
   if (reading.problem_count() == problems_before)
     for (const std::string& problem : redirect::find_problems(options)) reading.add(*node, "redirect: " + problem);
+  if (!settings.fixed.query_log && (options.mode == Mode::audit || options.encrypted == Encrypted::log))
+    reading.add(*node, "what 'mode: audit' and 'encrypted: log' see is recorded in the query log, which is off");
 }
 
 }  // namespace doline::config

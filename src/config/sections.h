@@ -31,7 +31,7 @@ void read_policy(Reading& reading, const Keys& top, Settings& settings);
 void read_cache(Reading& reading, const Keys& top, Settings& settings);
 /// `querylog`.
 void read_query_log(Reading& reading, const Keys& top, Settings& settings);
-/// `redirect`.
+/// `redirect` and `flows`, which asks the redirect's rules to watch.
 void read_redirect(Reading& reading, const Keys& top, Settings& settings);
 
 /// What is called `name` among values that have a `name`; null where none is.

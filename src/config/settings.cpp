@@ -33,6 +33,7 @@ std::vector<std::string> changed_keys(const Fixed& running, const Fixed& wanted)
   compare("querylog", running.query_log == wanted.query_log);
   compare("cache", is_equal(running.cache, wanted.cache));
   compare("redirect", running.redirect == wanted.redirect);
+  compare("flows.warm_up", running.flow_warm_up == wanted.flow_warm_up);
   return keys;
 }
 

@@ -70,7 +70,8 @@ struct Fixed {
   std::optional<QueryLog> query_log;     ///< absent: off
   cache::Options cache;                  ///< size_octets is the total over all workers
   listener::TcpLimits tcp;
-  std::optional<redirect::Options> redirect;  ///< absent: the file has no such section
+  std::optional<redirect::Options> redirect;  ///< absent: the file has no such section. `flows.watch` is among them
+  seconds flow_warm_up{3'600};                ///< after the start, for which no connection is called without lookup
 };
 
 /// What a reload changes by a new snapshot.

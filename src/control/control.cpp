@@ -17,6 +17,7 @@
 #include "control/interception.h"
 #include "control/life_signs.h"
 #include "control/list_keeper.h"
+#include "control/loop_watch.h"
 #include "control/place_keeper.h"
 #include "control/roster_keeper.h"
 #include "control/status.h"
@@ -98,7 +99,9 @@ struct Control::Impl {
 
   /// What follows from the file alone; list set and roster come from their keepers.
   void take_settings(config::Live live) {
-    if (!upstream || !(live.upstream == *upstream)) upstream = std::make_shared<const upstream::Options>(live.upstream);
+    const bool asks_others = !(live.upstream == settings.live.upstream);
+    take_upstreams(loops ? loops->without_loops(live.upstream) : live.upstream);
+    if (loops && asks_others) loops->look(live.upstream);
     resolvers = read_resolvers(live.resolver_list, log);
     places.configure(live.country_file, live.asn_file);
     if (live.rate_limit.queries == 0)
@@ -110,6 +113,10 @@ struct Control::Impl {
     settings.live = std::move(live);
     name_local();
     make_rules();
+  }
+
+  void take_upstreams(upstream::Options options) {
+    if (!upstream || !(options == *upstream)) upstream = std::make_shared<const upstream::Options>(std::move(options));
   }
 
   /// What is configured stands before what is found: records, hosts files in their order, devices.
@@ -266,8 +273,11 @@ struct Control::Impl {
   void take_reload(config::Settings wanted) {
     problems.clear();
     waiting_for_restart = config::changed_keys(settings.fixed, wanted.fixed);
+    if (interception && wanted.fixed.redirect) interception->want(with_doh_servers(*wanted.fixed.redirect, *resolvers));
     for (const std::string& key : waiting_for_restart)
-      log.warn("{}: the new value of {} waits for a restart.", settings.file.native(), key);
+      log.warn("{}: the new value of {} waits for {}.", settings.file.native(), key,
+               key == "redirect" && interception ? "`doline redirect apply`, or a restart where mode or ports differ"
+                                                 : "a restart");
     announcement += ", " + describe_change(settings.live.policy.rules, wanted.live.policy.rules);
     take_settings(std::move(wanted.live));
     lists.configure(settings.live.lists, settings.live.must_resolve);
@@ -292,6 +302,30 @@ struct Control::Impl {
     else
       log.error("Query log: {}", event.text);
     log_trouble = event.kind == Kind::degraded ? event.text : "";
+  }
+
+  // ── loops ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /// Servers that lead back are left aside. Where nobody is left to be asked, and it is our own rules that lead back,
+  /// the rules go: the house had DNS before them.
+  void take_loops() {
+    upstream::Options left = loops->without_loops(settings.live.upstream);
+    const auto& all = settings.live.upstream.routes;
+    const auto caught = std::find_if(loops->found().begin(), loops->found().end(), [&](const LoopFound& loop) {
+      const auto route =
+          std::find_if(all.begin(), all.end(), [&](const upstream::Route& one) { return one.name == loop.route; });
+      return loop.way.destination.is_intercepted() && route != all.end() &&
+             left.routes[static_cast<std::size_t>(route - all.begin())].servers.empty();
+    });
+    if (interception && caught != loops->found().end()) {
+      withdrawn = "Interception was taken away, because nobody else can be asked: " + describe(*caught);
+      log.error("{}", withdrawn);
+      loops->forgive();
+      interception->remove([](const json&) {});
+      left = settings.live.upstream;
+    }
+    take_upstreams(std::move(left));
+    publish_soon();
   }
 
   // ── signs of life ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -339,7 +373,10 @@ struct Control::Impl {
     is_ready = true;
     signs.ready(status_line());
     log.info("Ready: {}", status_line());
-    if (interception) interception->apply([](const json&) {});
+    if (interception)
+      interception->begin([this](const json&) { loops->look(settings.live.upstream); });
+    else
+      loops->look(settings.live.upstream);
   }
 
   std::string status_line() const {
@@ -364,13 +401,54 @@ struct Control::Impl {
       if (!interception)
         return answer({{"error", "Interception is not configured: write a `redirect:` section into " +
                                      settings.file.native() + " and start Doline again."}});
-      if (wish == "redirect.apply") return interception->apply(answer);
+      if (wish == "redirect.apply") return apply_redirect(request, answer);
+      if (wish == "redirect.confirm") return interception->confirm(answer);
       if (wish == "redirect.remove") return interception->remove(answer);
       if (wish == "redirect.verify") return interception->verify(answer);
       if (wish == "redirect.status") return interception->status(answer);
       if (wish == "redirect.seen") return interception->seen(answer);
+      if (wish == "redirect.probe") return answer({{"ok", true}, {"name", loops->make_probe().to_string()}});
+      if (wish == "redirect.probe.returns") return tell_returns(request, answer);
+      if (wish == "redirect.loops") return tell_loops(request, answer);
     }
     answer({{"error", "This Doline does not know the request '" + wish.substr(0, 64) + "'."}});
+  }
+
+  void apply_redirect(const json& request, const CommandSocket::Answer& answer) {
+    const json trial = request.value("confirm_seconds", json(0u));
+    if (!trial.is_number_unsigned() || trial.get<std::uint64_t>() > std::uint64_t(redirect::trial_max.count()))
+      return answer(
+          {{"error", "Rules can be on trial for 1 s to " + std::to_string(redirect::trial_max.count()) + " s."}});
+    interception->apply(seconds(trial.get<std::uint64_t>()), [this, answer](const json& reply) {
+      if (reply.value("ok", false)) {
+        withdrawn.clear();
+        std::erase(waiting_for_restart, "redirect");
+        loops->look(settings.live.upstream);
+      }
+      answer(reply);
+    });
+  }
+
+  /// `doline redirect verify`: by which ways has its name been asked for here?
+  void tell_returns(const json& request, const CommandSocket::Answer& answer) {
+    const json text = request.value("name", json());
+    const auto name = dns::Name::parse(text.is_string() ? text.get<std::string>() : "");
+    const auto* returns = name ? loops->probe_returns(*name) : nullptr;
+    if (returns == nullptr) return answer({{"error", "That name is no probe of this Doline's."}});
+    json rows = json::array();
+    for (const resolver::CanaryReturn& one : *returns)
+      rows.push_back({{"client", one.client.address.to_string()},
+                      {"meant_for", one.destination.endpoint.to_string()},
+                      {"intercepted", one.destination.is_intercepted()},
+                      {"transport", one.carrier == listener::Carrier::tcp ? "tcp" : "udp"}});
+    answer({{"ok", true}, {"returns", std::move(rows)}});
+  }
+
+  void tell_loops(const json& request, const CommandSocket::Answer& answer) {
+    if (request.value("look", json()) == json(true)) loops->look(settings.live.upstream);
+    json sentences = json::array();
+    for (const LoopFound& one : loops->found()) sentences.push_back(describe(one));
+    answer({{"ok", true}, {"asked", loops->asked()}, {"loops", std::move(sentences)}});
   }
 
   /// `doline pause`, `allow` and `resume`.
@@ -428,6 +506,10 @@ struct Control::Impl {
     all.shortcomings = charge.shortcomings;
     if (!were_alive) all.shortcomings.push_back("A worker does not answer.");
     for (const std::string& problem : places.problems()) all.shortcomings.push_back(problem);
+    if (!withdrawn.empty()) all.shortcomings.push_back(withdrawn);
+    if (loops)
+      for (const LoopFound& one : loops->found())
+        all.shortcomings.push_back("Left aside because of a loop: " + describe(one));
     if (!log_trouble.empty()) all.shortcomings.push_back("Query log: " + log_trouble);
     for (const std::string& problem : problems) all.shortcomings.push_back(problem);
     return all;
@@ -443,6 +525,7 @@ struct Control::Impl {
     tell_log(*current);
     if (charge.warden && settings.fixed.redirect)
       interception.emplace(loop, std::move(charge.warden), with_doh_servers(*settings.fixed.redirect, *resolvers), log);
+    loops = std::make_unique<LoopWatch>(loop, charge.canaries, clock, log, [this] { take_loops(); });
     auto opened = CommandSocket::open(loop, settings.fixed.control_socket,
                                       [this](const json& request, const auto& answer) { serve(request, answer); });
     if (opened)
@@ -465,6 +548,7 @@ struct Control::Impl {
     loop.run();
     if (interception) interception->end(stop_patience);
     socket.reset();
+    loops.reset();
   }
 
   void end() {
@@ -507,6 +591,8 @@ struct Control::Impl {
   std::string log_trouble;
 
   std::optional<Interception> interception;
+  std::unique_ptr<LoopWatch> loops;  // of the run
+  std::string withdrawn;             // why we took interception away ourselves
   std::unique_ptr<CommandSocket> socket;
   MonotonicTime began{};
   bool is_ready = false, were_alive = true;
@@ -529,6 +615,12 @@ void Control::run(Charge charge) {
 
 void Control::saw_unknown_client(const IpAddress& client) {
   impl_->loop.post([impl = impl_.get(), client] { impl->rosters.saw_client(client); });
+}
+
+void Control::saw_canary(const resolver::CanaryReturn& come) {
+  impl_->loop.post([impl = impl_.get(), come] {
+    if (impl->loops) impl->loops->take(come);
+  });
 }
 
 void Control::take_log_event(const querylog::LogEvent& event) {

@@ -16,6 +16,7 @@
 #include "config/settings.h"
 #include "control/loop.h"
 #include "querylog/log_writer.h"
+#include "resolver/canary.h"
 #include "resolver/snapshot.h"
 #include "resolver/worker.h"
 #include "warden/client.h"
@@ -33,6 +34,7 @@ struct Charge {
   std::vector<Endpoint> serving;           ///< sockets that are open
   std::vector<std::string> shortcomings;   ///< what could not be had at start, a sentence each
   std::string version;
+  resolver::CanaryCage canaries;  ///< as the workers have it
 };
 
 class Control {
@@ -50,6 +52,8 @@ class Control {
 
   /// Any thread: a client that is no known device.
   void saw_unknown_client(const IpAddress& client);
+  /// Any thread: a query that Doline itself has caused.
+  void saw_canary(const resolver::CanaryReturn& come);
   /// Any thread: what the log writer has to say.
   void take_log_event(const querylog::LogEvent& event);
 

@@ -136,6 +136,18 @@ json to_json(const querylog::LogStatistics& log) {
           {"not_recorded", log.not_recorded},        {"size_octets", log.size_octets}};
 }
 
+json to_json(const querylog::FlowStatistics& flows) {
+  return {{"watching", flows.is_watching},
+          {"seen", flows.seen},
+          {"without_lookup", flows.without_lookup},
+          {"written", flows.written},
+          {"repeated", flows.repeated},
+          {"not_recorded", flows.not_recorded},
+          {"lost", flows.lost},
+          {"unreadable", flows.unreadable},
+          {"audited", flows.audited}};
+}
+
 std::string_view to_string(policy::ListKind kind) {
   return kind == policy::ListKind::allow ? "allow" : "block";
 }
@@ -231,6 +243,7 @@ json to_json(const Status& status) {
           {"list_names", status.list_names},
           {"lists", std::move(lists)},
           {"querylog", status.log ? to_json(*status.log) : json("off")},
+          {"flows", status.log && status.log->flows ? to_json(*status.log->flows) : json("off")},
           {"interception", std::move(interception)}};
 }
 

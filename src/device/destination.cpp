@@ -18,6 +18,8 @@ std::string_view to_string(DestinationSource source) {
       return "port map";
     case DestinationSource::imported:
       return "imported";
+    case DestinationSource::seen:
+      return "seen";
   }
   return "?";
 }

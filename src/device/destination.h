@@ -21,6 +21,7 @@ enum class DestinationSource : std::uint8_t {
   proxy = 4,      ///< PROXY v2 header of a trusted router
   port_map = 5,   ///< a port of ours stands for one known resolver
   imported = 6,   ///< read from a capture or a foreign log
+  seen = 7,       ///< seen on its way there, and left alone (`redirect: {mode: audit}`)
 };
 
 struct Destination {

@@ -6,6 +6,7 @@
 #include "doline/check_command.h"
 #include "doline/devices_command.h"
 #include "doline/explain_command.h"
+#include "doline/flows_command.h"
 #include "doline/forget_command.h"
 #include "doline/limits_command.h"
 #include "doline/lists_command.h"
@@ -30,9 +31,13 @@ struct Word {
 };
 constexpr Word words[] = {
     {Verb::plan, "print what applying would do to this machine; changes nothing, needs no privilege"},
-    {Verb::apply, "have the running Doline put the rules in place"},
+    {Verb::apply, "have the running Doline put the rules in place, as the configuration says now"},
+    {Verb::confirm, "the rules that `apply --confirm` has put on trial stay"},
     {Verb::status, "are the rules in place, and what have they caught?"},
-    {Verb::verify, "is everything as it was applied, and does nobody interfere?"},
+    {Verb::verify,
+     "is everything as it was applied, and does it work? Asks foreign resolvers as a device that is not there"},
+    {Verb::seen,
+     "which device asked which foreign resolver in the last days, as the kernel counted, also without Doline"},
     {Verb::remove, "take the rules away, until the next apply or start"},
 };
 
@@ -105,7 +110,7 @@ CLI::App* add_log_command(CLI::App& app, LogArguments& arguments) {
   log->add_option("--name", arguments.names, "this name; *.example.com: all below it")->type_name("NAME");
   log->add_option("--type", arguments.types, "queries of this type")->type_name("TYPE");
   log->add_option("--verdict", arguments.verdicts,
-                  "forward, block, rewrite, nxdomain, nodata, refuse, drop, truncate, rebinding, rejected")
+                  "forward, block, rewrite, nxdomain, nodata, refuse, drop, truncate, rebinding, rejected, audited")
       ->type_name("VERDICT");
   log->add_option("--client", arguments.clients, "from this address")->type_name("ADDRESS");
   log->add_option("--meant-for", arguments.meant_for,
@@ -147,6 +152,33 @@ CLI::App* add_forget_command(CLI::App& log, ForgetArguments& arguments) {
   return forget;
 }
 
+CLI::App* add_flows_command(CLI::App& app, FlowsArguments& arguments) {
+  CLI::App* flows =
+      app.add_subcommand("flows", "What devices connected to, newest first, and which look-up explains it, or none");
+  flows->add_option("--device", arguments.devices, "devices of this name")->type_name("NAME");
+  flows->add_option("--address", arguments.addresses, "to this address")->type_name("ADDRESS");
+  flows->add_flag("--without-lookup", arguments.without_lookup, "only connections that no look-up explains");
+  flows->add_option("--since", arguments.since, "24h, 7d, today, 2026-11-01, 2026-11-01T12:30Z")->type_name("TIME");
+  flows->add_option("--until", arguments.until, "before this time")->type_name("TIME");
+  flows
+      ->add_option("--limit", arguments.limit,
+                   "the newest N (default 100, or all with --since, --until or --summary; 0: all)")
+      ->type_name("N");
+  flows->add_flag("--summary", arguments.summary, "by device and destination, with how many and how much");
+  flows->add_flag("--json", arguments.json, "one JSON object a line");
+  add_database_option(*flows, arguments.database);
+  flows->footer(
+      "Examples:\n  doline flows --device wyze-base --since 24h\n  doline flows --without-lookup --summary\n"
+      "  doline flows --address 120.24.59.150 --json\n\n"
+      "EXPLAINED says `as NAME` where an answer gave the device this address; `WITHOUT LOOKUP` where none did; "
+      "`warming\n"
+      "up` while Doline has not listened for long enough to say; `asked elsewhere` where the device uses a resolver\n"
+      "whose answers are not seen; `time` for NTP, `local` for private addresses, `not known` where records were "
+      "lost.\n"
+      "Exit status: 0 rows were found, 1 none, 64 the command line is wrong, 66 there is no query log.");
+  return flows;
+}
+
 CLI::App* add_devices_command(CLI::App& app, DevicesArguments& arguments) {
   CLI::App* devices =
       app.add_subcommand("devices", "List every device seen, and the foreign resolvers it meant to ask");
@@ -173,14 +205,30 @@ CLI::App* add_redirect_command(CLI::App& app, RedirectArguments& arguments) {
       "redirect", "Bring home the DNS that devices send to resolvers of their own choice: plan, apply, look, remove");
   redirect->require_subcommand(1);
   redirect->footer(
-      "Examples:\n  doline redirect plan\n  doline redirect apply && doline redirect verify\n\n"
-      "Exit status: 0 in place or done, 1 not, 69 no Doline runs there, 77 no permission, 78 the configuration is "
+      "Examples:\n  doline redirect plan\n  doline redirect apply && doline redirect verify\n"
+      "  doline redirect apply --confirm 60s    and, if you can still type it:  doline redirect confirm\n"
+      "  sudo doline redirect verify            doline redirect verify --device tv --for 5m\n\n"
+      "Exit status: 0 in place or done, 1 not, 2 verify found nothing wrong but could not try everything, 69 no Doline "
+      "runs there, 77 no permission, 78 the configuration is "
       "wrong.");
   for (const Word& word : words) {
     CLI::App* verb = redirect->add_subcommand(name_of(word.verb), word.help);
     verb->add_option("--config", arguments.config, "the configuration (default: where `doline run` looks)")
         ->type_name("FILE");
     verb->add_flag("--json", arguments.json, "one JSON object");
+    if (word.verb == Verb::apply)
+      verb->add_option(
+              "--confirm", arguments.trial,
+              "put back what was before after so long (60s, 10m), unless `doline redirect confirm` comes in time")
+          ->type_name("DURATION");
+    if (word.verb == Verb::verify) {
+      auto* device = verb->add_option("--device", arguments.device, "wait for the queries of this device instead")
+                         ->type_name("NAME");
+      verb->add_option("--from", arguments.from, "the same for a device that has no name: its address")
+          ->type_name("ADDRESS")
+          ->excludes(device);
+      verb->add_option("--for", arguments.patience, "so long at most (60s, if not given)")->type_name("DURATION");
+    }
     if (word.verb == Verb::remove)
       verb->add_flag(
           "--after-crash", arguments.after_crash,

@@ -11,6 +11,7 @@ namespace doline {
 struct CheckArguments;
 struct DevicesArguments;
 struct ExplainArguments;
+struct FlowsArguments;
 struct ForgetArguments;
 struct LimitsArguments;
 struct ListsArguments;
@@ -37,6 +38,8 @@ CLI::App* add_run_command(CLI::App& app, RunArguments& arguments);
 CLI::App* add_check_command(CLI::App& app, CheckArguments& arguments);
 /// As add_log_command.
 CLI::App* add_explain_command(CLI::App& app, ExplainArguments& arguments);
+/// As add_log_command.
+CLI::App* add_flows_command(CLI::App& app, FlowsArguments& arguments);
 /// As add_log_command.
 CLI::App* add_devices_command(CLI::App& app, DevicesArguments& arguments);
 /// As add_log_command.

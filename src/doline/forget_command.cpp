@@ -28,6 +28,8 @@ int run_forget(const ForgetArguments& arguments, const Clock& clock, std::ostrea
   if (!forgotten) return complain("log forget", arguments.database, forgotten.error(), err);
 
   out << "Forgotten: " << forgotten->rows << (forgotten->rows == 1 ? " record" : " records");
+  if (forgotten->flows > 0)
+    out << " and " << forgotten->flows << (forgotten->flows == 1 ? " connection" : " connections");
   for (std::size_t at = 0; at < what.devices.size(); ++at)
     out << (at == 0 ? " of " : ", ") << printable(what.devices[at]);
   if (what.before)
@@ -43,7 +45,7 @@ int run_forget(const ForgetArguments& arguments, const Clock& clock, std::ostrea
         << ", which could not be written anew. Make room for a copy of it, and say this again.\n";
     return exit_disk;
   }
-  return forgotten->rows > 0 ? exit_ok : exit_no;
+  return forgotten->rows + forgotten->flows > 0 ? exit_ok : exit_no;
 }
 
 }  // namespace doline

@@ -14,11 +14,14 @@
 #include "control/command_socket.h"
 #include "control/download.h"
 #include "control/list_keeper.h"
+#include "control/loop_watch.h"
 #include "device/lease_file.h"
 #include "device/roster.h"
 #include "dns/message.h"
 #include "dns/writer.h"
 #include "doline/exit_status.h"
+#include "flows/answer_book.h"
+#include "flows/packet.h"
 #include "listener/tcp_listener.h"
 #include "listener/udp_listener.h"
 #include "policy/exemption.h"
@@ -96,8 +99,19 @@ constexpr Limit limits[] = {
     {"redirect", "exempt_max", redirect::exempt_max, "", "exemptions of each kind"},
     {"redirect", "silence_max", in_milliseconds(redirect::silence_max), "ms",
      "without a heartbeat until interception is suspended"},
+    {"redirect", "trial_max", in_milliseconds(redirect::trial_max), "ms", "rules wait for `doline redirect confirm`"},
+    {"control", "canaries_max", control::canaries_max, "", "upstream servers looked at for loops"},
     {"redirect", "origins_in_flight_max", redirect::origins_in_flight_max, "",
      "original destinations asked for at once, a worker (nat)"},
+    {"flows", "answers_remembered_max", flows::answers_remembered_max, "", "answers remembered to explain connections"},
+    {"flows", "answers_of_device_remembered", flows::answers_of_device_remembered, "", "of these, of one device"},
+    {"flows", "answer_grace", in_milliseconds(flows::answer_grace), "ms",
+     "an answer explains connections past its TTL"},
+    {"flows", "questions_per_packet_max", flows::questions_per_packet_max, "", "questions read of one packet (audit)"},
+    {"querylog", "flows_held_max", querylog::flows_held_max, "", "connections that wait to be judged"},
+    {"querylog", "flows_counted_max", querylog::flows_counted_max, "", "connections whose octets are awaited"},
+    {"querylog", "flows_pending_max", querylog::flows_pending_max, "",
+     "connections that wait for a database that cannot be written"},
     {"querylog", "pending_max", querylog::pending_max, "", "records that wait for a database that cannot be written"},
     {"querylog", "answers_max", querylog::answers_max, "", "answer records kept of one response"},
     {"querylog", "answer_octets_max", querylog::answer_octets_max, "octets", "kept of one response's answers"},

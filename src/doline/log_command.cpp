@@ -69,7 +69,8 @@ std::optional<std::string> fill_filter(const LogArguments& arguments, const geo:
     const auto verdict = querylog::parse_verdict_kind(lowered(text));
     if (!verdict)
       return "--verdict " + text +
-             ": one of forward, block, rewrite, nxdomain, nodata, refuse, drop, truncate, rebinding, rejected";
+             ": one of forward, block, rewrite, nxdomain, nodata, refuse, drop, truncate, rebinding, rejected, "
+             "audited";
     filter.verdicts.push_back(*verdict);
   }
   for (const std::string& text : arguments.clients) {
@@ -118,6 +119,7 @@ std::string verdict_text(const LogRow& row) {
 }
 
 std::string answers_text(const LogRow& row) {
+  if (row.verdict == querylog::VerdictKind::audited) return "(not seen)";
   if (row.source == querylog::Source::none) return "(no response)";
   std::string text = row.code == dns::ResponseCode::noerror ? "" : dns::to_string(row.code);
   std::size_t shown = 0;

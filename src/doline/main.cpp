@@ -8,12 +8,14 @@
 #include <thread>
 
 #include "control/interception.h"
+#include "control/place_keeper.h"
 #include "control/text_file.h"
 #include "doline/check_command.h"
 #include "doline/command_line.h"
 #include "doline/devices_command.h"
 #include "doline/exit_status.h"
 #include "doline/explain_command.h"
+#include "doline/flows_command.h"
 #include "doline/forget_command.h"
 #include "doline/limits_command.h"
 #include "doline/lists_command.h"
@@ -40,6 +42,7 @@ geo::ResolverBook read_resolvers(const config::Settings& settings) {
 struct Evidence {
   std::filesystem::path database;
   geo::ResolverBook resolvers;
+  std::filesystem::path country_file, asn_file;
 };
 
 Result<Evidence, int> find_evidence(const SettingsChoice& choice, const std::filesystem::path& database) {
@@ -53,7 +56,18 @@ Result<Evidence, int> find_evidence(const SettingsChoice& choice, const std::fil
   }
   if (database.empty()) evidence.database = settings->fixed.query_log->path;
   evidence.resolvers = read_resolvers(*settings);
+  evidence.country_file = settings->live.country_file;
+  evidence.asn_file = settings->live.asn_file;
   return evidence;
+}
+
+/// Without a file, or with one that cannot be read, nothing is known.
+std::optional<geo::PlaceTable> read_place_table(const std::filesystem::path& file, geo::PlaceKind kind) {
+  if (file.empty()) return std::nullopt;
+  auto table = control::read_places(file, kind);
+  if (table) return std::move(*table);
+  std::cerr << "doline: " << table.error() << '\n';
+  return std::nullopt;
 }
 
 /// Ctrl-C ends `log --follow` with its last line whole.
@@ -91,8 +105,9 @@ int main(int count, char** words) {
   ExplainArguments explain;
   LogArguments log;
   ForgetArguments forget;
+  FlowsArguments flows;
   DevicesArguments devices;
-  SettingsChoice log_settings, devices_settings;
+  SettingsChoice log_settings, flows_settings, devices_settings;
   StatusArguments status;
   LimitsArguments limits;
   ServicesArguments services;
@@ -100,7 +115,8 @@ int main(int count, char** words) {
   PauseArguments pause;
   ListsArguments lists;
   ReplayArguments replay;
-  std::vector<int> channels;
+  warden::Channels channels;
+  warden::Bounds bounds;
 
   const CLI::App* run_command = add_run_command(app, run);
   const CLI::App* check_command = add_check_command(app, check);
@@ -109,6 +125,8 @@ int main(int count, char** words) {
   add_settings_options(*log_command, log_settings);
   CLI::App* forget_command = add_forget_command(*log_command, forget);
   add_settings_options(*forget_command, log_settings);
+  CLI::App* flows_command = add_flows_command(app, flows);
+  add_settings_options(*flows_command, flows_settings);
   CLI::App* devices_command = add_devices_command(app, devices);
   add_settings_options(*devices_command, devices_settings);
   const CLI::App* status_command = add_status_command(app, status);
@@ -120,7 +138,10 @@ int main(int count, char** words) {
   const CLI::App* limits_command = add_limits_command(app, limits);
   const CLI::App* version_command = app.add_subcommand("version", "The version of this program");
   CLI::App* warden_command = app.add_subcommand("warden", "")->group("");  // started by `doline run` only
-  warden_command->add_option("--fd", channels)->required()->expected(1, -1);
+  warden_command->add_option("--fd", channels.talk)->required()->expected(1, -1);
+  warden_command->add_option("--flows", channels.flows);
+  warden_command->add_option("--port", bounds.ports)->required()->expected(1, -1);
+  warden_command->add_option("--nat-port", bounds.nat_port)->required();
 
   try {
     app.parse(count, words);
@@ -128,7 +149,7 @@ int main(int count, char** words) {
     return app.exit(error) == 0 ? exit_ok : exit_wrong_usage;
   }
 
-  if (warden_command->parsed()) return warden::run(channels);
+  if (warden_command->parsed()) return warden::run(channels, bounds);
   if (run_command->parsed()) return run_doline(run, std::cerr);
   if (check_command->parsed()) return run_check(check, std::cout, std::cerr);
   if (explain_command->parsed()) return run_explain(explain, clock, std::cout, std::cerr);
@@ -168,6 +189,15 @@ int main(int count, char** words) {
     if (!log.follow) return run_log(log, evidence->resolvers, clock, std::cout, std::cerr);
     const StopOnSignal stop;
     return run_log(log, evidence->resolvers, clock, std::cout, std::cerr, stop.token());
+  }
+  if (flows_command->parsed()) {
+    auto evidence = find_evidence(flows_settings, flows.database);
+    if (!evidence) return evidence.error();
+    flows.database = evidence->database;
+    const Whereabouts known{std::move(evidence->resolvers),
+                            {read_place_table(evidence->country_file, geo::PlaceKind::country),
+                             read_place_table(evidence->asn_file, geo::PlaceKind::asn)}};
+    return run_flows(flows, known, clock, std::cout, std::cerr);
   }
   if (devices_command->parsed()) {
     const auto evidence = find_evidence(devices_settings, devices.database);

@@ -1,5 +1,7 @@
 #include "doline/redirect_command.h"
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <string>
@@ -9,11 +11,17 @@
 #include "base/check.h"
 #include "control/command_socket.h"
 #include "doline/exit_status.h"
+#include "doline/foreign_rules.h"
+#include "doline/redirect_proof.h"
 #include "doline/terminal_text.h"
+#include "doline/time_text.h"
 #include "redirect/host_facts.h"
 #include "redirect/options.h"
 #include "redirect/plan.h"
+#include "redirect/request.h"
 #include "redirect/suggest.h"
+#include "redirect/watch_rules.h"
+#include "warden/comparison.h"
 #include "warden/leftovers.h"
 
 namespace doline {
@@ -47,9 +55,30 @@ std::string section_of(const redirect::Options& options) {
   return "redirect: {mode: " + std::string(redirect::to_string(options.mode)) + ", interfaces: [" + names + "]}";
 }
 
+ordered_json changes_of(const warden::Comparison& compared) {
+  ordered_json changes = ordered_json::array();
+  for (const redirect::Part& part : compared.parts) {
+    if (part.before == part.after) continue;
+    ordered_json removed = ordered_json::array(), added = ordered_json::array();
+    for (const redirect::LineChange& change : redirect::find_difference(part.before, part.after))
+      if (change.kind != redirect::LineChange::Kind::kept)
+        (change.kind == redirect::LineChange::Kind::added ? added : removed).emplace_back(change.line);
+    changes.push_back({{"part", part.name}, {"removed", removed}, {"added", added}});
+  }
+  return changes;
+}
+
+std::string describe(const warden::Comparison& compared) {
+  const std::string changes = redirect::describe(compared.parts);
+  std::string text = "\n# what that changes on this machine\n";
+  for (const std::string& sentence : compared.unread) text += "Note: " + sentence + '\n';
+  if (!changes.empty()) return text + changes;
+  return text + (compared.unread.empty() ? "Nothing: it is all there.\n" : "Nothing that could be read.\n");
+}
+
 int show_plan(const RedirectArguments& arguments, redirect::Options options, std::ostream& out) {
   const redirect::HostFacts facts = redirect::gather_host_facts();
-  if (options.mode == redirect::Mode::off && !arguments.json)
+  if (options.mode == redirect::Mode::off && !redirect::asks_to_watch(options) && !arguments.json)
     if (const auto suggested = redirect::suggest(facts)) {
       out << "The configuration asks for no redirect, and nothing is changed. On this machine, which routes for "
              "others,\n"
@@ -58,6 +87,8 @@ int show_plan(const RedirectArguments& arguments, redirect::Options options, std
       options = *suggested;
     }
   const redirect::Plan plan = redirect::plan(options, facts);
+  warden::Comparison compared;
+  if (plan.is_possible()) compared = warden::compare(plan, facts);
   if (arguments.json)
     print(out, {{"possible", plan.is_possible()},
                 {"mode", redirect::to_string(options.mode)},
@@ -66,16 +97,18 @@ int show_plan(const RedirectArguments& arguments, redirect::Options options, std
                 {"warnings", plan.warnings},
                 {"rules", plan.rules},
                 {"seen", plan.seen},
-                {"text", redirect::describe(plan)}});
+                {"text", redirect::describe(plan)},
+                {"changes", changes_of(compared)},
+                {"unread", compared.unread}});
   else
-    out << redirect::describe(plan);
+    out << redirect::describe(plan) << (plan.is_possible() ? describe(compared) : "");
   if (plan.is_possible()) return exit_ok;
   return redirect::find_problems(options).empty() ? exit_no : exit_configuration;
 }
 
 /// An answer of the running Doline: {"ok": …} with "text", "state", "warnings" or "reasons".
-int show_answer(const RedirectArguments& arguments, const nlohmann::json& answer, std::ostream& out,
-                std::ostream& err) {
+int show_answer(const RedirectArguments& arguments, const nlohmann::json& answer, redirect::Mode mode,
+                std::ostream& out, std::ostream& err) {
   const bool is_ok = answer.value("ok", false);
   const bool is_in_place =
       is_ok && (arguments.verb != Verb::status || answer.value("state", std::string()) == "applied");
@@ -91,15 +124,80 @@ int show_answer(const RedirectArguments& arguments, const nlohmann::json& answer
   };
   if (arguments.verb == Verb::status) {
     out << answer.value("text", std::string());
+  } else if (arguments.verb == Verb::seen && is_ok) {
+    for (const auto& row : answer.value("sightings", nlohmann::json::array()))
+      out << fmt::format("{:<18} {:<46} {:>8} packets\n", printable(row.value("mac", "")),
+                         printable(row.value("resolver", "")), row.value("packets", std::uint64_t{0}));
+    if (const auto left_out = answer.value("left_out", std::uint64_t{0}); left_out > 0)
+      out << "and " << left_out << " more\n";
   } else if (is_ok) {
-    out << (arguments.verb == Verb::apply    ? "The redirect is in place: stray DNS of the LAN is answered here.\n"
+    const bool only_watches = !redirect::intercepts(mode) && arguments.verb != Verb::remove;
+    out << (arguments.verb == Verb::confirm  ? "The rules stay.\n"
+            : only_watches                   ? "The rules that watch are in place; nothing is altered.\n"
+            : arguments.verb == Verb::apply  ? "The redirect is in place: stray DNS of the LAN is answered here.\n"
             : arguments.verb == Verb::verify ? "The redirect is in place, as it was applied.\n"
                                              : "The redirect is removed: stray DNS goes its own way.\n");
     print_all("warnings", "Note: ", out);
+    if (arguments.verb == Verb::apply && !arguments.trial.empty())
+      out << "On trial: what was before comes back after " << printable(arguments.trial)
+          << ", unless `doline redirect confirm` says that these rules stay.\n";
   } else {
     print_all("reasons", "doline redirect: ", err);
   }
   return is_in_place ? exit_ok : exit_no;
+}
+
+nlohmann::json to_json(const ProofWay& way) {
+  return {{"interface", way.interface},
+          {"family", way.family},
+          {"transport", way.transport},
+          {"port", way.port},
+          {"outcome", to_string(way.outcome)}};
+}
+
+/// The rules are as they were applied; now what they do is looked at.
+int prove(const RedirectArguments& arguments, const config::Fixed& settings, nlohmann::json answer, std::ostream& out,
+          std::ostream& err) {
+  Proof proof;
+  if (arguments.device.empty() && arguments.from.empty()) {
+    proof = prove_with_packets(settings.redirect.value_or(redirect::Options{}), settings.control_socket);
+  } else {
+    querylog::LogFilter filter;
+    filter.only_intercepted = true;
+    if (!arguments.device.empty()) filter.devices.push_back(arguments.device);
+    if (const auto client = IpAddress::parse(arguments.from))
+      filter.clients.push_back(*client);
+    else if (!arguments.from.empty()) {
+      err << "doline redirect: '" << printable(arguments.from) << "' is no address.\n";
+      return exit_wrong_usage;
+    }
+    const auto patience = parse_duration(arguments.patience.empty() ? "60s" : arguments.patience);
+    if (!patience) {
+      err << "doline redirect: '" << printable(arguments.patience) << "' is no duration: 90s, 15m are.\n";
+      return exit_wrong_usage;
+    }
+    if (!settings.query_log) {
+      err << "doline redirect: real queries are awaited in the query log, and `querylog` is off.\n";
+      return exit_no_input;
+    }
+    err << "Waiting for queries that " << printable(arguments.device.empty() ? arguments.from : arguments.device)
+        << " sends to foreign resolvers, for at most " << patience->count() << " s. Let it ask, for example:\n"
+        << "  nslookup doline.example 114.114.114.114\n";
+    proof = prove_by_device(settings.query_log->path, filter, *patience, [&](const ProofWay& way) {
+      err << "  seen: " << way.family << ' ' << way.transport << " port " << way.port << '\n';
+    });
+  }
+  if (arguments.json) {
+    answer["ways"] = nlohmann::json::array();
+    for (const ProofWay& way : proof.ways) answer["ways"].push_back(to_json(way));
+    answer["untried"] = proof.untried;
+    answer["loops"] = proof.loops;
+    answer["upstreams"] = proof.upstreams;
+    print(out, answer);
+  } else {
+    out << describe(proof);
+  }
+  return proof.has_failed() ? exit_no : proof.untried.empty() ? exit_ok : exit_unproven;
 }
 
 /// No Doline runs. What a killed one has left is this process's own business.
@@ -145,10 +243,14 @@ const char* name_of(Verb verb) {
       return "plan";
     case Verb::apply:
       return "apply";
+    case Verb::confirm:
+      return "confirm";
     case Verb::status:
       return "status";
     case Verb::verify:
       return "verify";
+    case Verb::seen:
+      return "seen";
     case Verb::remove:
       return "remove";
   }
@@ -161,21 +263,47 @@ int run_redirect(const RedirectArguments& arguments, const config::Fixed& settin
   const redirect::Options options = settings.redirect.value_or(redirect::Options{});
   if (arguments.verb == Verb::plan) return show_plan(arguments, options, out);
 
+  nlohmann::json request{{"ask", std::string("redirect.") + name_of(arguments.verb)}};
+  if (!arguments.trial.empty()) {
+    const auto trial = parse_duration(arguments.trial);
+    if (!trial || *trial < seconds(1) || *trial > redirect::trial_max) {
+      err << "doline redirect: '" << printable(arguments.trial) << "' is no time from 1s to "
+          << redirect::trial_max.count() << "s.\n";
+      return exit_wrong_usage;
+    }
+    request["confirm_seconds"] = trial->count();
+  }
   if (arguments.after_crash) return look_after_leftovers(arguments, options, out, err);
-  const auto answer =
-      control::ask(settings.control_socket, {{"ask", std::string("redirect.") + name_of(arguments.verb)}});
-  if (answer) return show_answer(arguments, *answer, out, err);
+  auto answer = control::ask(settings.control_socket, request);
+  if (answer) {
+    if (arguments.verb == Verb::status && warden::may_change_rules())
+      for (const std::string& sentence : find_foreign_rules(options)) {
+        (*answer)["interference"].push_back(sentence);
+        (*answer)["text"] = answer->value("text", std::string()) + "interference: " + printable(sentence) + '\n';
+      }
+    const bool proves =
+        arguments.verb == Verb::verify && redirect::intercepts(options.mode) && answer->value("ok", false);
+    if (proves && arguments.json) return prove(arguments, settings, *answer, out, err);
+    const int status = show_answer(arguments, *answer, options.mode, out, err);
+    return proves ? prove(arguments, settings, *answer, out, err) : status;
+  }
 
   using Kind = control::AskFault::Kind;
   const control::AskFault& fault = answer.error();
-  if (fault.kind == Kind::not_running && arguments.verb != Verb::apply)
+  if (fault.kind == Kind::not_running && arguments.verb != Verb::apply && arguments.verb != Verb::confirm &&
+      arguments.verb != Verb::seen)
     return look_after_leftovers(arguments, options, out, err);
   err << "doline redirect: " << printable(fault.text) << '\n';
   switch (fault.kind) {
     case Kind::not_running:
-      err << "Rules that lead to nobody would take the house's DNS away, so they are put in place only while Doline "
-             "runs: "
-             "start it, then ask again.\n";
+      if (arguments.verb == Verb::confirm)
+        err << "Rules that nobody had confirmed went with it.\n";
+      else if (arguments.verb == Verb::seen)
+        err << "What the kernel has seen meanwhile, root sees by: nft list table inet doline_seen\n";
+      else
+        err << "Rules that lead to nobody would take the house's DNS away, so they are put in place only while Doline "
+               "runs: "
+               "start it, then ask again.\n";
       return exit_unavailable;
     case Kind::no_permission:
       return exit_no_permission;

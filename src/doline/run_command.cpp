@@ -19,6 +19,7 @@
 #include "listener/sockets.h"
 #include "querylog/log_writer.h"
 #include "querylog/ring.h"
+#include "redirect/watch_rules.h"
 #include "resolver/worker.h"
 #include "warden/client.h"
 #include "warden/spawn.h"
@@ -83,8 +84,11 @@ std::vector<Endpoint> stray_endpoints(const redirect::Options& options) {
 }
 
 bool intercepts(const config::Fixed& fixed) {
-  return fixed.redirect &&
-         (fixed.redirect->mode == redirect::Mode::tproxy || fixed.redirect->mode == redirect::Mode::nat);
+  return fixed.redirect && redirect::intercepts(fixed.redirect->mode);
+}
+
+bool watches(const config::Fixed& fixed) {
+  return fixed.redirect && redirect::asks_to_watch(*fixed.redirect);
 }
 
 Doors open_doors(const config::Fixed& fixed, int workers) {
@@ -98,12 +102,16 @@ Doors open_doors(const config::Fixed& fixed, int workers) {
   return doors;
 }
 
-querylog::Options log_options(const config::Settings& settings) {
+querylog::Options log_options(const config::Settings& settings, int flow_channel) {
   querylog::Options options;
   options.path = settings.fixed.query_log->path;
   options.answers = settings.fixed.query_log->answers;
   options.keep = settings.live.log_keep;
   options.max_size_octets = settings.live.log_max_size_octets;
+  if (flow_channel >= 0)
+    options.flows = {.channel = flow_channel,
+                     .warm_up = settings.fixed.flow_warm_up,
+                     .encrypted_is_refused = settings.fixed.redirect->encrypted == redirect::Encrypted::reject};
   return options;
 }
 
@@ -131,8 +139,8 @@ int run_doline(const RunArguments& arguments, std::ostream& err) {
   warden::Spawned warden;
   warden.origins.assign(static_cast<std::size_t>(workers), -1);
   std::unique_ptr<warden::Client> warden_client;
-  if (intercepts(fixed) && doors.catches) {
-    if (auto spawned = warden::spawn(workers)) {
+  if ((intercepts(fixed) && doors.catches) || watches(fixed)) {
+    if (auto spawned = warden::spawn(workers, {fixed.redirect->ports, fixed.redirect->nat_port})) {
       warden = std::move(*spawned);
       warden_client = std::make_unique<warden::Client>(warden);
     } else {
@@ -155,7 +163,7 @@ int run_doline(const RunArguments& arguments, std::ostream& err) {
   for (int i = 0; i < workers; ++i) ring_views.push_back(rings.emplace_back(std::make_unique<querylog::Ring>()).get());
   std::optional<querylog::LogWriter> log_writer;
   if (fixed.query_log)
-    log_writer.emplace(log_options(settings), ring_views, clock,
+    log_writer.emplace(log_options(settings, watches(fixed) ? warden.flows : -1), ring_views, clock,
                        [&](const querylog::LogEvent& event) { control.take_log_event(event); });
 
   resolver::WorkerOptions options{.resolver = {.cache = fixed.cache,
@@ -164,6 +172,8 @@ int run_doline(const RunArguments& arguments, std::ostream& err) {
                                                .cookies = {random_value<dns::SipKey>(), random_value<dns::SipKey>()}},
                                   .tcp = fixed.tcp};
   options.resolver.cache.size_octets /= static_cast<std::size_t>(workers);
+  options.resolver.canaries = resolver::CanaryCage(random_value<std::uint32_t>());
+  options.report_canary = [&](const resolver::CanaryReturn& come) { control.saw_canary(come); };
   if (intercepts(fixed)) options.redirect_port = fixed.redirect->nat_port;
   std::vector<std::unique_ptr<resolver::Worker>> crew;
   std::vector<resolver::Worker*> crew_views;
@@ -183,7 +193,8 @@ int run_doline(const RunArguments& arguments, std::ostream& err) {
                .warden = std::move(warden_client),
                .serving = doors.serving,
                .shortcomings = doors.faults,
-               .version = version});
+               .version = version,
+               .canaries = options.resolver.canaries});
 
   for (resolver::Worker* worker : crew_views) worker->stop(drain_patience);
   if (log_writer) log_writer->stop();

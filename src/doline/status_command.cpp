@@ -83,6 +83,14 @@ std::string describe_status(const json& status) {
                     figure(log, "lost_at_ring") + figure(log, "lost_at_database"), octets(figure(log, "size_octets")));
   else
     page += "query log      off\n";
+  if (const json& flows = status.at("flows"); flows.is_object()) {
+    page += fmt::format("flows          {}{} connections, {} without lookup, {} lost",
+                        flows.value("watching", false) ? "" : "no longer watched; ", figure(flows, "seen"),
+                        figure(flows, "without_lookup"), figure(flows, "lost"));
+    if (const auto audited = figure(flows, "audited"); audited > 0)
+      page += fmt::format("; {} queries to foreign resolvers seen", audited);
+    page += '\n';
+  }
   page += fmt::format("lists          {} names in all\n", figure(status, "list_names"));
   for (const json& list : status.at("lists")) {
     page +=

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "querylog/flow_table.h"
 #include "querylog/old_rows.h"
 #include "querylog/schema.h"
 #include "querylog/segment_table.h"
@@ -68,20 +69,27 @@ Result<std::int64_t, DatabaseFault> forget_in(SegmentTable& segments, const Segm
   });
 }
 
-/// Takes entries away that no segment names.
+/// Takes entries away that neither segment nor flow names.
 Result<void, DatabaseFault> forget_entries(Database& database, SegmentTable& segments) {
   const auto entries = segments.all();
   if (!entries) return fail(entries.error());
   struct Dictionary {
     const char* sql;
     std::vector<Column> columns;
+    const char* of_flows;
   };
+  const auto has_flows = has_flow_table(database);
+  if (!has_flows) return fail(has_flows.error());
   const Dictionary dictionaries[] = {
-      {"DELETE FROM device WHERE id NOT IN temp.named", {Column::device}},
-      {"DELETE FROM endpoint WHERE id NOT IN temp.named", {Column::client, Column::destination, Column::upstream}},
-      {"DELETE FROM name WHERE id NOT IN temp.named", {Column::name}},
-      {"DELETE FROM text WHERE id NOT IN temp.named", {Column::rule, Column::lists, Column::observed_rule}},
-      {"DELETE FROM answer WHERE id NOT IN temp.named", {Column::answer}}};
+      {"DELETE FROM device WHERE id NOT IN temp.named", {Column::device}, "SELECT device FROM flow"},
+      {"DELETE FROM endpoint WHERE id NOT IN temp.named",
+       {Column::client, Column::destination, Column::upstream},
+       "SELECT client FROM flow UNION SELECT destination FROM flow"},
+      {"DELETE FROM name WHERE id NOT IN temp.named", {Column::name}, "SELECT name FROM flow"},
+      {"DELETE FROM text WHERE id NOT IN temp.named",
+       {Column::rule, Column::lists, Column::observed_rule},
+       "SELECT interface FROM flow"},
+      {"DELETE FROM answer WHERE id NOT IN temp.named", {Column::answer}, nullptr}};
   if (const auto made = database.execute("CREATE TEMP TABLE IF NOT EXISTS named(id INTEGER PRIMARY KEY)"); !made)
     return made;
   auto name = database.prepare("INSERT INTO temp.named VALUES(?1)");
@@ -98,6 +106,16 @@ Result<void, DatabaseFault> forget_entries(Database& database, SegmentTable& seg
       if (named.size() > 4 * segment_rows_max) {
         std::sort(named.begin(), named.end());
         named.erase(std::unique(named.begin(), named.end()), named.end());
+      }
+    }
+    if (*has_flows && dictionary.of_flows != nullptr) {
+      auto of_flows = database.prepare(dictionary.of_flows);
+      if (!of_flows) return fail(of_flows.error());
+      for (;;) {
+        const auto row = of_flows->step();
+        if (!row) return fail(row.error());
+        if (!*row) break;
+        named.push_back(static_cast<std::uint32_t>(of_flows->integer(0)));
       }
     }
     std::sort(named.begin(), named.end());
@@ -153,6 +171,10 @@ Result<Forgotten, DatabaseFault> forget(const std::filesystem::path& file, const
       if (!gone) return fail(gone.error());
       forgotten.rows += static_cast<std::uint64_t>(*gone);
     }
+    const auto flows_gone = forget_flows(
+        database, devices ? std::optional<std::span<const std::uint32_t>>(*devices) : std::nullopt, before);
+    if (!flows_gone) return fail(flows_gone.error());
+    forgotten.flows += *flows_gone;
     return {};
   };
   std::int64_t behind = 0;

@@ -1,4 +1,4 @@
-// forget(): takes records out of a query log for good, whether a Doline is writing to it or not.
+// forget(): takes records and connections out of a query log for good, whether a Doline is writing to it or not.
 //
 // Works on the file, on a connection of its own, in any process that may write it. Segments are written anew without
 // them, a few in a transaction, so that a running writer gets its turns; then goes what only they had named; at last
@@ -26,6 +26,7 @@ struct Forgetting {
 
 struct Forgotten {
   std::uint64_t rows = 0;
+  std::uint64_t flows = 0;      ///< connections
   bool leaves_remains = false;  ///< the file could not be written anew: no row is left, but octets of some may be
 };
 

@@ -552,7 +552,8 @@ struct LogReader::Impl {
       ++sum.queries;
       sum.first = std::min(sum.first, time);
       sum.last = std::max(sum.last, time);
-      if (segment.value(Column::verdict, row) != static_cast<std::uint32_t>(VerdictKind::forward)) ++sum.not_forwarded;
+      const auto verdict = static_cast<VerdictKind>(segment.value(Column::verdict, row));
+      if (verdict != VerdictKind::forward && verdict != VerdictKind::audited) ++sum.not_forwarded;
       if (!destinations.empty())
         if (const std::uint32_t destination = segment.value(Column::destination, row); destination != 0) {
           ++sum.intercepted;

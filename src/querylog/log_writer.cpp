@@ -118,7 +118,9 @@ std::string_view to_string(LogState state) {
 struct LogWriter::Impl {
   Impl(Options options_in, std::vector<Ring*> rings_in, const Clock& clock_in,
        std::function<void(const LogEvent&)> on_event_in)
-      : options(std::move(options_in)), rings(std::move(rings_in)), clock(clock_in), on_event(std::move(on_event_in)) {}
+      : options(std::move(options_in)), rings(std::move(rings_in)), clock(clock_in), on_event(std::move(on_event_in)) {
+    if (options.flows) flow_desk.emplace(*options.flows);
+  }
 
   // ── shared with other threads ──────────────────────────────────────────────────────────────────────────────────────
   const Options options;
@@ -134,8 +136,9 @@ struct LogWriter::Impl {
   bool has_ended = false;
   seconds keep_age{};
   std::uint64_t max_size_octets = 0;
+  FlowStatistics flow_statistics;
 
-  std::atomic<std::uint64_t> written{0}, lost{0}, not_recorded{0}, size_octets{0};
+  std::atomic<std::uint64_t> written{0}, lost{0}, not_recorded{0}, audited{0}, size_octets{0};
   std::atomic<std::int64_t> oldest{0};
   std::atomic<LogState> state{LogState::starting};
   std::thread thread;
@@ -151,6 +154,8 @@ struct LogWriter::Impl {
   std::deque<Known> legends;  // ascending generations; the last is the newest
   std::uint64_t known_epoch = 0;
   std::unique_ptr<Store> store;
+  std::optional<FlowDesk> flow_desk;
+  std::uint64_t dropped_by_rings = 0;
   std::vector<Entry> pending;
   std::vector<std::uint8_t> pending_answers;  // of all of them, one behind another
   MonotonicTime oldest_pending{};
@@ -174,10 +179,12 @@ struct LogWriter::Impl {
       take_installed();
       lock.unlock();
 
-      const bool is_busy = drain();
+      const bool are_rings_busy = drain();
+      const bool is_busy = watch(stops) || are_rings_busy;
       const MonotonicTime time = now();
       if (!store && (time >= next_try || stops)) open();
-      if (!pending.empty() &&
+      const bool has_flows = flow_desk && flow_desk->has_something();
+      if ((!pending.empty() || has_flows) &&
           (must_flush || pending.size() >= batch_records || time - oldest_pending >= options.flush_every))
         write_pending(must_flush);
       // Under load it waits a while for a quiet moment, not for ever: the disk is bounded too.
@@ -234,6 +241,26 @@ struct LogWriter::Impl {
     return is_busy;
   }
 
+  /// What devices connected to. Behind drain(): the answers of its time have been seen.
+  bool watch(bool is_last) {
+    if (!flow_desk) return false;
+    const Moment moment = clock.now();
+    std::uint64_t dropped = 0;
+    for (const Ring* ring : rings) dropped += ring->dropped();
+    if (std::exchange(dropped_by_rings, dropped) != dropped) flow_desk->miss(moment);
+    const auto newest = legends.empty() ? nullptr : legends.back().legend;
+    const bool had_nothing = pending.empty() && !flow_desk->has_something();
+    const bool has_more = flow_desk->read(moment, newest, [this](const Record& record) {
+      audited.fetch_add(1, std::memory_order_relaxed);
+      take(record, {});
+    });
+    flow_desk->judge(moment, newest, is_last);
+    if (had_nothing && pending.empty() && flow_desk->has_something()) oldest_pending = now();
+    const std::lock_guard lock(mutex);
+    flow_statistics = flow_desk->statistics();
+    return has_more;
+  }
+
   void take(const Record& record, dns::Octets response) {
     if (record.log == device::LogChoice::none) {
       not_recorded.fetch_add(1, std::memory_order_relaxed);
@@ -249,7 +276,7 @@ struct LogWriter::Impl {
       for (Entry& kept : pending) kept.answers_at -= octets;
       lose(gone);
     }
-    if (pending.empty()) oldest_pending = now();
+    if (pending.empty() && !(flow_desk && flow_desk->has_something())) oldest_pending = now();
     Entry& entry = pending.emplace_back();
     entry.record = record;
     const Known* known = known_of(record.generation);
@@ -270,8 +297,16 @@ struct LogWriter::Impl {
       entry.answer_octets = static_cast<std::uint32_t>(encoded.octets.size());
       pending_answers.insert(pending_answers.end(), encoded.octets.begin(), encoded.octets.end());
       entry.ttl = encoded.ttl;
+      if (flow_desk && entry.roster_legend)
+        flow_desk->learn(entry.record, device_of(entry), response, seconds(entry.ttl), clock.now());
     }
     if (pending.size() >= batch_records && store) write_pending(false);
+  }
+
+  static const device::Device& device_of(const Entry& entry) {
+    const auto devices = entry.roster_legend->roster->devices();
+    const std::uint32_t id = entry.record.device.value;
+    return devices[id < devices.size() ? id : 0];
   }
 
   /// A device that was unknown when it asked (its first packet, before the neighbour table told) may be known by now.
@@ -308,6 +343,7 @@ struct LogWriter::Impl {
     inode = inode_of_file();
     next_look_at_file = now() + file_looked_at_every;
     known_epoch = 0;
+    if (flow_desk) flow_desk->begin_anew();
     measure();
     if (pending.empty()) recovered();
   }
@@ -399,6 +435,7 @@ struct LogWriter::Impl {
     written_since_retire += pending.size();
     pending.clear();
     pending_answers.clear();
+    if (flow_desk) flow_desk->have_written();
     next_try = {};
     recovered();
   }
@@ -407,6 +444,19 @@ struct LogWriter::Impl {
     if (const auto begun = store->begin(); !begun) return begun;
     for (const std::uint32_t position : in_order)
       if (const auto done = write_entry(pending[position]); !done) return done;
+    if (flow_desk) {
+      forget_old_ids();
+      const auto written_flows =
+          flow_desk->write(*store, [this](const Legend& legend, device::DeviceId device, const IpAddress& client,
+                                          const device::MacAddress& mac) {
+            if (device.value != 0 || mac.is_zero()) return device_row(&legend, device, client);
+            Identity unknown;
+            unknown.name = device::unknown_device_name;
+            unknown.mac = mac;
+            return store->device(unknown);
+          });
+      if (!written_flows) return written_flows;
+    }
     return store->commit();
   }
 
@@ -414,15 +464,17 @@ struct LogWriter::Impl {
     return dns::Octets(pending_answers).subspan(entry.answers_at, entry.answer_octets);
   }
 
-  Result<void, DatabaseFault> write_entry(const Entry& entry) {
-    if (known_epoch != store->epoch()) {
-      for (Known& known : legends) {
-        known.devices.clear();
-        known.rules.clear();
-        known.lists.clear();
-      }
-      known_epoch = store->epoch();
+  void forget_old_ids() {
+    if (std::exchange(known_epoch, store->epoch()) == store->epoch()) return;
+    for (Known& known : legends) {
+      known.devices.clear();
+      known.rules.clear();
+      known.lists.clear();
     }
+  }
+
+  Result<void, DatabaseFault> write_entry(const Entry& entry) {
+    forget_old_ids();
     const Record& record = entry.record;
     Row row;
     row.record = &record;
@@ -440,13 +492,14 @@ struct LogWriter::Impl {
     if (record.log == device::LogChoice::anonymous) {
       keep_id(row.device, store->device(Identity{}));
     } else {
-      keep_id(row.device, device_row(entry));
+      keep_id(row.device, device_row(entry.roster_legend.get(), record.device, record.client));
       keep_id(row.client, store->endpoint({record.client, 0}));
     }
     if (record.destination.is_intercepted()) keep_id(row.destination, store->endpoint(record.destination.endpoint));
     if (record.upstream.address != IpAddress{}) keep_id(row.upstream, store->endpoint(record.upstream));
     keep_id(row.name, store->name(record.qname));
-    if (record.verdict != VerdictKind::rejected) keep_id(row.rule, rule_row(record.rule, known));
+    if (record.verdict != VerdictKind::rejected && record.verdict != VerdictKind::audited)
+      keep_id(row.rule, rule_row(record.rule, known));
     if (record.has_observed) keep_id(row.observed_rule, rule_row(record.observed_rule, known));
     if (record.has_listing) keep_id(row.lists, lists_row(record.list_set, known));
     if (entry.answer_octets > 0 && outcome) keep_id(row.answer, store->answer(answers_of(entry)));
@@ -454,16 +507,15 @@ struct LogWriter::Impl {
     return store->insert(row);
   }
 
-  Store::Id device_row(const Entry& entry) {
-    const Legend* legend = entry.roster_legend.get();
-    const std::uint32_t id = entry.record.device.value;
+  Store::Id device_row(const Legend* legend, device::DeviceId device_id, const IpAddress& client) {
+    const std::uint32_t id = device_id.value;
     if (legend == nullptr || id >= legend->roster->devices().size()) {
       Identity unknown;
       unknown.name = "unknown";
       return store->device(unknown);
     }
     const device::Device& device = legend->roster->devices()[id];
-    const device::GroupMask groups = legend->roster->groups_of(device, entry.record.client);
+    const device::GroupMask groups = legend->roster->groups_of(device, client);
     Known* known = known_of(legend->generation);
     if (known == nullptr) return store->device(identity_of(*legend->roster, device, groups));
     std::uint32_t& row = known->devices[{id, groups}];
@@ -575,12 +627,17 @@ LogStatistics LogWriter::statistics() const {
     statistics.pushed += ring->pushed();
     statistics.lost_at_ring += ring->dropped();
   }
+  statistics.pushed += impl_->audited.load();
   statistics.written = impl_->written.load();
   statistics.lost_at_database = impl_->lost.load();
   statistics.not_recorded = impl_->not_recorded.load();
   statistics.size_octets = impl_->size_octets.load();
   if (const std::int64_t oldest = impl_->oldest.load(); oldest != 0) statistics.oldest = WallTime(microseconds(oldest));
   statistics.state = impl_->state.load();
+  if (impl_->options.flows) {
+    const std::lock_guard lock(impl_->mutex);
+    statistics.flows = impl_->flow_statistics;
+  }
   return statistics;
 }
 

@@ -1,4 +1,5 @@
 // LogWriter: one thread that drains the workers' rings into the database, and that never lets a disk stop the DNS.
+// Where connections are watched, it sets them against the answers that pass here (flow_desk.h).
 //
 // Built by the front door, fed by rings (which outlive it), told what ids mean by install(). Whatever goes wrong with
 // the database is a state with a name, told once through `on_event`; records that could not be kept are counted as
@@ -18,6 +19,7 @@
 
 #include "base/time.h"
 #include "querylog/database.h"
+#include "querylog/flow_desk.h"
 #include "querylog/legend.h"
 #include "querylog/ring.h"
 #include "querylog/segment_table.h"
@@ -37,6 +39,7 @@ struct Options {
   std::uint64_t max_size_octets = std::uint64_t{4} << 30;  ///< of the file; the oldest go first
   bool answers = true;                                     ///< keep what was answered
   milliseconds flush_every{1000};                          ///< a record is in the file this long after it was made
+  std::optional<FlowOptions> flows;                        ///< absent: nobody watches connections
 };
 
 /// What the log is doing; everything but `writing` is degraded and recovers by itself, unless it says otherwise.
@@ -63,7 +66,7 @@ struct LogEvent {
 };
 
 struct LogStatistics {
-  std::uint64_t pushed = 0;  ///< into rings
+  std::uint64_t pushed = 0;  ///< into rings; and queries that were only seen
   std::uint64_t written = 0;
   std::uint64_t lost_at_ring = 0;      ///< the ring was full
   std::uint64_t lost_at_database = 0;  ///< the database could not be written
@@ -71,6 +74,7 @@ struct LogStatistics {
   std::uint64_t size_octets = 0;       ///< of the database's file
   std::optional<WallTime> oldest;      ///< record
   LogState state = LogState::starting;
+  std::optional<FlowStatistics> flows;  ///< absent: nobody watches connections
 
   [[nodiscard]] std::uint64_t lost() const { return lost_at_ring + lost_at_database; }
 };

@@ -40,6 +40,8 @@ std::string_view to_string(VerdictKind kind) {
       return "truncate";
     case VerdictKind::rebinding:
       return "rebinding";
+    case VerdictKind::audited:
+      return "audited";
   }
   return "unknown";
 }
@@ -73,7 +75,7 @@ std::string_view to_string(Dnssec dnssec) {
 }
 
 std::optional<VerdictKind> parse_verdict_kind(std::string_view text) {
-  for (int number = 0; number <= static_cast<int>(VerdictKind::rebinding); ++number) {
+  for (int number = 0; number <= static_cast<int>(VerdictKind::audited); ++number) {
     const auto kind = static_cast<VerdictKind>(number);
     if (to_string(kind) == text) return kind;
   }

@@ -29,7 +29,8 @@ enum class VerdictKind : std::uint8_t {
   drop = 6,
   rejected = 7, /* never judged: it did not parse, asks what nobody forwards, or its client may not ask */
   truncate = 8,
-  rebinding = 9 /* the answer led a public name to an address of this house */
+  rebinding = 9, /* the answer led a public name to an address of this house */
+  audited = 10   /* seen on its way to a foreign resolver, and left alone: nothing is known of its answer */
 };
 /// Where the response came from.
 enum class Source : std::uint8_t {

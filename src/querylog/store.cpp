@@ -18,6 +18,7 @@ constexpr std::size_t cached_answers_max = 1 << 15;  // and as many older ones
 constexpr std::size_t gathered_at = 32;              // so many segments of one level become one of the next
 constexpr std::int64_t sweep_segments = 64;          // looked at in a step
 constexpr std::int64_t sweep_ids = 4'000;            // a step
+constexpr std::size_t retired_flows = 1'000;         // taken away in the place of a segment
 constexpr std::size_t sweep_after = 32;              // when a 32nd of the segments has gone
 constexpr const char* count_sealed = "SELECT count(*) FROM segment WHERE level = 9";
 constexpr std::int64_t free_pages_kept = 256;  // room for what comes next
@@ -108,6 +109,9 @@ Result<void, DatabaseFault> Store::prepare() {
   auto table = SegmentTable::open(database_);
   if (!table) return fail(table.error());
   segments_ = std::move(*table);
+  auto flows = FlowTable::open(database_);
+  if (!flows) return fail(flows.error());
+  flows_ = std::move(*flows);
   return {};
 }
 
@@ -357,6 +361,7 @@ void Store::roll_back() {
        {&begin_, &commit_, &data_version_, &oldest_, &find_device_, &insert_device_, &find_endpoint_, &insert_endpoint_,
         &find_name_, &insert_name_, &find_text_, &insert_text_, &insert_answer_})
     statement->reset();
+  flows_.reset();
   if (database_.in_transaction()) (void)database_.execute("ROLLBACK");
   rows_.clear();
   known_data_version_ = 0;  // so that begin() looks at what there is
@@ -388,6 +393,9 @@ Result<Extent, DatabaseFault> Store::extent() {
   extent.octets = static_cast<std::uint64_t>(*pages * *page);
   extent.used_octets = static_cast<std::uint64_t>((*pages - *free) * *page);
   extent.oldest = *oldest ? oldest_.integer(0) : 0;
+  const auto oldest_flow = flows_.oldest();
+  if (!oldest_flow) return fail(oldest_flow.error());
+  if (*oldest_flow != 0 && (extent.oldest == 0 || *oldest_flow < extent.oldest)) extent.oldest = *oldest_flow;
   return extent;
 }
 
@@ -413,6 +421,12 @@ Result<std::size_t, DatabaseFault> Store::retire_segments(std::int64_t cutoff, s
     }
     ++gone;
   }
+  while (gone < segments_max) {
+    const auto flows_gone = flows_.remove_before(cutoff, retired_flows);
+    if (!flows_gone) return fail(flows_gone.error());
+    if (*flows_gone == 0) break;
+    ++gone;
+  }
   // What only they had named is found later, and may be more than themselves: nobody knows before that how much too
   // large the file still is.
   const auto sealed = database_.integer(count_sealed);
@@ -422,7 +436,10 @@ Result<std::size_t, DatabaseFault> Store::retire_segments(std::int64_t cutoff, s
     const auto now = extent();
     if (!now) return fail(now.error());
     if (now->used_octets <= octets_max || now->oldest == 0) break;
-    DOLINE_TRY(database_.execute("DELETE FROM segment WHERE number = (SELECT min(number) FROM segment)"));
+    const auto flows_gone = flows_.remove_before(now->oldest + 1, retired_flows);
+    if (!flows_gone) return fail(flows_gone.error());
+    if (*flows_gone == 0)
+      DOLINE_TRY(database_.execute("DELETE FROM segment WHERE number = (SELECT min(number) FROM segment)"));
     ++gone;
   }
   if (gone > 0) DOLINE_TRY(look_at_segments());
@@ -453,6 +470,7 @@ Result<bool, DatabaseFault> Store::retire(std::int64_t cutoff, std::uint64_t oct
 
 Result<void, DatabaseFault> Store::collect_garbage(std::size_t gone) {
   if (sweep_ == Sweep::mark) return mark_entries();
+  if (sweep_ == Sweep::mark_flows) return mark_entries_of_flows();
   if (sweep_ == Sweep::sweep) return sweep_entries();
   // Entries of old rows that have not moved yet are named by no segment.
   if (retired_since_sweep_ == 0 || has_old_rows_) return {};
@@ -495,9 +513,24 @@ Result<void, DatabaseFault> Store::mark_entries() {
     for (const auto& [column, dictionary] : ids)
       for (const std::uint32_t id : segment.set(column)) mark(dictionary, id);
   }
+  sweep_ = Sweep::mark_flows;
+  swept_to_ = 0;
+  return {};
+}
+
+Result<void, DatabaseFault> Store::mark_entries_of_flows() {
+  const auto last = flows_.ids_behind(swept_to_, sweep_ids, [this](const FlowEntry& entry) {
+    mark(devices, entry.device);
+    mark(endpoints, entry.client);
+    mark(endpoints, entry.destination);
+    mark(names, entry.name);
+    mark(texts, entry.interface);
+  });
+  if (!last) return fail(last.error());
+  swept_to_ = last->value_or(0);
+  if (*last) return {};
   sweep_ = Sweep::sweep;
   swept_ = devices;
-  swept_to_ = 0;
   return {};
 }
 

@@ -25,6 +25,7 @@
 #include "dns/name.h"
 #include "querylog/answers.h"
 #include "querylog/database.h"
+#include "querylog/flow_table.h"
 #include "querylog/record.h"
 #include "querylog/segment_table.h"
 
@@ -76,14 +77,19 @@ class Store {
   /// kept again.
   [[nodiscard]] Id answer(dns::Octets octets);
   [[nodiscard]] Result<void, DatabaseFault> insert(const Row& row);
+  /// A connection; its number.
+  [[nodiscard]] Result<std::int64_t, DatabaseFault> insert(const FlowEntry& entry) { return flows_.insert(entry); }
+  [[nodiscard]] Result<void, DatabaseFault> set_traffic(std::int64_t flow, const flows::Traffic& traffic) {
+    return flows_.set_traffic(flow, traffic);
+  }
   [[nodiscard]] Result<void, DatabaseFault> commit();
   void roll_back();
   /// Grows whenever ids that were handed out may have become void.
   [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
 
   /// One small step of taking away what is older than `cutoff` or, oldest first, too much for `octets_max`: at most
-  /// `segments_max` segments, then dictionary entries that nothing names any more, then free pages; and before all
-  /// that, of bringing old rows over. False: nothing is left to do.
+  /// `segments_max` segments and as many thousands of connections, then dictionary entries that nothing names any more,
+  /// then free pages; and before all that, of bringing old rows over. False: nothing is left to do.
   [[nodiscard]] Result<bool, DatabaseFault> retire(std::int64_t cutoff, std::uint64_t octets_max,
                                                    std::size_t segments_max);
   [[nodiscard]] Result<Extent, DatabaseFault> extent();
@@ -102,6 +108,7 @@ class Store {
                                                                    std::size_t segments_max);
   [[nodiscard]] Result<void, DatabaseFault> collect_garbage(std::size_t gone);
   [[nodiscard]] Result<void, DatabaseFault> mark_entries();
+  [[nodiscard]] Result<void, DatabaseFault> mark_entries_of_flows();
   [[nodiscard]] Result<void, DatabaseFault> sweep_entries();
   [[nodiscard]] Result<void, DatabaseFault> remember_answers();
   [[nodiscard]] Id inserted_id(Dictionary dictionary);
@@ -111,6 +118,7 @@ class Store {
 
   Database database_;
   SegmentTable segments_;
+  FlowTable flows_;
   dns::SipKey secret_{};
   std::uint64_t epoch_ = 1;
   std::int64_t known_data_version_ = 0;
@@ -135,9 +143,9 @@ class Store {
   std::int64_t next_number_ = 1;
   bool has_old_rows_ = false;
 
-  // Garbage is looked for in steps: which entries the segments name, then, dictionary by dictionary, which are not
-  // named. What is handed out meanwhile is named too.
-  enum class Sweep : std::uint8_t { none, mark, sweep };
+  // Garbage is looked for in steps: which entries the segments name and which the flows, then, dictionary by
+  // dictionary, which are not named. What is handed out meanwhile is named too.
+  enum class Sweep : std::uint8_t { none, mark, mark_flows, sweep };
   Sweep sweep_ = Sweep::none;
   std::int64_t swept_to_ = 0;  // a segment's number, or an id
   Dictionary swept_ = devices;

@@ -3,57 +3,11 @@
 #include <string_view>
 
 #include "redirect/plan.h"
+#include "redirect/rule_text.h"
 
 namespace doline::redirect {
 
 namespace {
-
-/// `{ a, b }` of whatever `text` makes of each value.
-template <class Values, class Text>
-std::string braces(const Values& values, Text text) {
-  std::string result;
-  for (const auto& value : values) result += (result.empty() ? "{ " : ", ") + text(value);
-  return result + " }";
-}
-
-std::string interfaces_of(const Options& options) {
-  return braces(options.interfaces, [](const std::string& name) { return '"' + name + '"'; });
-}
-
-std::string port_set_of(const Options& options) {
-  return braces(options.ports, [](std::uint16_t port) { return std::to_string(port); });
-}
-
-std::string hexadecimal(std::uint16_t number) {
-  static constexpr std::string_view digits = "0123456789abcdef";
-  std::string text = "0x";
-  for (int shift = 12; shift >= 0; shift -= 4) text += digits[(number >> shift) & 15];
-  return text;
-}
-
-template <class Address>
-std::vector<Address> of_family(const std::vector<Address>& all, Family family) {
-  std::vector<Address> some;
-  for (const Address& one : all) {
-    bool is_v4 = false;
-    if constexpr (requires { one.address(); })
-      is_v4 = one.address().is_v4();
-    else
-      is_v4 = one.is_v4();
-    if (is_v4 == (family == Family::v4)) some.push_back(one);
-  }
-  return some;
-}
-
-/// A rule that returns for the addresses of one family; nothing where there are none. `auto-merge` and overlapping
-/// prefixes do not go together in an anonymous set, so each prefix has its own line.
-std::string return_for(std::string_view field, const std::vector<IpPrefix>& prefixes) {
-  std::string lines;
-  for (const IpPrefix& prefix : prefixes)
-    lines += "    " + std::string(prefix.address().is_v4() ? "ip " : "ip6 ") + std::string(field) + " " +
-             prefix.to_string() + " return\n";
-  return lines;
-}
 
 /// What every chain of ours passes over: what does not come from the LAN, is not DNS, is exempt, or is meant for this
 /// machine or for another device of the LAN (the route decides that, so it follows changing IPv6 prefixes).
@@ -135,11 +89,7 @@ std::string egress_chain(const Options& options) {
   rules += "    iifname != " + interfaces_of(options) + " return\n";
   rules += "    oifname " + interfaces_of(options) + " return\n";
   rules += "    ct state established,related return\n";
-  if (!options.exempt.macs.empty())
-    rules += "    ether saddr " +
-             braces(options.exempt.macs, [](const device::MacAddress& mac) { return mac.to_string(); }) + " return\n";
-  rules += return_for("saddr", options.exempt.clients);
-  rules += return_for("daddr", options.exempt.destinations);
+  rules += return_for_exempt(options);
   rules += "    tcp dport 853 counter name \"encrypted\" reject with tcp reset\n";
   rules += "    udp dport { 853, 8853 } counter name \"encrypted\" reject with icmpx type port-unreachable\n";
   for (const Family family : {Family::v4, Family::v6}) {
@@ -149,19 +99,6 @@ std::string egress_chain(const Options& options) {
     rules += known + " udp dport 443 counter name \"encrypted\" reject with icmpx type port-unreachable\n";
   }
   return rules + "  }\n";
-}
-
-std::string doh_sets(const Options& options) {
-  std::string sets;
-  for (const Family family : {Family::v4, Family::v6}) {
-    const auto addresses = of_family(options.doh_addresses, family);
-    if (addresses.empty()) continue;
-    sets += std::string("  set ") + (family == Family::v4 ? "doh4" : "doh6") + " {\n    type " +
-            (family == Family::v4 ? "ipv4_addr" : "ipv6_addr") +
-            "\n    elements = " + braces(addresses, [](const IpAddress& address) { return address.to_string(); }) +
-            "\n  }\n";
-  }
-  return sets;
 }
 
 }  // namespace

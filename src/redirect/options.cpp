@@ -4,6 +4,8 @@
 #include <array>
 #include <set>
 
+#include "redirect/watch_rules.h"
+
 namespace doline::redirect {
 
 namespace {
@@ -34,10 +36,8 @@ IpAddress transparent_v6() {
 
 std::vector<std::string> find_problems(const Options& options) {
   std::vector<std::string> problems;
-  if (options.mode == Mode::remote || options.mode == Mode::audit)
-    problems.push_back("mode " + std::string(to_string(options.mode)) + " is not in this build yet");
-  if (options.encrypted == Encrypted::log) problems.emplace_back("encrypted: log is not in this build yet");
-  if (options.mode == Mode::off) return problems;
+  if (options.mode == Mode::remote) problems.emplace_back("mode remote is not in this build yet");
+  if (options.mode == Mode::off && !asks_to_watch(options)) return problems;
 
   if (options.interfaces.empty()) problems.emplace_back("no interface of the LAN is named");
   if (options.interfaces.size() > interfaces_max)

@@ -22,10 +22,11 @@ inline constexpr std::size_t doh_addresses_max = 2'048;
 inline constexpr std::size_t interface_name_max = 15;  ///< IFNAMSIZ without its zero
 
 /// `tproxy`: the kernel hands over stray queries untouched. `nat`: it rewrites their destination, where TPROXY is
-/// missing. `remote` and `audit` are words of the configuration that this build does not carry out.
+/// missing. `audit`: they go their way, and each is recorded. `remote` is a word of the configuration that this build
+/// does not carry out.
 enum class Mode : std::uint8_t { off, tproxy, nat, remote, audit };
 
-/// What becomes of DoT, DoQ and known DoH servers. `log` is a word that this build does not carry out.
+/// What becomes of DoT, DoQ and known DoH servers. `log`: connections to them are recorded, and left alone.
 enum class Encrypted : std::uint8_t { leave, reject, log };
 
 /// `open`: stray DNS goes its old way when Doline is gone. `closed`: it is refused until Doline is back, or removes the
@@ -58,6 +59,7 @@ struct Options {
   OnFailure on_failure = OnFailure::open;
   Kernel kernel;
   std::uint16_t nat_port = 5399;  ///< `nat`: where stray queries are led; nobody else asks there
+  bool watch = false;             ///< `flows: {watch: true}`: new connections of the LAN are logged
   bool operator==(const Options&) const = default;
 };
 
@@ -65,6 +67,11 @@ struct Options {
 /// intercepted.
 inline constexpr IpAddress transparent_v4 = IpAddress::v4(127, 0, 0, 153);
 [[nodiscard]] IpAddress transparent_v6();  ///< ::1
+
+/// True where stray queries are brought here.
+[[nodiscard]] inline bool intercepts(Mode mode) {
+  return mode == Mode::tproxy || mode == Mode::nat;
+}
 
 /// Everything that makes the options impossible to carry out, a sentence each; empty: they can be.
 [[nodiscard]] std::vector<std::string> find_problems(const Options& options);

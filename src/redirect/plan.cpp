@@ -1,8 +1,12 @@
 #include "redirect/plan.h"
 
+#include <utility>
+
 #include "base/check.h"
+#include "redirect/interference.h"
 #include "redirect/iptables_rules.h"
 #include "redirect/nft_rules.h"
+#include "redirect/watch_rules.h"
 
 namespace doline::redirect {
 
@@ -36,14 +40,7 @@ void warn(Plan& plan, const HostFacts& facts) {
         "This machine does not route IPv4 (net.ipv4.ip_forward is 0): nobody's stray queries pass here.");
   if (facts.has_ipv6 && !facts.forwards_v6)
     warnings.emplace_back("This machine does not route IPv6 (net.ipv6.conf.all.forwarding is 0).");
-  if (facts.bridge_calls_iptables)
-    warnings.emplace_back(
-        "Bridged packets pass the firewall (net.bridge.bridge-nf-call-iptables is 1): DNS between devices of one LAN "
-        "is "
-        "left alone all the same.");
-  if (facts.has_legacy_nat)
-    warnings.emplace_back(
-        "Legacy iptables has a nat table, whose rules nft does not show; see `iptables-legacy -t nat -S PREROUTING`.");
+  for (std::string& sentence : find_hindrances(plan.options, facts)) warnings.push_back(std::move(sentence));
   if (plan.tool == Tool::iptables)
     warnings.emplace_back(
         "There is no nft, so iptables stands in: it cannot tie rules to a process (if both of Doline's are killed, "
@@ -59,24 +56,24 @@ void warn(Plan& plan, const HostFacts& facts) {
         "nat: if Doline dies, flows that are under way are refused until they expire or the warden has flushed them.");
 }
 
-std::string command(const RuleStep& step) {
-  static constexpr char digits[] = "0123456789abcdef";
-  std::string mark = "0x";
-  for (int shift = 12; shift >= 0; shift -= 4) mark += digits[(step.mark >> shift) & 15];
-  const std::string table = std::to_string(step.table);
-  return std::string(step.family == Family::v4 ? "ip" : "ip -6") + " rule add fwmark " + mark + "/0xffff lookup " +
-         table + " pref " + table;
-}
-
-std::string command(const RouteStep& step) {
-  return std::string(step.family == Family::v4 ? "ip" : "ip -6") + " route replace " +
-         (step.kind == RouteStep::Kind::local_default ? "local default dev lo" : "throw " + step.prefix.to_string()) +
-         " table " + std::to_string(step.table);
-}
-
 std::string list(const std::vector<std::string>& words) {
   std::string text;
   for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+std::string watch_summary(const Plan& plan) {
+  const Options& options = plan.options;
+  const std::string whose = "of devices on " + list(options.interfaces);
+  std::string text;
+  if (options.mode == Mode::audit)
+    text += "Queries " + whose +
+            " to foreign resolvers go their way unaltered, and each is recorded in the query log (audit).\n";
+  if (options.watch)
+    text += "New connections " + whose +
+            " to the outside are recorded, set against what the device looked up: `doline flows`.\n";
+  else if (options.encrypted == Encrypted::log)
+    text += "Connections " + whose + " to servers of encrypted DNS are recorded, and left alone: `doline flows`.\n";
   return text;
 }
 
@@ -84,9 +81,11 @@ std::string summary(const Plan& plan) {
   const Options& options = plan.options;
   std::vector<std::string> ports;
   for (const std::uint16_t port : options.ports) ports.push_back(std::to_string(port));
-  std::string text = "Queries that devices on " + list(options.interfaces) +
-                     " send to foreign resolvers (UDP and TCP port " + list(ports) +
-                     ", IPv4 and IPv6) come to Doline instead, ";
+  std::string text;
+  if (!plan.watch.empty()) text += watch_summary(plan);
+  if (!intercepts(options.mode)) return text;
+  text += "Queries that devices on " + list(options.interfaces) + " send to foreign resolvers (UDP and TCP port " +
+          list(ports) + ", IPv4 and IPv6) come to Doline instead, ";
   text += options.mode == Mode::tproxy ? "untouched (tproxy)"
                                        : "redirected to port " + std::to_string(options.nat_port) + " (nat)";
   text += "; answers come from the very address that was asked.\n";
@@ -113,17 +112,26 @@ std::string summary(const Plan& plan) {
 
 }  // namespace
 
-Plan plan(const Options& options, const HostFacts& facts) {
+Plan plan(const Options& options, const HostFacts& facts, Standing standing) {
   Plan result;
   result.options = options;
   result.problems = find_problems(options);
-  if (!result.problems.empty() || options.mode == Mode::off) return result;
+  const bool watches = asks_to_watch(options);
+  if (!result.problems.empty() || (options.mode == Mode::off && !watches)) return result;
+  if (watches && facts.nft.empty()) {
+    result.problems.emplace_back("watching connections needs nft: install nftables");
+    return result;
+  }
 
   if (!facts.nft.empty()) {
     result.tool = Tool::nft;
-    result.owns_table = options.on_failure == OnFailure::open && facts.has_owner_tables();
-    result.rules = nft_rules(options, result.owns_table ? TableLife::as_long_as_its_maker : TableLife::until_removed);
-    result.seen = nft_seen(options);
+    result.owns_table =
+        (options.on_failure == OnFailure::open || standing == Standing::on_trial) && facts.has_owner_tables();
+    const TableLife life = result.owns_table ? TableLife::as_long_as_its_maker : TableLife::until_removed;
+    if (intercepts(options.mode)) result.rules = nft_rules(options, life);
+    if (options.mode != Mode::off) result.seen = nft_seen(options);
+    result.watch =
+        nft_watch(options, facts.has_owner_tables() ? TableLife::as_long_as_its_maker : TableLife::until_removed);
   } else if (!facts.iptables.empty()) {
     result.tool = Tool::iptables;
     result.programs = iptables_apply(options, facts);
@@ -156,8 +164,28 @@ std::string replace_rules(const Plan& plan, TableState present) {
   return remove_table(rules_table, present) + plan.rules;
 }
 
+std::string replace_watch(const Plan& plan, TableState present) {
+  check(plan.tool == Tool::nft);
+  return remove_table(watch_table, present) + plan.watch;
+}
+
+std::string to_command(const RuleStep& step) {
+  static constexpr char digits[] = "0123456789abcdef";
+  std::string mark = "0x";
+  for (int shift = 12; shift >= 0; shift -= 4) mark += digits[(step.mark >> shift) & 15];
+  const std::string table = std::to_string(step.table);
+  return std::string(step.family == Family::v4 ? "ip" : "ip -6") + " rule add fwmark " + mark + "/0xffff lookup " +
+         table + " pref " + table;
+}
+
+std::string to_command(const RouteStep& step) {
+  return std::string(step.family == Family::v4 ? "ip" : "ip -6") + " route replace " +
+         (step.kind == RouteStep::Kind::local_default ? "local default dev lo" : "throw " + step.prefix.to_string()) +
+         " table " + std::to_string(step.table);
+}
+
 std::string describe(const Plan& plan) {
-  if (plan.options.mode == Mode::off && plan.problems.empty())
+  if (plan.options.mode == Mode::off && plan.problems.empty() && plan.watch.empty())
     return "The configuration asks for no redirect (`redirect:` is absent, or its mode is off): nothing would be "
            "changed.\n";
   std::string text;
@@ -166,13 +194,15 @@ std::string describe(const Plan& plan) {
   text += summary(plan);
   for (const std::string& warning : plan.warnings) text += "Note: " + warning + "\n";
   text += "\n# `doline redirect apply` does this; `doline redirect remove` undoes it\n";
-  for (const RuleStep& step : plan.rule_steps) text += command(step) + "\n";
-  for (const RouteStep& step : plan.route_steps) text += command(step) + "\n";
+  for (const RuleStep& step : plan.rule_steps) text += to_command(step) + "\n";
+  for (const RouteStep& step : plan.route_steps) text += to_command(step) + "\n";
   if (plan.tool == Tool::nft) {
     text += "\n# nft -f, in one transaction";
     text += plan.owns_table ? "; held by Doline's second process and gone with it\n" : "\n";
-    text += plan.rules + "\n# what outlives Doline: who asked whom, and that flows it answered are soon forgotten\n" +
-            plan.seen;
+    text += plan.rules;
+    if (!plan.seen.empty())
+      text += "\n# what outlives Doline: who asked whom, and that flows it answered are soon forgotten\n" + plan.seen;
+    if (!plan.watch.empty()) text += "\n# what only logs\n" + plan.watch;
   }
   for (const ProgramStep& step : plan.programs) {
     if (step.when == ProgramStep::When::if_the_one_before_failed) text += "  || ";
@@ -181,9 +211,10 @@ std::string describe(const Plan& plan) {
     text += "\n";
     if (!step.input.empty()) text += step.input;
   }
-  text +=
-      "\n# and conntrack entries of these ports, but for this machine's own, are deleted, after applying and after "
-      "removing\n";
+  if (intercepts(plan.options.mode))
+    text +=
+        "\n# and conntrack entries of these ports, but for this machine's own, are deleted, after applying and after "
+        "removing\n";
   return text;
 }
 

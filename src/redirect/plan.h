@@ -13,9 +13,11 @@
 
 namespace doline::redirect {
 
-/// `doline`: the rules. `doline_seen`: who asked whom, a memory that outlives a crash.
+/// `doline`: the rules that bring queries home. `doline_seen`: who asked whom, a memory that outlives a crash.
 inline constexpr const char* rules_table = "doline";
 inline constexpr const char* seen_table = "doline_seen";
+/// Rules that only log: watch_rules.h.
+inline constexpr const char* watch_table = "doline_watch";
 
 enum class Family : std::uint8_t { v4, v6 };
 
@@ -53,8 +55,9 @@ struct Plan {
   Tool tool = Tool::none;
   // Tool::nft: scripts, each one transaction
   bool owns_table = false;  ///< the rules vanish with the process that made them
-  std::string rules;        ///< `table inet doline {...}`; for a kernel without that table
-  std::string seen;         ///< makes or renews `doline_seen` and keeps what it has seen
+  std::string rules;  ///< `table inet doline {...}`; for a kernel without that table. Empty: nothing is intercepted
+  std::string seen;   ///< makes or renews `doline_seen` and keeps what it has seen; empty: it is not wanted
+  std::string watch;  ///< `table inet doline_watch {...}`; empty: nothing is watched
   // Tool::iptables
   std::vector<ProgramStep> programs;  ///< to apply; twice does the same as once
   std::vector<ProgramStep> programs_undo;
@@ -68,15 +71,24 @@ struct Plan {
   [[nodiscard]] bool is_possible() const { return problems.empty(); }
 };
 
-[[nodiscard]] Plan plan(const Options& options, const HostFacts& facts);
+/// `on_trial`: rules that nobody has confirmed yet vanish with their maker, even with on_failure: closed.
+enum class Standing : std::uint8_t { for_good, on_trial };
+
+[[nodiscard]] Plan plan(const Options& options, const HostFacts& facts, Standing standing = Standing::for_good);
 
 /// What the kernel holds under the name `doline` before a transaction.
 enum class TableState : std::uint8_t { absent, plain, owned };
 
 /// The transaction that puts the plan's rules in the place of whatever is there.
 [[nodiscard]] std::string replace_rules(const Plan& plan, TableState present);
+/// The same of the rules that only log.
+[[nodiscard]] std::string replace_watch(const Plan& plan, TableState present);
 /// The transaction that removes a table of ours; empty where there is none.
 [[nodiscard]] std::string remove_table(const char* table, TableState present);
+
+/// As an operator would do it by hand.
+[[nodiscard]] std::string to_command(const RuleStep& step);
+[[nodiscard]] std::string to_command(const RouteStep& step);
 
 /// The plan for people: sentences, then the very rules.
 [[nodiscard]] std::string describe(const Plan& plan);

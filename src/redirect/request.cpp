@@ -45,6 +45,8 @@ void write(WireWriter& out, const Apply& apply) {
   out.integer(options.kernel.table);
   out.integer(options.kernel.nflog_group);
   out.integer(options.nat_port);
+  out.integer(static_cast<std::uint8_t>(options.watch));
+  out.integer(apply.trial_seconds);
 }
 
 Apply read_apply(WireReader& in) {
@@ -63,6 +65,9 @@ Apply read_apply(WireReader& in) {
   options.kernel.table = in.integer<std::uint32_t>();
   options.kernel.nflog_group = in.integer<std::uint16_t>();
   options.nat_port = in.integer<std::uint16_t>();
+  options.watch = in.boolean();
+  apply.trial_seconds = in.integer<std::uint16_t>();
+  if (apply.trial_seconds > trial_max.count()) in.fail();
   return apply;
 }
 
@@ -71,6 +76,7 @@ void write(WireWriter&, const Status&) {}
 void write(WireWriter&, const Verify&) {}
 void write(WireWriter&, const Seen&) {}
 void write(WireWriter&, const Heartbeat&) {}
+void write(WireWriter&, const Confirm&) {}
 
 void write(WireWriter& out, const Done& done) {
   write_sentences(out, done.warnings);
@@ -84,6 +90,7 @@ void write(WireWriter& out, const StatusReply& status) {
   out.integer(static_cast<std::uint8_t>(status.mode));
   out.integer(static_cast<std::uint8_t>(status.has_privilege));
   out.integer(status.applied_seconds_ago);
+  out.integer(status.trial_seconds_left);
   const Counters& counters = status.counters;
   for (const std::uint64_t counter :
        {counters.udp4, counters.tcp4, counters.udp6, counters.tcp6, counters.unserved, counters.encrypted})
@@ -98,6 +105,7 @@ StatusReply read_status(WireReader& in) {
   status.mode = in.enumerator(Mode::audit);
   status.has_privilege = in.boolean();
   status.applied_seconds_ago = in.integer<std::uint64_t>();
+  status.trial_seconds_left = in.integer<std::uint32_t>();
   Counters& counters = status.counters;
   for (std::uint64_t* counter :
        {&counters.udp4, &counters.tcp4, &counters.udp6, &counters.tcp6, &counters.unserved, &counters.encrypted})
@@ -186,6 +194,9 @@ Result<Numbered<Request>, MessageFault> parse_request(std::span<const std::uint8
       case kind_of<Request, Heartbeat>():
         body = Heartbeat{};
         break;
+      case kind_of<Request, Confirm>():
+        body = Confirm{};
+        break;
       default:
         in.fail();
     }
@@ -241,16 +252,23 @@ std::string_view to_string(State state) {
 
 std::string describe(const StatusReply& status) {
   std::string text = "redirect: " + std::string(to_string(status.state));
-  if (status.state != State::absent) text += ", mode " + std::string(to_string(status.mode));
+  if (status.state != State::absent && status.mode == Mode::off)
+    text += ", connections are watched and nothing is intercepted";
+  else if (status.state != State::absent)
+    text += ", mode " + std::string(to_string(status.mode));
   if (status.state == State::applied) text += ", since " + std::to_string(status.applied_seconds_ago) + " s";
   text += "\n";
+  if (status.trial_seconds_left > 0)
+    text += "on trial: what was before comes back in " + std::to_string(status.trial_seconds_left) +
+            " s, unless `doline redirect confirm` says that these rules stay\n";
   if (!status.reason.empty()) text += "because: " + status.reason + "\n";
   if (!status.has_privilege) text += "without privilege: CAP_NET_ADMIN is missing, so nothing can be applied\n";
   if (status.state == State::applied) {
     const Counters& counters = status.counters;
-    text += std::string("caught (") + (status.mode == Mode::nat ? "flows" : "packets") +
-            "): " + std::to_string(counters.udp4) + " IPv4 UDP, " + std::to_string(counters.tcp4) + " IPv4 TCP, " +
-            std::to_string(counters.udp6) + " IPv6 UDP, " + std::to_string(counters.tcp6) + " IPv6 TCP\n";
+    if (intercepts(status.mode))
+      text += std::string("caught (") + (status.mode == Mode::nat ? "flows" : "packets") +
+              "): " + std::to_string(counters.udp4) + " IPv4 UDP, " + std::to_string(counters.tcp4) + " IPv4 TCP, " +
+              std::to_string(counters.udp6) + " IPv6 UDP, " + std::to_string(counters.tcp6) + " IPv6 TCP\n";
     if (counters.unserved > 0) text += "stray, with nobody listening: " + std::to_string(counters.unserved) + "\n";
     if (counters.encrypted > 0) text += "encrypted DNS refused: " + std::to_string(counters.encrypted) + "\n";
   }

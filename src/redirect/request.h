@@ -28,10 +28,13 @@ inline constexpr std::size_t sightings_max = 1'024;  ///< in one reply
 /// one again.
 inline constexpr milliseconds heartbeat_period{1'000};
 inline constexpr milliseconds silence_max{3'000};
+/// The longest that rules may be on trial.
+inline constexpr seconds trial_max{3'600};
 
 // ── what the resolver asks ──
 struct Apply {  ///< Rules for these options in place of whatever rules there are. → Done, Failed
   Options options;
+  std::uint16_t trial_seconds = 0;  ///< what was before comes back then, unless Confirm came; 0: they stay
   bool operator==(const Apply&) const = default;
 };
 struct Remove {  ///< No rules, no memory of who asked whom. → Done, Failed
@@ -49,7 +52,10 @@ struct Seen {  ///< Who asked which foreign resolver, as the kernel counted. →
 struct Heartbeat {  ///< No reply.
   bool operator==(const Heartbeat&) const = default;
 };
-using Request = std::variant<Apply, Remove, Status, Verify, Seen, Heartbeat>;
+struct Confirm {  ///< The rules on trial stay. → Done, Failed
+  bool operator==(const Confirm&) const = default;
+};
+using Request = std::variant<Apply, Remove, Status, Verify, Seen, Heartbeat, Confirm>;
 
 // ── what the warden answers ──
 struct Done {
@@ -77,6 +83,7 @@ struct StatusReply {
   Mode mode = Mode::off;
   bool has_privilege = false;  ///< CAP_NET_ADMIN: without it nothing can be applied
   std::uint64_t applied_seconds_ago = 0;
+  std::uint32_t trial_seconds_left = 0;  ///< 0: the rules are not on trial
   Counters counters;
   std::string reason;                     ///< of suspended or lost
   std::vector<std::string> interference;  ///< what else on this machine touches DNS

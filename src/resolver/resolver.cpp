@@ -139,6 +139,8 @@ struct Resolver::Impl final : upstream::Landing {
 
     // Nobody's verdict until all these let it pass.
     record.verdict = VerdictKind::rejected;
+    if (const auto canary = options.canaries.find(question.qname))
+      return take_canary(arrival, query, record, fit, *canary, out);
     if (!is_ours(client, arrival))
       return say_error(arrival, query, record, fit, ResponseCode::refused, ExtendedError::prohibited,
                        "this client may not ask here", statistics.refused_client, out);
@@ -190,7 +192,8 @@ struct Resolver::Impl final : upstream::Landing {
     // 5. look up
     const std::optional<policy::RouteId> route = route_for(key.question.qname, verdict);
     if (!route && target == nullptr) {
-      if (const auto local = response::find_special_use(key.question.qname, question.qtype, snapshot->special_use))
+      if (const auto local = response::find_special_use(key.question.qname, question.qtype, snapshot->special_use);
+          local && !CanaryCage::is_loop_canary(key.question.qname))
         return say_local(arrival, record, response::answer_locally(query, *local, fit, out), out);
     }
     key.route = route.value_or(policy::RouteId{}).value;
@@ -252,7 +255,12 @@ struct Resolver::Impl final : upstream::Landing {
     waiting.waits = 0;
     waiting.snapshot = snapshot;
     ++statistics.waiting;
-    ask_or_join(admission);
+    if (admission.is_new_flight)
+      ask(admission.flight);
+    else if (words.empty())
+      join(arrival, awaited);
+    else
+      ++statistics.joined;
     return true;
   }
 
@@ -379,7 +387,10 @@ struct Resolver::Impl final : upstream::Landing {
     }
     if (waiting.words.empty()) waiting.words.assign(words.begin(), words.end());
     ++waiting.waits;
-    ask_or_join(admission);
+    if (admission.is_new_flight)
+      ask(admission.flight);
+    else
+      ++statistics.joined;
     return true;
   }
 
@@ -627,6 +638,28 @@ struct Resolver::Impl final : upstream::Landing {
     return size;
   }
 
+  /// One that Doline has made up itself: nobody's question, and in no log.
+  std::size_t take_canary(const listener::Arrival& arrival, const dns::QueryView& query, querylog::Record& record,
+                          const response::Fit& fit, const Canary& canary, std::span<std::uint8_t> out) {
+    record.log = device::LogChoice::none;
+    if (doors.report_canary) doors.report_canary({canary, arrival.client, arrival.destination, arrival.route.carrier});
+    return say_error(arrival, query, record, fit, ResponseCode::nxdomain, std::nullopt, {}, statistics.rejected, out);
+  }
+
+  /// Waits with others for one exchange. If it is the very server that is asked who asks here, it may be waiting for us
+  /// while we wait for it.
+  void join(const listener::Arrival& arrival, const cache::Key& key) {
+    ++statistics.joined;
+    const auto& routes = snapshot->upstream->routes;
+    if (!doors.report_canary || now.monotonic < suspicion_again || key.route >= routes.size()) return;
+    const auto& servers = routes[key.route].servers;
+    if (std::none_of(servers.begin(), servers.end(),
+                     [&](const Endpoint& server) { return server.address == arrival.client.address; }))
+      return;
+    suspicion_again = now.monotonic + seconds(1);
+    doors.report_canary({std::nullopt, arrival.client, arrival.destination, arrival.route.carrier});
+  }
+
   // ── small steps
   // ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -800,13 +833,6 @@ struct Resolver::Impl final : upstream::Landing {
     doors.exchange.ask({key.question, key.dnssec_ok, key.checking_disabled, key.route}, flight, now.monotonic);
   }
 
-  void ask_or_join(const WaitingRoom::Admission& admission) {
-    if (admission.is_new_flight)
-      ask(admission.flight);
-    else
-      ++statistics.joined;
-  }
-
   void prefetch(const cache::Key& key) {
     if (const auto flight = waiting_room.begin_prefetch(key)) {
       ++statistics.prefetches;
@@ -890,6 +916,7 @@ struct Resolver::Impl final : upstream::Landing {
   std::vector<IpAddress> answer_addresses;                                  // of the answer that is reviewed
   HeldBack held_back;
   std::string rate_text;
+  MonotonicTime suspicion_again{};
   int looks_left = 0;  // before looks_end
   MonotonicTime looks_end{};
   Statistics statistics;

@@ -18,6 +18,7 @@
 #include "dns/cookie.h"
 #include "listener/arrival.h"
 #include "querylog/record.h"
+#include "resolver/canary.h"
 #include "resolver/snapshot.h"
 #include "upstream/exchange.h"
 
@@ -55,6 +56,8 @@ struct Doors {
   std::function<std::optional<device::MacAddress>(const IpAddress&)> find_mac;
   /// The name of an interface by its index; empty where there is none. Asked only where rules speak of interfaces.
   std::function<std::string(std::uint32_t)> interface_name = {};
+  /// A canary of ours has come in, or something that smells of a loop; of the latter at most one a second.
+  std::function<void(const CanaryReturn&)> report_canary = {};
   /// Calls send_due() then; an earlier wish replaces a later one.
   std::function<void(MonotonicTime)> wake_at = {};
   const Clock& clock;
@@ -65,6 +68,7 @@ struct Options {
   std::uint64_t seed = 0;      ///< random; for hashes
   bool keeps_records = true;   ///< false: there is no query log
   dns::CookieSecrets cookies;  ///< equal for all workers
+  CanaryCage canaries{};       ///< likewise
 };
 
 /// received = answered + dropped + waiting, at any time between calls: the conservation law of this room.

@@ -105,6 +105,7 @@ struct Worker::Impl {
                         std::array<char, IF_NAMESIZE> name{};
                         return std::string(if_indextoname(index, name.data()) != nullptr ? name.data() : "");
                       },
+                  .report_canary = options.report_canary,
                   .wake_at = [this](MonotonicTime at) { wake_at(at); },
                   .clock = clock_in},
                  snapshot),

@@ -26,6 +26,7 @@ struct WorkerOptions {
   listener::TcpLimits tcp;
   int origin_channel = -1;          ///< to the warden, for original destinations in `nat` mode; -1: none. Taken over
   std::uint16_t redirect_port = 0;  ///< where `nat` mode's REDIRECT leads: the sockets of kind `redirected`
+  std::function<void(const CanaryReturn&)> report_canary = {};  ///< on the worker's thread
 };
 
 struct WorkerReport {

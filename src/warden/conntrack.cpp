@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "redirect/host_facts.h"
+#include "warden/tuple.h"
 
 namespace doline::warden {
 
@@ -20,51 +21,6 @@ constexpr std::uint16_t conntrack_type(int message) {
 
 std::uint8_t family_of(const IpAddress& address) {
   return address.is_v4() ? AF_INET : AF_INET6;
-}
-
-struct Tuple {
-  std::uint8_t protocol = 0;
-  Endpoint source, destination;
-};
-
-Tuple read_tuple(const nlattr& nest) {
-  Tuple tuple;
-  each_attribute(nest, [&](const nlattr& part) {
-    each_attribute(part, [&](const nlattr& field) {
-      const auto octets = octets_of(field);
-      if (mnl_attr_get_type(&part) == CTA_TUPLE_IP) {
-        if (octets.size() != 4 && octets.size() != 16) return;
-        switch (mnl_attr_get_type(&field)) {
-          case CTA_IP_V4_SRC:
-          case CTA_IP_V6_SRC:
-            tuple.source.address = IpAddress::from_octets(octets);
-            break;
-          case CTA_IP_V4_DST:
-          case CTA_IP_V6_DST:
-            tuple.destination.address = IpAddress::from_octets(octets);
-            break;
-          default:
-            break;
-        }
-      } else if (mnl_attr_get_type(&part) == CTA_TUPLE_PROTO) {
-        const std::uint64_t value = big_endian(field);
-        switch (mnl_attr_get_type(&field)) {
-          case CTA_PROTO_NUM:
-            tuple.protocol = static_cast<std::uint8_t>(value);
-            break;
-          case CTA_PROTO_SRC_PORT:
-            tuple.source.port = static_cast<std::uint16_t>(value);
-            break;
-          case CTA_PROTO_DST_PORT:
-            tuple.destination.port = static_cast<std::uint16_t>(value);
-            break;
-          default:
-            break;
-        }
-      }
-    });
-  });
-  return tuple;
 }
 
 void write_tuple(NetlinkMessage& message, std::uint16_t which, const Tuple& tuple) {
@@ -83,7 +39,7 @@ void write_tuple(NetlinkMessage& message, std::uint16_t which, const Tuple& tupl
 }
 
 struct Flow {
-  Tuple original;
+  Tuple original, reply;
   std::uint32_t id = 0;               // as the kernel wrote it
   std::optional<std::uint16_t> zone;  // likewise
 };
@@ -106,9 +62,13 @@ std::optional<Endpoint> Conntrack::origin_of(const redirect::OriginQuestion& que
   return asked ? origin : std::nullopt;
 }
 
-Result<std::size_t, NetlinkFault> Conntrack::forget(std::span<const std::uint16_t> ports) {
+Result<std::size_t, NetlinkFault> Conntrack::forget(std::span<const std::uint16_t> ports, Which which,
+                                                    std::uint16_t nat_port) {
   const std::vector<IpAddress> ours = redirect::local_addresses();
   auto is_ours = [&](const IpAddress& address) { return std::binary_search(ours.begin(), ours.end(), address); };
+  auto is_redirected = [&](const Flow& flow) {
+    return flow.reply.source.port == nat_port && is_ours(flow.reply.source.address);
+  };
   std::size_t forgotten = 0;
   for (const std::uint8_t family : {AF_INET, AF_INET6}) {
     std::vector<Flow> flows;
@@ -121,6 +81,9 @@ Result<std::size_t, NetlinkFault> Conntrack::forget(std::span<const std::uint16_
         switch (mnl_attr_get_type(&attribute)) {
           case CTA_TUPLE_ORIG:
             flow.original = read_tuple(attribute);
+            break;
+          case CTA_TUPLE_REPLY:
+            flow.reply = read_tuple(attribute);
             break;
           case CTA_ID:
             if (octets.size() == sizeof flow.id) std::memcpy(&flow.id, octets.data(), sizeof flow.id);
@@ -135,7 +98,8 @@ Result<std::size_t, NetlinkFault> Conntrack::forget(std::span<const std::uint16_
       const Tuple& original = flow.original;
       if ((original.protocol == IPPROTO_UDP || original.protocol == IPPROTO_TCP) &&
           std::find(ports.begin(), ports.end(), original.destination.port) != ports.end() &&
-          !is_ours(original.source.address) && !is_ours(original.destination.address))
+          !is_ours(original.source.address) && !is_ours(original.destination.address) &&
+          (which == Which::all || is_redirected(flow) == (which == Which::redirected)))
         flows.push_back(flow);
     });
     if (!dumped) return fail(dumped.error());

@@ -19,9 +19,13 @@ class Conntrack {
 
   /// By the reply's tuple, local → client. About 7 µs. Nothing: no such flow.
   [[nodiscard]] std::optional<Endpoint> origin_of(const redirect::OriginQuestion& question);
+  /// Which flows to the ports: `redirected` ones have their answers come from this machine's private port (`nat`).
+  enum class Which : std::uint8_t { all, redirected, not_redirected };
   /// Deletes the UDP and TCP flows to these ports, both families, but not those of this machine itself: its own queries
-  /// are not intercepted, and their answers must find a way back through a firewall. Returns how many.
-  Result<std::size_t, NetlinkFault> forget(std::span<const std::uint16_t> ports);
+  /// are not intercepted, and their answers must find a way back through a firewall. A redirected flow that is deleted
+  /// loses the answer under way: nobody knows then whom it should come from. Returns how many.
+  Result<std::size_t, NetlinkFault> forget(std::span<const std::uint16_t> ports, Which which = Which::all,
+                                           std::uint16_t nat_port = 0);
 
  private:
   Netlink netlink_;

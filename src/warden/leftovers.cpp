@@ -2,12 +2,10 @@
 
 #include <cap-ng.h>
 #include <linux/capability.h>
-#include <uv.h>
 
 #include <cstring>
 #include <utility>
 
-#include "base/check.h"
 #include "redirect/host_facts.h"
 #include "redirect/iptables_rules.h"
 #include "warden/conntrack.h"
@@ -21,22 +19,11 @@ namespace {
 
 using redirect::TableState;
 
-/// On a loop of its own, to its end.
-ProgramEnd run_to_end(std::vector<std::string> arguments, std::string input) {
-  uv_loop_t loop;
-  check(uv_loop_init(&loop) == 0);
-  ProgramEnd end;
-  run_program(&loop, std::move(arguments), std::move(input), complaint_octets_max,
-              [&](ProgramEnd ended) { end = std::move(ended); });
-  uv_run(&loop, UV_RUN_DEFAULT);
-  check(uv_loop_close(&loop) == 0);
-  return end;
-}
-
 /// Whatever the mode is now: tproxy is what leaves rules and routes behind.
 redirect::Plan widest_plan(redirect::Options options, const redirect::HostFacts& facts) {
   options.mode = redirect::Mode::tproxy;
   options.encrypted = redirect::Encrypted::leave;
+  options.watch = false;
   if (options.interfaces.empty()) options.interfaces = {"none"};
   return redirect::plan(options, facts);
 }
@@ -56,7 +43,8 @@ std::string_view name_of(redirect::Family family) {
 }  // namespace
 
 bool Leftovers::is_nothing() const {
-  return !intercept() && seen == TableState::absent && rule_steps.empty() && route_steps.empty();
+  return !intercept() && seen == TableState::absent && watch == TableState::absent && rule_steps.empty() &&
+         route_steps.empty();
 }
 
 bool Leftovers::intercept() const {
@@ -72,6 +60,8 @@ std::vector<std::string> Leftovers::describe() const {
     sentences.push_back("Chain DOLINE is there in " + chain + ": stray DNS of the LAN is dropped.");
   if (seen != TableState::absent)
     sentences.emplace_back("Table inet doline_seen keeps on noting who asks whom; it changes no packet.");
+  if (watch != TableState::absent)
+    sentences.emplace_back("Table inet doline_watch logs connections that nobody reads; it changes no packet.");
   for (const auto& step : rule_steps)
     sentences.push_back("The policy rule to table " + std::to_string(step.table) + " is there (" +
                         std::string(name_of(step.family)) + "); nothing sets its mark.");
@@ -94,6 +84,7 @@ Leftovers find_leftovers(const redirect::Options& options) {
   Routing routing;
   found.rules = tables.state_of(redirect::rules_table);
   found.seen = tables.state_of(redirect::seen_table);
+  found.watch = tables.state_of(redirect::watch_table);
   found.rule_steps = those_there(routing, plan.rule_steps);
   found.route_steps = those_there(routing, plan.route_steps);
   // Where nft is, iptables was not used; and asking legacy iptables loads its modules.
@@ -114,6 +105,8 @@ std::vector<std::string> remove_leftovers(const redirect::Options& options, Memo
   const redirect::HostFacts facts = redirect::gather_host_facts();
   std::vector<std::string> complaints;
   std::string script = redirect::remove_table(redirect::rules_table, found.rules);
+  // Held by a process that lives, it goes with it.
+  if (found.watch == TableState::plain) script += redirect::remove_table(redirect::watch_table, found.watch);
   if (memory == Memory::forget) script += redirect::remove_table(redirect::seen_table, found.seen);
   if (!script.empty()) {
     const ProgramEnd end = facts.nft.empty()

@@ -15,6 +15,7 @@ namespace doline::warden {
 struct Leftovers {
   redirect::TableState rules = redirect::TableState::absent;
   redirect::TableState seen = redirect::TableState::absent;
+  redirect::TableState watch = redirect::TableState::absent;
   std::vector<redirect::RuleStep> rule_steps;
   std::vector<redirect::RouteStep> route_steps;
   std::vector<std::string> iptables_chains;  ///< "mangle of /usr/sbin/iptables"

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <utility>
 
+#include "base/check.h"
+
 namespace doline::warden {
 
 namespace {
@@ -145,6 +147,17 @@ void run_program(uv_loop_t* loop, std::vector<std::string> arguments, std::strin
   uv_timer_start(
       &run->timer, [](uv_timer_t* timer) { uv_process_kill(&static_cast<Run*>(timer->data)->process, SIGKILL); },
       static_cast<std::uint64_t>(program_patience.count()), 0);
+}
+
+ProgramEnd run_to_end(std::vector<std::string> arguments, std::string input) {
+  uv_loop_t loop;
+  check(uv_loop_init(&loop) == 0);
+  ProgramEnd end;
+  run_program(&loop, std::move(arguments), std::move(input), program_output_max,
+              [&](ProgramEnd ended) { end = std::move(ended); });
+  uv_run(&loop, UV_RUN_DEFAULT);
+  check(uv_loop_close(&loop) == 0);
+  return end;
 }
 
 // ── nft -i ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -18,6 +18,7 @@ namespace doline::warden {
 inline constexpr milliseconds transaction_patience{5'000};
 inline constexpr milliseconds program_patience{10'000};
 inline constexpr std::size_t complaint_octets_max = 64 * 1024;
+inline constexpr std::size_t program_output_max = 8u << 20;
 
 struct ProgramEnd {
   bool succeeded = false;
@@ -28,6 +29,9 @@ struct ProgramEnd {
 /// Runs a program to its end; killed after program_patience. `done` is called once, never inside this call.
 void run_program(uv_loop_t* loop, std::vector<std::string> arguments, std::string input, std::size_t output_octets_max,
                  std::function<void(ProgramEnd)> done);
+
+/// The same on a loop of its own; blocks until it has ended. Its output is cut at program_output_max.
+[[nodiscard]] ProgramEnd run_to_end(std::vector<std::string> arguments, std::string input);
 
 /// The long-lived `nft -i`. It prints nothing on success, so each transaction is followed by a `list` of a table that
 /// cannot be: the complaint about that one, which quotes its name, says that the transaction is over; what came before

@@ -1,7 +1,6 @@
 #include "warden/routing.h"
 
 #include <linux/fib_rules.h>
-#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sys/socket.h>
 
@@ -9,6 +8,8 @@
 #include <cerrno>
 #include <cstring>
 #include <initializer_list>
+#include <set>
+#include <utility>
 
 namespace doline::warden {
 
@@ -96,53 +97,129 @@ Result<void, NetlinkFault> Routing::remove(const RouteStep& step) {
 }
 
 bool Routing::has(const RuleStep& step) {
-  NetlinkMessage dump(RTM_GETRULE, NLM_F_DUMP);
-  dump.header<fib_rule_hdr>().family = number_of(step.family);
-  bool found = false;
-  const auto asked = netlink_.ask(dump, [&](const nlmsghdr& reply) {
-    std::uint32_t table = 0, mark = 0, mask = 0;
-    each_attribute(reply, sizeof(fib_rule_hdr), [&](const nlattr& attribute) {
-      switch (mnl_attr_get_type(&attribute)) {
-        case FRA_TABLE:
-          table = native_32(attribute);
-          break;
-        case FRA_FWMARK:
-          mark = native_32(attribute);
-          break;
-        case FRA_FWMASK:
-          mask = native_32(attribute);
-          break;
-        default:
-          break;
-      }
-    });
-    found |= table == step.table && mark == step.mark && mask == mark_mask;
-  });
-  return asked && found;
+  const auto there = rules_to(step.table);
+  return std::find(there.begin(), there.end(), step) != there.end();
 }
 
 bool Routing::has(const RouteStep& step) {
-  NetlinkMessage dump(RTM_GETROUTE, NLM_F_DUMP);
-  dump.header<rtmsg>().rtm_family = number_of(step.family);
-  const bool is_local = step.kind == RouteStep::Kind::local_default;
-  bool found = false;
-  const auto asked = netlink_.ask(dump, [&](const nlmsghdr& reply) {
-    const auto& header = *static_cast<const rtmsg*>(mnl_nlmsg_get_payload(&reply));
-    std::uint32_t table = header.rtm_table;
-    IpPrefix prefix;
-    each_attribute(reply, sizeof(rtmsg), [&](const nlattr& attribute) {
-      const auto octets = octets_of(attribute);
-      if (mnl_attr_get_type(&attribute) == RTA_TABLE) table = native_32(attribute);
-      if (mnl_attr_get_type(&attribute) == RTA_DST && (octets.size() == 4 || octets.size() == 16)) {
-        const IpAddress address = IpAddress::from_octets(octets);
-        prefix = IpPrefix(address, std::min<int>(header.rtm_dst_len, address.is_v4() ? 32 : 128));
-      }
-    });
-    if (table != step.table) return;
-    found |= is_local ? header.rtm_type == RTN_LOCAL && header.rtm_dst_len == 0
-                      : header.rtm_type == RTN_THROW && prefix == step.prefix;
+  const auto there = routes_of(step.table);
+  return std::find(there.begin(), there.end(), step) != there.end();
+}
+
+std::vector<RuleStep> Routing::rules_to(std::uint32_t table) {
+  std::vector<RuleStep> found;
+  for (const Rule& rule : all_rules())
+    if (rule.table == table && rule.mask == mark_mask && rule.mark <= mark_mask)
+      found.push_back({.family = rule.family, .mark = static_cast<std::uint16_t>(rule.mark), .table = table});
+  return found;
+}
+
+std::vector<RouteStep> Routing::routes_of(std::uint32_t wanted) {
+  using Kind = RouteStep::Kind;
+  std::vector<RouteStep> found;
+  each_route([&](Family family, std::uint32_t table, const rtmsg& header, const IpPrefix& prefix) {
+    if (table != wanted) return;
+    if (header.rtm_type == RTN_LOCAL && header.rtm_dst_len == 0)
+      found.push_back({.family = family, .kind = Kind::local_default, .prefix = {}, .table = table});
+    if (header.rtm_type == RTN_THROW)
+      found.push_back({.family = family, .kind = Kind::throw_back, .prefix = prefix, .table = table});
   });
-  return asked && found;
+  return found;
+}
+
+std::vector<std::string> Routing::find_clashes(const redirect::Kernel& kernel) {
+  std::vector<std::string> found;
+  const std::string our_table = std::to_string(kernel.table);
+  std::set<std::pair<Family, std::uint32_t>> with_default;
+  bool has_strangers = false;
+  each_route([&](Family family, std::uint32_t table, const rtmsg& header, const IpPrefix&) {
+    if (header.rtm_dst_len == 0) with_default.emplace(family, table);
+    has_strangers |= table == kernel.table && header.rtm_type != RTN_LOCAL && header.rtm_type != RTN_THROW;
+  });
+  if (has_strangers)
+    found.push_back("Table " + our_table +
+                    " has routes of somebody else. Cure: another `redirect: {kernel: {table: ...}}`.");
+  for (const Rule& rule : all_rules()) {
+    const bool is_ours = rule.table == kernel.table && rule.mark == kernel.mark && rule.mask == mark_mask;
+    if (is_ours) continue;
+    const std::string what = "The policy rule with preference " + std::to_string(rule.preference) + " (" +
+                             (rule.family == Family::v4 ? "IPv4" : "IPv6") + ", to table " +
+                             std::to_string(rule.table) + ")";
+    if (rule.table == kernel.table)
+      found.push_back(what +
+                      " leads others to Doline's table, and so to this machine. Cure: another `redirect: "
+                      "{kernel: {table: ...}}`.");
+    // The kernel's own table of local addresses is asked first, and has no default route.
+    else if (rule.preference < kernel.table && !rule.is_for_some && (kernel.mark & rule.mask) == rule.mark &&
+             with_default.contains({rule.family, rule.table}))
+      found.push_back(what +
+                      " is asked before Doline's and has a way for everything: what is caught leaves by it. "
+                      "Cure: `redirect: {kernel: {table: ...}}` below " +
+                      std::to_string(rule.preference) + (rule.mask != 0 ? ", or another mark." : "."));
+  }
+  return found;
+}
+
+std::vector<Routing::Rule> Routing::all_rules() {
+  std::vector<Rule> found;
+  for (const Family family : {Family::v4, Family::v6}) {
+    NetlinkMessage dump(RTM_GETRULE, NLM_F_DUMP);
+    dump.header<fib_rule_hdr>().family = number_of(family);
+    static_cast<void>(netlink_.ask(dump, [&](const nlmsghdr& reply) {
+      const auto& header = *static_cast<const fib_rule_hdr*>(mnl_nlmsg_get_payload(&reply));
+      Rule rule{.family = family, .table = header.table};
+      rule.is_for_some = header.src_len > 0 || header.dst_len > 0 || (header.flags & FIB_RULE_INVERT) != 0;
+      each_attribute(reply, sizeof(fib_rule_hdr), [&](const nlattr& attribute) {
+        switch (mnl_attr_get_type(&attribute)) {
+          case FRA_TABLE:
+            rule.table = native_32(attribute);
+            break;
+          case FRA_PRIORITY:
+            rule.preference = native_32(attribute);
+            break;
+          case FRA_FWMARK:
+            rule.mark = native_32(attribute);
+            break;
+          case FRA_FWMASK:
+            rule.mask = native_32(attribute);
+            break;
+          case FRA_IIFNAME:
+          case FRA_OIFNAME:
+          case FRA_UID_RANGE:
+          case FRA_IP_PROTO:
+          case FRA_SPORT_RANGE:
+          case FRA_DPORT_RANGE:
+            rule.is_for_some = true;
+            break;
+          default:
+            break;
+        }
+      });
+      if (header.action == FR_ACT_TO_TBL) found.push_back(rule);
+    }));
+  }
+  return found;
+}
+
+void Routing::each_route(const std::function<void(Family, std::uint32_t table, const rtmsg&, const IpPrefix&)>& see) {
+  for (const Family family : {Family::v4, Family::v6}) {
+    NetlinkMessage dump(RTM_GETROUTE, NLM_F_DUMP);
+    dump.header<rtmsg>().rtm_family = number_of(family);
+    static_cast<void>(netlink_.ask(dump, [&](const nlmsghdr& reply) {
+      const auto& header = *static_cast<const rtmsg*>(mnl_nlmsg_get_payload(&reply));
+      std::uint32_t table = header.rtm_table;
+      IpPrefix prefix;
+      each_attribute(reply, sizeof(rtmsg), [&](const nlattr& attribute) {
+        const auto octets = octets_of(attribute);
+        if (mnl_attr_get_type(&attribute) == RTA_TABLE) table = native_32(attribute);
+        if (mnl_attr_get_type(&attribute) == RTA_DST && (octets.size() == 4 || octets.size() == 16)) {
+          const IpAddress address = IpAddress::from_octets(octets);
+          prefix = IpPrefix(address, std::min<int>(header.rtm_dst_len, address.is_v4() ? 32 : 128));
+        }
+      });
+      see(family, table, header, prefix);
+    }));
+  }
 }
 
 }  // namespace doline::warden

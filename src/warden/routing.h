@@ -2,6 +2,12 @@
 // success.
 #pragma once
 
+#include <linux/rtnetlink.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
 #include "redirect/plan.h"
 #include "warden/netlink.h"
 
@@ -16,8 +22,23 @@ class Routing {
   Result<void, NetlinkFault> remove(const redirect::RouteStep& step);
   [[nodiscard]] bool has(const redirect::RuleStep& step);
   [[nodiscard]] bool has(const redirect::RouteStep& step);
+  /// All that lead to this table and all in it that look like ours. No privilege is needed; where the kernel does not
+  /// say, there are none.
+  [[nodiscard]] std::vector<redirect::RuleStep> rules_to(std::uint32_t table);
+  [[nodiscard]] std::vector<redirect::RouteStep> routes_of(std::uint32_t table);
+  /// Policy rules and routes of others that use our numbers, or that are asked before ours: a sentence each, with its
+  /// cure. No privilege is needed.
+  [[nodiscard]] std::vector<std::string> find_clashes(const redirect::Kernel& kernel);
 
  private:
+  struct Rule {
+    redirect::Family family;
+    std::uint32_t preference = 0, table = 0, mark = 0, mask = 0;
+    bool is_for_some = false;  ///< has other selectors than a mark
+  };
+  std::vector<Rule> all_rules();
+  /// Of any table, `see(family, table, header, prefix)`.
+  void each_route(const std::function<void(redirect::Family, std::uint32_t table, const rtmsg&, const IpPrefix&)>& see);
   Netlink netlink_;
 };
 

@@ -66,7 +66,8 @@ Result<Spawned, std::string> spawn(const std::vector<std::string>& program, int 
   };
   std::vector<std::string> words = program;
   FileActions actions;
-  for (int i = 0; i <= workers; ++i) {
+  const int flows = workers + 1;  // behind control and origins
+  for (int i = 0; i <= flows; ++i) {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return give_up(errno);
     ours.push_back(ends[0]);
@@ -77,7 +78,7 @@ Result<Spawned, std::string> spawn(const std::vector<std::string>& program, int 
     theirs.push_back(moved);
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
     posix_spawn_file_actions_adddup2(actions.get(), moved, first_descriptor + i);
-    words.insert(words.end(), {"--fd", std::to_string(first_descriptor + i)});
+    words.insert(words.end(), {i == flows ? "--flows" : "--fd", std::to_string(first_descriptor + i)});
   }
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
@@ -90,12 +91,15 @@ Result<Spawned, std::string> spawn(const std::vector<std::string>& program, int 
   if (error != 0) return give_up(error);
   close_all(theirs);
   spawned.control = ours[0];
-  spawned.origins.assign(ours.begin() + 1, ours.end());
+  spawned.origins.assign(ours.begin() + 1, ours.end() - 1);
+  spawned.flows = ours.back();
   return spawned;
 }
 
-Result<Spawned, std::string> spawn(int workers) {
-  return spawn({"/proc/self/exe", "warden"}, workers);
+Result<Spawned, std::string> spawn(int workers, const Bounds& bounds) {
+  std::vector<std::string> program{"/proc/self/exe", "warden", "--nat-port", std::to_string(bounds.nat_port)};
+  for (const std::uint16_t port : bounds.ports) program.insert(program.end(), {"--port", std::to_string(port)});
+  return spawn(program, workers);
 }
 
 }  // namespace doline::warden

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "warden/warden.h"
 
 namespace doline::warden {
 
@@ -16,11 +17,12 @@ struct Spawned {
   pid_t process = -1;
   int control = -1;          ///< for Client
   std::vector<int> origins;  ///< one per worker: redirect/origin.h
+  int flows = -1;            ///< for the log writer: flows/batch.h
 };
 
-/// Runs `/proc/self/exe warden --fd CONTROL --fd ORIGIN...`; in the child these are 3, 4 and so on. A sentence where it
-/// cannot.
-[[nodiscard]] Result<Spawned, std::string> spawn(int workers);
+/// Runs `/proc/self/exe warden --port PORT... --nat-port PORT --fd CONTROL --fd ORIGIN... --flows FLOWS`; in the child
+/// these are 3, 4 and so on. A sentence where it cannot.
+[[nodiscard]] Result<Spawned, std::string> spawn(int workers, const Bounds& bounds);
 /// The same with another program or with words before `--fd`, for tests. `program`: [0] is its path.
 [[nodiscard]] Result<Spawned, std::string> spawn(const std::vector<std::string>& program, int workers);
 

@@ -8,12 +8,25 @@
 //   - it dies itself: its nft child reads end of file and ends, and the kernel drops the child's table.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 namespace doline::warden {
 
-/// The whole program: `channels[0]` is the control channel, the others are origin channels (redirect/origin.h). Returns
-/// the exit status once the control channel has closed or SIGTERM came.
-[[nodiscard]] int run(const std::vector<int>& channels);
+/// What may be caught, said at start by who still had every privilege: a resolver that somebody has taken over since
+/// cannot lead other traffic of the house to itself. Without ports: whatever is asked for.
+struct Bounds {
+  std::vector<std::uint16_t> ports;
+  std::uint16_t nat_port = 0;
+};
+
+/// The warden's ends, all SOCK_SEQPACKET.
+struct Channels {
+  std::vector<int> talk;  ///< [0] is the control channel, the others are origin channels (redirect/origin.h)
+  int flows = -1;         ///< to the log writer (flows/batch.h); -1: none, and connections are not watched
+};
+
+/// The whole program. Returns the exit status once the control channel has closed or SIGTERM came.
+[[nodiscard]] int run(const Channels& channels, const Bounds& bounds = {});
 
 }  // namespace doline::warden

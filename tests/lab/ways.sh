@@ -77,6 +77,11 @@ YAML
   run_program "$tool" redirect remove --config "$config" >"$lab/remove.log" 2>&1 || { cat "$lab/remove.log"; say_wrong "redirect remove"; }
   ruleset >"$lab/after"
   diff "$lab/before" "$lab/after" >&2 || say_wrong "the ruleset is not what it was"
+  run_program "$tool" redirect apply --confirm 1s --config "$config" >"$lab/apply.log" 2>&1 || { cat "$lab/apply.log"; say_wrong "apply on trial"; }
+  is_absent() { [[ $(run_program "$tool" redirect verify --config "$config" 2>&1) == *"the redirect is absent"* ]]; }
+  until_true 10 is_absent || say_wrong "a trial does not end"
+  ruleset >"$lab/after"
+  diff "$lab/before" "$lab/after" >&2 || say_wrong "the ruleset is not what it was before the trial"
   kill "$doline_id"
   wait "$doline_id" || say_wrong "Doline ended with $?"
 }

@@ -44,8 +44,8 @@ TEST_CASE("Absent is not off: then nothing is known of it") {
 
 TEST_CASE("What cannot be carried out is told, where it stands") {
   CHECK(problems_of("redirect: {mode: tproxy}\n") == "2:11: redirect: no interface of the LAN is named\n");
-  CHECK(problems_of("redirect: {mode: audit, interfaces: br-lan}\n")
-            .find("2:18: interception in the mode 'audit' is not "
+  CHECK(problems_of("redirect: {mode: remote, interfaces: br-lan}\n")
+            .find("2:18: interception in the mode 'remote' is not "
                   "in this build yet") != std::string::npos);
   CHECK(problems_of("redirect: {mode: tporxy, interfaces: br-lan}\n").find("did you mean 'tproxy'?") !=
         std::string::npos);
@@ -54,6 +54,31 @@ TEST_CASE("What cannot be carried out is told, where it stands") {
   CHECK(problems_of("redirect: {interfaces: br-lan, kernel: {table: 254}}\n") ==
         "2:11: redirect: routing table 254 is the kernel's own\n");
   CHECK_FALSE(problems_of("redirect: {interfaces: \"br-lan\\\"; drop\"}\n").empty());
+}
+
+TEST_CASE("Connections are watched in any mode, where their records can be kept") {
+  const Settings off = settings_of("redirect: {mode: off, interfaces: br-lan}\nflows: {watch: true, warm_up: 10m}\n");
+  REQUIRE(off.fixed.redirect);
+  CHECK(off.fixed.redirect->watch);
+  CHECK(off.fixed.redirect->mode == Mode::off);
+  CHECK(off.fixed.flow_warm_up == std::chrono::minutes(10));
+  CHECK_FALSE(settings_of("redirect: {interfaces: br-lan}\nflows: {watch: false}\n").fixed.redirect->watch);
+  CHECK_FALSE(settings_of("redirect: {interfaces: br-lan}\nflows: off\n").fixed.redirect->watch);
+  CHECK(settings_of("redirect: {mode: audit, interfaces: br-lan}\n").fixed.redirect->mode == Mode::audit);
+  CHECK(settings_of("redirect: {interfaces: br-lan, encrypted: log}\n").fixed.redirect->encrypted == Encrypted::log);
+}
+
+TEST_CASE("What stands in the way of watching is told at its place") {
+  CHECK(problems_of("redirect: {interfaces: br-lan}\nflows: {watch: true}\nquerylog: off\n")
+            .find("3:16: connections are recorded in the query log, which is off") == 0);
+  CHECK(problems_of("redirect: {interfaces: br-lan}\nflows: {watch: true}\nquerylog: {answers: false}\n")
+            .find("3:16: connections are set against answers, which the query log does not keep") == 0);
+  CHECK(problems_of("flows: {watch: true}\n").find("2:16: which interfaces lead to the LAN is not said") == 0);
+  CHECK(problems_of("redirect: off\nflows: {watch: true}\n").find("2:11: 'redirect' names no interfaces") == 0);
+  CHECK(
+      problems_of("redirect: {mode: audit, interfaces: br-lan}\nquerylog: off\n").find("the query log, which is off") !=
+      std::string::npos);
+  CHECK(problems_of("redirect: {interfaces: br-lan}\nflows: {warm_up: 8d}\n").find("3:18:") == 0);
 }
 
 TEST_CASE("Whoever is let through can be recognised") {

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -90,7 +91,7 @@ TEST_CASE("rejecting what is encrypted means the known DoH servers too") {
 TEST_CASE("apply sends the operator's options, and what the warden warns of is told") {
   Stage stage;
   stage.reply = redirect::Done{{"Docker bridges traffic past the firewall."}};
-  const json answer = stage.wait([&](auto take) { stage.interception->apply(take); });
+  const json answer = stage.wait([&](auto take) { stage.interception->apply(seconds(0), take); });
   CHECK(answer["ok"] == true);
   CHECK(answer["warnings"].size() == 1);
   REQUIRE(stage.requests.size() == 1);
@@ -104,7 +105,7 @@ TEST_CASE("apply sends the operator's options, and what the warden warns of is t
 TEST_CASE("what cannot be applied says why, and the state stays absent") {
   Stage stage;
   stage.reply = redirect::Failed{{"There is neither nft nor iptables on this machine."}};
-  const json answer = stage.wait([&](auto take) { stage.interception->apply(take); });
+  const json answer = stage.wait([&](auto take) { stage.interception->apply(seconds(0), take); });
   CHECK(answer["ok"] == false);
   CHECK(answer["reasons"][0] == "There is neither nft nor iptables on this machine.");
   CHECK(stage.interception->state() == redirect::State::absent);
@@ -131,9 +132,80 @@ TEST_CASE("status and seen come as JSON") {
   CHECK(seen["sightings"][0]["resolver"] == "114.114.114.114:53");
 }
 
+TEST_CASE("rules on trial are asked for with their time, and confirmed") {
+  Stage stage;
+  (void)stage.wait([&](auto take) { stage.interception->apply(seconds(60), take); });
+  REQUIRE(stage.requests.size() == 1);
+  CHECK(std::get<redirect::Apply>(stage.requests[0]).trial_seconds == 60);
+  CHECK(stage.told.str().find("on trial for 60 s") != std::string::npos);
+  CHECK(stage.wait([&](auto take) { stage.interception->confirm(take); })["ok"] == true);
+  CHECK(std::holds_alternative<redirect::Confirm>(stage.requests[1]));
+  redirect::StatusReply status;
+  status.state = redirect::State::applied;
+  status.trial_seconds_left = 42;
+  stage.reply = status;
+  const json told = stage.wait([&](auto take) { stage.interception->status(take); });
+  CHECK(told["trial_seconds_left"] == 42);
+  CHECK(told["text"].get<std::string>().find("`doline redirect confirm`") != std::string::npos);
+  // That nobody confirmed is told once.
+  status.reason = "the rules on trial were not confirmed in time";
+  stage.reply = status;
+  for (int i = 0; i < 2; ++i) (void)stage.wait([&](auto take) { stage.interception->status(take); });
+  const std::string log = stage.told.str();
+  CHECK(log.find("not confirmed in time") != std::string::npos);
+  CHECK(log.find("not confirmed in time") == log.rfind("not confirmed in time"));
+}
+
+TEST_CASE("at start rules are put in place, unless the operator was faster") {
+  for (const bool was_removed : {false, true}) {
+    Stage stage;
+    if (was_removed) (void)stage.wait([&](auto take) { stage.interception->remove(take); });
+    stage.requests.clear();
+    stage.interception->begin([](const json&) {});
+    (void)stage.wait([&](auto take) { stage.interception->verify(take); });
+    const bool has_applied = std::any_of(stage.requests.begin(), stage.requests.end(), [](const auto& request) {
+      return std::holds_alternative<redirect::Apply>(request);
+    });
+    CHECK(has_applied == !was_removed);
+  }
+}
+
+TEST_CASE("what the kernel has seen while nobody looked is told at start") {
+  Stage stage;
+  stage.reply = redirect::SeenReply{
+      {{*device::MacAddress::parse("94:51:3d:13:9a:35"), {IpAddress::v4(114, 114, 114, 114), 53}, 12}}, 3};
+  stage.interception->begin([](const json&) {});
+  (void)stage.wait([&](auto take) { stage.interception->seen(take); });
+  CHECK(std::holds_alternative<redirect::Seen>(stage.requests.at(0)));
+  CHECK(stage.told.str().find("remembers 4 pairs of device and foreign resolver") != std::string::npos);
+  CHECK(stage.told.str().find("94:51:3d:13:9a:35 asked 114.114.114.114:53 (12 packets)") != std::string::npos);
+}
+
+TEST_CASE("what the operator has written since is applied when asked for, where the sockets serve it") {
+  Stage stage;
+  redirect::Options wanted;
+  wanted.mode = redirect::Mode::tproxy;
+  wanted.interfaces = {"br-lan", "br-iot"};
+  stage.interception->want(wanted);
+  CHECK(stage.wait([&](auto take) { stage.interception->apply(seconds(0), take); })["ok"] == true);
+  CHECK(std::get<redirect::Apply>(stage.requests.at(0)).options == wanted);
+  for (const bool has_other_mode : {false, true}) {
+    redirect::Options other = wanted;
+    if (has_other_mode)
+      other.mode = redirect::Mode::nat;
+    else
+      other.ports = {53};
+    stage.interception->want(other);
+    const json answer = stage.wait([&](auto take) { stage.interception->apply(seconds(0), take); });
+    CHECK(answer["ok"] == false);
+    CHECK(answer["reasons"][0].get<std::string>().find("start Doline again") != std::string::npos);
+  }
+  CHECK(stage.requests.size() == 1);
+}
+
 TEST_CASE("a warden that dies is a lost interception, told once, and whoever asks then learns it") {
   Stage stage;
-  (void)stage.wait([&](auto take) { stage.interception->apply(take); });
+  (void)stage.wait([&](auto take) { stage.interception->apply(seconds(0), take); });
   stage.hearing = Watch();
   ::close(std::exchange(stage.warden, -1));
   const Watch later = stage.loop.after(milliseconds(50), [&] { stage.loop.stop(); });

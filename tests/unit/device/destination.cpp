@@ -9,8 +9,9 @@ using doline::device::to_string;
 
 TEST_CASE("only a query that came to our own address is not intercepted") {
   CHECK_FALSE(Destination{}.is_intercepted());
-  for (const auto source : {DestinationSource::tproxy, DestinationSource::conntrack, DestinationSource::edns,
-                            DestinationSource::proxy, DestinationSource::port_map, DestinationSource::imported})
+  for (const auto source :
+       {DestinationSource::tproxy, DestinationSource::conntrack, DestinationSource::edns, DestinationSource::proxy,
+        DestinationSource::port_map, DestinationSource::imported, DestinationSource::seen})
     CHECK(Destination{{IpAddress::v4(114, 114, 114, 114), 53}, source}.is_intercepted());
 }
 

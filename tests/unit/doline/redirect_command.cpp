@@ -40,7 +40,15 @@ config::Fixed settings_in(const TemporaryFolder& folder) {
 Ran run(Verb verb, const config::Fixed& settings, bool json = false) {
   std::ostringstream out, err;
   Ran ran;
-  ran.status = run_redirect({.verb = verb, .config = {}, .json = json, .after_crash = false}, settings, out, err);
+  ran.status = run_redirect({.verb = verb,
+                             .config = {},
+                             .json = json,
+                             .trial = {},
+                             .device = {},
+                             .from = {},
+                             .patience = {},
+                             .after_crash = false},
+                            settings, out, err);
   ran.out = out.str();
   ran.err = err.str();
   return ran;
@@ -122,6 +130,32 @@ TEST_CASE("The running Doline is asked, and what it says decides") {
   CHECK(json::parse(ran.out) == status);
 }
 
+TEST_CASE("Rules on trial are asked for by their time, and a confirmation asks for nothing else") {
+  const TemporaryFolder folder;
+  const config::Fixed settings = settings_in(folder);
+  RedirectArguments arguments;
+  arguments.verb = Verb::apply;
+  for (const char* wrong : {"0s", "2h", "soon"}) {
+    arguments.trial = wrong;
+    std::ostringstream out, err;
+    CHECK(run_redirect(arguments, settings, out, err) == exit_wrong_usage);
+    CHECK(err.str().find("is no time from 1s to 3600s") != std::string::npos);
+  }
+  json asked;
+  const Ran ran = run_against(Verb::confirm, {{"ok", true}, {"warnings", json::array()}}, &asked);
+  CHECK(asked == json{{"ask", "redirect.confirm"}});
+  CHECK(ran.out == "The rules stay.\n");
+  CHECK(run(Verb::confirm, settings).status == exit_unavailable);
+  CHECK(run(Verb::confirm, settings).err.find("went with it") != std::string::npos);
+}
+
+TEST_CASE("What the kernel has seen is a table") {
+  const json row{{"mac", "94:51:3d:13:9a:35"}, {"resolver", "114.114.114.114:53"}, {"packets", 12}};
+  const Ran ran = run_against(Verb::seen, {{"ok", true}, {"sightings", {row}}, {"left_out", 2}});
+  CHECK(ran.status == exit_ok);
+  CHECK(ran.out == "94:51:3d:13:9a:35  114.114.114.114:53" + std::string(28, ' ') + "       12 packets\nand 2 more\n");
+}
+
 TEST_CASE("A Doline that cannot do it is not in place") {
   const Ran ran = run_against(Verb::apply, {{"error", "The warden process is gone."}});
   CHECK(ran.status == exit_no);
@@ -168,7 +202,14 @@ TEST_CASE("After a crash rules and routes go, and the memory of who asked whom s
   REQUIRE(tests::shell("PATH=$PATH:/usr/sbin; nft add table inet doline && nft add table inet doline_seen").status ==
           0);
   std::ostringstream out, err;
-  const RedirectArguments arguments{.verb = Verb::remove, .config = {}, .json = false, .after_crash = true};
+  const RedirectArguments arguments{.verb = Verb::remove,
+                                    .config = {},
+                                    .json = false,
+                                    .trial = {},
+                                    .device = {},
+                                    .from = {},
+                                    .patience = {},
+                                    .after_crash = true};
   CHECK(run_redirect(arguments, settings_in(folder), out, err) == exit_ok);
   CHECK(tests::shell("PATH=$PATH:/usr/sbin; nft list tables").output == "table inet doline_seen\n");
 }

@@ -91,10 +91,15 @@ TEST_CASE("The kernel's own routing tables, and preferences behind them, are lef
 
 TEST_CASE("Words of the configuration that this build cannot carry out say so") {
   CHECK(is_told(home_options(Mode::remote), "mode remote is not in this build"));
-  CHECK(is_told(home_options(Mode::audit), "mode audit is not in this build"));
-  Options options = home_options(Mode::tproxy);
-  options.encrypted = Encrypted::log;
-  CHECK(is_told(options, "encrypted: log"));
+}
+
+TEST_CASE("Who only watches needs interfaces too") {
+  Options options;
+  options.watch = true;
+  CHECK(is_told(options, "no interface of the LAN is named"));
+  options.interfaces = {"home0"};
+  CHECK(find_problems(options).empty());
+  CHECK(find_problems(home_options(Mode::audit)).empty());
 }
 
 TEST_CASE("Redirect that is off needs nothing") {

@@ -65,6 +65,16 @@ TEST_CASE("Rules die with their maker where they are to and the kernel can") {
   CHECK_FALSE(is_warned(plan(options, home_facts()), "the rules stay"));
 }
 
+TEST_CASE("Rules on trial vanish with their maker, also where they fail closed") {
+  Options options = home_options(Mode::tproxy);
+  options.on_failure = OnFailure::closed;
+  const Plan made = plan(options, home_facts(), Standing::on_trial);
+  CHECK(made.owns_table);
+  CHECK(made.rules.find("flags owner") != std::string::npos);
+  CHECK(made.rules.find("reject with tcp reset") != std::string::npos);
+  CHECK_FALSE(plan(options, home_facts(), Standing::for_good).owns_table);
+}
+
 TEST_CASE("tproxy routes marked packets to this machine, but for the sources of the LAN, and nat routes nothing") {
   const Plan made = plan(home_options(Mode::tproxy), home_facts());
   using Kind = RouteStep::Kind;

@@ -20,13 +20,21 @@ StatusReply some_status() {
           .mode = Mode::nat,
           .has_privilege = true,
           .applied_seconds_ago = 1'000'000'000'000,
+          .trial_seconds_left = 59,
           .counters = {.udp4 = 1, .tcp4 = 2, .udp6 = 3, .tcp6 = 4, .unserved = 5, .encrypted = 6},
           .reason = "the resolver was silent",
           .interference = {"docker", "mwan3"}};
 }
 
 std::vector<Request> all_requests() {
-  return {Apply{home_options(Mode::tproxy)}, Apply{Options{}}, Remove{}, Status{}, Verify{}, Seen{}, Heartbeat{}};
+  return {Apply{home_options(Mode::tproxy)},
+          Apply{Options{}, 3'600},
+          Remove{},
+          Status{},
+          Verify{},
+          Seen{},
+          Heartbeat{},
+          Confirm{}};
 }
 
 std::vector<Reply> all_replies() {
@@ -77,7 +85,7 @@ TEST_CASE("An unknown version or kind is told from a broken message") {
   octets[0] = 2;
   CHECK(parse_request(octets).error() == MessageFault::unknown);
   octets[0] = 1;
-  octets[1] = 6;
+  octets[1] = 0x7f;
   CHECK(parse_request(octets).error() == MessageFault::unknown);
   CHECK(parse_request(std::vector<std::uint8_t>(message_octets_max + 1)).error() == MessageFault::too_long);
 }
@@ -133,6 +141,10 @@ TEST_CASE("The status for people says what is in force, what it caught and why i
   applied.mode = Mode::tproxy;
   applied.reason.clear();
   applied.applied_seconds_ago = 12;
+  CHECK(describe(applied).find(
+            "\non trial: what was before comes back in 59 s, unless `doline redirect confirm` says that these rules "
+            "stay\n") != std::string::npos);
+  applied.trial_seconds_left = 0;
   CHECK(describe(applied) ==
         "redirect: applied, mode tproxy, since 12 s\n"
         "caught (packets): 1 IPv4 UDP, 2 IPv4 TCP, 3 IPv6 UDP, 4 IPv6 TCP\n"

@@ -32,14 +32,17 @@ struct House {
   tests::ToldExchange exchange;
   RingOutbox outbox;
   std::size_t late_responses = 0;
+  CanaryCage cage{9};
+  std::vector<CanaryReturn> returned;
   std::vector<std::uint8_t> out = std::vector<std::uint8_t>(response_octets_max);
-  Resolver resolver{{.cache = {}, .seed = 1, .cookies = dns::CookieSecrets(secret, secret)},
+  Resolver resolver{{.cache = {}, .seed = 1, .cookies = dns::CookieSecrets(secret, secret), .canaries = cage},
                     {.exchange = exchange,
                      .outbox = outbox,
                      .send = [this](const auto&, const Endpoint&, dns::Octets) { ++late_responses; },
                      .forget = [](const auto&) {},
                      .report_unknown_client = [](const IpAddress&) {},
                      .find_mac = [](const IpAddress&) { return std::nullopt; },
+                     .report_canary = [this](const CanaryReturn& come) { returned.push_back(come); },
                      .clock = clock},
                     snapshot()};
 
@@ -63,13 +66,16 @@ struct House {
     }
     snapshot->rules = std::make_shared<const policy::RuleBook>(std::move(settings));
     snapshot->resolvers = std::make_shared<const geo::ResolverBook>();
-    snapshot->upstream = std::make_shared<const upstream::Options>();
+    upstream::Options upstream;
+    upstream.routes.push_back({.name = "default", .servers = {server}});
+    snapshot->upstream = std::make_shared<const upstream::Options>(upstream);
     snapshot->allow_clients = {*IpPrefix::parse("192.168.0.0/16")};
     return snapshot;
   }
 
   /// A query with EDNS and a cookie; how much memory it asked for.
-  std::size_t cost_of(const std::string& name, dns::ResponseCode* code = nullptr) {
+  std::size_t cost_of(const std::string& name, dns::ResponseCode* code = nullptr,
+                      const IpAddress& client = IpAddress::v4(192, 168, 1, 20)) {
     std::array<std::uint8_t, 512> octets{};
     dns::MessageWriter writer(octets);
     writer.header(7, {.response = false, .recursion_desired = true, .recursion_available = false},
@@ -79,7 +85,7 @@ struct House {
     REQUIRE(writer.opt({.dnssec_ok = true, .cookie = cookie}));
     listener::Arrival arrival;
     arrival.message = std::span(octets).first(writer.size());
-    arrival.client = {IpAddress::v4(192, 168, 1, 20), 40'000};
+    arrival.client = {client, 40'000};
     arrival.destination = {{IpAddress::v4(8, 8, 8, 8), 53}, device::DestinationSource::tproxy};
     arrival.at = clock.now();
     const std::size_t before = tests::allocations;
@@ -100,6 +106,43 @@ struct House {
 
 tests::Said address_record(const std::string& owner) {
   return {dns::Section::answer, dns::parse_record(owner + " 300 A 192.0.2.1", 0).value()};
+}
+
+TEST_CASE("a canary of ours is told of, answered and never forwarded; another Doline's is a name like any other") {
+  House house;
+  dns::ResponseCode code = dns::ResponseCode::noerror;
+  const std::uint64_t not_recorded = house.resolver.statistics().not_recorded;
+  for (const Canary& canary : {Canary{Canary::Kind::loop, 3}, Canary{Canary::Kind::probe, 4}}) {
+    (void)house.cost_of(house.cage.name_of(canary).to_string(), &code);
+    CHECK(code == dns::ResponseCode::nxdomain);
+    REQUIRE_FALSE(house.returned.empty());
+    CHECK(house.returned.back().canary == canary);
+    CHECK(house.returned.back().destination.is_intercepted());
+  }
+  CHECK(house.resolver.statistics().not_recorded == not_recorded + 2);
+  CHECK(house.exchange.asked().empty());
+
+  const CanaryCage theirs(10);
+  (void)house.cost_of(theirs.name_of({Canary::Kind::loop, 3}).to_string());
+  CHECK(house.exchange.asked().size() == 1);
+  // What is no canary of anybody's and below .alt never leaves.
+  (void)house.cost_of("www.doline.alt", &code);
+  CHECK(house.exchange.asked().size() == 1);
+  CHECK(house.returned.size() == 2);
+}
+
+TEST_CASE("an upstream that asks what it is being asked smells of a loop, a client does not") {
+  House house;
+  (void)house.cost_of("www.example");
+  REQUIRE(house.exchange.asked().size() == 1);
+  (void)house.cost_of("www.example");
+  CHECK(house.returned.empty());
+  (void)house.cost_of("other.example", nullptr, server.address);
+  CHECK(house.returned.empty());
+  for (int i = 0; i < 3; ++i) (void)house.cost_of("www.example", nullptr, server.address);
+  REQUIRE(house.returned.size() == 1);  // one a second
+  CHECK_FALSE(house.returned[0].canary);
+  CHECK(house.returned[0].client.address == server.address);
 }
 
 TEST_CASE("answers of ours, of the cache and errors cost no allocation, once the client is known") {

@@ -92,3 +92,31 @@ TEST_CASE("Flows of the LAN to these ports are forgotten, this machine's own and
   CHECK(is_known(conntrack, us, foreign_v4));
   CHECK(conntrack.forget(dns) == 0);
 }
+
+TEST_CASE("Redirected flows are told from the others") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  track_flows();
+  REQUIRE(shell("PATH=$PATH:/usr/sbin nft 'table inet r { chain f { type nat hook prerouting priority dstnat ; iifname "
+                "home0 udp dport 53 redirect to :5399 ; } ; }'")
+              .status == 0);
+  Conntrack conntrack;
+  const Endpoint gateway{IpAddress::v4(192, 168, 50, 1), 5399};
+  const Socket listener = bound_socket(gateway);
+  const Socket redirected = home->device_socket(AF_INET, SOCK_DGRAM);
+  send_to(redirected, foreign_v4);
+  const auto client = sender_of_next(listener);
+  REQUIRE(client);
+  REQUIRE(shell("PATH=$PATH:/usr/sbin nft delete table inet r").status == 0);
+  const Socket passing = home->device_socket(AF_INET, SOCK_DGRAM);
+  send_to(passing, foreign_v4);
+  REQUIRE(becomes_known(conntrack, name_of(passing, "192.168.50.31"), foreign_v4));
+
+  const redirect::OriginQuestion question{.ticket = 0, .protocol = Protocol::udp, .client = *client, .local = gateway};
+  CHECK(conntrack.forget(dns, Conntrack::Which::redirected, 5398) == 0);
+  CHECK(conntrack.forget(dns, Conntrack::Which::not_redirected, 5399) == 1);
+  CHECK(conntrack.origin_of(question) == foreign_v4);
+  CHECK(conntrack.forget(dns, Conntrack::Which::not_redirected, 5399) == 0);
+  CHECK(conntrack.forget(dns, Conntrack::Which::redirected, 5399) == 1);
+  CHECK_FALSE(conntrack.origin_of(question));
+}

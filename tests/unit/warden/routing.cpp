@@ -47,3 +47,52 @@ TEST_CASE("Another's rule or route of the same table is not ours") {
   CHECK_FALSE(routing.has(RouteStep{Family::v4, RouteStep::Kind::throw_back, *IpPrefix::parse("10.0.0.0/9"), 5353}));
   CHECK(routing.has(RouteStep{Family::v4, RouteStep::Kind::throw_back, *IpPrefix::parse("10.0.0.0/8"), 5353}));
 }
+
+TEST_CASE("Rules and routes of others that clash with ours are told, others not") {
+  if (!own_network()) return;
+  REQUIRE(shell("PATH=$PATH:/usr/sbin; ip link set lo up; ip link add d0 type bridge; ip link set d0 up; ip addr add "
+                "10.9.0.1/24 dev d0")
+              .status == 0);
+  Routing routing;
+  const redirect::Kernel kernel;
+  REQUIRE(routing.add(RuleStep{Family::v4, kernel.mark, kernel.table}));
+  REQUIRE(routing.add(RouteStep{Family::v4, RouteStep::Kind::local_default, {}, kernel.table}));
+  REQUIRE(
+      routing.add(RouteStep{Family::v4, RouteStep::Kind::throw_back, *IpPrefix::parse("10.9.0.0/24"), kernel.table}));
+  struct Clash {
+    const char *make, *undo, *told;  // empty: none
+  };
+  for (const auto& [make, undo, told] : {
+           // As wg-quick: its rule comes before ours, but not for our mark.
+           Clash{"ip rule add fwmark 0xca6c lookup 52 pref 100; ip route add default dev d0 table 52",
+                 "ip rule del pref 100; ip route flush table 52", ""},
+           // Before ours and for everybody, but with ways to its own only, as Tailscale without an exit.
+           Clash{"ip rule add lookup 52 pref 5270; ip route add 10.8.0.0/16 dev d0 table 52",
+                 "ip rule del pref 5270; ip route flush table 52", ""},
+           Clash{"ip rule add lookup 52 pref 5270; ip route add default dev d0 table 52",
+                 "ip rule del pref 5270; ip route flush table 52",
+                 "preference 5270 (IPv4, to table 52) is asked before"},
+           Clash{"ip rule add from 10.9.0.7 lookup 52 pref 5270; ip route add default dev d0 table 52",
+                 "ip rule del pref 5270; ip route flush table 52", ""},
+           // A mask through which our mark looks like theirs.
+           Clash{"ip rule add fwmark 0x0300/0x0f00 lookup 52 pref 99; ip route add default dev d0 table 52",
+                 "ip rule del pref 99; ip route flush table 52", "below 99, or another mark."},
+           Clash{"ip rule add fwmark 0x0300/0x0f00 lookup 52 pref 6000; ip route add default dev d0 table 52",
+                 "ip rule del pref 6000; ip route flush table 52", ""},
+           Clash{"ip rule add fwmark 0x77 lookup 5353 pref 77", "ip rule del pref 77",
+                 "preference 77 (IPv4, to table 5353) leads others to Doline's table"},
+           Clash{"ip route add 10.7.0.0/16 dev d0 table 5353", "ip route del 10.7.0.0/16 dev d0 table 5353",
+                 "Table 5353 has routes of somebody else."},
+       }) {
+    CAPTURE(make);
+    REQUIRE(shell(std::string("PATH=$PATH:/usr/sbin; ") + make).status == 0);
+    const auto found = routing.find_clashes(kernel);
+    CHECK(found.size() == (*told == '\0' ? 0 : 1));
+    if (!found.empty()) {
+      CHECK(found.front().find(told) != std::string::npos);
+      CHECK(found.front().find("Cure: ") != std::string::npos);
+    }
+    REQUIRE(shell(std::string("PATH=$PATH:/usr/sbin; ") + undo).status == 0);
+    CHECK(routing.find_clashes(kernel).empty());
+  }
+}

@@ -20,9 +20,9 @@ namespace doline::tests {
 
 class RunningWarden {
  public:
-  RunningWarden() {
+  explicit RunningWarden(const warden::Bounds& bounds = {}) {
     std::vector<int> ours, theirs;
-    for (int channel = 0; channel < 2; ++channel) {
+    for (int channel = 0; channel < 3; ++channel) {
       int ends[2];
       REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
       ours.push_back(ends[0]);
@@ -33,10 +33,11 @@ class RunningWarden {
     if (process_ == 0) {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
       for (const int end : ours) close(end);
-      _exit(warden::run(theirs));
+      _exit(warden::run({.talk = {theirs[0], theirs[1]}, .flows = theirs[2]}, bounds));
     }
     for (const int end : theirs) close(end);
     origin_ = ours[1];
+    flows_ = ours[2];
     // Not the client's to wait for: wait_for_end() does.
     client_ =
         std::make_unique<warden::Client>(warden::Spawned{.process = -1, .control = ours[0], .origins = {origin_}});
@@ -46,6 +47,7 @@ class RunningWarden {
   ~RunningWarden() {
     client_.reset();
     close(origin_);
+    close(flows_);
     kill(process_, SIGKILL);
     waitpid(process_, nullptr, 0);
   }
@@ -70,6 +72,7 @@ class RunningWarden {
   }
   [[nodiscard]] pid_t process() const { return process_; }
   [[nodiscard]] int origin() const { return origin_; }
+  [[nodiscard]] int flows() const { return flows_; }
   /// As if the resolver had been killed: the kernel closes its ends.
   void die_as_resolver() { client_.reset(); }
   /// Waits for the process's end; its exit status, or -1 where a signal ended it.
@@ -81,7 +84,7 @@ class RunningWarden {
 
  private:
   pid_t process_ = -1;
-  int origin_ = -1;
+  int origin_ = -1, flows_ = -1;
   int ended_with_ = -2;
   std::unique_ptr<warden::Client> client_;
 };

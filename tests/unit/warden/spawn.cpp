@@ -28,6 +28,7 @@ std::string receive(int descriptor) {
 void end(const Spawned& spawned) {
   close(spawned.control);
   for (const int origin : spawned.origins) close(origin);
+  close(spawned.flows);
   waitpid(spawned.process, nullptr, 0);
 }
 
@@ -35,13 +36,16 @@ void end(const Spawned& spawned) {
 
 TEST_CASE("The program finds its channels at 3, 4 and so on, and their names among its words") {
   const auto spawned = spawn(
-      {"/bin/sh", "-c", "printf control >&3; printf first >&4; printf second >&5; printf %s \"$*\" >&3", "warden"}, 2);
+      {"/bin/sh", "-c",
+       "printf control >&3; printf first >&4; printf second >&5; printf flows >&6; printf %s \"$*\" >&3", "warden"},
+      2);
   REQUIRE(spawned);
   REQUIRE(spawned->origins.size() == 2);
   CHECK(receive(spawned->control) == "control");
   CHECK(receive(spawned->origins[0]) == "first");
   CHECK(receive(spawned->origins[1]) == "second");
-  CHECK(receive(spawned->control) == "--fd 3 --fd 4 --fd 5");
+  CHECK(receive(spawned->flows) == "flows");
+  CHECK(receive(spawned->control) == "--fd 3 --fd 4 --fd 5 --flows 6");
   // Its end is the channels' end.
   CHECK(receive(spawned->control).empty());
   end(*spawned);
@@ -50,7 +54,7 @@ TEST_CASE("The program finds its channels at 3, 4 and so on, and their names amo
 TEST_CASE("Our ends are close-on-exec and do not block") {
   const auto spawned = spawn({"/bin/sh", "-c", "read line <&3", "warden"}, 1);
   REQUIRE(spawned);
-  for (const int descriptor : {spawned->control, spawned->origins[0]}) {
+  for (const int descriptor : {spawned->control, spawned->origins[0], spawned->flows}) {
     CHECK((fcntl(descriptor, F_GETFD) & FD_CLOEXEC) != 0);
     CHECK((fcntl(descriptor, F_GETFL) & O_NONBLOCK) != 0);
   }

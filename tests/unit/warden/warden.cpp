@@ -14,6 +14,7 @@
 using namespace doline;
 using namespace doline::tests;
 using redirect::Apply;
+using redirect::Confirm;
 using redirect::Mode;
 using redirect::Remove;
 using redirect::State;
@@ -313,6 +314,63 @@ TEST_CASE("Impossible options are refused and change nothing") {
   CHECK((state_of_machine() == before));
 }
 
+TEST_CASE("Who has taken the resolver over gets nothing caught but what it was started for") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  const std::string before = state_of_machine();
+  const redirect::Options options = small_home_options(Mode::nat);
+  RunningWarden warden({.ports = options.ports, .nat_port = options.nat_port});
+  redirect::Options greedy = options;
+  greedy.ports = {53, 80};
+  CHECK(is_refused(warden, Apply{greedy}));
+  greedy = options;
+  greedy.nat_port = 8'080;
+  CHECK(is_refused(warden, Apply{greedy}));
+  CHECK((state_of_machine() == before));
+  redirect::Options fewer = options;
+  fewer.ports = {53};
+  CHECK(warden.is_done(Apply{fewer}));
+  CHECK(warden.is_done(Remove{}));
+}
+
+TEST_CASE("What is no request is passed over, and too many at once are refused: the warden serves on") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  const std::string before = state_of_machine();
+  RunningWarden warden;
+  const auto whole = redirect::write_request({1, Apply{small_home_options(Mode::tproxy), 60}});
+  for (std::size_t size = 1; size < whole.size(); ++size)
+    REQUIRE(send(warden.client().descriptor(), whole.data(), size, 0) == static_cast<ssize_t>(size));
+  for (std::size_t at = 0; at < whole.size(); ++at) {
+    auto bent = whole;
+    bent[at] = 0xff;  // a mode, a count, a letter of a name, a time that cannot be
+    if (redirect::parse_request(bent)) continue;
+    REQUIRE(send(warden.client().descriptor(), bent.data(), bent.size(), 0) == static_cast<ssize_t>(bent.size()));
+  }
+  CHECK(warden.status().state == State::absent);
+  CHECK((state_of_machine() == before));
+
+  int done = 0, refused = 0, awaited = 0;
+  for (int i = 0; i < 100; ++i) {
+    ++awaited;
+    warden.client().ask(Verify{}, [&](const std::optional<redirect::Reply>& reply) {
+      --awaited;
+      if (!reply) return;
+      const auto* failed = std::get_if<redirect::Failed>(&*reply);
+      (failed != nullptr && failed->reasons == std::vector<std::string>{"too much is asked at once"} ? refused
+                                                                                                     : done)++;
+    });
+    if (i == 0) warden.client().ask(Apply{small_home_options(Mode::tproxy)}, [](const auto&) {});
+  }
+  CHECK(becomes_true([&] {
+    warden.client().read();
+    return awaited == 0;
+  }));
+  CHECK(refused > 0);
+  CHECK(done > 0);
+  CHECK(warden.is_done(Verify{}));
+}
+
 TEST_CASE("Who asked whom is counted, and the redirected flow's destination is known") {
   const auto home = SmallHome::build();
   if (!home) return;
@@ -348,4 +406,168 @@ TEST_CASE("Who asked whom is counted, and the redirected flow's destination is k
   REQUIRE(seen.sightings.size() == 2);
   for (const Endpoint& foreign : {foreign_v4, foreign_v6})
     CHECK(std::count(seen.sightings.begin(), seen.sightings.end(), redirect::Sighting{camera, foreign, 1}) == 1);
+}
+
+TEST_CASE("Applied again while a query is under way, the answer still finds its way back") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  RunningWarden warden;
+  const redirect::Options options = small_home_options(Mode::nat);
+  REQUIRE(warden.is_done(Apply{options}));
+  for (const Endpoint& foreign : {foreign_v4, foreign_v6}) {
+    CAPTURE(foreign.to_string());
+    const bool is_v4 = foreign.address.is_v4();
+    const Socket listener =
+        bound_socket({*IpAddress::parse(is_v4 ? "192.168.50.1" : "2001:db8:50::1"), options.nat_port});
+    const Socket device = home->device_socket(is_v4 ? AF_INET : AF_INET6, SOCK_DGRAM);
+    send_to(device, foreign);
+    const auto client = sender_of_next(listener);
+    REQUIRE(client);
+    REQUIRE(warden.is_done(Apply{options}));
+    redirect::Options others = options;  // of no matter for this query
+    others.encrypted = redirect::Encrypted::reject;
+    REQUIRE(warden.is_done(Apply{others}));
+    send_to(listener, *client);
+    CHECK(sender_of_next(device) == foreign);
+  }
+}
+
+TEST_CASE("Rules on trial go when nobody confirms them in time, and stay when somebody does") {
+  for (const Mode mode : {Mode::tproxy, Mode::nat}) {
+    const auto home = SmallHome::build();
+    if (!home) return;
+    CAPTURE(redirect::to_string(mode));
+    const std::string before = state_of_machine();
+    RunningWarden warden;
+    CHECK(is_refused(warden, Confirm{}));
+    REQUIRE(warden.is_done(Apply{small_home_options(mode), 2}));
+    CHECK(warden.status().state == State::applied);
+    CHECK(warden.status().trial_seconds_left > 0);
+    const auto live = [&] { warden.client().beat(); };
+    CHECK(becomes_true([&] {
+      live();
+      return warden.status().state == State::absent;
+    }));
+    CHECK(warden.status().trial_seconds_left == 0);
+    CHECK(is_refused(warden, Verify{}));  // in its turn: behind the removal
+    CHECK(warden.status().reason == "the rules on trial were not confirmed in time");
+    CHECK((state_of_machine() == before));
+    CHECK(is_refused(warden, Confirm{}));
+
+    REQUIRE(warden.is_done(Apply{small_home_options(mode), 3'600}));
+    REQUIRE(warden.is_done(Confirm{}));
+    CHECK(warden.status().trial_seconds_left == 0);
+    CHECK(warden.status().state == State::applied);
+    CHECK(warden.is_done(Verify{}));
+    REQUIRE(warden.is_done(Remove{}));
+    CHECK((state_of_machine() == before));
+  }
+}
+
+TEST_CASE("What comes back after a trial is what was there before the first of them") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  RunningWarden warden;
+  const redirect::Options former = small_home_options(Mode::tproxy);
+  REQUIRE(warden.is_done(Apply{former}));
+  const std::string before = state_of_machine();
+  redirect::Options wanted = former;
+  wanted.mode = Mode::nat;
+  REQUIRE(warden.is_done(Apply{wanted, 3'600}));
+  CHECK((state_of_machine() != before));
+  wanted.ports = {53};
+  wanted.kernel.table = 6453;
+  REQUIRE(warden.is_done(Apply{wanted, 1}));
+  // What cannot be applied ends no trial.
+  redirect::Options impossible = wanted;
+  impossible.interfaces.clear();
+  CHECK(is_refused(warden, Apply{impossible}));
+  CHECK(becomes_true([&] { return warden.status().trial_seconds_left == 0; }));
+  CHECK(warden.is_done(Verify{}));  // in its turn
+  CHECK(warden.status().mode == Mode::tproxy);
+  CHECK((state_of_machine() == before));
+
+  // Applied for good meanwhile, nothing comes back.
+  REQUIRE(warden.is_done(Apply{wanted, 3'600}));
+  REQUIRE(warden.is_done(Apply{wanted}));
+  CHECK(warden.status().trial_seconds_left == 0);
+  CHECK(is_refused(warden, Confirm{}));
+  // Removed meanwhile, neither.
+  REQUIRE(warden.is_done(Apply{former, 3'600}));
+  REQUIRE(warden.is_done(Remove{}));
+  CHECK(warden.status().trial_seconds_left == 0);
+  CHECK(warden.status().state == State::absent);
+}
+
+TEST_CASE("Nothing that is on trial outlives both processes, and what was before does, where it fails closed") {
+  redirect::Options closed = small_home_options(Mode::tproxy);
+  closed.on_failure = redirect::OnFailure::closed;
+  redirect::Options narrower = closed;
+  narrower.ports = {53};
+  for (const bool had_rules : {false, true}) {
+    const auto home = SmallHome::build();
+    if (!home) return;
+    CAPTURE(had_rules);
+    {
+      RunningWarden warden;
+      if (had_rules) REQUIRE(warden.is_done(Apply{closed}));
+      const std::string before = state_of_machine();
+      REQUIRE(warden.is_done(Apply{narrower, 3'600}));
+      warden.die_as_resolver();
+      CHECK(warden.wait_for_end() == 0);
+      CHECK((state_of_machine() == before));
+    }
+    RunningWarden killed;
+    REQUIRE(killed.is_done(Apply{narrower, 3'600}));
+    kill(killed.process(), SIGKILL);
+    CHECK(killed.wait_for_end() == -1);
+    CHECK(becomes_true([] { return !has_table("doline"); }));
+    RunningWarden confirmed;
+    REQUIRE(confirmed.is_done(Apply{narrower, 3'600}));
+    REQUIRE(confirmed.is_done(Confirm{}));
+    CHECK(confirmed.is_done(Verify{}));
+    kill(confirmed.process(), SIGKILL);
+    CHECK(confirmed.wait_for_end() == -1);
+    CHECK(has_table("doline"));
+  }
+}
+
+TEST_CASE("A trial goes on while the resolver hangs, and what comes back is the former") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  RunningWarden warden;
+  const redirect::Options former = small_home_options(Mode::tproxy);
+  redirect::Options wanted = former;
+  wanted.mode = Mode::nat;
+  REQUIRE(warden.is_done(Apply{former}));
+  REQUIRE(warden.is_done(Apply{wanted, 5}));
+  CHECK(becomes_true([] { return !has_table("doline"); }));  // nobody beats
+  sleep(3);                                                  // past the trial's end
+  CHECK_FALSE(has_table("doline"));
+  warden.client().beat();
+  CHECK(becomes_true([&] { return warden.status().state == State::applied; }));
+  CHECK(warden.status().mode == Mode::tproxy);
+  CHECK(warden.status().trial_seconds_left == 0);
+}
+
+TEST_CASE("Without nft a trial ends as well") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  const Hidden nft("/usr/sbin/nft");
+  if (!nft || !is_installed("iptables")) {
+    MESSAGE("skipped: no iptables, or nft cannot be hidden");
+    return;
+  }
+  const std::string rules =
+      "PATH=$PATH:/usr/sbin; for t in mangle nat; do iptables -t $t -S; ip6tables -t $t -S; done; ip rule; ip route "
+      "show table all";
+  for (const Mode mode : {Mode::tproxy, Mode::nat}) {
+    RunningWarden warden;
+    const std::string before = shell(rules).output;
+    REQUIRE(warden.is_done(Apply{small_home_options(mode), 1}));
+    CHECK((shell(rules).output != before));
+    CHECK(becomes_true([&] { return warden.status().state == State::absent; }));
+    CHECK(is_refused(warden, Verify{}));  // in its turn
+    CHECK((shell(rules).output == before));
+  }
 }

@@ -1,0 +1,47 @@
+// `doline flows`: what devices connected to, row by row or summed up, and whether a look-up explains it.
+//
+// Reads the database alone: it works while Doline runs and while it does not. Country, AS and operator are those of
+// today's files, not of the time of the connection.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <iosfwd>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "geo/place_book.h"
+#include "geo/resolver_book.h"
+#include "querylog/flow_reader.h"
+
+namespace doline {
+
+inline constexpr std::uint64_t flow_rows_default = 100;    ///< without --since, --until and --limit
+inline constexpr std::uint64_t flow_rows_max = 1'000'000;  ///< of --limit
+inline constexpr std::size_t flow_sums_max = 100'000;      ///< of --summary; more are counted together
+
+struct FlowsArguments {
+  std::filesystem::path database;  ///< empty: as the configuration says; the front door fills it in
+  std::vector<std::string> devices, addresses;
+  bool without_lookup = false;
+  bool summary = false;
+  std::string since, until;
+  std::optional<std::uint64_t> limit;  ///< the newest so many; 0: all
+  bool json = false;
+};
+
+/// What is known of addresses.
+struct Whereabouts {
+  geo::ResolverBook resolvers;
+  geo::PlaceBook places;
+};
+
+/// 0, or 1 nothing found, 64 usage, 66 no database.
+int run_flows(const FlowsArguments& arguments, const Whereabouts& known, const Clock& clock, std::ostream& out,
+              std::ostream& err);
+/// One object of `--json`, without the line's end.
+[[nodiscard]] std::string to_json(const querylog::FlowRow& row, const Whereabouts& known);
+
+}  // namespace doline

@@ -1,0 +1,69 @@
+#include "doline/foreign_rules.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <fstream>
+#include <set>
+
+#include "listener/port_holder.h"
+#include "redirect/interference.h"
+#include "warden/program.h"
+
+namespace doline {
+
+namespace {
+
+struct Legacy {
+  const char* program;
+  const char* tables;  ///< where the kernel names those that are in use
+};
+constexpr std::array<Legacy, 2> legacy{
+    {{"iptables-legacy", "/proc/net/ip_tables_names"}, {"ip6tables-legacy", "/proc/net/ip6_tables_names"}}};
+constexpr std::array<const char*, 4> program_folders{"/usr/sbin/", "/sbin/", "/usr/bin/", "/bin/"};
+
+std::string path_of(const char* program) {
+  for (const char* folder : program_folders)
+    if (const std::string path = std::string(folder) + program; ::access(path.c_str(), X_OK) == 0) return path;
+  return {};
+}
+
+void look_at_legacy(const redirect::Options& options, std::vector<std::string>& found) {
+  for (const auto& [program, names] : legacy) {
+    const std::string path = path_of(program);
+    std::ifstream file(names);
+    for (std::string table; std::getline(file, table);) {
+      if (path.empty() || (table != "nat" && table != "mangle")) continue;
+      const warden::ProgramEnd end = warden::run_to_end({path, "-w", "5", "-t", table, "-S"}, {});
+      for (std::string& sentence : redirect::find_legacy_interference(table, end.output, options))
+        found.push_back(std::move(sentence));
+    }
+  }
+}
+
+void look_at_holders(const redirect::Options& options, std::vector<std::string>& found) {
+  for (const std::uint16_t port : options.ports) {
+    std::set<std::string> told;
+    for (const listener::PortHolder& holder : listener::holders_of_port(port)) {
+      if (!holder.address.is_unspecified() || holder.name == "doline") continue;
+      const std::string who = listener::to_string(holder);
+      if (told.insert(who).second)
+        found.push_back(
+            who + " holds port " + std::to_string(port) +
+            " on all addresses, so that Doline cannot listen there for what it catches. Cure: let it listen "
+            "on its own addresses (dnsmasq: bind-dynamic; systemd-resolved: DNSStubListener=no), then start "
+            "Doline again.");
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> find_foreign_rules(const redirect::Options& options) {
+  std::vector<std::string> found;
+  look_at_legacy(options, found);
+  if (options.mode == redirect::Mode::tproxy) look_at_holders(options, found);
+  return found;
+}
+
+}  // namespace doline

@@ -1,0 +1,50 @@
+#include "redirect/rule_text.h"
+
+namespace doline::redirect {
+
+std::string interfaces_of(const Options& options) {
+  return braces(options.interfaces, [](const std::string& name) { return '"' + name + '"'; });
+}
+
+std::string port_set_of(const Options& options) {
+  return braces(options.ports, [](std::uint16_t port) { return std::to_string(port); });
+}
+
+std::string hexadecimal(std::uint16_t number) {
+  static constexpr std::string_view digits = "0123456789abcdef";
+  std::string text = "0x";
+  for (int shift = 12; shift >= 0; shift -= 4) text += digits[(number >> shift) & 15];
+  return text;
+}
+
+/// `auto-merge` and overlapping prefixes do not go together in an anonymous set, so each prefix has its own line.
+std::string return_for(std::string_view field, const std::vector<IpPrefix>& prefixes) {
+  std::string lines;
+  for (const IpPrefix& prefix : prefixes)
+    lines += "    " + std::string(prefix.address().is_v4() ? "ip " : "ip6 ") + std::string(field) + " " +
+             prefix.to_string() + " return\n";
+  return lines;
+}
+
+std::string return_for_exempt(const Options& options) {
+  std::string lines;
+  if (!options.exempt.macs.empty())
+    lines += "    ether saddr " +
+             braces(options.exempt.macs, [](const device::MacAddress& mac) { return mac.to_string(); }) + " return\n";
+  return lines + return_for("saddr", options.exempt.clients) + return_for("daddr", options.exempt.destinations);
+}
+
+std::string doh_sets(const Options& options) {
+  std::string sets;
+  for (const Family family : {Family::v4, Family::v6}) {
+    const auto addresses = of_family(options.doh_addresses, family);
+    if (addresses.empty()) continue;
+    sets += std::string("  set ") + (family == Family::v4 ? "doh4" : "doh6") + " {\n    type " +
+            (family == Family::v4 ? "ipv4_addr" : "ipv6_addr") +
+            "\n    elements = " + braces(addresses, [](const IpAddress& address) { return address.to_string(); }) +
+            "\n  }\n";
+  }
+  return sets;
+}
+
+}  // namespace doline::redirect

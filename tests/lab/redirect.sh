@@ -1,0 +1,197 @@
+#!/usr/bin/env bash
+# `doline redirect` as an operator uses it: plan says what will change, apply --confirm takes itself back, verify proves with packets
+# that stray DNS comes home, remove leaves the machine as it was; and loops: an upstream that leads back to Doline is found out, told
+# and left aside, whether the configuration or the interception makes the circle. Prints what happened; exit code 1 where it is wrong.
+# shellcheck disable=SC2154,SC2317  # what home.sh and start set; what until_true calls
+here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
+# shellcheck source=/dev/null
+source "$here/home.sh"
+home_enter "$0" "$@"
+
+wrong=0
+config=$lab/doline.yml
+say() { printf '%-7s %s\n' "$mode" "$*"; }
+say_wrong() { printf '   WRONG: %s\n' "$*"; wrong=1; }
+# Without what the memory holds, and in any order: tables stand in the order in which they were made
+in_force() { on gateway nft -s -t list ruleset | sort; machine | sed -n '/^0:/,$p'; }
+machine() {
+  on gateway nft -s list ruleset
+  on gateway ip rule
+  on gateway ip -6 rule
+  on gateway ip route show table all
+  on gateway ip -6 route show table all
+}
+redirect() { on gateway "$doline" redirect "$@" --config "$config"; }
+# expect STATUS WHAT VERB OPTION...: what it says goes to $lab/said
+expect() {
+  local wanted=$1 what=$2 got=0
+  redirect "${@:3}" >"$lab/said" 2>&1 || got=$?
+  [[ $got == "$wanted" ]] || { say_wrong "$what: exit status $got instead of $wanted"; cat "$lab/said"; }
+}
+said() { grep -qF -- "$1" "$lab/said" || { say_wrong "not said: $1"; cat "$lab/said"; }; }
+ours() { [[ $(on camera dig +short +tries=1 +time=1 "@114.114.114.114" api.wyzecam.com A) == "$truth4" ]]; }
+theirs() { [[ $(on camera dig +short +tries=1 +time=1 "@114.114.114.114" api.wyzecam.com A) == "$lie4" ]]; }
+
+# camera_asks_all_ways PROCESS: as long as that one waits
+camera_asks_all_ways() {
+  local server
+  for server in 114.114.114.114 2400:3200::1; do
+    on camera dig +short +tries=1 +time=1 "@$server" api.wyzecam.com A || true
+    on camera dig +short +tcp +tries=1 +time=1 "@$server" api.wyzecam.com A || true
+  done
+  ! kill -0 "$1"
+}
+# In its turn: behind a removal that is under way
+is_absent() { [[ $(redirect verify 2>&1) == *"the redirect is absent"* ]]; }
+# By the pi, who asks a foreign resolver
+tv_is_served() { [[ $(on tv dig +short +tries=1 +time=1 "@$tv_gateway4" api.wyzecam.com A) == "$lie4" ]]; }
+
+# write_config MODE UPSTREAM [LINE of redirect...]
+write_config() {
+  cat >"$config" <<YAML
+upstreams:
+  default: {servers: [$2]}
+allow_clients: [private, "2001:db8:50::/64"]
+state: $lab/state
+querylog: {path: $lab/doline.db}
+devices: {camera: {mac: "$camera_mac"}}
+redirect:
+  mode: $1
+  interfaces: [home0, iot0]
+YAML
+  printf '  %s\n' "${@:3}" >>"$config"
+}
+begin() {
+  rm -rf "$lab/state" "$lab"/doline.db*
+  start doline gateway "$doline" run --config "$config"
+  until_true 20 on gateway "$doline" status --config "$config" || { cat "$lab/doline.log"; say_wrong "Doline did not start"; exit 1; }
+}
+finish() {
+  kill -TERM "$doline_id"
+  wait "$doline_id" || say_wrong "Doline ended with $?"
+}
+
+by_hand() {
+  mode=$1
+  write_config "$mode" "$trusted4"
+  machine >"$lab/before"
+  expect 0 "plan" plan
+  said "table inet doline is added:"
+  expect 0 "plan for programs" plan --json
+  [[ $(python3 -c 'import json, sys; print(*sorted(part["part"] for part in json.load(sys.stdin)["changes"]), sep=",")' <"$lab/said") == *"table inet doline,table inet doline_seen" ]] ||
+    say_wrong "the changes in JSON"
+  begin
+  until_true 10 ours || say_wrong "not brought home after the start"
+  expect 0 "plan, with nothing to do" plan
+  said "Nothing: it is all there."
+  say "plan tells what is added, and when nothing is"
+
+  expect 0 "verify" verify
+  on gateway ip -6 route del default
+  [[ $(grep -c ' proven$' "$lab/said") == 32 ]] || { say_wrong "not every way is proven"; cat "$lab/said"; }
+  said "1 upstream server asked, none led back here"
+  expect 0 "verify without an IPv6 uplink" verify
+  said "nothing to catch: no route leads out"
+  on gateway ip -6 route add default via 2001:db8:ffff::2
+  say "verify proves 2 interfaces x IPv4, IPv6 x UDP, TCP x 4 ports with packets"
+  in_force >"$lab/applied"
+  redirect verify --device camera --for 60s >"$lab/awaited" 2>&1 &
+  local waiting=$!
+  until_true 10 grep -q 'Waiting for queries' "$lab/awaited"
+  until_true 30 camera_asks_all_ways "$waiting" || say_wrong "verify --device does not end"
+  wait "$waiting" || { say_wrong "verify --device"; cat "$lab/awaited"; }
+  [[ $(grep -c ' proven$' "$lab/awaited") == 4 ]] || { say_wrong "not every way of the camera was seen"; cat "$lab/awaited"; }
+  expect 1 "verify of a device that does not ask" verify --from 192.168.50.77 --for 1s
+  said "not seen"
+  say "verify --device sees the four ways of a real device"
+
+  # A change, on trial: it takes itself back, though nobody is there to say so.
+  write_config "$mode" "$trusted4" 'exempt: {from: [192.168.50.31, 192.0.2.54, "2001:db8::54"]}'
+  # shellcheck disable=SC2016  # a name of the program
+  until_true 10 grep -q 'waits for `doline redirect apply`' "$lab/doline.log" || say_wrong "the change is not noticed"
+  expect 0 "plan of a change" plan
+  said "+ "
+  said "ip saddr 192.168.50.31 return"
+  expect 0 "apply on trial" apply --confirm 15s
+  said "On trial: what was before comes back after 15s"
+  expect 0 "status on trial" status
+  said "on trial: what was before comes back in"
+  theirs || say_wrong "the exempted camera is brought home"
+  expect 1 "verify of what is exempt" verify
+  said "not seen"
+  until_true 30 ours || say_wrong "the trial does not end"
+  expect 0 "verify after it" verify # in its turn
+  expect 0 "status after it" status
+  said "the rules on trial were not confirmed in time"
+  in_force >"$lab/after"
+  diff "$lab/applied" "$lab/after" >&2 || say_wrong "not as before the trial"
+  expect 1 "too late" confirm
+  say "apply --confirm takes itself back, and what was before is there again"
+
+  expect 0 "apply on trial again" apply --confirm 60s
+  expect 0 "confirm" confirm
+  expect 0 "status of what is confirmed" status
+  ! grep -q 'on trial' "$lab/said" || say_wrong "still on trial"
+  theirs || say_wrong "what is confirmed is not in force"
+  say "confirmed, it stays"
+
+  expect 0 "remove" remove
+  machine >"$lab/after"
+  diff "$lab/before" "$lab/after" >&2 || say_wrong "the machine is not what it was"
+  theirs || say_wrong "not the old way after remove"
+  expect 0 "apply on trial from nothing" apply --confirm 2s
+  until_true 10 is_absent || say_wrong "the trial from nothing does not end"
+  machine >"$lab/after"
+  diff "$lab/before" "$lab/after" >&2 || say_wrong "a trial from nothing leaves something"
+  say "remove, and a trial from nothing, leave the ruleset byte for byte"
+  finish
+}
+
+# Whose queries come back, and how
+loops() {
+  mode=tproxy
+  # An upstream on the Internet that forwards to us
+  ip -n internet addr add 198.51.100.77 dev lo
+  start circle internet dnsmasq --no-daemon --conf-file=/dev/null --no-resolv --no-hosts --bind-interfaces --cache-size=0 \
+    --listen-address=198.51.100.77 --server=203.0.113.1
+  write_config tproxy "198.51.100.77, $trusted4"
+  sed -i 's/^allow_clients: .*/allow_clients: [any]/' "$config"
+  begin
+  until_true 20 grep -q 'A loop: what upstream 198.51.100.77:53 (route default) is asked comes back' "$lab/doline.log" ||
+    { say_wrong "an upstream that forwards to us is not found out"; tail -20 "$lab/doline.log"; }
+  on gateway "$doline" status --config "$config" >"$lab/said" && say_wrong "status says that all is well"
+  said "Left aside because of a loop"
+  for ((i = 0; i < 20; i++)); do
+    [[ $(on phone dig +short +tries=1 +time=1 "@$gateway4" "api.wyzecam.com" A) == "$truth4" ]] || say_wrong "no answer beside the loop"
+  done
+  expect 1 "verify with a loop" verify
+  said "A loop: what upstream 198.51.100.77:53"
+  say "an upstream that forwards to Doline is found out, told and left aside; the other one serves"
+  finish
+
+  # The only upstream is a device of the LAN, whose own queries are caught
+  start pi phone dnsmasq --no-daemon --conf-file=/dev/null --no-resolv --no-hosts --bind-interfaces --cache-size=0 \
+    --listen-address=192.168.50.32 --server=8.8.8.8
+  write_config tproxy "192.168.50.32"
+  begin
+  until_true 20 grep -q 'Interception was taken away, because nobody else can be asked' "$lab/doline.log" ||
+    { say_wrong "interception of the only upstream is not found out"; tail -20 "$lab/doline.log"; }
+  until_true 10 tv_is_served || say_wrong "no DNS after interception was taken away"
+  on gateway "$doline" status --config "$config" >"$lab/said" && say_wrong "status says that all is well"
+  # shellcheck disable=SC2016  # as it is printed
+  said 'Let it through: `redirect: {exempt: {from: [192.168.50.32]}}`'
+  say "rules that catch the only upstream's queries are taken away, and the cure is told"
+  write_config tproxy "192.168.50.32" 'exempt: {from: [192.168.50.32]}'
+  # shellcheck disable=SC2016
+  until_true 10 grep -q 'waits for `doline redirect apply`' "$lab/doline.log" || say_wrong "the cure is not noticed"
+  expect 0 "apply with the cure" apply
+  expect 0 "verify with the cure" verify
+  say "with the cure it is proven that nothing comes back"
+  finish
+}
+
+home_build
+home_internet api.wyzecam.com
+for mode in tproxy nat; do by_hand "$mode"; done
+loops
+exit "$wrong"
