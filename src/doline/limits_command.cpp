@@ -123,6 +123,8 @@ constexpr Limit limits[] = {
      "names of an answer whose name servers are judged"},
     {"resolver", "server_steps_max", resolver::server_steps_max, "", "questions for NS records on the way to a zone"},
     {"resolver", "server_waits_max", resolver::server_waits_max, "", "waits of one query for name servers"},
+    {"resolver", "server_words_octets_max", resolver::server_words_octets_max, "octets",
+     "answers that wait for name servers, a worker"},
     {"resolver", "server_patience", in_milliseconds(resolver::server_patience), "ms",
      "after which an answer is given without its name servers"},
     {"resolver", "clients_known_max", resolver::clients_known_max, "", "clients whose device is remembered, a worker"},

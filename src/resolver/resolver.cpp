@@ -211,6 +211,7 @@ struct Resolver::Impl final : upstream::Landing {
         const cache::Key* missing = find_servers(reviewing, record, words, now.monotonic);
         if (missing && wait_for(*missing, arrival, query, record, fit, came_by, verdict, target, words, touches))
           return 0;
+        if (missing) ++statistics.servers_unknown;
       }
       const std::size_t size = say_words(reviewing, query, record, fit, target, words, touches, out);
       if (hit->wants_prefetch && !has_failed_lately(key)) prefetch(key);
@@ -237,8 +238,10 @@ struct Resolver::Impl final : upstream::Landing {
                 const querylog::Record& record, const response::Fit& fit, policy::InterfaceMask came_by,
                 const policy::Verdict& verdict, const dns::Name* target, dns::Octets words,
                 const response::Touches& touches) {
+    if (words_held + words.size() > server_words_octets_max) return false;
     const WaitingRoom::Admission admission = waiting_room.admit(awaited, arrival.client.address);
     if (!admission.place) return false;
+    words_held += words.size();
     Waiting& waiting = *admission.place;
     waiting.query.keep(query);
     waiting.route = arrival.route;
@@ -271,7 +274,9 @@ struct Resolver::Impl final : upstream::Landing {
     const cache::Key key = waiting_room.key(flight);  // a copy: the room may move while queries go on to wait
     std::optional<cache::Hit> stale;
     if (result) {
-      cache.insert(key, result->words, result->facts.ttl, result->facts.is_negative, now.monotonic);
+      const seconds ttl =
+          waiting_room.is_of_search(flight) ? std::max(result->facts.ttl, server_ttl_min) : result->facts.ttl;
+      cache.insert(key, result->words, ttl, result->facts.is_negative, now.monotonic);
     } else {
       remember_failure(key);
       if ((stale = cache.find(key, now.monotonic))) in_hand.assign(stale->words.begin(), stale->words.end());
@@ -311,6 +316,7 @@ struct Resolver::Impl final : upstream::Landing {
         record.code = ResponseCode::servfail;
         record.source = Source::synthesized;
       }
+      words_held -= waiting.words.size();
       const dns::Octets response(late.data(), size);
       if (waiting.delay_ms != 0 && size > 0 &&
           hold_back(waiting.route, waiting.client, record, response, waiting.received, waiting.delay_ms))
@@ -371,7 +377,8 @@ struct Resolver::Impl final : upstream::Landing {
     const bool is_over = missing.empty() || now.monotonic - received > server_patience ||
                          (landed && std::find(missing.begin(), missing.end(), *landed) != missing.end());
     if (!is_over) {
-      for (const cache::Key& key : missing) prefetch(key);  // all at once; the query waits for the first
+      for (const cache::Key& key : missing)  // all at once; the query waits for the first
+        if (const auto flight = waiting_room.begin_search(key)) ask(*flight);
       return &missing.front();
     }
     if (!missing.empty() || server_search.is_unknown()) ++statistics.servers_unknown;
@@ -379,13 +386,18 @@ struct Resolver::Impl final : upstream::Landing {
   }
 
   bool go_on_waiting(Waiting& waiting, const cache::Key& awaited, dns::Octets words) {
-    const WaitingRoom::Admission admission =
-        waiting.waits < server_waits_max ? waiting_room.wait_on(waiting, awaited) : WaitingRoom::Admission();
+    const bool is_new = waiting.words.empty();
+    const bool has_room =
+        waiting.waits < server_waits_max && (!is_new || words_held + words.size() <= server_words_octets_max);
+    const auto admission = has_room ? waiting_room.wait_on(waiting, awaited) : WaitingRoom::Admission();
     if (!admission.place) {
       ++statistics.servers_unknown;
       return false;
     }
-    if (waiting.words.empty()) waiting.words.assign(words.begin(), words.end());
+    if (is_new) {
+      waiting.words.assign(words.begin(), words.end());
+      words_held += words.size();
+    }
     ++waiting.waits;
     if (admission.is_new_flight)
       ask(admission.flight);
@@ -908,6 +920,7 @@ struct Resolver::Impl final : upstream::Landing {
   policy::LocalTime local_time;  // in it
   std::vector<std::uint8_t> late, scratch, in_hand;
   ServerSearch server_search;
+  std::size_t words_held = 0;  // octets of all Waiting::words
   std::vector<std::string> list_texts, rule_texts;
   std::unordered_map<std::uint64_t, MonotonicTime> failures;
   std::vector<Client> clients;  // by hash of the address: one place for each

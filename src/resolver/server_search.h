@@ -25,6 +25,9 @@ inline constexpr std::size_t server_addresses_max = 4;  ///< of these, whose add
 inline constexpr int server_zones_max = 3;  ///< names of one answer whose zones are searched: it and its CNAMEs
 inline constexpr int server_steps_max = 6;  ///< questions for NS records on the way up to a zone
 inline constexpr int server_waits_max = 8;  ///< times that one query waits for such questions
+inline constexpr std::size_t server_words_octets_max = std::size_t{8} << 20;  ///< of answers that wait, of one worker
+inline constexpr seconds server_ttl_min{
+    10};  ///< what was asked for is kept so long, or no zone without TTL were judged
 inline constexpr milliseconds server_patience{2'500};  ///< since the query came; then its answer is given without
 
 /// Of all zones that an answer comes from.

@@ -34,6 +34,7 @@ FlightId WaitingRoom::begin_flight(const cache::Key& key, std::uint64_t hash) {
   Flight& flight = flights_.slots[id];
   flight.key = key;
   flight.hash = hash;
+  flight.is_of_search = false;
   flight.first = flight.last = none;
   return id;
 }
@@ -96,10 +97,16 @@ std::optional<FlightId> WaitingRoom::begin_prefetch(const cache::Key& key) {
   return flight == none ? std::nullopt : std::optional(flight);
 }
 
+std::optional<FlightId> WaitingRoom::begin_search(const cache::Key& key) {
+  const auto flight = begin_prefetch(key);
+  if (flight) flights_.slots[*flight].is_of_search = true;
+  return flight;
+}
+
 void WaitingRoom::leave(std::uint32_t place) {
   Waiting& waiting = *places_[place];
   waiting.snapshot.reset();
-  waiting.words.clear();
+  if (!waiting.words.empty()) std::vector<std::uint8_t>().swap(waiting.words);  // few and seldom, but up to 64 KiB
   Share& share = shares_.slots[waiting.share];
   check(share.waiting > 0);
   if (--share.waiting == 0) shares_.remove(waiting.share, hash_of(share.client));

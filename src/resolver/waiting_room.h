@@ -82,6 +82,9 @@ class WaitingRoom {
   [[nodiscard]] Admission wait_on(Waiting& waiting, const cache::Key& key);
   /// A flight that nobody waits for (prefetch); nothing where one is under way or there is no room.
   [[nodiscard]] std::optional<FlightId> begin_prefetch(const cache::Key& key);
+  /// The same for a search of name servers.
+  [[nodiscard]] std::optional<FlightId> begin_search(const cache::Key& key);
+  [[nodiscard]] bool is_of_search(FlightId flight) const { return flights_.slots[flight].is_of_search; }
   [[nodiscard]] const cache::Key& key(FlightId flight) const { return flights_.slots[flight].key; }
   /// Ends the flight: calls `take(Waiting&)` for each query in order of arrival, and frees the places of those for
   /// which it says true; the others go on waiting by wait_on(). `take` must not call admit(): collect first, answer
@@ -104,6 +107,7 @@ class WaitingRoom {
   struct Flight {
     cache::Key key;
     std::uint64_t hash = 0;
+    bool is_of_search = false;
     std::uint32_t next = none;  // of the same chain
     std::uint32_t first = none, last = none;
   };
