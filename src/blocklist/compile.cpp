@@ -131,6 +131,7 @@ class Reading {
  public:
   Reading(const Seed& seed, std::size_t list_count) : seed_(seed), dropped_(list_count), merge_at_(merge_entries) {
     rules.zones.resize(list_count);
+    rules.servers.resize(list_count);
   }
 
   ListReport read(const ListInput& input, ListId list);
@@ -189,9 +190,17 @@ std::string Reading::read_text(const ListInput& input, ListId list, ListReport& 
         rules.add_pattern(listed.pattern, *word);
         return true;
       case Listed::answer_address:
-      case Listed::client_address:
-        rules.add_prefix(listed.prefix, listed.of == Listed::client_address, *word);
+        rules.add_prefix(listed.prefix, PrefixKind::answer, *word);
         return true;
+      case Listed::client_address:
+        rules.add_prefix(listed.prefix, PrefixKind::client, *word);
+        return true;
+      case Listed::server_address:
+        rules.add_prefix(listed.prefix, PrefixKind::server, *word);
+        return true;
+      case Listed::server_name:
+        rules.servers[list.value] = true;
+        break;
       case Listed::name:
         break;
     }

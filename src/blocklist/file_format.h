@@ -19,7 +19,7 @@ namespace doline::blocklist {
 using Octets = std::span<const std::uint8_t>;
 
 inline constexpr std::array<char, 8> file_magic{'D', 'O', 'L', 'I', 'N', 'E', 'L', 'S'};
-inline constexpr std::uint32_t file_version = 3;
+inline constexpr std::uint32_t file_version = 4;
 inline constexpr std::uint32_t byte_order_mark = 0x01020304;
 inline constexpr std::size_t section_alignment = 64;
 
@@ -95,17 +95,22 @@ struct RareStatement {
 struct ListSummary {
   std::uint32_t names = 0;  ///< distinct
   std::uint32_t flags = 0;
-  static constexpr std::uint32_t zone = 1;  ///< RPZ: it answers as the zone says, by its own precedence
+  static constexpr std::uint32_t zone = 1;     ///< RPZ: it answers as the zone says, by its own precedence
+  static constexpr std::uint32_t servers = 2;  ///< among its names are those of name servers
 };
 /// Before a text, which zeros follow up to a multiple of four octets.
 struct TextHead {
   std::uint32_t number = 0;  ///< of a rule's list, of a pattern's set
   std::uint32_t octets = 0;
 };
+/// Whose address a prefix is about.
+enum class PrefixKind : std::uint32_t { answer = 0, client = 1, server = 2 };
 struct Prefix {
   std::array<std::uint8_t, 16> address{};  ///< an IPv4 one mapped (RFC 4291 §2.5.5.2)
   std::uint32_t length = 0;                ///< of the mapped address: 0 to 128
-  std::uint32_t set_and_kind = 0;          ///< set << 1, and 1 for a client's address, 0 for an answer's
+  std::uint32_t set_and_kind = 0;          ///< set << 2, and the kind
+  [[nodiscard]] std::uint32_t set() const { return set_and_kind >> 2; }
+  [[nodiscard]] PrefixKind kind() const { return static_cast<PrefixKind>(set_and_kind & 3); }
   friend auto operator<=>(const Prefix&, const Prefix&) = default;
 };
 static_assert(sizeof(Prefix) == 24);

@@ -325,7 +325,7 @@ Result<SetTable, ImageFault> make_sets(const Statements& statements, ImageInput&
         if (const std::uint32_t set = number_of(words); set != 0) append_text(table.patterns, set, expression);
   for (auto& [prefix, words] : input.rules.prefixes)
     if (const std::uint32_t set = number_of(words); set != 0)
-      table.prefixes.push_back({prefix.address, prefix.length, set << 1 | prefix.set_and_kind});
+      table.prefixes.push_back({prefix.address, prefix.length, set << 2 | prefix.set_and_kind});
   std::stable_sort(table.prefixes.begin(), table.prefixes.end(),
                    [](const Prefix& left, const Prefix& right) { return left.length > right.length; });
 
@@ -362,8 +362,10 @@ Result<Image, ImageFault> make_image(ImageInput input, const OnOctets& on_octets
 
   Image image;
   image.lists.resize(input.dropped.size());
-  for (std::size_t at = 0; at < image.lists.size(); ++at)
-    if (input.rules.is_zone({static_cast<std::uint16_t>(at)})) image.lists[at].flags = ListSummary::zone;
+  for (std::size_t at = 0; at < image.lists.size(); ++at) {
+    if (input.rules.is_zone({static_cast<std::uint16_t>(at)})) image.lists[at].flags |= ListSummary::zone;
+    if (at < input.rules.servers.size() && input.rules.servers[at]) image.lists[at].flags |= ListSummary::servers;
+  }
   FileHeader& header = image.header;
   header.seed = input.seed;
   header.fingerprint = input.fingerprint;

@@ -17,7 +17,7 @@ namespace doline::blocklist {
 
 struct LineItem {
   Listed of = Listed::name;
-  std::string_view name;   ///< of Listed::name; `.` is every name
+  std::string_view name;   ///< of names; `.` is every name
   std::size_t column = 0;  ///< from 0, of the name or of what is at fault
   bool covers_name = true;
   bool covers_below = true;

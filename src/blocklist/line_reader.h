@@ -38,12 +38,13 @@ struct ListedName {
 /// Anything else that a line may say, lent as long.
 struct ListedRule {
   Listed of = Listed::name;
-  ListedName name;                                    ///< of Listed::name
+  ListedName name;                                    ///< of names
   std::string_view pattern;                           ///< of Listed::pattern
   std::shared_ptr<const Expression> expression = {};  ///< the pattern's
   IpPrefix prefix;                                    ///< of the addresses
   const ListRule& rule;
   std::uint32_t line = 0;
+  [[nodiscard]] bool is_of_name() const { return of == Listed::name || of == Listed::server_name; }
 };
 
 class LineReader {
@@ -283,6 +284,8 @@ bool LineReader::take_items(OnName& on_name, OnRule& on_rule, OnProblem& on_prob
       goes_on = item.rule.is_plain()
                     ? read_name({item.name, item.column}, item.covers_name, item.covers_below, on_name, on_problem)
                     : read_rule({item.name, item.column}, item, on_rule, on_problem);
+    } else if (item.of == Listed::server_name) {
+      goes_on = read_rule({item.name, item.column}, item, on_rule, on_problem);
     } else {
       std::shared_ptr<const Expression> expression;
       if (item.of == Listed::pattern && !(expression = try_pattern(item.pattern))) {
@@ -320,7 +323,7 @@ bool LineReader::read_rule(Token token, const LineItem& item, OnRule& on_rule, O
   }
   if (is_localhost_kin()) return true;
   count(item.rule);
-  return on_rule(ListedRule{Listed::name,
+  return on_rule(ListedRule{item.of,
                             {{wire_.data(), wire_size_}, labels_, item.covers_name, item.covers_below, line_},
                             "",
                             {},

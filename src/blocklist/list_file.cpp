@@ -236,8 +236,6 @@ std::string_view to_string(LineFault fault) {
       return "not a record";
     case LineFault::other_zone:
       return "a name outside the zone";
-    case LineFault::needs_servers:
-      return "about name servers, which a forwarder does not see";
     case LineFault::not_for_lists:
       return "lists nothing";
   }
@@ -249,7 +247,6 @@ bool is_damage(LineFault fault) {
     case LineFault::cosmetic:
     case LineFault::url_rule:
     case LineFault::unknown_modifier:
-    case LineFault::needs_servers:
     case LineFault::not_for_lists:
       return false;
     default:
@@ -368,7 +365,14 @@ std::optional<ListFormat> recognise(std::string_view text) {
 std::string to_string(const Entry& entry) {
   std::string text = to_string(entry.rule);
   std::string what;
+  std::string_view of;
   switch (entry.of) {
+    case Listed::server_name:
+      of = "server ";
+      what = entry.name.to_string();
+      what.resize(what.size() - std::min(what.size(), server_label.size() + 1));  // the label and its dot
+      what = (!entry.covers_name ? "*." : entry.covers_below ? "||" : "|") + what + '^';
+      break;
     case Listed::name:
       what = !entry.covers_name ? "*." : entry.covers_below ? "||" : "|";
       what += entry.name.to_string() + '^';
@@ -376,23 +380,36 @@ std::string to_string(const Entry& entry) {
     case Listed::pattern:
       what = '/' + entry.pattern + '/';
       break;
-    case Listed::answer_address:
     case Listed::client_address:
+    case Listed::server_address:
+      of = entry.of == Listed::client_address ? "client " : "server ";
+      [[fallthrough]];
+    case Listed::answer_address:
       what = entry.prefix.to_string();
       break;
   }
-  const std::string of = entry.of == Listed::client_address ? "client " : "";
-  return of + (text.starts_with("@@") ? "@@" + what + text.substr(2) : what + text);
+  return std::string(of) + (text.starts_with("@@") ? "@@" + what + text.substr(2) : what + text);
+}
+
+dns::Name to_server_trigger(const dns::Name& server) {
+  const auto wire = server.wire();
+  std::vector<std::uint8_t> octets(wire.begin(), wire.end() - 1);
+  octets.push_back(static_cast<std::uint8_t>(server_label.size()));
+  octets.insert(octets.end(), server_label.begin(), server_label.end());
+  octets.push_back(0);
+  return dns::Name::from_wire(octets).value_or(dns::Name());
 }
 
 bool speaks_of(const Entry& entry, const dns::Name& lowered) {
   switch (entry.of) {
     case Listed::name:
+    case Listed::server_name:
       return entry.name == lowered ? entry.covers_name : entry.covers_below && lowered.is_within(entry.name);
     case Listed::pattern:
       return entry.expression->finds(lowered);
     case Listed::answer_address:
     case Listed::client_address:
+    case Listed::server_address:
       return false;
   }
   return false;
@@ -412,7 +429,7 @@ Entry to_entry(const ListedName& listed) {
 }
 
 Entry to_entry(const ListedRule& listed) {
-  Entry entry = listed.of == Listed::name ? to_entry(listed.name) : Entry{};
+  Entry entry = listed.is_of_name() ? to_entry(listed.name) : Entry{};
   entry.of = listed.of;
   entry.pattern = listed.pattern;
   entry.expression = listed.expression;
@@ -453,7 +470,7 @@ std::vector<Entry> find_lines(std::string_view text, ListFormat format, bool sub
   LineReader reader(format, subdomains);
   reader.read(
       text, true, [&](const ListedName& listed) { return !may_speak(listed) || keep(listed); },
-      [&](const ListedRule& listed) { return (listed.of == Listed::name && !may_speak(listed.name)) || keep(listed); },
+      [&](const ListedRule& listed) { return (listed.is_of_name() && !may_speak(listed.name)) || keep(listed); },
       [](const LineProblem&) {});
   return found;
 }

@@ -43,20 +43,26 @@ enum class LineFault : std::uint8_t {
   bad_address,
   bad_record,
   other_zone,     ///< RPZ: the owner is not in the zone
-  needs_servers,  ///< RPZ: NSDNAME and NSIP
   not_for_lists,  ///< a line of configuration that lists nothing
 };
-inline constexpr std::size_t line_faults = 15;
+inline constexpr std::size_t line_faults = 14;
 [[nodiscard]] std::string_view to_string(LineFault fault);
 /// False: the line is right as its format has it, and only no matter of DNS or of a forwarder.
 [[nodiscard]] bool is_damage(LineFault fault);
 
 /// What a line is about.
-enum class Listed : std::uint8_t { name, pattern, answer_address, client_address };
+enum class Listed : std::uint8_t { name, pattern, answer_address, client_address, server_name, server_address };
+
+/// The label below which the names of name servers are kept apart from all others: RPZ's own, which no name on the
+/// Internet ends in.
+inline constexpr std::string_view server_label = "rpz-nsdname";
+/// The trigger that speaks of a name server alone: its name with that label behind it. The root where it would be too
+/// long: nothing is said of that.
+[[nodiscard]] dns::Name to_server_trigger(const dns::Name& server);
 
 struct Entry {
   Listed of = Listed::name;
-  dns::Name name;             ///< small letters
+  dns::Name name;             ///< small letters; of a name server as to_server_trigger() has it
   bool covers_name = true;    ///< false for `*.name`
   bool covers_below = false;  ///< `*.name`, or where the list says `subdomains: true`, or the format means it
   std::string pattern;        ///< a regular expression
@@ -66,7 +72,7 @@ struct Entry {
   std::uint32_t line = 0;  ///< from 1
 };
 /// The entry in AdBlock's words: `||name^`, `|name^`, `*.name^`, `/pattern/`, with its modifiers; `client ` before a
-/// client's address.
+/// client's address, `server ` before what is said of a name server.
 [[nodiscard]] std::string to_string(const Entry& entry);
 /// By its name or pattern.
 [[nodiscard]] bool speaks_of(const Entry& entry, const dns::Name& lowered);

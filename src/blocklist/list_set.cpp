@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "blocklist/file_format.h"
+#include "blocklist/list_file.h"
 #include "blocklist/pattern_set.h"
 
 namespace doline::blocklist {
@@ -53,7 +54,7 @@ struct ListSet::Layout {
   std::span<const std::uint32_t> word_bounds;
   std::span<const std::uint32_t> words;
   // Prefixes of one kind and length, which is known by where its span begins; the longest first.
-  std::vector<std::span<const Prefix>> answers, clients;
+  std::vector<std::span<const Prefix>> answers, clients, servers;
 
   // Read from the mapping when it is opened: few.
   std::vector<ListRule> rules;
@@ -88,8 +89,8 @@ struct ListSet::Layout {
   }
   void look_up_with_ancestors(Octets labels, Listing& listing) const;
   void look_up_patterns(const dns::Name& lowered, Listing& listing) const;
-  static void look_up_address(const std::vector<std::span<const Prefix>>& prefixes, const IpAddress& address,
-                              Listing& listing);
+  static Listing look_up_addresses(const std::vector<std::span<const Prefix>>& prefixes,
+                                   std::span<const IpAddress> addresses);
   [[nodiscard]] const Statement* statement_of(std::uint32_t slot) const;
 };
 
@@ -189,14 +190,16 @@ bool ListSet::Layout::point_at_prefixes() {
   const auto prefixes = as_array<Prefix>(section(Section::prefixes));
   for (std::size_t at = 0, end = 0; at < prefixes.size(); at = end) {
     const auto is_alike = [&](const Prefix& prefix) {
-      return prefix.length == prefixes[at].length && (prefix.set_and_kind & 1) == (prefixes[at].set_and_kind & 1);
+      return prefix.length == prefixes[at].length && prefix.kind() == prefixes[at].kind();
     };
     while (end < prefixes.size() && is_alike(prefixes[end])) {
-      if (prefixes[end].length > 128 || (prefixes[end].set_and_kind >> 1) + std::size_t{1} >= set_bounds.size())
-        return false;
+      if (prefixes[end].length > 128 || prefixes[end].set() + std::size_t{1} >= set_bounds.size()) return false;
       ++end;
     }
-    ((prefixes[at].set_and_kind & 1) != 0 ? clients : answers).push_back(prefixes.subspan(at, end - at));
+    (prefixes[at].kind() == PrefixKind::client   ? clients
+     : prefixes[at].kind() == PrefixKind::server ? servers
+                                                 : answers)
+        .push_back(prefixes.subspan(at, end - at));
   }
   return true;
 }
@@ -244,7 +247,7 @@ std::shared_ptr<const ListSet> ListSet::none() {
 Result<std::shared_ptr<const ListSet>, ListSetFault> ListSet::open(const std::filesystem::path& file, bool check_all) {
   const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) return fail(errno == ENOENT ? ListSetFault::missing : ListSetFault::unreadable);
-  struct stat status {};
+  struct stat status{};
   if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
     ::close(descriptor);
     return fail(ListSetFault::unreadable);
@@ -270,6 +273,10 @@ Result<std::shared_ptr<const ListSet>, ListSetFault> ListSet::open(const std::fi
   set->has_words_ = !layout.words.empty();
   set->lists_answers_ = !layout.answers.empty();
   set->lists_clients_ = !layout.clients.empty();
+  set->lists_server_addresses_ = !layout.servers.empty();
+  set->lists_servers_ = set->lists_server_addresses_ ||
+                        std::any_of(layout.lists.begin(), layout.lists.end(),
+                                    [](const ListSummary& list) { return (list.flags & ListSummary::servers) != 0; });
   set->lists_origins_ = std::any_of(layout.rules.begin(), layout.rules.end(), [](const ListRule& rule) {
     return rule.conditions && !(rule.conditions->origins.empty() && rule.conditions->not_origins.empty());
   });
@@ -300,30 +307,43 @@ void ListSet::Layout::look_up_patterns(const dns::Name& lowered, Listing& listin
   for (const std::uint32_t number : patterns->match(lowered)) listing.add({pattern_sets[number], 0});
 }
 
-void ListSet::Layout::look_up_address(const std::vector<std::span<const Prefix>>& prefixes, const IpAddress& address,
-                                      Listing& listing) {
-  for (const std::span<const Prefix>& alike : prefixes) {
-    std::array<std::uint8_t, 16> wanted = address.mapped();
-    const std::uint32_t length = alike.front().length;
-    for (std::size_t at = 0; at < wanted.size(); ++at) {
-      const std::size_t bits = length > at * 8 ? length - at * 8 : 0;
-      if (bits < 8) wanted[at] = static_cast<std::uint8_t>(wanted[at] & ~(0xffU >> bits));
-    }
-    const auto found = std::lower_bound(alike.begin(), alike.end(), wanted,
-                                        [](const Prefix& left, const auto& right) { return left.address < right; });
-    if (found != alike.end() && found->address == wanted) listing.add({found->set_and_kind >> 1, 0});
-  }
-}
-
-Listing ListSet::look_up_answer(const IpAddress& address) const {
+Listing ListSet::Layout::look_up_addresses(const std::vector<std::span<const Prefix>>& prefixes,
+                                           std::span<const IpAddress> addresses) {
   Listing listing;
-  Layout::look_up_address(layout_->answers, address, listing);
+  for (const std::span<const Prefix>& alike : prefixes)
+    for (const IpAddress& address : addresses) {
+      std::array<std::uint8_t, 16> wanted = address.mapped();
+      const std::uint32_t length = alike.front().length;
+      for (std::size_t at = 0; at < wanted.size(); ++at) {
+        const std::size_t bits = length > at * 8 ? length - at * 8 : 0;
+        if (bits < 8) wanted[at] = static_cast<std::uint8_t>(wanted[at] & ~(0xffU >> bits));
+      }
+      const auto found = std::lower_bound(alike.begin(), alike.end(), wanted,
+                                          [](const Prefix& left, const auto& right) { return left.address < right; });
+      if (found != alike.end() && found->address == wanted) listing.add({found->set(), 0});
+    }
   return listing;
 }
 
+Listing ListSet::look_up_answer(std::span<const IpAddress> addresses) const {
+  return Layout::look_up_addresses(layout_->answers, addresses);
+}
+
 Listing ListSet::look_up_client(const IpAddress& client) const {
+  return Layout::look_up_addresses(layout_->clients, {&client, 1});
+}
+
+Listing ListSet::look_up_server(std::span<const IpAddress> addresses) const {
+  return Layout::look_up_addresses(layout_->servers, addresses);
+}
+
+Listing ListSet::look_up_server(const dns::Name& lowered) const {
   Listing listing;
-  Layout::look_up_address(layout_->clients, client, listing);
+  const dns::Name trigger = to_server_trigger(lowered);
+  Listing found;
+  if (layout_->header.name_count != 0) layout_->look_up_with_ancestors(trigger.wire().first(trigger.size() - 1), found);
+  for (const Covering& covering : found.all())
+    if (covering.labels > 0) listing.add({covering.set, 0});  // the root covers what is asked for, not its servers
   return listing;
 }
 

@@ -83,11 +83,16 @@ class ListSet {
 
   /// `lowered`: qname with small letters (Name::lowered()).
   [[nodiscard]] Listing look_up(const dns::Name& lowered) const;
-  /// Words on an address in an answer, and on that of a client; the longest prefix first.
-  [[nodiscard]] Listing look_up_answer(const IpAddress& address) const;
+  /// Words on the addresses in an answer, and on that of a client; the longest prefix first, then in their order.
+  [[nodiscard]] Listing look_up_answer(std::span<const IpAddress> addresses) const;
   [[nodiscard]] Listing look_up_client(const IpAddress& client) const;
+  /// Words on a name server of what is asked for, by its name (small letters); on the addresses of all, as above.
+  [[nodiscard]] Listing look_up_server(const dns::Name& lowered) const;
+  [[nodiscard]] Listing look_up_server(std::span<const IpAddress> addresses) const;
   [[nodiscard]] bool lists_answers() const { return lists_answers_; }  ///< any look_up_answer() may find something
   [[nodiscard]] bool lists_clients() const { return lists_clients_; }
+  [[nodiscard]] bool lists_servers() const { return lists_servers_; }  ///< by name or by address
+  [[nodiscard]] bool lists_server_addresses() const { return lists_server_addresses_; }
   /// Whether words hold only for answers from some countries or systems.
   [[nodiscard]] bool lists_origins() const { return lists_origins_; }
 
@@ -111,8 +116,8 @@ class ListSet {
   ListSet();
   struct Layout;  // pointers into the mapping
   std::unique_ptr<Layout> layout_;
-  bool has_words_ = false, lists_answers_ = false, lists_clients_ = false,
-       lists_origins_ = false;  // what every look-up asks
+  bool has_words_ = false, lists_answers_ = false, lists_clients_ = false, lists_servers_ = false,
+       lists_server_addresses_ = false, lists_origins_ = false;  // what every look-up asks
 };
 
 }  // namespace doline::blocklist

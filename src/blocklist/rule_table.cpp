@@ -30,9 +30,9 @@ std::optional<std::uint32_t> RuleTable::word_of(ListId list, const ListRule& rul
   return place->second;
 }
 
-void RuleTable::add_prefix(const IpPrefix& prefix, bool of_client, std::uint32_t word) {
+void RuleTable::add_prefix(const IpPrefix& prefix, PrefixKind kind, std::uint32_t word) {
   const auto length = static_cast<std::uint32_t>(prefix.length() + (prefix.address().is_v4() ? 96 : 0));
-  prefixes[{prefix.address().mapped(), length, of_client ? 1U : 0U}].push_back(word);
+  prefixes[{prefix.address().mapped(), length, static_cast<std::uint32_t>(kind)}].push_back(word);
 }
 
 void RuleTable::settle(std::vector<std::uint32_t>& words, const std::vector<bool>& dropped) const {

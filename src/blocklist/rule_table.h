@@ -32,7 +32,7 @@ class RuleTable {
   void add_pattern(std::string_view expression, std::uint32_t word) {
     patterns[std::string(expression)].push_back(word);
   }
-  void add_prefix(const IpPrefix& prefix, bool of_client, std::uint32_t word);
+  void add_prefix(const IpPrefix& prefix, PrefixKind kind, std::uint32_t word);
 
   /// Takes out of `words` what does not count: of lists that are left out, and what others among them cancel, and they.
   void settle(std::vector<std::uint32_t>& words, const std::vector<bool>& dropped) const;
@@ -47,6 +47,7 @@ class RuleTable {
   std::map<std::string, std::vector<std::uint32_t>> patterns;  ///< words by expression
   std::map<Prefix, std::vector<std::uint32_t>> prefixes;       ///< with set 0
   std::vector<bool> zones;                                     ///< a flag a list: RPZ
+  std::vector<bool> servers;                                   ///< a flag a list: it names name servers
 
  private:
   std::uint32_t number_of(const std::string& text);

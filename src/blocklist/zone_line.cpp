@@ -222,10 +222,13 @@ void ZoneReader::list_trigger(std::string_view type, std::string_view rdata, Lin
     }
     return true;
   };
-  if (of_addresses(".rpz-client-ip", Listed::client_address) || of_addresses(".rpz-ip", Listed::answer_address)) return;
-  if (trigger.ends_with(".rpz-nsip") || trigger.ends_with(".rpz-nsdname"))
-    return items.add_fault(0, LineFault::needs_servers);
+  if (of_addresses(".rpz-client-ip", Listed::client_address) || of_addresses(".rpz-ip", Listed::answer_address) ||
+      of_addresses(".rpz-nsip", Listed::server_address))
+    return;
   LineItem& item = items.add();
+  if (trigger.size() > server_label.size() && trigger.ends_with(server_label) &&
+      trigger[trigger.size() - server_label.size() - 1] == '.')
+    item.of = Listed::server_name;
   item.covers_below = trigger.starts_with("*.");
   item.covers_name = !item.covers_below;
   if (item.covers_below) trigger.remove_prefix(2);

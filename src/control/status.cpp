@@ -49,6 +49,7 @@ json queries(const std::vector<resolver::WorkerReport>& workers) {
           {"exchanges", of(&Statistics::exchanges)},
           {"joined", of(&Statistics::joined)},
           {"prefetches", of(&Statistics::prefetches)},
+          {"servers_unknown", of(&Statistics::servers_unknown)},
           {"recorded", of(&Statistics::recorded)},
           {"records_lost", of(&Statistics::records_lost)},
           {"not_recorded", of(&Statistics::not_recorded)}};

@@ -122,6 +122,8 @@ CLI::App* add_explain_command(CLI::App& app, ExplainArguments& arguments) {
       ->type_name("TIME");
   command->add_option("--answer", arguments.answers, "As if upstream answered with these addresses")
       ->type_name("ADDRESS");
+  command->add_option("--server", arguments.servers, "As if the answer's zone had this name server (RPZ)")
+      ->type_name("NAME|ADDRESS");
   command->add_option("--interface", arguments.interface, "As if it had come by this interface")->type_name("NAME");
   add_settings_options(*command, arguments.settings);
   command->add_flag("--json", arguments.json, "One JSON object");

@@ -59,7 +59,7 @@ std::string to_text(const blocklist::Entry& entry, blocklist::ListFormat format)
 
 /// Where each list names it, by reading its text.
 std::vector<ListLine> find_lines(const blocklist::ListSet& set, const blocklist::Listing& listing,
-                                 const std::vector<blocklist::ListInput>& inputs, const dns::Name& name) {
+                                 const std::vector<blocklist::ListInput>& inputs, const std::vector<dns::Name>& names) {
   std::vector<ListLine> lines;
   for (const blocklist::Covering& covering : listing.all())
     for (const blocklist::ListId id : set.lists_of(covering.set)) {
@@ -69,12 +69,13 @@ std::vector<ListLine> find_lines(const blocklist::ListSet& set, const blocklist:
       ListLine line{input.name, input.file.native(), 0, ""};
       if (const auto text = control::read_list_text(input.file)) {
         const auto format = input.format ? input.format : blocklist::recognise(*text);
-        if (format)
-          for (const blocklist::Entry& entry : blocklist::find_lines(*text, *format, input.subdomains, name)) {
-            line.line = entry.line;
-            line.listed_name = to_text(entry, *format);
-            lines.push_back(line);
-          }
+        for (const dns::Name& name : names)
+          if (format)
+            for (const blocklist::Entry& entry : blocklist::find_lines(*text, *format, input.subdomains, name)) {
+              line.line = entry.line;
+              line.listed_name = to_text(entry, *format);
+              lines.push_back(line);
+            }
       }
       if (line.line == 0) lines.push_back(std::move(line));
     }
@@ -179,6 +180,20 @@ int run_explain(const ExplainArguments& arguments, const Clock& clock, std::ostr
     if (!address) return complain("--answer " + text + ": no IP address");
     answers.push_back(*address);
   }
+  std::vector<dns::Name> server_names;
+  std::vector<IpAddress> server_addresses;
+  for (const std::string& text : arguments.servers) {
+    if (const auto address = IpAddress::parse(text)) {
+      server_addresses.push_back(*address);
+    } else if (const auto server = dns::Name::parse(text)) {
+      server_names.push_back(server->lowered());
+    } else {
+      return complain("--server " + text + ": neither a name nor an IP address");
+    }
+  }
+  std::sort(answers.begin(), answers.end());
+  std::sort(server_names.begin(), server_names.end());
+  std::sort(server_addresses.begin(), server_addresses.end());
   const auto settings = choose_settings(arguments.settings, err);
   if (!settings) return settings.error();
   use_time_zone(settings->fixed);
@@ -213,11 +228,15 @@ int run_explain(const ExplainArguments& arguments, const Clock& clock, std::ostr
                               .interfaces = interface_mask(rules, arguments.interface),
                               .resolvers = &resolvers,
                               .places = &places,
-                              .answer_addresses = answers};
+                              .answer_addresses = answers,
+                              .server_names = server_names,
+                              .server_addresses = server_addresses};
   const policy::Explanation explanation = policy::explain(rules, *lists, asking);
   const policy::Verdict& verdict = explanation.verdict;
   const bool is_kept_back = verdict.forwards() && policy::is_rebinding(live.rebinding, lowered, answers);
-  const std::vector<ListLine> lines = find_lines(*lists, verdict.reason.listing, inputs, lowered);
+  std::vector<dns::Name> triggers{lowered};
+  for (const dns::Name& server : server_names) triggers.push_back(blocklist::to_server_trigger(server));
+  const std::vector<ListLine> lines = find_lines(*lists, verdict.reason.listing, inputs, triggers);
 
   const bool is_local = verdict.lets_local_records() && has_local_records(live, roster, lowered, *type);
 
@@ -265,6 +284,7 @@ int run_explain(const ExplainArguments& arguments, const Clock& clock, std::ostr
   out << printable(asker.device->name) << " asks for " << name->to_string() << ' ' << dns::to_string(*type);
   if (meant_for) out << ", meant for " << meant_for->to_string();
   for (const IpAddress& address : answers) out << ", answered " << describe_place(address, places);
+  for (const std::string& server : arguments.servers) out << ", by the name server " << printable(server);
   out << ": " << (is_kept_back ? "rebinding" : policy::to_string(verdict.action)) << '\n';
   if (is_kept_back) out << "  (an address of this house for a public name: the answer is kept back; see `rebinding`)\n";
   if (asker.device->id == device::DeviceId{0} && arguments.device != asker.device->name)

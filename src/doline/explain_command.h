@@ -22,6 +22,7 @@ struct ExplainArguments {
   std::string meant_for;             ///< as if it had been sent to this foreign resolver and caught; empty: it asks us
   std::string at;                    ///< as at that time; empty: now
   std::vector<std::string> answers;  ///< as if upstream answered with these addresses
+  std::vector<std::string> servers;  ///< as if these were the name servers of its zone: names or addresses
   std::string interface;             ///< as if it had come by this one
   bool json = false;
 };

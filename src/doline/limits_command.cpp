@@ -43,6 +43,7 @@
 #include "resolver/origin_desk.h"
 #include "resolver/rate_limit.h"
 #include "resolver/resolver.h"
+#include "resolver/server_search.h"
 #include "response/dns64.h"
 #include "response/hosts_file.h"
 #include "response/local_records.h"
@@ -139,6 +140,16 @@ constexpr Limit limits[] = {
     {"querylog", "answer_octets_max", querylog::answer_octets_max, "octets", "kept of one response's answers"},
     {"resolver", "waiting_max", resolver::waiting_max, "", "queries that wait for an upstream, a worker"},
     {"resolver", "waiting_per_client_max", resolver::waiting_per_client_max, "", "of these, of one client"},
+    {"resolver", "server_names_max", resolver::server_names_max, "", "name servers of an answer that are judged (RPZ)"},
+    {"resolver", "server_addresses_max", resolver::server_addresses_max, "", "of these, whose addresses are asked for"},
+    {"resolver", "server_zones_max", resolver::server_zones_max, "",
+     "names of an answer whose name servers are judged"},
+    {"resolver", "server_steps_max", resolver::server_steps_max, "", "questions for NS records on the way to a zone"},
+    {"resolver", "server_waits_max", resolver::server_waits_max, "", "waits of one query for name servers"},
+    {"resolver", "server_words_octets_max", resolver::server_words_octets_max, "octets",
+     "answers that wait for name servers, a worker"},
+    {"resolver", "server_patience", in_milliseconds(resolver::server_patience), "ms",
+     "after which an answer is given without its name servers"},
     {"resolver", "clients_known_max", resolver::clients_known_max, "", "clients whose device is remembered, a worker"},
     {"resolver", "failure_memory", in_milliseconds(resolver::failure_memory), "ms",
      "until a failed question is asked again"},

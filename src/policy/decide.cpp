@@ -2,6 +2,8 @@
 
 #include <time.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "policy/walk.h"
 
@@ -22,6 +24,29 @@ blocklist::Listing with_client(const blocklist::ListSet& lists, const Asking& as
   const blocklist::Listing of_name = lists.look_up(asking.lowered_qname);
   for (const blocklist::Covering& covering : of_name.all()) listing.add(covering);
   return listing;
+}
+
+}  // namespace
+
+void add_words_on_answer(const blocklist::ListSet& lists, const Asking& asking, blocklist::Listing& listing) {
+  const auto add = [&](const blocklist::Listing& more) {
+    for (const blocklist::Covering& covering : more.all()) listing.add(covering);
+  };
+  if (lists.lists_answers()) add(lists.look_up_answer(asking.answer_addresses));
+  for (const dns::Name& server : asking.server_names) add(lists.look_up_server(server));
+  if (lists.lists_server_addresses()) add(lists.look_up_server(asking.server_addresses));
+}
+
+namespace {
+
+/// What stands first is what the log keeps.
+void put_first(const blocklist::ListSet& lists, blocklist::ListId list, blocklist::Listing& listing) {
+  const auto begin = listing.coverings.begin(), end = begin + listing.count;
+  const auto found = std::find_if(begin, end, [&](const blocklist::Covering& covering) {
+    const auto all = lists.lists_of(covering.set);
+    return std::find(all.begin(), all.end(), list) != all.end();
+  });
+  if (found != end) std::rotate(begin, found, found + 1);
 }
 
 }  // namespace
@@ -61,11 +86,7 @@ Review review(const RuleBook& book, const blocklist::ListSet& lists, const Askin
   Review found;
   Verdict verdict;
   verdict.reason.listing = lists.lists_clients() ? with_client(lists, asking) : lists.look_up(asking.lowered_qname);
-  if (lists.lists_answers())
-    for (const IpAddress& address : asking.answer_addresses) {
-      const blocklist::Listing of_address = lists.look_up_answer(address);
-      for (const blocklist::Covering& covering : of_address.all()) verdict.reason.listing.add(covering);
-    }
+  add_words_on_answer(lists, asking, verdict.reason.listing);
   const Walk walk(book, lists, asking, verdict.reason.listing);
   walk.each_of_answers_above(decided, [&](std::size_t place) {
     const Judgement judgement = walk.judge(place);
@@ -78,6 +99,7 @@ Review review(const RuleBook& book, const blocklist::ListSet& lists, const Askin
     verdict.action = *judgement.decided;
     verdict.reason.rule = walk.rule_at(place);
     verdict.reason.list = judgement.list;
+    if (judgement.list) put_first(lists, *judgement.list, verdict.reason.listing);
     found.verdict = verdict;
     return true;
   });

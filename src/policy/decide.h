@@ -42,7 +42,10 @@ struct Asking {
   const geo::ResolverBook* resolvers = nullptr;      ///< null: none is known
   const geo::PlaceBook* places = nullptr;            ///< null: nothing is known
   std::span<const IpAddress> answer_addresses = {};  ///< for review() and explain(): all of the answer
-  bool is_led_to = false;                            ///< nobody asked for the name: an answer leads on to it
+  /// For the same: the name servers of the zones that it comes from, in canonical order; their addresses, ascending.
+  std::span<const dns::Name> server_names = {};
+  std::span<const IpAddress> server_addresses = {};
+  bool is_led_to = false;  ///< nobody asked for the name: an answer leads on to it
 };
 
 /// Why: what the log, the page, `doline explain` and the EDE code all need.

@@ -10,7 +10,11 @@ Explanation explain(const RuleBook& book, const blocklist::ListSet& lists, const
   // Rules that speak of answers are tried only where upstream is asked at all.
   Asking judged = asking;
   const auto* rewrite = std::get_if<Rewrite>(&verdict.action);
-  if (!verdict.forwards() && !(rewrite && book.rewrite(*rewrite).cname)) judged.answer_addresses = {};
+  if (!verdict.forwards() && !(rewrite && book.rewrite(*rewrite).cname)) {
+    judged.answer_addresses = judged.server_addresses = {};
+    judged.server_names = {};
+  }
+  add_words_on_answer(lists, judged, verdict.reason.listing);
   const Walk walk(book, lists, judged, verdict.reason.listing);
   const bool has_free_lists = std::any_of(book.lists().begin(), book.lists().end(), [&](const ListPolicy& list) {
     const auto id = static_cast<std::uint16_t>(&list - book.lists().data());

@@ -112,7 +112,10 @@ RuleBook::RuleBook(RuleBookSettings settings) : settings_(std::move(settings)) {
       set_bit(with_answers_, place);
     } else {
       set_bit(all_, place);
-      if (compiled_[place].lists == no_lists) set_bit(without_lists_, place);
+      if (compiled_[place].lists == no_lists)
+        set_bit(without_lists_, place);
+      else
+        first_list_place_ = std::min(first_list_place_, place);
     }
     const std::vector<dns::Name> keys = key_names(rule);
     bool is_found = !keys.empty();

@@ -61,6 +61,8 @@ class RuleBook {
   [[nodiscard]] const Action& otherwise() const { return settings_.otherwise; }
   /// Is there a rule that is tried when the answer is there, above the one with this id?
   [[nodiscard]] bool speaks_of_answers_above(RuleId id) const { return first_answer_place_ < place_of(id); }
+  /// Is there one that asks lists, above the one with this id?
+  [[nodiscard]] bool asks_lists_above(RuleId id) const { return first_list_place_ < place_of(id); }
 
  private:
   friend class Walk;
@@ -102,7 +104,7 @@ class RuleBook {
   std::uint32_t allow_lists_ = 0, enforced_lists_ = 0;  // rows
 
   std::vector<HashedSafeName> safe_names_;  // rule by rule, each rule's by hash
-  std::size_t first_answer_place_ = ~std::size_t{0};
+  std::size_t first_answer_place_ = ~std::size_t{0}, first_list_place_ = ~std::size_t{0};
 
   std::size_t words_ = 0;  // of a Row that are in use
   // Rules that speak of answers are in with_answers_ only: before there is one they cannot match.

@@ -45,8 +45,11 @@ struct Judgement {
 
 /// Can lines of lists say anything of an answer that they did not say of the name?
 [[nodiscard]] inline bool speak_of_answers(const blocklist::ListSet& lists) {
-  return lists.lists_answers() || lists.lists_origins();
+  return lists.lists_answers() || lists.lists_origins() || lists.lists_servers();
 }
+/// What lists say of the answer and of whom it comes from, behind what they say of the client and the name: RPZ's order
+/// of triggers, which decides inside a zone.
+void add_words_on_answer(const blocklist::ListSet& lists, const Asking& asking, blocklist::Listing& listing);
 
 class Walk {
  public:

@@ -16,6 +16,7 @@
 #include "policy/walk.h"
 #include "policy/weigh.h"
 #include "resolver/held_back.h"
+#include "resolver/server_search.h"
 #include "resolver/waiting_room.h"
 #include "response/finish.h"
 #include "response/synthesize.h"
@@ -60,6 +61,13 @@ RecordType first_answer_type(dns::Octets words, std::size_t qname_octets) {
   return static_cast<RecordType>(dns::read16(words, at));
 }
 
+/// Of accepted words.
+dns::Name qname_of(dns::Octets words) {
+  const auto name = dns::Name::from_wire(words.subspan(dns::header_octets));
+  check(name.has_value());
+  return *name;
+}
+
 /// Does such an answer lead on to other names?
 bool leads_on(RecordType type) {
   return type == RecordType::cname || type == RecordType::https || type == RecordType::svcb || type == RecordType::ptr;
@@ -96,8 +104,18 @@ struct Resolver::Impl final : upstream::Landing {
   struct Reviewing {
     const Snapshot& under;
     policy::InterfaceMask interfaces = 0;
-    policy::RouteId route;   ///< that was asked
-    const dns::Name& asked;  ///< there
+    policy::RouteId route;             ///< that was asked
+    const dns::Name& asked;            ///< there
+    const Servers* servers = nullptr;  ///< whom the answer comes from; null: no list speaks of that
+  };
+  /// What stays of a query that waits.
+  struct Keeping {
+    const listener::Arrival& arrival;
+    const dns::QueryView& query;
+    const response::Fit& fit;
+    policy::InterfaceMask came_by = 0;
+    const Detour& detour;
+    std::uint16_t delay_ms = 0;
   };
   /// What the cache knows of a question.
   struct Known {
@@ -210,8 +228,19 @@ struct Resolver::Impl final : upstream::Landing {
     const auto& [hit, failed_lately] = known;
     if (hit && (!hit->is_stale || failed_lately)) {
       record.source = hit->is_stale ? Source::stale : Source::cache;
-      const Reviewing reviewing{*snapshot, came_by, {key.route}, key.question.qname};
-      const Said said = say_words(reviewing, query, record, fit, detour, hit->words, touches_for(*hit), out);
+      const response::Touches touches = touches_for(*hit);
+      Reviewing reviewing{*snapshot, came_by, {key.route}, key.question.qname};
+      dns::Octets words = hit->words;
+      if (snapshot->lists->lists_servers()) {
+        in_hand.assign(words.begin(), words.end());  // the search moves the cache's
+        words = in_hand;
+        const cache::Key* missing = find_servers(reviewing, record, words, now.monotonic);
+        if (missing && wait_for(*missing, {arrival, query, fit, came_by, detour, delay_of(verdict.action)}, record,
+                                words, touches))
+          return 0;
+        if (missing) ++statistics.servers_unknown;
+      }
+      const Said said = say_words(reviewing, query, record, fit, detour, words, touches, out);
       if (hit->wants_prefetch && !has_failed_lately(key)) prefetch(key);
       return leave_now(arrival, record, said, out, delay_of(verdict.action));
     }
@@ -220,81 +249,76 @@ struct Resolver::Impl final : upstream::Landing {
                        "the upstream servers did not answer a moment ago", statistics.failed, out);
 
     // 6. exchange: wait for it, together with whoever asks the same
-    const WaitingRoom::Admission admission = waiting_room.admit(key, client.address);
-    if (!admission.place)
+    if (!wait_for(key, {arrival, query, fit, came_by, detour, delay_of(verdict.action)}, record, {}, {}))
       return say_error(arrival, query, record, fit, ResponseCode::servfail, ExtendedError::other,
                        "too many queries are waiting", statistics.over_limit, out);
+    return 0;
+  }
+
+  /// The query waits for `awaited`: for its answer, or with that in hand for its name servers. False: there is no room.
+  bool wait_for(const cache::Key& awaited, const Keeping& keeping, const querylog::Record& record, dns::Octets words,
+                const response::Touches& touches) {
+    if (words_held + words.size() > server_words_octets_max) return false;
+    const WaitingRoom::Admission admission = waiting_room.admit(awaited, record.client);
+    if (!admission.place) return false;
+    words_held += words.size();
     Waiting& waiting = *admission.place;
-    waiting.query.keep(query);
-    waiting.route = arrival.route;
-    waiting.client = arrival.client;
+    waiting.query.keep(keeping.query);
+    waiting.route = keeping.arrival.route;
+    waiting.client = keeping.arrival.client;
     waiting.received = now.monotonic;
-    waiting.fit = fit;
-    waiting.interfaces = came_by;
-    waiting.delay_ms = delay_of(verdict.action);
-    waiting.detour = detour;
+    waiting.fit = keeping.fit;
+    waiting.interfaces = keeping.came_by;
+    waiting.delay_ms = keeping.delay_ms;
+    waiting.detour = keeping.detour;
     waiting.record = record;
+    waiting.words.assign(words.begin(), words.end());
+    waiting.touches = touches;
+    waiting.asked_route = awaited.route;
+    waiting.waits = 0;
     waiting.snapshot = snapshot;
     ++statistics.waiting;
     if (admission.is_new_flight)
       ask(admission.flight);
+    else if (words.empty())
+      join(keeping.arrival, awaited);
     else
-      join(arrival, key);
-    return 0;
+      ++statistics.joined;
+    return true;
   }
 
   void begin_landings() override { begin_batch(doors.clock.now()); }
 
   /// Steps 6 to 12 for the queries that waited for this exchange.
   void land(upstream::Ticket flight, const Result<upstream::Reply, upstream::ExchangeFault>& result) override {
-    const cache::Key& key = waiting_room.key(flight);
+    const cache::Key key = waiting_room.key(flight);  // a copy: the room may move while queries go on to wait
     if (result && snapshot->gate && snapshot->gate->is_doh(key.question.qname)) tell_of_doh(result->words);
-    if (result)
-      cache.insert(key, result->words, result->facts.ttl, result->facts.is_negative, now.monotonic);
-    else
+    if (result) {
+      const seconds ttl =
+          waiting_room.is_of_search(flight) ? std::max(result->facts.ttl, server_ttl_min) : result->facts.ttl;
+      cache.insert(key, result->words, ttl, result->facts.is_negative, now.monotonic);
+    } else {
       remember_failure(key);
-    if (snapshot->dns64 && may_map(key)) go_on_with_ipv4(flight, key, result);
-    deliver(flight, result ? std::nullopt : look_up(waiting_room.key(flight)).hit, result);
-  }
-
-  /// DNS64: who finds no AAAA here waits on, for A.
-  void go_on_with_ipv4(FlightId flight, cache::Key key,
-                       const Result<upstream::Reply, upstream::ExchangeFault>& result) {
-    const Known known = result ? Known() : look_up(key);
-    key.question.qtype = RecordType::a;
-    key.hash = cache.hash_of(key);
-    const auto admission = waiting_room.pass_on(flight, key, [&](Waiting& waiting) {
-      const response::Dns64* dns64 = dns64_for(*waiting.snapshot, waiting.record.client);
-      if (dns64 == nullptr) return false;
-      waiting.detour.ipv6_ttl =
-          result ? ttl_without_ipv6(*dns64, result->words, static_cast<std::uint32_t>(result->facts.ttl.count()))
-                 : ttl_without_ipv6(*dns64, known);
-      return waiting.detour.ipv6_ttl.has_value();
-    });
-    if (!admission.is_new_flight) return;
-    if (const Known ipv4 = look_up(key); ipv4.hit && (!ipv4.hit->is_stale || ipv4.failed_lately))
-      deliver(admission.flight, ipv4.hit, result);
-    else
-      ask(admission.flight);
-  }
-
-  /// What the cache knows, or else what has come of the exchange, to all who wait for it.
-  void deliver(FlightId flight, const std::optional<cache::Hit>& hit,
-               const Result<upstream::Reply, upstream::ExchangeFault>& result) {
-    const cache::Key& key = waiting_room.key(flight);
+    }
     waiting_room.land(flight, [&](Waiting& waiting) {
       const dns::QueryView& query = waiting.query.view();
       querylog::Record& record = waiting.record;
-      const Detour& detour = waiting.detour;
-      const Reviewing reviewing{*waiting.snapshot, waiting.interfaces, {key.route}, key.question.qname};
+      dns::Octets words = waiting.words;  // none, unless it waited for name servers
+      if (words.empty()) {
+        const auto landed = take_landed(waiting, key, result);
+        if (!landed) return false;
+        words = *landed;
+      }
       Said said;
-      if (hit) {
-        record.source = hit->is_stale ? Source::stale : Source::cache;
-        said = say_words(reviewing, query, record, waiting.fit, detour, hit->words, touches_for(*hit), late);
-      } else if (result) {
-        record.source = Source::upstream;
-        record.upstream = result->server;
-        said = say_words(reviewing, query, record, waiting.fit, detour, result->words, {}, late);
+      if (!words.empty()) {
+        const bool is_in_hand = words.data() == waiting.words.data();
+        const dns::Name asked = is_in_hand ? qname_of(words) : key.question.qname;
+        Reviewing reviewing{*waiting.snapshot, waiting.interfaces, {waiting.asked_route}, asked};
+        if (waiting.snapshot->lists->lists_servers()) {
+          const cache::Key* missing = find_servers(reviewing, record, words, waiting.received, &key);
+          if (missing && go_on_waiting(waiting, *missing, words)) return false;
+        }
+        said = say_words(reviewing, query, record, waiting.fit, waiting.detour, words, waiting.touches, late);
       } else {
         ++statistics.failed;
         const auto error = result.error() == upstream::ExchangeFault::server_failed ? ExtendedError::invalid_data
@@ -307,13 +331,53 @@ struct Resolver::Impl final : upstream::Landing {
         record.code = ResponseCode::servfail;
         record.source = Source::synthesized;
       }
+      words_held -= waiting.words.size();
       const dns::Octets response(late.data(), said.size);
       if (said.size > 0 && may_wait(*waiting.snapshot, record, waiting.delay_ms) &&
           hold_back(*waiting.snapshot, {waiting.route, waiting.client, record, waiting.received}, response,
                     waiting.delay_ms))
-        return;
+        return true;
       leave_late(waiting.route, waiting.client, record, response, said.recorded, waiting.received);
+      return true;
     });
+  }
+
+  /// What this query waited for, and in its record where from; none: upstream has failed it. Nothing: it waits on, by
+  /// DNS64 for A where there is no AAAA.
+  std::optional<dns::Octets> take_landed(Waiting& waiting, const cache::Key& key,
+                                         const Result<upstream::Reply, upstream::ExchangeFault>& result) {
+    const response::Dns64* dns64 = dns64_for(*waiting.snapshot, waiting.record.client);
+    if (dns64 && may_map(key)) {
+      waiting.detour.ipv6_ttl =
+          result ? ttl_without_ipv6(*dns64, result->words, static_cast<std::uint32_t>(result->facts.ttl.count()))
+                 : ttl_without_ipv6(*dns64, look_up(key));
+      if (waiting.detour.ipv6_ttl) {
+        cache::Key ipv4 = key;
+        ipv4.question.qtype = RecordType::a;
+        ipv4.hash = cache.hash_of(ipv4);
+        if (const Known known = look_up(ipv4); known.hit && (!known.hit->is_stale || known.failed_lately))
+          return take_hit(waiting, *known.hit);
+        if (const auto admission = waiting_room.wait_on(waiting, ipv4); admission.place) {
+          if (admission.is_new_flight) ask(admission.flight);
+          return std::nullopt;
+        }
+        waiting.detour.ipv6_ttl.reset();  // no room to wait on: what came of AAAA has to do
+      }
+    }
+    if (result) {
+      waiting.record.source = Source::upstream;
+      waiting.record.upstream = result->server;
+      return result->words;
+    }
+    const Known known = look_up(key);
+    return known.hit ? take_hit(waiting, *known.hit) : dns::Octets();
+  }
+
+  dns::Octets take_hit(Waiting& waiting, const cache::Hit& hit) {
+    waiting.record.source = hit.is_stale ? Source::stale : Source::cache;
+    waiting.touches = touches_for(hit);
+    in_hand.assign(hit.words.begin(), hit.words.end());  // a search of name servers moves the cache's
+    return in_hand;
   }
 
   /// 11 and 12 for a query that waited.
@@ -416,6 +480,50 @@ struct Resolver::Impl final : upstream::Landing {
     if (const auto next = held_back.next()) doors.wake_at(*next);
   }
 
+  /// Before 7: whom the answer comes from, as far as lists speak of that. What must be answered before more is known,
+  /// or null: then `reviewing` has all that can be had in time. `landed`: what has just been answered.
+  const cache::Key* find_servers(Reviewing& reviewing, const querylog::Record& record, dns::Octets words,
+                                 MonotonicTime received, const cache::Key* landed = nullptr) {
+    if (!reviewing.under.rules->asks_lists_above(record.rule) ||
+        first_answer_type(words, qname_of(words).size()) == RecordType{0})
+      return nullptr;  // nothing to review
+    server_search.search(cache, {words, reviewing.route.value, reviewing.under.lists->lists_server_addresses()},
+                         now.monotonic, [this](const cache::Key& key) { return has_failed_lately(key); });
+    reviewing.servers = &server_search.found();
+    const auto missing = server_search.missing();
+    // What has just been answered and is missing all the same, no cache keeps.
+    const bool is_over = missing.empty() || now.monotonic - received > server_patience ||
+                         (landed && std::find(missing.begin(), missing.end(), *landed) != missing.end());
+    if (!is_over) {
+      for (const cache::Key& key : missing)  // all at once; the query waits for the first
+        if (const auto flight = waiting_room.begin_search(key)) ask(*flight);
+      return &missing.front();
+    }
+    if (!missing.empty() || server_search.is_unknown()) ++statistics.servers_unknown;
+    return nullptr;
+  }
+
+  bool go_on_waiting(Waiting& waiting, const cache::Key& awaited, dns::Octets words) {
+    const bool is_new = waiting.words.empty();
+    const bool has_room =
+        waiting.waits < server_waits_max && (!is_new || words_held + words.size() <= server_words_octets_max);
+    const auto admission = has_room ? waiting_room.wait_on(waiting, awaited) : WaitingRoom::Admission();
+    if (!admission.place) {
+      ++statistics.servers_unknown;
+      return false;
+    }
+    if (is_new) {
+      waiting.words.assign(words.begin(), words.end());
+      words_held += words.size();
+    }
+    ++waiting.waits;
+    if (admission.is_new_flight)
+      ask(admission.flight);
+    else
+      ++statistics.joined;
+    return true;
+  }
+
   // ── the ways an answer comes about
   // ───────────────────────────────────────────────────────────────────────────────────
 
@@ -456,6 +564,7 @@ struct Resolver::Impl final : upstream::Landing {
     const Snapshot& under = reviewing.under;
     const bool tries_rules = has_answer_rules(under, record);
     if (under.rebinding.protect || tries_rules) policy::collect_addresses(words, answer_addresses);
+    if (under.lists->lists_answers()) std::sort(answer_addresses.begin(), answer_addresses.end());
     dns::Question question = query.question();
     question.qname = question.qname.lowered();
 
@@ -477,8 +586,13 @@ struct Resolver::Impl final : upstream::Landing {
                           .interfaces = reviewing.interfaces,
                           .resolvers = under.resolvers.get(),
                           .places = under.places.get()};
-    if (tries_rules && !answer_addresses.empty()) {
+    const bool has_servers = reviewing.servers && !reviewing.servers->are_none();
+    if (tries_rules && (has_servers || !answer_addresses.empty())) {
       asking.answer_addresses = answer_addresses;
+      if (has_servers) {
+        asking.server_names = reviewing.servers->names;
+        asking.server_addresses = reviewing.servers->addresses;
+      }
       const policy::Review found = policy::review(*under.rules, *under.lists, asking, record.rule);
       if (found.observed && (!record.has_observed || found.observed->rule < record.observed_rule))
         note_observed(record, *found.observed);
@@ -1026,7 +1140,9 @@ struct Resolver::Impl final : upstream::Landing {
   Moment now{};
   WallTime this_minute{};
   policy::LocalTime local_time;  // in it
-  std::vector<std::uint8_t> late, scratch;
+  std::vector<std::uint8_t> late, scratch, in_hand;
+  ServerSearch server_search;
+  std::size_t words_held = 0;  // octets of all Waiting::words
   std::vector<DeedTexts> list_texts, rule_texts;
   std::unordered_map<std::uint64_t, MonotonicTime> failures;
   std::vector<Client> clients;  // by hash of the address: one place for each

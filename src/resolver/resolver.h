@@ -105,6 +105,7 @@ struct Statistics {
   std::uint64_t admitted = 0, unadmitted = 0;
   std::uint64_t beyond_lock = 0;  ///< of them, what a device's lock did not let pass
   std::uint64_t exchanges = 0, joined = 0, prefetches = 0;
+  std::uint64_t servers_unknown = 0;  ///< answers whose name servers lists speak of and that could not be had in time
   std::uint64_t recorded = 0, records_lost = 0, not_recorded = 0;  ///< received - waiting = the sum of these three
 };
 

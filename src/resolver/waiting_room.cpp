@@ -34,6 +34,7 @@ FlightId WaitingRoom::begin_flight(const cache::Key& key, std::uint64_t hash) {
   Flight& flight = flights_.slots[id];
   flight.key = key;
   flight.hash = hash;
+  flight.is_of_search = false;
   flight.first = flight.last = none;
   return id;
 }
@@ -61,9 +62,30 @@ WaitingRoom::Admission WaitingRoom::admit(const cache::Key& key, const IpAddress
   }
   const std::uint32_t place = free_places_.back();
   free_places_.pop_back();
-  append(flights_.slots[admission.flight], place);
+  join(place, admission.flight);
   Waiting& waiting = *places_[place];
+  waiting.place = place;
   waiting.share = share;
+  admission.place = &waiting;
+  return admission;
+}
+
+void WaitingRoom::join(std::uint32_t place, FlightId flight_id) {
+  Flight& flight = flights_.slots[flight_id];
+  (flight.first == none ? flight.first : places_[flight.last]->next) = place;
+  flight.last = place;
+  places_[place]->next = none;
+}
+
+WaitingRoom::Admission WaitingRoom::wait_on(Waiting& waiting, const cache::Key& key) {
+  const std::uint64_t hash = hash_of(key);
+  Admission admission{.place = nullptr, .flight = find_flight(key, hash)};
+  if (admission.flight == none) {
+    admission.flight = begin_flight(key, hash);
+    if (admission.flight == none) return {};
+    admission.is_new_flight = true;
+  }
+  join(waiting.place, admission.flight);
   admission.place = &waiting;
   return admission;
 }
@@ -75,9 +97,16 @@ std::optional<FlightId> WaitingRoom::begin_prefetch(const cache::Key& key) {
   return flight == none ? std::nullopt : std::optional(flight);
 }
 
+std::optional<FlightId> WaitingRoom::begin_search(const cache::Key& key) {
+  const auto flight = begin_prefetch(key);
+  if (flight) flights_.slots[*flight].is_of_search = true;
+  return flight;
+}
+
 void WaitingRoom::leave(std::uint32_t place) {
   Waiting& waiting = *places_[place];
   waiting.snapshot.reset();
+  if (!waiting.words.empty()) std::vector<std::uint8_t>().swap(waiting.words);  // few and seldom, but up to 64 KiB
   Share& share = shares_.slots[waiting.share];
   check(share.waiting > 0);
   if (--share.waiting == 0) shares_.remove(waiting.share, hash_of(share.client));

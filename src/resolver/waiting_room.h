@@ -21,6 +21,7 @@
 #include "policy/rule.h"
 #include "querylog/record.h"
 #include "resolver/resolver.h"
+#include "response/finish.h"
 #include "response/synthesize.h"
 
 namespace doline::resolver {
@@ -62,8 +63,14 @@ struct Waiting {
   std::uint16_t delay_ms = 0;            ///< the rule's: answered not before so long after `received`
   Detour detour;
   querylog::Record record;
+  /// The answer, where it is there and its name servers are asked for; empty: the answer is what is waited for.
+  std::vector<std::uint8_t> words;
+  response::Touches touches;                 ///< of these
+  std::uint16_t asked_route = 0;             ///< they came by
+  std::uint8_t waits = 0;                    ///< for name servers, until now
   std::shared_ptr<const Snapshot> snapshot;  ///< a query finishes under the snapshot it began with
   // The room's own:
+  std::uint32_t place = 0;  ///< where it stands
   std::uint32_t next = 0;   ///< of the same flight
   std::uint32_t share = 0;  ///< its client's
 };
@@ -81,23 +88,25 @@ class WaitingRoom {
   };
   /// A place for one more query of this client that waits for `key`; fields of the place are the caller's to fill.
   [[nodiscard]] Admission admit(const cache::Key& key, const IpAddress& client);
-  /// Those of a flight of whom `goes_on(Waiting&)` is true wait for `key` from now on: they keep their places, and land
-  /// with that. Where there is no room for another flight, all stay. `place` is null.
-  template <class GoesOn>
-  [[nodiscard]] Admission pass_on(FlightId from, const cache::Key& key, GoesOn goes_on);
+  /// While its flight lands: the query keeps its place and waits for `key`, which must be another. Null place: there is
+  /// no room.
+  [[nodiscard]] Admission wait_on(Waiting& waiting, const cache::Key& key);
   /// A flight that nobody waits for (prefetch); nothing where one is under way or there is no room.
   [[nodiscard]] std::optional<FlightId> begin_prefetch(const cache::Key& key);
+  /// The same for a search of name servers.
+  [[nodiscard]] std::optional<FlightId> begin_search(const cache::Key& key);
+  [[nodiscard]] bool is_of_search(FlightId flight) const { return flights_.slots[flight].is_of_search; }
   [[nodiscard]] const cache::Key& key(FlightId flight) const { return flights_.slots[flight].key; }
-  /// Ends the flight: calls `take(Waiting&)` for each query in order of arrival, then frees their places. `take` must
-  /// not call admit(): collect first, answer then.
+  /// Ends the flight: calls `take(Waiting&)` for each query in order of arrival, and frees the places of those for
+  /// which it says true; the others go on waiting by wait_on(). `take` must not call admit(): collect first, answer
+  /// then.
   template <class Take>
   void land(FlightId flight, Take take) {
     std::uint32_t place = flights_.slots[flight].first;
     while (place != none) {
       Waiting& waiting = *places_[place];
       const std::uint32_t next = waiting.next;
-      take(waiting);
-      leave(place);
+      if (take(waiting)) leave(place);
       place = next;
     }
     flights_.remove(flight, flights_.slots[flight].hash);
@@ -109,6 +118,7 @@ class WaitingRoom {
   struct Flight {
     cache::Key key;
     std::uint64_t hash = 0;
+    bool is_of_search = false;
     std::uint32_t next = none;  // of the same chain
     std::uint32_t first = none, last = none;
   };
@@ -157,13 +167,8 @@ class WaitingRoom {
   static std::uint64_t hash_of(const IpAddress& client) { return std::hash<IpAddress>{}(client); }
   [[nodiscard]] FlightId find_flight(const cache::Key& key, std::uint64_t hash);
   FlightId begin_flight(const cache::Key& key, std::uint64_t hash);
+  void join(std::uint32_t place, FlightId flight);
   void leave(std::uint32_t place);
-
-  void append(Flight& flight, std::uint32_t place) {
-    (flight.first == none ? flight.first : places_[flight.last]->next) = place;
-    flight.last = place;
-    places_[place]->next = none;
-  }
 
   std::vector<std::unique_ptr<Waiting>> places_;
   std::vector<std::uint32_t> free_places_;
@@ -171,28 +176,5 @@ class WaitingRoom {
   Chained<Share> shares_;
   std::size_t waiting_ = 0;
 };
-
-template <class GoesOn>
-WaitingRoom::Admission WaitingRoom::pass_on(FlightId from, const cache::Key& key, GoesOn goes_on) {
-  Admission admission{.place = nullptr, .flight = none};
-  std::uint32_t place = std::exchange(flights_.slots[from].first, none);
-  bool is_full = false;
-  while (place != none) {
-    const std::uint32_t next = places_[place]->next;
-    const bool wants = !is_full && goes_on(*places_[place]);
-    if (wants && admission.flight == none) {
-      const std::uint64_t hash = hash_of(key);
-      admission.flight = find_flight(key, hash);
-      if (admission.flight == none) {
-        admission.flight = begin_flight(key, hash);
-        admission.is_new_flight = admission.flight != none;
-        is_full = admission.flight == none;
-      }
-    }
-    append(flights_.slots[wants && !is_full ? admission.flight : from], place);
-    place = next;
-  }
-  return admission;
-}
 
 }  // namespace doline::resolver

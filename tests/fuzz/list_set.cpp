@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -29,6 +30,7 @@ void open_and_ask(const std::vector<std::uint8_t>& octets, bool check_all) {
   for (const char* text : {"a.example", "x.b.example", "example", "."}) {
     const auto name = dns::Name::parse(text);
     check(name.has_value());
+    check((*set)->look_up_server(*name).count <= coverings_max);
     const Listing listing = (*set)->look_up(*name);
     check(listing.count <= coverings_max);
     for (const Covering& covering : listing.all()) {
@@ -38,7 +40,9 @@ void open_and_ask(const std::vector<std::uint8_t>& octets, bool check_all) {
     }
   }
   for (const char* text : {"1.2.3.4", "10.0.0.7", "2001:db8::1"}) {
-    check((*set)->look_up_answer(*IpAddress::parse(text)).count <= coverings_max);
+    const std::array addresses{*IpAddress::parse(text)};
+    check((*set)->look_up_answer(addresses).count <= coverings_max);
+    check((*set)->look_up_server(addresses).count <= coverings_max);
     check((*set)->look_up_client(*IpAddress::parse(text)).count <= coverings_max);
   }
   (void)(*set)->lists_of(0xffffffff);

@@ -227,6 +227,18 @@ class Transfers(unittest.TestCase):
             self.assertEqual(home.threats()["serial"], 1)
             self.assertTrue(self.is_listed(home))
 
+    def test_name_servers_are_asked_for_and_judged(self):
+        for trigger, server in (("ns.example.rpz-nsdname", "ns.example"), ("8.0.0.0.127.rpz-nsip", "127.0.0.1")):
+            home, primary = self.home(lines=[f"{trigger} A 192.0.2.95"])
+            home.configure()
+            home.start()
+            self.wait_for_serial(home, 1)
+            wait_for("the name server", lambda: home.dig("www.example").answers == ["192.0.2.95"])
+            self.assertEqual(home.dig("short.example").answers, ["192.0.2.95"])
+            self.assertEqual(home.status()["queries"]["servers_unknown"], 0)
+            self.assertIn("listed in threats", home.command("explain", "phone", "www.example", "--server", server).stdout)
+            self.assertNotIn("listed in threats", home.command("explain", "phone", "www.example").stdout)
+
     def test_a_large_zone_comes_over_many_signed_messages(self):
         home, primary = self.home(key=True, lines=[f"name{number}.example A 192.0.2.97" for number in range(30_000)])
         secret = home.folder / "rpz.key"

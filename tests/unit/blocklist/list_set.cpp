@@ -221,3 +221,38 @@ TEST_CASE("a file that lies with right checksums is refused or answers without h
   }
   CHECK(answered > 0);
 }
+
+TEST_CASE("name servers stand apart: by their names and by their addresses, the longest prefix first") {
+  const TemporaryFolder folder;
+  const auto set =
+      compiled(folder, {{"zone",
+                         folder.write("0",
+                                      "$ORIGIN z.\n@ SOA a. b. 1 2 3 4 5\nns.example.rpz-nsdname CNAME .\n"
+                                      "*.host.example.rpz-nsdname CNAME *.\n24.0.2.0.192.rpz-nsip CNAME .\n"
+                                      "32.7.2.0.192.rpz-nsip CNAME *.\n32.8.2.0.192.rpz-ip CNAME .\n* CNAME *.\n"),
+                         ListFormat::rpz, false}});
+  const auto server = [&](std::string_view name) { return set->look_up_server(*dns::Name::parse(name)).count; };
+  CHECK(server("ns.example") == 1);
+  CHECK(server("a.ns.example") == 0);
+  CHECK(server("host.example") == 0);
+  CHECK(server("a.b.host.example") == 1);
+  CHECK(server("www.example") == 0);  // `*` covers what is asked for, not its servers
+  CHECK(set->look_up(*dns::Name::parse("ns.example")).count == 1);
+  CHECK(set->lists_servers());
+  CHECK(set->lists_server_addresses());
+  const auto address = [](std::string_view text) { return *IpAddress::parse(text); };
+  const std::vector<IpAddress> several{address("192.0.2.1"), address("192.0.2.7"), address("192.0.2.8")};
+  const Listing of_servers = set->look_up_server(several);
+  REQUIRE(of_servers.count == 2);
+  const ListRule* first = set->word(set->words_of(of_servers.coverings[0].set)[0]).rule;
+  REQUIRE(first != nullptr);
+  CHECK(to_string(*first) == "$dnsrewrite=NOERROR;;");
+  CHECK(set->look_up_answer(several).count == 1);
+  CHECK(set->look_up_server(std::span(several).first(1)).count == 1);
+  CHECK(set->look_up_client(address("192.0.2.7")).is_empty());
+  const std::string longest(63, 'a');
+  CHECK(server(longest + '.' + longest + '.' + longest + '.' + std::string(60, 'b')) == 0);
+
+  const auto without = compiled(folder, {{"plain", folder.write("1", "a.example\n"), {}, false}});
+  CHECK_FALSE(without->lists_servers());
+}

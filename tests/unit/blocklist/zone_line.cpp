@@ -20,8 +20,10 @@ TEST_CASE("RPZ: triggers and actions as the draft has them") {
              "32.7.0.0.10.rpz-client-ip CNAME rpz-drop.\n48.zz.2.2001.rpz-ip CNAME .") ==
         "192.0.2.0/24\n@@2001:db8::1/128\nclient 10.0.0.7/32$dnsrewrite=DROP\n2001:2::/48");
   CHECK(zone("ns.evil.example.rpz-nsdname CNAME .\n32.1.2.0.192.rpz-nsip CNAME .") ==
-        "!about name servers, which a forwarder does not see at 1:1\n"
-        "!about name servers, which a forwarder does not see at 2:1");
+        "server |ns.evil.example^\nserver 192.0.2.1/32");
+  CHECK(zone("*.evil.example.rpz-nsdname CNAME rpz-passthru.\n24.0.2.0.192.rpz-nsip A 192.0.2.9\n*.rpz-nsdname CNAME "
+             ".\nrpz-nsdname CNAME .") ==
+        "server @@*.evil.example^\nserver 192.0.2.0/24$dnsrewrite=NOERROR;A;192.0.2.9\nserver *.^\n|rpz-nsdname^");
   CHECK(zone("99.1.2.0.192.rpz-ip CNAME .") == "!not an address or a prefix at 1:1");
   CHECK(zone("a.example A what") == "!not a record at 1:1");
   CHECK(zone("$INCLUDE other.zone") == "!lists nothing at 1:1");

@@ -22,7 +22,10 @@ cache::Key key_of(const std::string& name, dns::RecordType type = dns::RecordTyp
 /// The IDs by which the tests know their queries again, in the order in which they left.
 std::vector<std::uint16_t> land(WaitingRoom& room, FlightId flight) {
   std::vector<std::uint16_t> ids;
-  room.land(flight, [&](Waiting& waiting) { ids.push_back(waiting.client.port); });
+  room.land(flight, [&](Waiting& waiting) {
+    ids.push_back(waiting.client.port);
+    return true;
+  });
   return ids;
 }
 
@@ -48,6 +51,26 @@ TEST_CASE("queries for one key wait for one flight and leave in the order of the
   CHECK(land(room, first.flight) == std::vector<std::uint16_t>{1, 2, 3});
   CHECK(room.waiting() == 0);
   CHECK(admit(room, key_of("www.example"), tv, 4).is_new_flight);
+}
+
+TEST_CASE("a query may go on to wait for something else, and keeps its place and its client's share") {
+  WaitingRoom room;
+  const auto first = admit(room, key_of("www.example"), tv, 1);
+  admit(room, key_of("www.example"), phone, 2);
+  std::vector<FlightId> flights;
+  room.land(first.flight, [&](Waiting& waiting) {
+    const auto admission = room.wait_on(waiting, key_of("example", dns::RecordType::ns));
+    REQUIRE(admission.place == &waiting);
+    CHECK(admission.is_new_flight == flights.empty());
+    flights.push_back(admission.flight);
+    return false;
+  });
+  REQUIRE(flights.size() == 2);
+  CHECK(flights[0] == flights[1]);
+  CHECK(room.waiting() == 2);
+  CHECK(admit(room, key_of("www.example"), tv, 3).is_new_flight);
+  CHECK(land(room, flights[0]) == std::vector<std::uint16_t>{1, 2});
+  CHECK(room.waiting() == 1);
 }
 
 TEST_CASE("whatever makes another answer makes another flight: name, type, DO, CD and route") {
