@@ -133,28 +133,26 @@ TEST_CASE("a prefetch is a flight that queries may join, and there is one of the
   CHECK(land(room, *empty).empty());
 }
 
-TEST_CASE("those who go on keep their places and wait for another key, the others for what they waited for") {
+TEST_CASE("those who go on wait with whoever waits already, the others are answered") {
   WaitingRoom room;
   const cache::Key ipv6 = key_of("www.example", dns::RecordType::aaaa), ipv4 = key_of("www.example");
   const auto from = admit(room, ipv6, tv, 1).flight;
   for (std::uint16_t id = 2; id <= 5; ++id) (void)admit(room, ipv6, phone, id);
-  const auto even = [](const Waiting& waiting) { return waiting.client.port % 2 == 0; };
-
-  CHECK_FALSE(room.pass_on(from, ipv4, [](const Waiting&) { return false; }).is_new_flight);
-  const auto passed = room.pass_on(from, ipv4, even);
-  CHECK(passed.is_new_flight);
-  CHECK(room.key(passed.flight) == ipv4);
-  CHECK(room.waiting() == 5);
-  CHECK(land(room, from) == std::vector<std::uint16_t>{1, 3, 5});
-  CHECK(admit(room, ipv4, tv, 6).flight == passed.flight);
-
-  // A flight that is under way is joined.
-  const auto later = admit(room, ipv6, tv, 8).flight;
-  const auto joined = room.pass_on(later, ipv4, even);
-  CHECK(joined.flight == passed.flight);
-  CHECK_FALSE(joined.is_new_flight);
-  CHECK(land(room, later).empty());
-  CHECK(land(room, passed.flight) == std::vector<std::uint16_t>{2, 4, 6, 8});
+  const auto other = admit(room, ipv4, tv, 6).flight;
+  std::vector<std::uint16_t> answered;
+  room.land(from, [&](Waiting& waiting) {
+    if (waiting.client.port % 2 != 0) {
+      answered.push_back(waiting.client.port);
+      return true;
+    }
+    const auto admission = room.wait_on(waiting, ipv4);
+    CHECK(admission.flight == other);
+    CHECK_FALSE(admission.is_new_flight);
+    return false;
+  });
+  CHECK(answered == std::vector<std::uint16_t>{1, 3, 5});
+  CHECK(room.waiting() == 3);
+  CHECK(land(room, other) == std::vector<std::uint16_t>{6, 2, 4});
   CHECK(room.waiting() == 0);
 }
 
@@ -163,8 +161,11 @@ TEST_CASE("where there is no room for another flight, nobody goes on") {
   const auto from = admit(room, key_of("www.example", dns::RecordType::aaaa), tv, 1).flight;
   for (std::size_t i = 1; i < waiting_max; ++i)
     REQUIRE(room.begin_prefetch(key_of("n" + std::to_string(i) + ".example")));
-  CHECK_FALSE(room.pass_on(from, key_of("www.example"), [](const Waiting&) { return true; }).is_new_flight);
-  CHECK(land(room, from) == std::vector<std::uint16_t>{1});
+  room.land(from, [&](Waiting& waiting) {
+    CHECK(room.wait_on(waiting, key_of("www.example")).place == nullptr);
+    return true;
+  });
+  CHECK(room.waiting() == 0);
 }
 
 TEST_CASE("as many flights as queries may wait, prefetches among them") {
