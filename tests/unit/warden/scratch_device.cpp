@@ -15,7 +15,11 @@ using warden::ScratchDevice;
 namespace {
 
 std::string machine() {
-  return shell("PATH=$PATH:/usr/sbin; ip -o link | cut -d: -f2; ip route; ip -6 route; ip neighbour; ip -6 neighbour")
+  // Whether a bridge has a carrier, the kernel notices late.
+  return shell(
+             "PATH=$PATH:/usr/sbin; { ip -o link | cut -d: -f2; ip route; ip -6 route | grep -v ^fe80; ip neighbour; "
+             "ip "
+             "-6 neighbour; } | sed 's/ linkdown//'")
       .output;
 }
 
@@ -58,7 +62,7 @@ TEST_CASE("A device that is not there speaks to the machine through the bridge, 
       CHECK(answerer == Endpoint{resolver, 53});
     }
   }
-  CHECK((machine() == before));
+  CHECK(machine() == before);
 }
 
 TEST_CASE("Where no device can be put, it is said why") {
