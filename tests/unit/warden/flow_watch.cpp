@@ -3,8 +3,8 @@
 #include <doctest/doctest.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <algorithm>
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
