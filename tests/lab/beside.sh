@@ -139,7 +139,7 @@ on_a_stick() {
   [[ $(packets phone redirects) != 0 ]] || say_wrong "redirects are not counted, so that there were none proves nothing"
   ip -n phone route replace default via "$gateway4"
   done_well "$way" "no device is told of a shorter way; what is exempt passes, and everything when Doline is killed"
-  on box "$doline" redirect remove --after-crash --config "$config" >"$lab/remove.log" 2>&1 || say_wrong "remove --after-crash"
+  doline_redirect box nft remove "$config"
   on box sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
   ip -n camera route replace default via "$gateway4"
   ip -n camera -6 route replace default via "$gateway6"
@@ -284,15 +284,15 @@ device box "$box_mac" 50 home0 53
 home_internet "${names[@]}"
 count_redirects camera
 count_redirects phone
-for tool in nft iptables; do
-  if [[ $tool == iptables ]]; then
-    command -v iptables-restore >/dev/null || { echo "iptables is not installed: not tried"; break; }
-    empty_chains gateway
-    empty_chains box
-  fi
-  next_hop "$tool"
-done
-on_a_stick
+next_hop nft
+on_a_stick # before the box has a table of NAT, which holds redirects back by itself
+if command -v iptables-restore >/dev/null; then
+  empty_chains gateway
+  empty_chains box
+  next_hop iptables
+else
+  echo "iptables is not installed: not tried"
+fi
 by_dnsmasq
 by_ports
 by_proxy
