@@ -26,8 +26,8 @@ struct FlowFilter {
   std::vector<device::MacAddress> macs = {};  ///< or of these MACs: one condition with the names
   std::vector<IpAddress> addresses;           ///< that were connected to
   bool only_without_lookup = false;
-  std::optional<WallTime> since;  ///< inclusive
-  std::optional<WallTime> until;  ///< exclusive
+  std::optional<WallTime> since = {};  ///< inclusive
+  std::optional<WallTime> until = {};  ///< exclusive
 };
 
 struct FlowRow {
