@@ -24,7 +24,7 @@ namespace doline::querylog {
 struct FlowFilter {
   std::vector<std::string> devices = {};      ///< names, as they were then
   std::vector<device::MacAddress> macs = {};  ///< or of these MACs: one condition with the names
-  std::vector<IpAddress> addresses;           ///< that were connected to
+  std::vector<IpAddress> addresses = {};      ///< that were connected to
   bool only_without_lookup = false;
   std::optional<WallTime> since = {};  ///< inclusive
   std::optional<WallTime> until = {};  ///< exclusive
