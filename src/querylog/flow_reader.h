@@ -22,12 +22,12 @@ namespace doline::querylog {
 
 /// All that is present must match; inside one, any value matches. An empty one is absent.
 struct FlowFilter {
-  std::vector<std::string> devices;      ///< names, as they were then
-  std::vector<device::MacAddress> macs;  ///< or of these MACs: one condition with the names
-  std::vector<IpAddress> addresses;      ///< that were connected to
+  std::vector<std::string> devices = {};      ///< names, as they were then
+  std::vector<device::MacAddress> macs = {};  ///< or of these MACs: one condition with the names
+  std::vector<IpAddress> addresses = {};      ///< that were connected to
   bool only_without_lookup = false;
-  std::optional<WallTime> since;  ///< inclusive
-  std::optional<WallTime> until;  ///< exclusive
+  std::optional<WallTime> since = {};  ///< inclusive
+  std::optional<WallTime> until = {};  ///< exclusive
 };
 
 struct FlowRow {
