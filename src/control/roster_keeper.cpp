@@ -38,7 +38,7 @@ struct Version {
 };
 
 Version version_of(const std::filesystem::path& file) {
-  struct stat status {};
+  struct stat status{};
   if (stat(file.c_str(), &status) != 0) return {};
   return {static_cast<std::int64_t>(status.st_ino), static_cast<std::int64_t>(status.st_size), status.st_mtim.tv_sec,
           status.st_mtim.tv_nsec};

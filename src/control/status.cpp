@@ -24,7 +24,7 @@ std::uint64_t sum(const std::vector<resolver::WorkerReport>& workers, Part part,
 
 json queries(const std::vector<resolver::WorkerReport>& workers) {
   using resolver::Statistics;
-  const auto of = [&](std::uint64_t Statistics::*figure) {
+  const auto of = [&](std::uint64_t Statistics::* figure) {
     return sum(workers, &resolver::WorkerReport::resolver, figure);
   };
   return {{"received", of(&Statistics::received)},
@@ -57,7 +57,7 @@ json queries(const std::vector<resolver::WorkerReport>& workers) {
 
 json cached(const std::vector<resolver::WorkerReport>& workers) {
   using cache::Statistics;
-  const auto of = [&](std::uint64_t Statistics::*figure) {
+  const auto of = [&](std::uint64_t Statistics::* figure) {
     return sum(workers, &resolver::WorkerReport::cache, figure);
   };
   return {{"entries", of(&Statistics::entries)},
@@ -72,10 +72,10 @@ json cached(const std::vector<resolver::WorkerReport>& workers) {
 json sockets(const std::vector<resolver::WorkerReport>& workers) {
   using listener::TcpStatistics;
   using listener::UdpStatistics;
-  const auto udp = [&](std::uint64_t UdpStatistics::*figure) {
+  const auto udp = [&](std::uint64_t UdpStatistics::* figure) {
     return sum(workers, &resolver::WorkerReport::udp, figure);
   };
-  const auto tcp = [&](std::uint64_t TcpStatistics::*figure) {
+  const auto tcp = [&](std::uint64_t TcpStatistics::* figure) {
     return sum(workers, &resolver::WorkerReport::tcp, figure);
   };
   std::uint64_t refused = 0, unknown = 0;

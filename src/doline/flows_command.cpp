@@ -181,7 +181,7 @@ ordered_json object_of(const FlowRow& row, const KnownAddresses& known) {
   object["asn"] = asn != 0 ? ordered_json(asn) : ordered_json(nullptr);
   const geo::PublicResolver* resolver = known.resolvers.find(address);
   object["operator"] = resolver != nullptr ? ordered_json(resolver->operator_name) : ordered_json(nullptr);
-  const auto count = [&](std::uint64_t flows::Traffic::*which) {
+  const auto count = [&](std::uint64_t flows::Traffic::* which) {
     return row.traffic ? ordered_json((*row.traffic).*which) : ordered_json(nullptr);
   };
   object["packets_out"] = count(&flows::Traffic::packets_out);

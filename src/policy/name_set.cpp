@@ -17,7 +17,7 @@ bool NameSet::has(const dns::Name& lowered) const {
   bool is_found = false;
   each_suffix_hash(lowered, [&](std::uint64_t hash) {
     for (auto entry = std::lower_bound(entries_.begin(), entries_.end(), hash,
-                                       [](const Entry&one, std::uint64_t wanted) { return one.hash < wanted; });
+                                       [](const Entry& one, std::uint64_t wanted) { return one.hash < wanted; });
          !is_found && entry != entries_.end() && entry->hash == hash; ++entry)
       is_found = entry->covers_below ? lowered.is_within(entry->name) : lowered == entry->name;
   });

@@ -161,7 +161,7 @@ const Rewrite* Walk::find_safe(const RuleBook::Compiled& rule) const {
   const auto end = book_.safe_names_.begin() + rule.safe_to;
   const std::uint64_t hash = whole_hash(asking_.lowered_qname);
   for (auto found = std::lower_bound(book_.safe_names_.begin() + rule.safe_from, end, hash,
-                                     [](const auto&name, std::uint64_t wanted) { return name.hash < wanted; });
+                                     [](const auto& name, std::uint64_t wanted) { return name.hash < wanted; });
        found != end && found->hash == hash; ++found)
     if (found->safe.name == asking_.lowered_qname) return &found->safe.to;
   return nullptr;

@@ -216,7 +216,7 @@ struct LogReader::Impl {
   }
 
   ino_t inode_of_file() const {
-    struct stat status {};
+    struct stat status{};
     return ::stat(file.c_str(), &status) == 0 ? status.st_ino : 0;
   }
 

@@ -413,7 +413,7 @@ struct LogWriter::Impl {
   }
 
   ino_t inode_of_file() const {
-    struct stat status {};
+    struct stat status{};
     return ::stat(options.path.c_str(), &status) == 0 ? status.st_ino : 0;
   }
 

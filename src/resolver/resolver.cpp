@@ -631,8 +631,9 @@ struct Resolver::Impl final : upstream::Landing {
     const auto& routes = reviewing.under.upstream->routes;
     const std::size_t number = reviewing.route.value;
     return number != 0 && number < routes.size() &&
-           std::all_of(routes[number].servers.begin(), routes[number].servers.end(),
-                       [](const Endpoint& server) { return policy::is_inward(server.address); });
+           std::all_of(
+               routes[number].servers.begin(), routes[number].servers.end(),
+               [](const Endpoint& server) { return policy::is_inward(server.address); });
   }
 
   /// Words that answer the client's question, in the scratch buffer. TTLs are touched here, because what is ours does

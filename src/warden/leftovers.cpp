@@ -109,11 +109,13 @@ std::vector<std::string> remove_leftovers(const redirect::Options& options, Memo
     return {"Table inet doline is held by a process that lives, and goes with it: see `ps -C doline-warden`."};
   const redirect::HostFacts facts = redirect::gather_host_facts();
   std::vector<std::string> complaints;
-  std::string script = redirect::remove_table(redirect::rules_table, found.rules);
+  // Fail-closed rules that nobody took away on purpose go on refusing.
+  const bool refuses_on = memory == Memory::keep && options.on_failure == redirect::OnFailure::closed;
+  std::string script;
+  if (!refuses_on) script += redirect::remove_table(redirect::rules_table, found.rules);
   // Held by a process that lives, it goes with it.
   if (found.watch == TableState::plain) script += redirect::remove_table(redirect::watch_table, found.watch);
-  if (memory == Memory::forget || options.on_failure == redirect::OnFailure::open)
-    script += redirect::remove_table(redirect::gate_table, found.gate);
+  if (!refuses_on) script += redirect::remove_table(redirect::gate_table, found.gate);
   if (memory == Memory::forget) script += redirect::remove_table(redirect::seen_table, found.seen);
   if (!script.empty()) {
     const ProgramEnd end = facts.nft.empty()
@@ -121,6 +123,7 @@ std::vector<std::string> remove_leftovers(const redirect::Options& options, Memo
                                : run_to_end({facts.nft, "-f", "-"}, script);
     if (!end.succeeded) complaints.push_back("nft: " + end.complaint);
   }
+  if (refuses_on) return complaints;
   if (!found.iptables_chains.empty())
     for (const auto& step : redirect::iptables_undo(facts)) static_cast<void>(run_to_end(step.arguments, step.input));
   Routing routing;

@@ -32,7 +32,7 @@ struct Leftovers {
 [[nodiscard]] bool may_change_rules();
 /// `options`: as the configuration says; of them the kernel's numbers and the interfaces matter.
 [[nodiscard]] Leftovers find_leftovers(const redirect::Options& options);
-/// The memory of who asked whom is meant to outlive a crash, and so is a gate with on_failure: closed.
+/// The memory of who asked whom is meant to outlive a crash, and with on_failure: closed so is all that refuses.
 enum class Memory : std::uint8_t { forget, keep };
 
 /// All of them, and the flows that remember them; nothing where a living process holds the rules. What could not be

@@ -458,13 +458,17 @@ TEST_CASE("what only a presence names outlives the records") {
 TEST_CASE("a log from before there were presences gets their table") {
   const samples::Folder folder;
   const auto file = folder / "x.db";
-  { const auto store = open(file); }
+  {
+    const auto store = open(file);
+  }
   {
     auto database = Database::open(file, Database::Access::write, milliseconds(0));
     REQUIRE(database->execute("DROP TABLE presence").has_value());
   }
   CHECK(forget(file, {}).has_value());
   CHECK(LogReader::open(file)->devices()->empty());
-  { const auto store = open(file); }
+  {
+    const auto store = open(file);
+  }
   CHECK(number(file, "SELECT count(*) FROM presence") == 0);
 }

@@ -88,9 +88,10 @@ TEST_CASE("A fail-closed table without its Doline is told and removed") {
   // Whatever the configuration says by now.
   redirect::Options off;
   CHECK(find_leftovers(off).intercept());
-  // The service manager clears up after a crash; the gate is to stay shut.
+  // The service manager clears up after a crash; what refuses is to go on.
   CHECK(remove_leftovers(options, Memory::keep).empty());
   CHECK(find_leftovers(options).gate == TableState::plain);
+  CHECK(find_leftovers(options).rules == TableState::plain);
   CHECK(remove_leftovers(options, Memory::forget).empty());
   CHECK(find_leftovers(options).is_nothing());
 }
