@@ -491,7 +491,7 @@ Result<bool, DatabaseFault> Store::retire(std::int64_t cutoff, std::uint64_t oct
 
 /// Once an hour: there are few.
 Result<void, DatabaseFault> Store::retire_presences(std::int64_t cutoff) {
-  if (cutoff >= presences_retired_to_ && cutoff < presences_retired_to_ + retired_late_at_most) return {};
+  if (cutoff >= presences_retired_to_ && cutoff - presences_retired_to_ < retired_late_at_most) return {};
   presences_retired_to_ = cutoff;
   const auto before = database_.integer("SELECT count(*) FROM presence");
   if (!before) return fail(before.error());

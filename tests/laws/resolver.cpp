@@ -283,7 +283,8 @@ class Play {
     }
     CHECK(record.source != querylog::Source::none);
     CHECK((response[3] & 0x0f) == (static_cast<int>(record.code) & 0x0f));
-    if (record.source != querylog::Source::synthesized || record.verdict == querylog::VerdictKind::rejected) return;
+    const bool is_ours = record.source == querylog::Source::synthesized && !record.is_withheld;
+    if (!is_ours || record.verdict == querylog::VerdictKind::rejected) return;
     const auto view = dns::ResponseView::parse(response);
     REQUIRE(view);
     for (const dns::RecordView& answer : *view) CHECK(answer.ttl == block_ttl_of(record.generation));

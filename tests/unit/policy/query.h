@@ -48,7 +48,7 @@ struct Query {
     return *this;
   }
   [[nodiscard]] doline::policy::Asking asking() const {
-    return {device, groups,     client,    question, lowered,          destination,
-            time,   interfaces, resolvers, places,   answer_addresses, is_led_to};
+    return {device,     groups,    client, question,         lowered, destination, time,
+            interfaces, resolvers, places, answer_addresses, {},      {},          is_led_to};
   }
 };

@@ -37,6 +37,7 @@ TEST_CASE("Each wish has its own rules: connections, encrypted DNS alone, querie
 
   Options options = home_options(Mode::tproxy);
   options.encrypted = Encrypted::log;
+  options.doh_addresses = {*IpAddress::parse("1.1.1.1")};
   const std::string encrypted = nft_watch(options, TableLife::until_removed);
   CHECK_FALSE(has(encrypted, "flags owner"));
   CHECK(has(encrypted, "ip daddr @doh4 tcp dport 443 log prefix \"doline encrypted-dns\""));
