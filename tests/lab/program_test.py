@@ -314,10 +314,11 @@ class Program(unittest.TestCase):
         self.assertEqual((row["verdict"], row["observed"]["verdict"], row["observed"]["rule"]), ("forward", "refuse", "lock of camera"))
 
         self.assertEqual(home.command("device", "lock", "camera", "--also", "ns.example").returncode, 0)
-        wait_for("the lock", lambda: home.dig("other.example", **camera).status == "REFUSED")
+        wait_for("the lock", lambda: home.dig("another.example", **camera).status == "REFUSED")
         self.assertEqual(home.dig("www.example", **camera).status, "NOERROR")
         self.assertEqual(home.dig("ns.example", **camera).status, "NOERROR")
         self.assertEqual(home.dig("other.example", source="127.0.0.3").status, "NXDOMAIN")
+        self.assertEqual(home.dig("other.example", **camera).status, "REFUSED")
         wait_for("the alarm", lambda: "asked for other.example, which it may not look up: refused" in home.told())
         for _ in range(3):
             home.dig("other.example", **camera)
@@ -329,7 +330,7 @@ class Program(unittest.TestCase):
         shown = home.command("device", "show", "127.0.0.2").stdout
         for part in ("locked      since", "ns.example and all below it", "refused     other.example"):
             self.assertIn(part, shown)
-        self.assertIn("locked to 2 names, 1 others asked for", home.command("status").stdout)
+        self.assertIn("locked to 2 names, 2 others asked for", home.command("status").stdout)
         self.assertGreaterEqual(home.status()["queries"]["beyond_lock"], 4)
 
         home.stop()
