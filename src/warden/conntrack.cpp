@@ -69,6 +69,9 @@ Result<std::size_t, NetlinkFault> Conntrack::forget(std::span<const std::uint16_
   auto is_redirected = [&](const Flow& flow) {
     return flow.reply.source.port == nat_port && is_ours(flow.reply.source.address);
   };
+  auto is_of_ports = [&](const Endpoint& endpoint) {
+    return std::find(ports.begin(), ports.end(), endpoint.port) != ports.end();
+  };
   std::size_t forgotten = 0;
   for (const std::uint8_t family : {AF_INET, AF_INET6}) {
     std::vector<Flow> flows;
@@ -96,11 +99,11 @@ Result<std::size_t, NetlinkFault> Conntrack::forget(std::span<const std::uint16_
         }
       });
       const Tuple& original = flow.original;
-      if ((original.protocol == IPPROTO_UDP || original.protocol == IPPROTO_TCP) &&
-          std::find(ports.begin(), ports.end(), original.destination.port) != ports.end() &&
-          !is_ours(original.source.address) && !is_ours(original.destination.address) &&
-          (which == Which::all || is_redirected(flow) == (which == Which::redirected)))
-        flows.push_back(flow);
+      if ((original.protocol != IPPROTO_UDP && original.protocol != IPPROTO_TCP) || is_ours(original.source.address) ||
+          is_ours(original.destination.address))
+        return;
+      const bool is_wanted = which == Which::all || is_redirected(flow) == (which == Which::redirected);
+      if (is_of_ports(original.source) || (is_of_ports(original.destination) && is_wanted)) flows.push_back(flow);
     });
     if (!dumped) return fail(dumped.error());
     for (const Flow& flow : flows) {

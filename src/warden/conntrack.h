@@ -23,7 +23,9 @@ class Conntrack {
   enum class Which : std::uint8_t { all, redirected, not_redirected };
   /// Deletes the UDP and TCP flows to these ports, both families, but not those of this machine itself: its own queries
   /// are not intercepted, and their answers must find a way back through a firewall. A redirected flow that is deleted
-  /// loses the answer under way: nobody knows then whom it should come from. Returns how many.
+  /// loses the answer under way: nobody knows then whom it should come from. Flows from these ports too, whichever are
+  /// asked for: our own late answer to a flow that was forgotten begins one backwards, and what the device asks after
+  /// that counts as its replies, which no rule of nat sees. Returns how many.
   Result<std::size_t, NetlinkFault> forget(std::span<const std::uint16_t> ports, Which which = Which::all,
                                            std::uint16_t nat_port = 0);
 

@@ -93,6 +93,23 @@ TEST_CASE("Flows of the LAN to these ports are forgotten, this machine's own and
   CHECK(conntrack.forget(dns) == 0);
 }
 
+TEST_CASE("A flow that a late answer of ours began backwards is forgotten, whichever are asked for") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  track_flows();
+  Conntrack conntrack;
+  using Which = Conntrack::Which;
+  for (const Which which : {Which::all, Which::redirected, Which::not_redirected}) {
+    const auto made = shell(
+        "PATH=$PATH:/usr/sbin conntrack -I -p udp -s 114.114.114.114 -d 192.168.50.31 --sport 53 --dport 5557 -t 60 "
+        "2>&1");
+    CAPTURE(made.output);
+    REQUIRE(made.status == 0);
+    CHECK(conntrack.forget(dns, which, 5399) == 1);
+    CHECK(conntrack.forget(dns, which, 5399) == 0);
+  }
+}
+
 TEST_CASE("Redirected flows are told from the others") {
   const auto home = SmallHome::build();
   if (!home) return;
