@@ -41,11 +41,10 @@ gets() {
 }
 # The first answer to a device shows its MAC to a box that the router leads queries to.
 knows_camera() {
-  local server row
+  local server
   for server in "${cell_servers[@]}"; do
     gets camera "$server" "$([[ $server == *:* ]] && echo "$truth6" || echo "$truth4")" || return 1
-    row=$(on box "$doline" log --config "$config" --json --name once.lab.example --limit 1)
-    [[ $row == *"\"mac\":\"$camera_mac\""* && $row == *"\"original_destination\":\"$server\""* ]] || return 1
+    [[ $(on box "$doline" log --config "$config" --json --name once.lab.example --limit 1) == *"\"mac\":\"$camera_mac\""* ]] || return 1
   done
 }
 
