@@ -84,11 +84,11 @@ struct Client {
   const device::Device* device = nullptr;  ///< null: of nobody yet
   device::GroupMask groups = 0;
   device::LogChoice log = device::LogChoice::full;
-  bool may_ask = false;               ///< of its own accord: whom the redirect brings home may always
-  bool may_speak_for_others = false;  ///< a trusted router
-  std::uint64_t bucket = 0;           ///< of the rate tally, where there is one
-  MonotonicTime look_again{};         ///< for the MAC, where no device of the roster has the address
-  bool was_missing = false;           ///< when it was looked for first
+  bool may_ask = false;                               ///< of its own accord: whom the redirect brings home may always
+  bool may_speak_for_others = false;                  ///< a trusted router
+  std::uint64_t bucket = 0;                           ///< of the rate tally, where there is one
+  MonotonicTime look_again{};                         ///< for the MAC, where no device of the roster has the address
+  MonotonicTime report_again = MonotonicTime::min();  ///< that it is unknown
 };
 
 constexpr std::chrono::minutes stranger_memory{1};
@@ -893,7 +893,7 @@ struct Resolver::Impl final : upstream::Landing {
           std::any_of(snapshot->trusted_routers.begin(), snapshot->trusted_routers.end(), holds_it);
       describe_as(client, snapshot->roster->identify(address));
       client.look_again = client.device->id.value == 0 ? MonotonicTime::min() : MonotonicTime::max();
-      client.was_missing = false;
+      client.report_again = MonotonicTime::min();
     }
     if (now.monotonic >= client.look_again && is_ours(client, arrival)) look_at(client);
     return client;
@@ -945,9 +945,11 @@ struct Resolver::Impl final : upstream::Landing {
     const auto mac = doors.find_mac(client.address);
     const device::Device* known = mac ? snapshot->roster->find(*mac) : nullptr;
     describe_as(client, known != nullptr ? *known : snapshot->roster->devices()[0]);
-    const bool is_second_look = std::exchange(client.was_missing, !client.was_missing && !mac);
-    client.look_again = now.monotonic + (client.was_missing ? neighbour_delay : milliseconds(stranger_memory));
-    if (!is_second_look) doors.report_unknown_client(client.address);
+    const bool is_news = now.monotonic >= client.report_again;
+    client.look_again = now.monotonic + (is_news && !mac ? neighbour_delay : milliseconds(stranger_memory));
+    if (!is_news) return;
+    client.report_again = now.monotonic + stranger_memory;
+    doors.report_unknown_client(client.address);
   }
 
   response::Fit fit_for(const dns::QueryView& query, const listener::Arrival& arrival) const {
