@@ -9,7 +9,7 @@
 #include <random>
 #include <utility>
 
-#include "base/check.h"
+#include "control/connected_socket.h"
 #include "dns/writer.h"
 
 namespace doline::control {
@@ -18,30 +18,6 @@ namespace {
 
 /// A datagram may be lost, and rules take a moment to be in force.
 constexpr std::array<milliseconds, 2> repeated_after{milliseconds(1'000), milliseconds(3'000)};
-
-std::vector<std::uint8_t> query_for(const dns::Name& name) {
-  std::array<std::uint8_t, 512> space;
-  dns::MessageWriter writer(space);
-  writer.header(static_cast<std::uint16_t>(std::random_device{}()),
-                {.response = false,
-                 .recursion_desired = true,
-                 .recursion_available = false,
-                 .authentic_data = false,
-                 .checking_disabled = false},
-                dns::ResponseCode::noerror);
-  check(writer.question({name, dns::RecordType::txt, dns::RecordClass::in}));
-  return {space.begin(), space.begin() + static_cast<std::ptrdiff_t>(writer.size())};
-}
-
-/// -1 where there is no way to it: then no loop either.
-int connected_socket(const Endpoint& server) {
-  const SocketAddress address = to_socket_address(server);
-  const int descriptor = ::socket(address.get()->sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (descriptor < 0) return -1;
-  if (::connect(descriptor, address.get(), address.length) == 0) return descriptor;
-  ::close(descriptor);
-  return -1;
-}
 
 }  // namespace
 
@@ -77,7 +53,10 @@ void LoopWatch::look(const upstream::Options& upstream) {
           std::any_of(asked_.begin(), asked_.end(), [&](const Asked& asked) { return asked.server == server; });
       if (is_asked || asked_.size() == canaries_max) continue;
       const std::uint32_t serial = ++last_serial_;
-      asked_.push_back({server, route.name, serial, query_for(cage_.name_of({resolver::Canary::Kind::loop, serial})),
+      const dns::Name name = cage_.name_of({resolver::Canary::Kind::loop, serial});
+      asked_.push_back({server, route.name, serial,
+                        dns::make_query(static_cast<std::uint16_t>(std::random_device{}()),
+                                        {name, dns::RecordType::txt, dns::RecordClass::in}),
                         connected_socket(server)});
     }
   send_all();

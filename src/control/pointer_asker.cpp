@@ -1,17 +1,16 @@
 #include "control/pointer_asker.h"
 
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <deque>
 #include <list>
 #include <map>
 
 #include "base/check.h"
+#include "control/connected_socket.h"
 #include "dns/message.h"
 #include "dns/writer.h"
 #include "response/local_records.h"
@@ -22,31 +21,6 @@ namespace doline::control {
 namespace {
 
 constexpr std::size_t datagram_octets_max = 4'096;
-
-/// Connected, so that only the server's datagrams come back; -1: not now.
-int connect_to(const Endpoint& server) {
-  sockaddr_storage to{};
-  socklen_t size = 0;
-  const auto octets = server.address.octets();
-  if (server.address.is_v4()) {
-    sockaddr_in in{};
-    in.sin_family = AF_INET;
-    in.sin_port = htons(server.port);
-    std::memcpy(&in.sin_addr, octets.data(), octets.size());
-    std::memcpy(&to, &in, size = sizeof in);
-  } else {
-    sockaddr_in6 in{};
-    in.sin6_family = AF_INET6;
-    in.sin6_port = htons(server.port);
-    std::memcpy(&in.sin6_addr, octets.data(), octets.size());
-    std::memcpy(&to, &in, size = sizeof in);
-  }
-  const int descriptor = ::socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (descriptor < 0) return -1;
-  if (::connect(descriptor, reinterpret_cast<const sockaddr*>(&to), size) == 0) return descriptor;
-  ::close(descriptor);
-  return -1;
-}
 
 }  // namespace
 
@@ -100,19 +74,15 @@ struct PointerAsker::Impl {
     const dns::Name reverse = response::reverse_name(address);
     const Zone* zone = zone_of(reverse);
     check(zone != nullptr);
-    const int descriptor = connect_to(zone->server);
+    const int descriptor = connected_socket(zone->server);
     if (descriptor < 0) return;
     const auto question = in_flight.emplace(in_flight.end());
     question->address = address;
     question->question = {reverse, dns::RecordType::ptr, dns::RecordClass::in};
     question->id = random.next<std::uint16_t>();
     question->descriptor = descriptor;
-    std::array<std::uint8_t, 512> octets;
-    dns::MessageWriter writer(octets);
-    writer.header(question->id, {.response = false, .recursion_desired = true, .recursion_available = false},
-                  dns::ResponseCode::noerror);
-    check(writer.question(question->question));
-    (void)::send(descriptor, octets.data(), writer.size(), 0);  // what is lost is asked for again another day
+    const std::vector<std::uint8_t> query = dns::make_query(question->id, question->question);
+    (void)::send(descriptor, query.data(), query.size(), 0);  // what is lost is asked for again another day
     question->readable = loop.on_events(descriptor, UV_READABLE, [this, question](int) { read(question); });
     question->patience = loop.after(patience, [this, question] { end(question); });
   }

@@ -278,4 +278,13 @@ void patch_id(std::span<std::uint8_t> message, std::uint16_t id) {
   put16(message.data(), id);
 }
 
+std::vector<std::uint8_t> make_query(std::uint16_t id, const Question& question) {
+  std::vector<std::uint8_t> octets(header_octets + question.qname.size() + 4);
+  MessageWriter writer(octets);
+  writer.header(id, {.response = false, .recursion_desired = true, .recursion_available = false},
+                ResponseCode::noerror);
+  check(writer.question(question));
+  return octets;
+}
+
 }  // namespace doline::dns

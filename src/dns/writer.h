@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "dns/code.h"
 #include "dns/message.h"
@@ -108,5 +109,8 @@ class MessageWriter {
 
 /// Changes header fields in place; `message` has at least 12 octets.
 void patch_id(std::span<std::uint8_t> message, std::uint16_t id);
+
+/// A query as a client makes it: RD set, no EDNS. RFC 1035 §4.1.1.
+[[nodiscard]] std::vector<std::uint8_t> make_query(std::uint16_t id, const Question& question);
 
 }  // namespace doline::dns

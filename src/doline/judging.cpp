@@ -36,12 +36,6 @@ std::shared_ptr<const blocklist::ListSet> open_lists(const std::vector<blocklist
   return blocklist::ListSet::none();
 }
 
-geo::ResolverBook open_resolvers(const std::filesystem::path& file) {
-  if (file.empty()) return {};
-  const auto text = control::read_text_file(file);
-  return text ? std::move(geo::ResolverBook::read(*text).book) : geo::ResolverBook();
-}
-
 std::optional<geo::PlaceTable> open_table(const std::filesystem::path& file, geo::PlaceKind kind, std::ostream& err) {
   if (file.empty()) return std::nullopt;
   auto table = control::read_places(file, kind);
@@ -76,9 +70,14 @@ Judging prepare_judging(const config::Settings& settings, WallTime now, std::ost
   judging.list_inputs = control::list_inputs(settings.fixed.state, settings.live.lists);
   judging.lists = open_lists(judging.list_inputs, control::list_image(settings.fixed.state), err);
   judging.roster = read_devices(settings, devices, now);
-  judging.resolvers = std::make_shared<const geo::ResolverBook>(open_resolvers(settings.live.resolver_list));
+  judging.resolvers = std::make_shared<const geo::ResolverBook>(read_resolvers(settings));
   judging.places = std::make_shared<const geo::PlaceBook>(open_places(settings.live, err));
   return judging;
+}
+
+geo::ResolverBook read_resolvers(const config::Settings& settings) {
+  const auto text = control::read_text_file(settings.live.resolver_list);
+  return text ? std::move(geo::ResolverBook::read(*text).book) : geo::ResolverBook();
 }
 
 geo::PlaceBook open_places(const config::Live& live, std::ostream& err) {

@@ -32,6 +32,8 @@ struct Judging {
 /// out. Writes nothing into the state folder.
 [[nodiscard]] Judging prepare_judging(const config::Settings& settings, WallTime now, std::ostream& err);
 
+/// The known public resolvers; none without a file that can be read.
+[[nodiscard]] geo::ResolverBook read_resolvers(const config::Settings& settings);
 /// `geo` as its files are now; what cannot be read is told on `err` and knows nothing.
 [[nodiscard]] geo::PlaceBook open_places(const config::Live& live, std::ostream& err);
 /// `CN, AS4134`; empty where nothing is known.

@@ -36,11 +36,6 @@ namespace {
 
 using namespace doline;  // NOLINT(google-build-using-namespace): this file is the front door
 
-geo::ResolverBook read_resolvers(const config::Settings& settings) {
-  const auto text = control::read_text_file(settings.live.resolver_list);
-  return text ? std::move(geo::ResolverBook::read(*text).book) : geo::ResolverBook();
-}
-
 /// As far as the file alone tells; the running Doline learns of more MAC addresses.
 redirect::Restrictions find_restrictions(const config::Settings& settings) {
   device::RosterBuilder builder;

@@ -37,20 +37,6 @@ constexpr milliseconds answer_patience{3'000};
 constexpr milliseconds look_every{250};
 constexpr std::size_t ways_of_a_port = 4;  // IPv4 and IPv6, UDP and TCP
 
-std::vector<std::uint8_t> query_for(const dns::Name& name, std::uint16_t id) {
-  std::array<std::uint8_t, 512> space;
-  dns::MessageWriter writer(space);
-  writer.header(id,
-                {.response = false,
-                 .recursion_desired = true,
-                 .recursion_available = false,
-                 .authentic_data = false,
-                 .checking_disabled = false},
-                dns::ResponseCode::noerror);
-  check(writer.question({name, dns::RecordType::a, dns::RecordClass::in}));
-  return {space.begin(), space.begin() + static_cast<std::ptrdiff_t>(writer.size())};
-}
-
 /// One way under trial: its socket, connected to the foreign resolver, so that an answer from elsewhere is none.
 class Asking {
  public:
@@ -58,7 +44,7 @@ class Asking {
       : descriptor_(descriptor),
         is_tcp_(way.transport == "TCP"),
         id_(static_cast<std::uint16_t>(std::random_device{}())),
-        query_(query_for(name, id_)) {
+        query_(dns::make_query(id_, {name, dns::RecordType::a, dns::RecordClass::in})) {
     if (is_tcp_) {
       const auto size = static_cast<std::uint16_t>(query_.size());
       query_.insert(query_.begin(), {static_cast<std::uint8_t>(size >> 8), static_cast<std::uint8_t>(size)});

@@ -7,6 +7,7 @@
 #include "redirect/interference.h"
 #include "redirect/iptables_rules.h"
 #include "redirect/nft_rules.h"
+#include "redirect/rule_text.h"
 #include "redirect/watch_rules.h"
 
 namespace doline::redirect {
@@ -263,12 +264,9 @@ std::string replace_watch(const Plan& plan, TableState present) {
 }
 
 std::string to_command(const RuleStep& step) {
-  static constexpr char digits[] = "0123456789abcdef";
-  std::string mark = "0x";
-  for (int shift = 12; shift >= 0; shift -= 4) mark += digits[(step.mark >> shift) & 15];
   const std::string table = std::to_string(step.table);
-  return std::string(step.family == Family::v4 ? "ip" : "ip -6") + " rule add fwmark " + mark + "/0xffff lookup " +
-         table + " pref " + table;
+  return std::string(step.family == Family::v4 ? "ip" : "ip -6") + " rule add fwmark " + hexadecimal(step.mark) +
+         "/0xffff lookup " + table + " pref " + table;
 }
 
 std::string to_command(const RouteStep& step) {

@@ -39,17 +39,22 @@ FlightId WaitingRoom::begin_flight(const cache::Key& key, std::uint64_t hash) {
   return id;
 }
 
+/// The one that is under way, or a new one; none where there is no room.
+WaitingRoom::Admission WaitingRoom::flight_for(const cache::Key& key) {
+  const std::uint64_t hash = hash_of(key);
+  Admission admission{.place = nullptr, .flight = find_flight(key, hash)};
+  if (admission.flight != none) return admission;
+  admission.flight = begin_flight(key, hash);
+  admission.is_new_flight = admission.flight != none;
+  return admission;
+}
+
 WaitingRoom::Admission WaitingRoom::admit(const cache::Key& key, const IpAddress& client) {
   if (waiting_ >= waiting_max) return {};
   std::uint32_t share = shares_.find(hash_of(client), [&](const Share& each) { return each.client == client; });
   if (share != none && shares_.slots[share].waiting >= waiting_per_client_max) return {};
-  const std::uint64_t hash = hash_of(key);
-  Admission admission{.place = nullptr, .flight = find_flight(key, hash)};
-  if (admission.flight == none) {
-    admission.flight = begin_flight(key, hash);
-    if (admission.flight == none) return {};
-    admission.is_new_flight = true;
-  }
+  Admission admission = flight_for(key);
+  if (admission.flight == none) return {};
   if (share == none) {
     share = shares_.add(hash_of(client));
     shares_.slots[share].client = client;
@@ -78,13 +83,8 @@ void WaitingRoom::join(std::uint32_t place, FlightId flight_id) {
 }
 
 WaitingRoom::Admission WaitingRoom::wait_on(Waiting& waiting, const cache::Key& key) {
-  const std::uint64_t hash = hash_of(key);
-  Admission admission{.place = nullptr, .flight = find_flight(key, hash)};
-  if (admission.flight == none) {
-    admission.flight = begin_flight(key, hash);
-    if (admission.flight == none) return {};
-    admission.is_new_flight = true;
-  }
+  Admission admission = flight_for(key);
+  if (admission.flight == none) return {};
   join(waiting.place, admission.flight);
   admission.place = &waiting;
   return admission;

@@ -167,6 +167,7 @@ class WaitingRoom {
   static std::uint64_t hash_of(const IpAddress& client) { return std::hash<IpAddress>{}(client); }
   [[nodiscard]] FlightId find_flight(const cache::Key& key, std::uint64_t hash);
   FlightId begin_flight(const cache::Key& key, std::uint64_t hash);
+  Admission flight_for(const cache::Key& key);
   void join(std::uint32_t place, FlightId flight);
   void leave(std::uint32_t place);
 

@@ -24,6 +24,17 @@ struct Message {
   MessageWriter writer;
 };
 
+TEST_CASE("a query is a header with RD and its question, and parses as such") {
+  const auto octets = make_query(0x1234, www);
+  const auto query = QueryView::parse(octets);
+  REQUIRE(query);
+  CHECK(query->id() == 0x1234);
+  CHECK(query->recursion_desired());
+  CHECK(query->question() == www);
+  CHECK_FALSE(query->edns());
+  CHECK(octets.size() == header_octets + www.qname.size() + 4);
+}
+
 TEST_CASE("the header carries every flag to its bit") {
   Message message;
   message.writer.header(0xabcd,
