@@ -219,13 +219,7 @@ void FlowDesk::judge_one(Connection connection, const std::shared_ptr<const Lege
 Result<void, DatabaseFault> FlowDesk::write(Store& store, const DeviceRow& device_row) {
   numbers_.clear();
   changes_written_ = 0;
-  Result<void, DatabaseFault> outcome;
-  const auto keep_id = [&outcome](std::uint32_t& id, const Store::Id& found) {
-    if (found)
-      id = *found;
-    else if (outcome)
-      outcome = fail(found.error());
-  };
+  KeptIds keep_id;
   for (const Judged& judged : ready_) {
     const Connection& connection = judged.connection;
     FlowEntry entry;
@@ -235,7 +229,7 @@ Result<void, DatabaseFault> FlowDesk::write(Store& store, const DeviceRow& devic
     keep_id(entry.destination, store.endpoint({connection.tuple.destination.address, 0}));
     if (judged.name) keep_id(entry.name, store.name(*judged.name));
     if (!connection.interface.empty()) keep_id(entry.interface, store.text(connection.interface));
-    if (!outcome) return outcome;
+    if (!keep_id.outcome) return keep_id.outcome;
     entry.client_port = connection.tuple.client.port;
     entry.port = connection.tuple.destination.port;
     entry.protocol = connection.tuple.protocol;
@@ -252,7 +246,7 @@ Result<void, DatabaseFault> FlowDesk::write(Store& store, const DeviceRow& devic
     if (counted == counted_.end() || counted->second.number == 0) continue;
     if (const auto set = store.set_traffic(counted->second.number, *counted->second.traffic); !set) return set;
   }
-  return outcome;
+  return {};
 }
 
 void FlowDesk::begin_anew() {

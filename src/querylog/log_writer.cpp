@@ -513,13 +513,7 @@ struct LogWriter::Impl {
     row.ttl = entry.ttl;
     Known* known = entry.legend ? known_of(entry.legend->generation) : nullptr;
 
-    Result<void, DatabaseFault> outcome;
-    const auto keep_id = [&outcome](std::uint32_t& id, const Store::Id& found) {
-      if (found)
-        id = *found;
-      else if (outcome)
-        outcome = fail(found.error());
-    };
+    KeptIds keep_id;
     if (record.log == device::LogChoice::anonymous) {
       keep_id(row.device, store->device(Identity{}));
     } else {
@@ -533,8 +527,8 @@ struct LogWriter::Impl {
       keep_id(row.rule, rule_row(record.rule, known));
     if (record.has_observed) keep_id(row.observed_rule, rule_row(record.observed_rule, known));
     if (record.has_listing) keep_id(row.lists, lists_row(record.list_set, known));
-    if (entry.answer_octets > 0 && outcome) keep_id(row.answer, store->answer(answers_of(entry)));
-    if (!outcome) return outcome;
+    if (entry.answer_octets > 0 && keep_id.outcome) keep_id(row.answer, store->answer(answers_of(entry)));
+    if (!keep_id.outcome) return keep_id.outcome;
     return store->insert(row);
   }
 

@@ -164,4 +164,15 @@ class Store {
   std::int64_t presences_retired_to_ = 0;
 };
 
+/// Takes ids into a row; the first that could not be had is the outcome.
+struct KeptIds {
+  Result<void, DatabaseFault> outcome;
+  void operator()(std::uint32_t& id, const Store::Id& found) {
+    if (found)
+      id = *found;
+    else if (outcome)
+      outcome = fail(found.error());
+  }
+};
+
 }  // namespace doline::querylog

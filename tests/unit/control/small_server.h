@@ -1,5 +1,5 @@
-// A web server of the test's own, on a loopback port and a thread: it answers each request with the very octets that
-// the test says, then closes; or never answers.
+// A server of the test's own, on a loopback port and a thread, for the web where nothing else is said: it answers each
+// request with the very octets that the test says, then closes; or never answers.
 #pragma once
 
 #include <arpa/inet.h>
@@ -27,7 +27,11 @@ class SmallServer {
   /// `GET` to the empty line.
   using Serve = std::function<std::optional<std::string>(const std::string& request)>;
 
-  explicit SmallServer(Serve serve) : serve_(std::move(serve)) {
+  /// Has all of a request come?
+  using IsWhole = std::function<bool(const std::string& octets)>;
+
+  explicit SmallServer(Serve serve, IsWhole is_whole = ends_in_empty_line)
+      : serve_(std::move(serve)), is_whole_(std::move(is_whole)) {
     listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -49,6 +53,7 @@ class SmallServer {
   SmallServer(const SmallServer&) = delete;
   SmallServer& operator=(const SmallServer&) = delete;
 
+  [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] std::string url(std::string_view path) const {
     return "http://127.0.0.1:" + std::to_string(port_) + std::string(path);
   }
@@ -58,6 +63,7 @@ class SmallServer {
   }
 
  private:
+  static bool ends_in_empty_line(const std::string& octets) { return octets.find("\r\n\r\n") != std::string::npos; }
   void run() {
     while (!is_ending_) {
       pollfd ready{listener_, POLLIN, 0};
@@ -68,7 +74,7 @@ class SmallServer {
   void answer(int client) {
     std::string request;
     char octets[4096];
-    while (request.find("\r\n\r\n") == std::string::npos) {
+    while (!is_whole_(request)) {
       const ssize_t got = ::recv(client, octets, sizeof octets, 0);
       if (got <= 0) break;
       request.append(octets, static_cast<std::size_t>(got));
@@ -91,6 +97,7 @@ class SmallServer {
   }
 
   Serve serve_;
+  IsWhole is_whole_;
   int listener_ = -1;
   std::uint16_t port_ = 0;
   std::atomic<bool> is_ending_{false};

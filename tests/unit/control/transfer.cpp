@@ -1,15 +1,10 @@
 #include "control/transfer.h"
 
-#include <arpa/inet.h>
 #include <doctest/doctest.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <algorithm>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -19,6 +14,7 @@
 #include "dns/write_octets.h"
 #include "dns/writer.h"
 #include "run_until.h"
+#include "small_server.h"
 #include "temporary_folder.h"
 
 using namespace doline;
@@ -36,66 +32,26 @@ using Octets = std::vector<std::uint8_t>;
 class SmallPrimary {
  public:
   using Serve = std::function<std::optional<Octets>(const Octets& query)>;
-  explicit SmallPrimary(Serve serve) : serve_(std::move(serve)) {
-    listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof address;
-    auto* generic = reinterpret_cast<sockaddr*>(&address);
-    REQUIRE(::bind(listener_, generic, length) == 0);
-    REQUIRE(::listen(listener_, 8) == 0);
-    REQUIRE(::getsockname(listener_, generic, &length) == 0);
-    port_ = ntohs(address.sin_port);
-    thread_ = std::thread([this] { run(); });
-  }
-  ~SmallPrimary() {
-    is_ending_ = true;
-    thread_.join();
-    for (const int silent : silent_) ::close(silent);
-    ::close(listener_);
-  }
-  SmallPrimary(const SmallPrimary&) = delete;
-  SmallPrimary& operator=(const SmallPrimary&) = delete;
+  explicit SmallPrimary(Serve serve)
+      : server_(
+            [serve = std::move(serve)](const std::string& request) -> std::optional<std::string> {
+              if (request.size() <= 2) return "";  // it has gone again
+              const auto answer = serve(Octets(request.begin() + 2, request.end()));
+              return answer ? std::optional(std::string(answer->begin(), answer->end())) : std::nullopt;
+            },
+            is_message) {}
 
-  [[nodiscard]] Endpoint endpoint() const { return *Endpoint::parse("127.0.0.1", port_); }
-  [[nodiscard]] int queries() const { return queries_; }
+  [[nodiscard]] Endpoint endpoint() const { return *Endpoint::parse("127.0.0.1", server_.port()); }
+  [[nodiscard]] std::size_t queries() const { return server_.requests().size(); }
 
  private:
-  void run() {
-    while (!is_ending_) {
-      pollfd ready{listener_, POLLIN, 0};
-      if (::poll(&ready, 1, 10) != 1) continue;
-      const int client = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
-      Octets query(512);
-      const ssize_t got = ::recv(client, query.data(), query.size(), 0);
-      if (got <= 2) {
-        ::close(client);
-        continue;
-      }
-      query = Octets(query.begin() + 2, query.begin() + got);
-      ++queries_;
-      const auto answer = serve_(query);
-      if (!answer) {
-        silent_.push_back(client);
-        continue;
-      }
-      for (std::size_t at = 0; at < answer->size();) {
-        const ssize_t sent = ::send(client, answer->data() + at, answer->size() - at, MSG_NOSIGNAL);
-        if (sent <= 0) break;
-        at += static_cast<std::size_t>(sent);
-      }
-      ::close(client);
-    }
+  static bool is_message(const std::string& octets) {
+    const Octets head(octets.begin(),
+                      octets.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(2, octets.size())));
+    return head.size() == 2 && octets.size() >= 2u + dns::read16(head, 0);
   }
 
-  Serve serve_;
-  int listener_ = -1;
-  std::uint16_t port_ = 0;
-  std::atomic<bool> is_ending_{false};
-  std::atomic<int> queries_{0};
-  std::vector<int> silent_;  // of the thread
-  std::thread thread_;
+  SmallServer server_;
 };
 
 dns::Name name(std::string_view text) {
