@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 #include <thread>
+#include <utility>
 
 #include "base/check.h"
 #include "control/command_socket.h"
@@ -33,36 +34,41 @@ using Steady = std::chrono::steady_clock;
 using Outcome = ProofWay::Outcome;
 
 constexpr milliseconds ask_again_after{700};
-constexpr milliseconds answer_patience{3'000};
+constexpr milliseconds answer_patience{4'000};
 constexpr milliseconds look_every{250};
 constexpr std::size_t ways_of_a_port = 4;  // IPv4 and IPv6, UDP and TCP
 
-/// One way under trial: its socket, connected to the foreign resolver, so that an answer from elsewhere is none.
+IpAddress resolver_of(std::string_view family) {
+  return family == "IPv4" ? warden::scratch_resolver_v4 : warden::scratch_resolver_v6();
+}
+
+/// One way under trial: its socket, connected to the foreign resolver, so that an answer from elsewhere is none. As a
+/// device does, it asks again where nothing comes: by TCP with another connection.
 class Asking {
  public:
-  Asking(const ProofWay& way, int descriptor, const Endpoint& resolver, const dns::Name& name)
-      : descriptor_(descriptor),
+  /// `device` outlives this.
+  Asking(const warden::ScratchDevice& device, const ProofWay& way, const dns::Name& name)
+      : device_(device),
+        family_(way.family == "IPv4" ? AF_INET : AF_INET6),
         is_tcp_(way.transport == "TCP"),
+        resolver_{resolver_of(way.family), way.port},
         id_(static_cast<std::uint16_t>(std::random_device{}())),
         query_(dns::make_query(id_, {name, dns::RecordType::a, dns::RecordClass::in})) {
     if (is_tcp_) {
       const auto size = static_cast<std::uint16_t>(query_.size());
       query_.insert(query_.begin(), {static_cast<std::uint8_t>(size >> 8), static_cast<std::uint8_t>(size)});
     }
-    const SocketAddress address = to_socket_address(resolver);
-    is_lost_ = descriptor_ < 0 || (::connect(descriptor_, address.get(), address.length) != 0 && errno != EINPROGRESS);
   }
   Asking(Asking&& other) noexcept = delete;
-  ~Asking() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
+  ~Asking() { close(); }
 
-  [[nodiscard]] bool is_over() const { return is_answered_ || is_lost_; }
   [[nodiscard]] bool is_answered() const { return is_answered_; }
+  /// Of a descriptor below 0 nothing is heard.
   [[nodiscard]] pollfd watched() const {
     return {descriptor_, static_cast<short>(is_tcp_ && !is_sent_ ? POLLOUT : POLLIN), 0};
   }
-  void ask_again() {
+  void ask() {
+    if (is_tcp_ || descriptor_ < 0) connect();
     if (!is_tcp_) send();
   }
   void take(short events) {
@@ -71,7 +77,7 @@ class Asking {
     std::array<std::uint8_t, 1'500> room;
     const ssize_t size = ::recv(descriptor_, room.data(), room.size(), 0);
     if (size <= 0) {
-      if (is_tcp_) is_lost_ = true;
+      if (is_tcp_) close();
       return;
     }
     heard_.insert(heard_.end(), room.begin(), room.begin() + size);
@@ -81,13 +87,27 @@ class Asking {
   }
 
  private:
+  void connect() {
+    close();
+    descriptor_ = device_.socket(family_, is_tcp_ ? SOCK_STREAM : SOCK_DGRAM);
+    if (descriptor_ < 0) return;
+    const SocketAddress address = to_socket_address(resolver_);
+    if (::connect(descriptor_, address.get(), address.length) != 0 && errno != EINPROGRESS) close();
+  }
+  void close() {
+    if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
+    is_sent_ = false;
+    heard_.clear();
+  }
   void send() {
     is_sent_ = true;
     static_cast<void>(::send(descriptor_, query_.data(), query_.size(), MSG_NOSIGNAL));
   }
 
-  int descriptor_;
-  bool is_tcp_, is_sent_ = false, is_answered_ = false, is_lost_ = false;
+  const warden::ScratchDevice& device_;
+  int family_, descriptor_ = -1;
+  bool is_tcp_, is_sent_ = false, is_answered_ = false;
+  Endpoint resolver_;
   std::uint16_t id_;
   std::vector<std::uint8_t> query_, heard_;
 };
@@ -106,13 +126,13 @@ void ask_all(std::vector<std::unique_ptr<Asking>>& all) {
   while (Steady::now() - begin < answer_patience) {
     if (Steady::now() >= ask_next) {
       for (const auto& one : all)
-        if (!one->is_over()) one->ask_again();
+        if (!one->is_answered()) one->ask();
       ask_next += ask_again_after;
     }
     std::vector<pollfd> watched;
     std::vector<Asking*> watchers;
     for (const auto& one : all)
-      if (!one->is_over()) {
+      if (!one->is_answered()) {
         watched.push_back(one->watched());
         watchers.push_back(one.get());
       }
@@ -141,7 +161,7 @@ std::vector<Seen> seen_by_doline(const std::filesystem::path& socket, const std:
 Outcome judge(const ProofWay& way, bool is_answered, const std::vector<Seen>& seen) {
   const bool is_v4 = way.family == "IPv4";
   const std::string client = (is_v4 ? warden::scratch_v4 : warden::scratch_v6()).to_string();
-  const Endpoint resolver{is_v4 ? warden::scratch_resolver_v4 : warden::scratch_resolver_v6(), way.port};
+  const Endpoint resolver{resolver_of(way.family), way.port};
   bool came = false;
   for (const Seen& one : seen) {
     if (one.client != client || one.transport != (way.transport == "TCP" ? "tcp" : "udp")) continue;
@@ -176,21 +196,14 @@ void prove_on(const std::string& interface, const redirect::Options& options,
     for (const char* family : {"IPv4", "IPv6"})
       for (const char* transport : {"UDP", "TCP"}) ways.push_back({interface, family, transport, port});
   std::vector<std::unique_ptr<Asking>> asking;
-  for (std::size_t i = 0; i < ways.size(); ++i) {
-    const bool is_v4 = ways[i].family == "IPv4";
-    asking.push_back(std::make_unique<Asking>(
-        ways[i], device->socket(is_v4 ? AF_INET : AF_INET6, ways[i].transport == "TCP" ? SOCK_STREAM : SOCK_DGRAM),
-        Endpoint{is_v4 ? warden::scratch_resolver_v4 : warden::scratch_resolver_v6(), ways[i].port},
-        names[i / ways_of_a_port]));
-  }
+  for (std::size_t i = 0; i < ways.size(); ++i)
+    asking.push_back(std::make_unique<Asking>(*device, ways[i], names[i / ways_of_a_port]));
   ask_all(asking);
   for (std::size_t i = 0; i < ways.size(); i += ways_of_a_port) {
     const auto seen = seen_by_doline(control_socket, names[i / ways_of_a_port].to_string());
     for (std::size_t way = i; way < i + ways_of_a_port; ++way) {
       ways[way].outcome = judge(ways[way], asking[way]->is_answered(), seen);
-      const bool is_v4 = ways[way].family == "IPv4";
-      if (ways[way].outcome == Outcome::not_seen &&
-          !has_route_to(is_v4 ? warden::scratch_resolver_v4 : warden::scratch_resolver_v6()))
+      if (ways[way].outcome == Outcome::not_seen && !has_route_to(resolver_of(ways[way].family)))
         ways[way].outcome = Outcome::no_route;
     }
   }

@@ -26,7 +26,7 @@ redirect() { on gateway "$doline" redirect "$@" --config "$config"; }
 expect() {
   local wanted=$1 what=$2 got=0
   redirect "${@:3}" >"$lab/said" 2>&1 || got=$?
-  [[ $got == "$wanted" ]] || { say_wrong "$what: exit status $got instead of $wanted"; cat "$lab/said"; }
+  [[ $got == "$wanted" ]] || { say_wrong "$what: exit status $got instead of $wanted"; cat "$lab/said"; tail -5 "$lab/doline.log"; }
 }
 said() { grep -qF -- "$1" "$lab/said" || { say_wrong "not said: $1"; cat "$lab/said"; }; }
 ours() { [[ $(on camera dig +short +tries=1 +time=1 "@114.114.114.114" api.wyzecam.com A) == "$truth4" ]]; }
