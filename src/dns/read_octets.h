@@ -20,6 +20,10 @@ namespace doline::dns {
   std::memcpy(&in_order, octets.data() + at, sizeof in_order);
   return ntohl(in_order);
 }
+/// Of a whole header: RCODE without what EDNS adds.
+[[nodiscard]] inline ResponseCode code_of(Octets message) {
+  return static_cast<ResponseCode>(message[3] & 0x0f);
+}
 /// Where the name at `at` ends, by its labels or a pointer; of octets that are known to be well formed, never beyond
 /// their end by more than a label.
 [[nodiscard]] inline std::size_t behind_name(Octets octets, std::size_t at) {

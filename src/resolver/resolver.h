@@ -25,18 +25,12 @@
 
 namespace doline::resolver {
 
-inline constexpr std::size_t waiting_max = 8'192;           ///< queries of one worker that wait for an exchange
-inline constexpr std::size_t waiting_per_client_max = 512;  ///< of these, of one client address
-inline constexpr std::size_t clients_known_max = 1'024;  ///< client addresses of which it is remembered whose they are
-inline constexpr int strangers_looked_for_max = 256;     ///< a second; anyone can make up addresses
-inline constexpr seconds failure_memory{2};              ///< how long a failed question is not asked again (RFC 9520)
-inline constexpr std::size_t failures_max = 4'096;       ///< failed questions remembered
-inline constexpr std::uint32_t stale_ttl_seconds = 30;   ///< RFC 8767 §4
+inline constexpr std::size_t waiting_max = 8'192;            ///< queries of one worker that wait for an exchange
+inline constexpr std::size_t waiting_per_client_max = 512;   ///< of these, of one client address
+inline constexpr std::uint32_t stale_ttl_seconds = 30;       ///< RFC 8767 §4
 inline constexpr std::size_t lock_alarms_a_minute_max = 64;  ///< of one worker; the rest is counted and logged
 /// Responses of one worker that a rule delays, or that wait for admission.
 inline constexpr std::size_t held_back_max = 4'096;
-/// A warden that has not let the kernel know after this long will not: the response leaves all the same.
-inline constexpr milliseconds admission_patience{250};
 inline constexpr std::size_t response_octets_max = 65'535;
 inline constexpr std::size_t query_kept_octets = dns::header_octets + dns::name_octets_max + 4;
 

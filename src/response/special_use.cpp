@@ -57,63 +57,33 @@ const Table& table() {
   return made;
 }
 
-/// By the last letter and the octets before it. May say yes to an ordinary name, never no to a special one.
-bool may_be_special(const Name& name) {
-  const auto wire = name.wire();
-  const auto ends_with = [&]<std::size_t size>(const char(&octets)[size]) {
-    constexpr std::size_t count = size - 1;
-    return wire.size() > count && std::memcmp(wire.data() + wire.size() - 1 - count, octets, count) == 0;
-  };
-  if (wire.size() < 2) return false;
-  switch (wire[wire.size() - 2]) {
-    case 'a':
-      return ends_with("\4arpa");
-    case 'd':
-      return ends_with("\7invalid");
-    case 'l':
-      return ends_with("\5local");
-    case 'm':
-      return ends_with("\6icloud\3com");
-    case 'n':
-      return ends_with("\5onion");
-    case 't':
-      return ends_with("\4test") || ends_with("\11localhost") || ends_with("\3alt") ||
-             ends_with("\23use-application-dns\3net");
-    default:
-      return false;
-  }
-}
-
-std::optional<LocalAnswer> answer_for(const Name& lowered, RecordType type, const SpecialUse& choice, bool is_bare) {
-  using Kind = LocalAnswer::Kind;
-  const auto says = [&](Kind kind, const Name& zone) {
-    return LocalAnswer{kind, static_cast<std::uint8_t>(zone.size()), special_use_ttl_seconds};
-  };
-  if (may_be_special(lowered)) {
-    const Table& known = table();
-    if (choice.firefox_canary && lowered == known.firefox) return says(Kind::nodata, lowered);
-    if (choice.icloud_canaries && (lowered == known.icloud || lowered == known.icloud_h2))
-      return says(Kind::nodata, lowered);
-    if (lowered.is_within(known.localhost))
-      return choice.names ? std::optional(says(Kind::loopback, known.localhost)) : std::nullopt;
-    for (const Name& zone : known.zones) {
-      if (!lowered.is_within(zone)) continue;
-      const bool is_apex = lowered.size() == zone.size();
-      if (!choice.names || (is_apex && type == RecordType::ds)) return std::nullopt;
-      // RFC 9462 §4: NODATA says that there is no designated resolver.
-      return says(is_apex || zone == known.resolver ? Kind::nodata : Kind::nxdomain, zone);
-    }
-  }
-  if (!is_bare || !choice.bare_names || is_asked_of_zones(type)) return std::nullopt;
-  return LocalAnswer{Kind::nxdomain, 0, bare_name_ttl_seconds};
+bool is_bare(const Name& name) {
+  return name.wire()[0] + std::size_t{2} == name.size();
 }
 
 }  // namespace
 
 std::optional<LocalAnswer> find_special_use(const Name& lowered, RecordType type, const SpecialUse& choice) {
-  const bool is_bare = lowered.wire()[0] + std::size_t{2} == lowered.size();
-  if (!is_bare && !may_be_special(lowered)) return std::nullopt;
-  return answer_for(lowered, type, choice, is_bare);
+  using Kind = LocalAnswer::Kind;
+  const auto says = [&](Kind kind, const Name& zone) {
+    return LocalAnswer{kind, static_cast<std::uint8_t>(zone.size()), special_use_ttl_seconds};
+  };
+  if (!may_be_special(lowered)) return std::nullopt;
+  const Table& known = table();
+  if (choice.firefox_canary && lowered == known.firefox) return says(Kind::nodata, lowered);
+  if (choice.icloud_canaries && (lowered == known.icloud || lowered == known.icloud_h2))
+    return says(Kind::nodata, lowered);
+  if (lowered.is_within(known.localhost))
+    return choice.names ? std::optional(says(Kind::loopback, known.localhost)) : std::nullopt;
+  for (const Name& zone : known.zones) {
+    if (!lowered.is_within(zone)) continue;
+    const bool is_apex = lowered.size() == zone.size();
+    if (!choice.names || (is_apex && type == RecordType::ds)) return std::nullopt;
+    // RFC 9462 §4: NODATA says that there is no designated resolver.
+    return says(is_apex || zone == known.resolver ? Kind::nodata : Kind::nxdomain, zone);
+  }
+  if (!is_bare(lowered) || !choice.bare_names || is_asked_of_zones(type)) return std::nullopt;
+  return LocalAnswer{Kind::nxdomain, 0, bare_name_ttl_seconds};
 }
 
 bool is_asked_of_zones(RecordType type) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <optional>
 
 #include "dns/code.h"
@@ -32,6 +33,31 @@ struct LocalAnswer {
 };
 inline constexpr std::uint32_t special_use_ttl_seconds = 3'600;
 inline constexpr std::uint32_t bare_name_ttl_seconds = 60;  ///< a device of that name may come home any time
+
+/// A glance at the end of a name in small letters. May say yes to an ordinary one, never no to one that
+/// find_special_use() knows.
+[[nodiscard]] inline bool may_be_special(const dns::Name& lowered) {
+  const auto wire = lowered.wire();
+  if (wire.size() < 7 || wire[0] + std::size_t{2} == wire.size()) return true;  // of one label, or nearly
+  const auto ends_with = [&](const char* octets) { return std::memcmp(wire.data() + wire.size() - 5, octets, 4) == 0; };
+  switch (wire[wire.size() - 2]) {
+    case 'a':
+      return ends_with("arpa");
+    case 'd':
+      return ends_with("alid");  // invalid
+    case 'l':
+      return ends_with("ocal");  // local
+    case 'm':
+      return ends_with("\3com") && wire[wire.size() - 6] == 'd';  // icloud.com
+    case 'n':
+      return ends_with("nion");  // onion
+    case 't':
+      return ends_with("test") || ends_with("\3alt") || ends_with("host") ||
+             (ends_with("\3net") && wire[wire.size() - 6] == 's');  // localhost, use-application-dns.net
+    default:
+      return false;
+  }
+}
 
 /// Nothing: the name is an ordinary one. DS of an apex is the parent's, so that validators see that it is not signed.
 [[nodiscard]] std::optional<LocalAnswer> find_special_use(const dns::Name& lowered, dns::RecordType type,

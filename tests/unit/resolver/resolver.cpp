@@ -9,6 +9,7 @@
 
 #include "allocations.h"
 #include "querylog/ring.h"
+#include "resolver/antechamber.h"
 #include "scenario/fakes.h"
 #include "unit/policy/compiled_lists.h"
 

@@ -1,0 +1,117 @@
+#include "resolver/answer_review.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "dns/read_octets.h"
+#include "policy/answer.h"
+#include "policy/decide.h"
+#include "policy/weigh.h"
+#include "resolver/record_notes.h"
+
+namespace doline::resolver {
+
+namespace {
+
+using dns::RecordType;
+using querylog::VerdictKind;
+
+/// Does such an answer lead on to other names?
+bool leads_on(RecordType type) {
+  return type == RecordType::cname || type == RecordType::https || type == RecordType::svcb || type == RecordType::ptr;
+}
+
+bool has_answer_rules(const Snapshot& under, const querylog::Record& record) {
+  return under.rules->speaks_of_answers_above(record.rule) || policy::speak_of_answers(*under.lists);
+}
+
+/// Is it a route of the operator's own to servers of this house, who may well tell of its addresses? The default route
+/// is none: a home router asks the world.
+bool is_house_route(const Reviewing& reviewing) {
+  const auto& routes = reviewing.under.upstream->routes;
+  const std::size_t number = reviewing.route.value;
+  return number != 0 && number < routes.size() &&
+         std::all_of(
+             routes[number].servers.begin(), routes[number].servers.end(),
+             [](const Endpoint& server) { return policy::is_inward(server.address); });
+}
+
+}  // namespace
+
+/// Owners there are a pointer or labels.
+RecordType first_answer_type(dns::Octets words, std::size_t qname_octets) {
+  if (words[6] == 0 && words[7] == 0) return RecordType{0};
+  const std::size_t at = dns::behind_name(words, dns::header_octets + qname_octets + 4);
+  if (at + 2 > words.size()) return RecordType{0};
+  return static_cast<RecordType>(dns::read16(words, at));
+}
+
+bool AnswerReview::is_needed(const Reviewing& reviewing, const querylog::Record& record, dns::Octets words) {
+  const RecordType first = first_answer_type(words, reviewing.asked.size());
+  return first != RecordType{0} &&
+         (leads_on(first) || reviewing.under.rebinding.protect || has_answer_rules(reviewing.under, record));
+}
+
+std::optional<policy::Verdict> AnswerReview::review(const Reviewing& reviewing, const dns::QueryView& query,
+                                                    querylog::Record& record, dns::Octets words) {
+  const Snapshot& under = reviewing.under;
+  const bool tries_rules = has_answer_rules(under, record);
+  if (under.rebinding.protect || tries_rules) policy::collect_addresses(words, addresses_);
+  if (under.lists->lists_answers()) std::sort(addresses_.begin(), addresses_.end());
+  dns::Question question = query.question();
+  question.qname = question.qname.lowered();
+
+  if (under.rebinding.protect && record.verdict != VerdictKind::rewrite &&
+      policy::is_rebinding(under.rebinding, question.qname, addresses_) && !is_house_route(reviewing)) {
+    record.verdict = VerdictKind::rebinding;
+    record.rule = policy::no_rule;
+    return policy::Verdict{policy::NoData{}, {}, {}};
+  }
+
+  const device::Device& device = under.roster->devices()[record.device.value];
+  policy::Asking asking{.device = device,
+                        .groups = under.roster->groups_of(device, record.client),
+                        .client = record.client,
+                        .question = question,
+                        .lowered_qname = question.qname,
+                        .destination = record.destination,
+                        .time = reviewing.time,
+                        .interfaces = reviewing.interfaces,
+                        .resolvers = under.resolvers.get(),
+                        .places = under.places.get()};
+  const bool has_servers = reviewing.servers && !reviewing.servers->are_none();
+  if (tries_rules && (has_servers || !addresses_.empty())) {
+    asking.answer_addresses = addresses_;
+    if (has_servers) {
+      asking.server_names = reviewing.servers->names;
+      asking.server_addresses = reviewing.servers->addresses;
+    }
+    const policy::Review found = policy::review(*under.rules, *under.lists, asking, record.rule);
+    if (found.observed && (!record.has_observed || found.observed->rule < record.observed_rule))
+      note_observed(record, *found.observed);
+    if (found.verdict) {
+      note(record, *found.verdict);
+      return found.verdict;
+    }
+    asking.answer_addresses = {};
+  }
+
+  if (record.rule != policy::no_rule || record.verdict == VerdictKind::rewrite)
+    return std::nullopt;  // the operator said forward
+  const auto view = dns::ResponseView::parse(words);
+  check(view.has_value());
+  asking.is_led_to = true;
+  for (const dns::RecordView& answer : *view) {
+    if (answer.section != dns::Section::answer || !leads_on(answer.type)) continue;
+    const bool is_service = answer.type == RecordType::https || answer.type == RecordType::svcb;
+    question.qname = view->rdata_name(answer, is_service ? 2 : 0).lowered();
+    if (question.qname.is_root()) continue;  // of a service: the name itself
+    if (auto verdict = policy::judge_target(*under.rules, *under.lists, asking)) {
+      note(record, *verdict);
+      return verdict;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace doline::resolver
