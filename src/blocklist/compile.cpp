@@ -68,7 +68,7 @@ class TextSource {
   Result<bool, std::string> read_packed();
 
   int file_;
-  bool has_begun_ = false;
+  bool has_begun_ = false, has_ended_ = false;  // the file
   std::optional<Unpacker> unpacker_;
   std::string packed_;
   std::size_t taken_ = 0;
@@ -111,18 +111,17 @@ Result<std::size_t, std::string> TextSource::read(std::span<char> room) {
     }
   }
   for (;;) {
-    const auto step = unpacker_->unpack(std::string_view(packed_).substr(taken_), room);
+    const auto behind = has_ended_ ? Unpacker::Behind::nothing : Unpacker::Behind::more;
+    const auto step = unpacker_->unpack(std::string_view(packed_).substr(taken_), behind, room);
     if (!step) return fail(std::string(to_string(step.error())));
     taken_ += step->taken;
     if (step->made > 0) return step->made;
     if (step->taken > 0 && taken_ < packed_.size()) continue;
+    if (has_ended_ && !unpacker_->is_whole()) return fail(std::string(to_string(UnpackFault::cut_off)));
+    if (has_ended_) return 0;
     const auto more = read_packed();
     if (!more) return fail(more.error());
-    if (*more) continue;
-    const auto last = unpacker_->unpack({}, room);
-    if (!last || !unpacker_->is_whole())
-      return fail(std::string(to_string(last ? UnpackFault::cut_off : last.error())));
-    return last->made;
+    has_ended_ = !*more;
   }
 }
 

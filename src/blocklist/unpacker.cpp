@@ -23,7 +23,7 @@ struct Gzip {
   Gzip(const Gzip&) = delete;
   Gzip& operator=(const Gzip&) = delete;
 
-  Result<Unpacker::Step, UnpackFault> unpack(std::string_view packed, std::span<char> text) {
+  Result<Unpacker::Step, UnpackFault> unpack(std::string_view packed, Unpacker::Behind, std::span<char> text) {
     if (packed.empty() && is_at_end) return Unpacker::Step{};
     if (is_at_end && inflateReset(&stream) != Z_OK) return fail(UnpackFault::damaged);
     // zlib's interface is older than const.
@@ -49,13 +49,13 @@ struct Xz {
   Xz(const Xz&) = delete;
   Xz& operator=(const Xz&) = delete;
 
-  Result<Unpacker::Step, UnpackFault> unpack(std::string_view packed, std::span<char> text) {
+  Result<Unpacker::Step, UnpackFault> unpack(std::string_view packed, Unpacker::Behind behind, std::span<char> text) {
     stream.next_in = reinterpret_cast<const std::uint8_t*>(packed.data());
     stream.avail_in = packed.size();
     stream.next_out = reinterpret_cast<std::uint8_t*>(text.data());
     stream.avail_out = text.size();
-    // With several files in one, only the end of all says that it is the end.
-    const lzma_ret result = lzma_code(&stream, packed.empty() ? LZMA_FINISH : LZMA_RUN);
+    // With several files in one, only the end of all says that it is the end; and that may be said once only.
+    const lzma_ret result = lzma_code(&stream, behind == Unpacker::Behind::nothing ? LZMA_FINISH : LZMA_RUN);
     if (result == LZMA_MEMLIMIT_ERROR) return fail(UnpackFault::too_large);
     if (result != LZMA_OK && result != LZMA_STREAM_END && result != LZMA_BUF_ERROR) return fail(UnpackFault::damaged);
     is_at_end = result == LZMA_STREAM_END;
@@ -74,7 +74,7 @@ struct Zstd {
   Zstd(const Zstd&) = delete;
   Zstd& operator=(const Zstd&) = delete;
 
-  Result<Unpacker::Step, UnpackFault> unpack(std::string_view packed, std::span<char> text) {
+  Result<Unpacker::Step, UnpackFault> unpack(std::string_view packed, Unpacker::Behind, std::span<char> text) {
     ZSTD_inBuffer in{packed.data(), packed.size(), 0};
     ZSTD_outBuffer out{text.data(), text.size(), 0};
     const std::size_t left = ZSTD_decompressStream(stream, &out, &in);
@@ -131,13 +131,13 @@ Unpacker::Unpacker(Packing packing) : state_(std::make_unique<State>()) {
 }
 Unpacker::~Unpacker() = default;
 
-Result<Unpacker::Step, UnpackFault> Unpacker::unpack(std::string_view packed, std::span<char> text) {
+Result<Unpacker::Step, UnpackFault> Unpacker::unpack(std::string_view packed, Behind behind, std::span<char> text) {
   return std::visit(
       [&](auto& of_kind) -> Result<Step, UnpackFault> {
         if constexpr (std::is_same_v<std::decay_t<decltype(of_kind)>, std::monostate>)
           return Step{};
         else
-          return of_kind.unpack(packed, text);
+          return of_kind.unpack(packed, behind, text);
       },
       state_->packed);
 }
@@ -161,7 +161,7 @@ Result<std::string, UnpackFault> unpack_all(std::string text, std::size_t octets
   std::string_view left = text;
   std::string piece(piece_octets, '\0');
   for (;;) {
-    const auto step = unpacker.unpack(left, piece);
+    const auto step = unpacker.unpack(left, Unpacker::Behind::nothing, piece);
     if (!step) return fail(step.error());
     unpacked.append(piece, 0, step->made);
     if (unpacked.size() > octets_max) return fail(UnpackFault::too_large);

@@ -34,9 +34,10 @@ class Unpacker {
     std::size_t taken = 0;  ///< of the packed octets
     std::size_t made = 0;   ///< of the text
   };
-  /// Never both 0 while there is something to take and room to make; what follows the packed file's end, another of its
-  /// kind, is unpacked too.
-  [[nodiscard]] Result<Step, UnpackFault> unpack(std::string_view packed, std::span<char> text);
+  enum class Behind : std::uint8_t { more, nothing };
+  /// `behind`: what is left of the file behind `packed`. Never both 0 while there is something to take and room to
+  /// make; what follows the packed file's end, another of its kind, is unpacked too.
+  [[nodiscard]] Result<Step, UnpackFault> unpack(std::string_view packed, Behind behind, std::span<char> text);
   /// No more packed octets will come.
   [[nodiscard]] bool is_whole() const;
 

@@ -22,7 +22,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::string text;
   std::array<char, 100> room{};
   for (std::size_t at = 0; at <= size && text.size() <= octets_max;) {
-    const auto step = unpacker.unpack(std::string_view(packed).substr(at, 7), room);
+    const auto behind = at + 7 < size ? Unpacker::Behind::more : Unpacker::Behind::nothing;
+    const auto step = unpacker.unpack(std::string_view(packed).substr(at, 7), behind, room);
+    doline::check(step.has_value() || !whole.has_value());
     if (!step) return 0;
     text.append(room.data(), step->made);
     at += step->taken;

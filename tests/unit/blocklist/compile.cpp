@@ -9,7 +9,9 @@
 #include <cstring>
 
 #include "blocklist/file_format.h"
+#include "seeded.h"
 #include "temporary_folder.h"
+#include "unit/blocklist/pack.h"
 
 using namespace doline;
 using namespace doline::blocklist;
@@ -214,4 +216,25 @@ TEST_CASE("a text larger than the reading buffer loses no line at its edges") {
   CHECK(report->names == 200'000);
   CHECK(report->lists[0].read.lines == 200'000);
   CHECK(report->lists[0].read.problems == 0);
+}
+
+TEST_CASE("a packed list is read whole, however many readings it takes") {
+  const TemporaryFolder folder;
+  tests::Seeded random;
+  INFO(random.replay());
+  std::string text;
+  for (int number = 0; number < 60'000; ++number) {
+    std::string label;
+    for (int i = 0; i < 12; ++i) label += static_cast<char>('a' + random.below(26));
+    text += label + std::to_string(number) + ".example\n";
+  }
+  for (const Packing packing : {Packing::gzip, Packing::xz, Packing::zstd}) {
+    CAPTURE(static_cast<int>(packing));
+    const std::string packed = pack(packing, text);
+    REQUIRE(packed.size() > 400'000);
+    const auto report = compile({{"list", folder.write("list", packed), {}, false}}, folder / "set");
+    REQUIRE(report.has_value());
+    CHECK(report->lists[0].failure == "");
+    CHECK(report->names == 60'000);
+  }
 }

@@ -1,46 +1,14 @@
 #include "blocklist/unpacker.h"
 
 #include <doctest/doctest.h>
-#include <lzma.h>
-#include <zlib.h>
-#include <zstd.h>
 
-#include <vector>
+#include <algorithm>
+
+#include "unit/blocklist/pack.h"
 
 using namespace doline::blocklist;
 
 namespace {
-
-std::string pack(Packing packing, const std::string& text) {
-  std::string packed(text.size() + 4096, '\0');
-  auto* out = reinterpret_cast<unsigned char*>(packed.data());
-  const auto* in = reinterpret_cast<const unsigned char*>(text.data());
-  switch (packing) {
-    case Packing::gzip: {
-      z_stream stream{};
-      REQUIRE(deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
-      stream.next_in = const_cast<unsigned char*>(in);
-      stream.avail_in = static_cast<unsigned>(text.size());
-      stream.next_out = out;
-      stream.avail_out = static_cast<unsigned>(packed.size());
-      REQUIRE(deflate(&stream, Z_FINISH) == Z_STREAM_END);
-      packed.resize(stream.total_out);
-      deflateEnd(&stream);
-      break;
-    }
-    case Packing::xz: {
-      std::size_t size = 0;
-      REQUIRE(lzma_easy_buffer_encode(1, LZMA_CHECK_CRC64, nullptr, in, text.size(), out, &size, packed.size()) ==
-              LZMA_OK);
-      packed.resize(size);
-      break;
-    }
-    case Packing::zstd:
-      packed.resize(ZSTD_compress(packed.data(), packed.size(), text.data(), text.size(), 3));
-      break;
-  }
-  return packed;
-}
 
 std::string long_text() {
   std::string text;
@@ -59,6 +27,27 @@ TEST_CASE("A packed text comes out as it went in, whole or octet by octet, once 
     CHECK(packed.size() < text.size() / 4);
     CHECK(unpack_all(packed, text.size()) == text);
     CHECK(unpack_all(packed + packed, 2 * text.size()) == text + text);
+    for (const std::size_t piece_octets : {1'000, 4'096}) {
+      std::string piece(piece_octets, '\0'), made;
+      Unpacker unpacker(packing);
+      for (std::size_t at = 0; at < packed.size();) {
+        const std::size_t end = std::min(at + 777, packed.size());
+        const auto behind = end < packed.size() ? Unpacker::Behind::more : Unpacker::Behind::nothing;
+        const auto step = unpacker.unpack(std::string_view(packed).substr(at, end - at), behind, piece);
+        REQUIRE(step);
+        at += step->taken;
+        made.append(piece, 0, step->made);
+        // What it holds back comes without anything new, though more will come.
+        while (at == end) {
+          const auto rest = unpacker.unpack({}, behind, piece);
+          REQUIRE(rest);
+          made.append(piece, 0, rest->made);
+          if (rest->made == 0) break;
+        }
+      }
+      CHECK(unpacker.is_whole());
+      CHECK(made == text);
+    }
   }
   CHECK_FALSE(find_packing(text));
   CHECK(unpack_all(text, 10) == text);
