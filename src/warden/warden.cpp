@@ -202,6 +202,8 @@ void Warden::carry_out(redirect::Numbered<redirect::Request> request) {
     reception_.reply(number, status());
   } else if (std::holds_alternative<redirect::Seen>(request.body)) {
     reception_.reply(number, kernel_.tables.seen());
+  } else if (std::holds_alternative<redirect::Refused>(request.body)) {
+    reception_.reply(number, kernel_.tables.refused());
   }
 }
 
