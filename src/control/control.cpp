@@ -211,7 +211,7 @@ struct Control::Impl {
     made->rebinding = settings.live.rebinding;
     made->rate_tally = rate_tally;
     if (settings.fixed.redirect && settings.fixed.redirect->mode != redirect::Mode::off)
-      made->gate = gate_of(*made->roster, settings.live.restrictions, encrypted(), *resolvers);
+      made->gate = gate_of(*made->roster, settings.live.restrictions, book.flow_locks(), encrypted(), *resolvers);
     made->trusted_routers = settings.live.trusted_routers;
     made->block = settings.live.block;
     made->local = local;
@@ -231,7 +231,8 @@ struct Control::Impl {
   /// With the snapshot that knows of them.
   void restrict() {
     if (interception)
-      interception->restrict(restrictions_of(*current->roster, settings.live.restrictions, encrypted(), *resolvers));
+      interception->restrict(
+          restrictions_of(*current->roster, settings.live.restrictions, book.flow_locks(), encrypted(), *resolvers));
   }
 
   void tell_log(const resolver::Snapshot& snapshot) {
@@ -534,24 +535,50 @@ struct Control::Impl {
   /// `doline device`.
   void serve_device(const json& request, const CommandSocket::Answer& answer) {
     std::string changed;
-    const json told = answer_device_request(request, *rosters.current(), clock.now().wall, book, alarms, changed);
+    json told = answer_device_request(request, *rosters.current(), clock.now().wall, book, alarms, changed);
     if (!changed.empty()) {
       log.info("Devices: {}", changed);
       rosters.configure(settings.live.groups, book.add_to(settings.live.devices), settings.live.leases);
       make_rules();
       take_roster();
     }
+    if (const BookedDevice* device = book.find(told.value("/book/device"_json_pointer, std::string()));
+        request["ask"] == "device.lock" && device != nullptr && device->lock && device->lock->flows && !has_gate())
+      told["warning"] = "Its connections are not held: that needs interception, which is not configured (`redirect:`).";
     answer(told);
+  }
+
+  [[nodiscard]] bool has_gate() const {
+    return interception && settings.fixed.redirect && settings.fixed.redirect->mode != redirect::Mode::off;
   }
 
   void take_lock_alarm(const resolver::LockAlarm& alarm) {
     const BookedDevice* device = book.find(alarm.device);
     if (device == nullptr || !device->lock) return;  // it has been unlocked meanwhile
-    const auto news = alarms.note(alarm.device, alarm.name, alarm.is_refused, clock.now().wall);
+    const std::string name = alarm.name.to_string();
+    const auto news = alarms.note(alarm.device, LockAlarms::Kind::name, name, alarm.is_refused, clock.now().wall);
     if (news == LockAlarms::News::known) return;
-    log.warn("Locked device {} asked for {}, which it may not look up{}.{}", config::printable(alarm.device),
-             alarm.name.to_string(), alarm.is_refused ? ": refused" : ", and was let through",
+    log.warn("Locked device {} asked for {}, which it may not look up{}.{}", config::printable(alarm.device), name,
+             alarm.is_refused ? ": refused" : ", and was let through",
              news == LockAlarms::News::last_alarm ? " Of further names the query log alone tells." : "");
+  }
+
+  /// What locked devices wanted to connect to, and neither an answer nor the lock lets them.
+  void take_refused(const redirect::RefusedReply& refused) {
+    for (const redirect::RefusedConnection& connection : refused.connections) {
+      const device::Device* device = current->roster->find(connection.mac);
+      const BookedDevice* booked = device != nullptr ? book.find(device->name) : nullptr;
+      if (booked == nullptr || !booked->lock || !booked->lock->flows) continue;
+      const bool is_refused =
+          redirect::restriction_of(*device, *current->roster, settings.live.restrictions, book.flow_locks()).flows ==
+          redirect::Flows::only_resolved;
+      const std::string what = redirect::describe(connection);
+      const auto news = alarms.note(device->name, LockAlarms::Kind::connection, what, is_refused, clock.now().wall);
+      if (news == LockAlarms::News::known) continue;
+      log.warn("Locked device {} wanted to connect by {}, which no answer gave it and its lock does not allow{}.{}",
+               config::printable(device->name), what, is_refused ? ": refused" : ", and was let through",
+               news == LockAlarms::News::last_alarm ? " Further ones are not told one by one." : "");
+    }
   }
 
   void collect_and_answer(const CommandSocket::Answer& answer) {
@@ -583,6 +610,7 @@ struct Control::Impl {
     if (charge.log) all.log = charge.log->statistics();
     if (interception) all.interception = {interception->state(), interception->reason()};
     if (interception) all.gate = interception->gate();
+    if (interception) all.refused = json_of(interception->refused(), *current->roster);
     all.redirect_mode = settings.fixed.redirect ? settings.fixed.redirect->mode : redirect::Mode::off;
     all.waiting_for_restart = waiting_for_restart;
     all.shortcomings = charge.shortcomings;
@@ -611,7 +639,8 @@ struct Control::Impl {
     heard.assign(charge.workers.size(), began);
     tell_log(*current);
     if (charge.warden && settings.fixed.redirect)
-      interception.emplace(loop, std::move(charge.warden), with_doh_servers(*settings.fixed.redirect, *resolvers), log);
+      interception.emplace(loop, std::move(charge.warden), with_doh_servers(*settings.fixed.redirect, *resolvers), log,
+                           [this](const redirect::RefusedReply& refused) { take_refused(refused); });
     restrict();
     loops = std::make_unique<LoopWatch>(loop, charge.canaries, clock, log, [this] { take_loops(); });
     auto opened = CommandSocket::open(loop, settings.fixed.control_socket,

@@ -47,35 +47,39 @@ json to_json(const std::vector<dns::Name>& names) {
   return all;
 }
 
-policy::Lock lock_of(const json& object) {
-  policy::Lock lock;
-  lock.subtrees = names_of(object, "subtrees");
-  lock.names = names_of(object, "names");
-  lock.mode = object.value("observe", json()) == true ? policy::Mode::observe : policy::Mode::enforce;
+std::optional<redirect::AllowedFlow> flow_of(const json& object) {
+  const auto network = object.is_object() ? IpPrefix::parse(text_of(object, "network")) : std::nullopt;
+  if (!network) return std::nullopt;
+  const auto number = [&](const char* key, std::uint64_t most) {
+    const auto found = object.find(key);
+    return found != object.end() && found->is_number_unsigned() ? std::min(found->get<std::uint64_t>(), most) : 0;
+  };
+  return redirect::AllowedFlow{*network, static_cast<std::uint8_t>(number("protocol", 255)),
+                               static_cast<std::uint16_t>(number("port", 65'535))};
+}
+
+BookedLock lock_of(const json& object) {
+  BookedLock lock;
+  lock.names.subtrees = names_of(object, "subtrees");
+  lock.names.names = names_of(object, "names");
+  lock.names.mode = object.value("observe", json()) == true ? policy::Mode::observe : policy::Mode::enforce;
   const auto flows = object.find("flows");
   if (flows == object.end() || !flows->is_array()) return lock;
-  for (const json& flow : *flows) {
-    const auto network = flow.is_object() ? IpPrefix::parse(text_of(flow, "network")) : std::nullopt;
-    if (!network || lock.flows.size() == policy::lock_flows_max) continue;
-    const auto number = [&](const char* key, std::uint64_t most) {
-      const auto found = flow.find(key);
-      return found != flow.end() && found->is_number_unsigned() ? std::min(found->get<std::uint64_t>(), most) : 0;
-    };
-    lock.flows.push_back({*network, static_cast<std::uint32_t>(number("asn", UINT32_MAX)),
-                          static_cast<std::uint8_t>(number("protocol", 255)),
-                          static_cast<std::uint16_t>(number("port", 65'535))});
-  }
+  lock.flows.emplace();
+  for (const json& each : *flows)
+    if (const auto flow = flow_of(each); flow && lock.flows->size() < lock_flows_max) lock.flows->push_back(*flow);
   return lock;
 }
 
-json to_json(const policy::Lock& lock, WallTime since) {
+json to_json(const BookedLock& lock, WallTime since) {
   json object = {{"since", unix_seconds(since)},
-                 {"observe", lock.mode == policy::Mode::observe},
-                 {"subtrees", to_json(lock.subtrees)},
-                 {"names", to_json(lock.names)}};
-  for (const policy::AllowedFlow& flow : lock.flows)
-    object["flows"].push_back(
-        {{"network", flow.network.to_string()}, {"asn", flow.asn}, {"protocol", flow.protocol}, {"port", flow.port}});
+                 {"observe", lock.names.mode == policy::Mode::observe},
+                 {"subtrees", to_json(lock.names.subtrees)},
+                 {"names", to_json(lock.names.names)}};
+  if (!lock.flows) return object;
+  json& flows = object["flows"] = json::array();
+  for (const redirect::AllowedFlow& flow : *lock.flows)
+    flows.push_back({{"network", flow.network.to_string()}, {"protocol", flow.protocol}, {"port", flow.port}});
   return object;
 }
 
@@ -109,7 +113,7 @@ DeviceBook::DeviceBook(std::filesystem::path file, std::string& complaint) : fil
       device.learning = Learning{time_of(*learning, "from"), time_of(*learning, "until")};
     if (const auto lock = one.find("lock"); lock != one.end() && lock->is_object()) {
       device.lock = lock_of(*lock);
-      device.lock->device = device.name;
+      device.lock->names.device = device.name;
       device.locked_since = time_of(*lock, "since");
     }
     devices_.push_back(std::move(device));
@@ -131,7 +135,18 @@ BookedDevice* DeviceBook::find_entry(std::string_view name) {
 std::vector<policy::Lock> DeviceBook::locks() const {
   std::vector<policy::Lock> locks;
   for (const BookedDevice& device : devices_)
-    if (device.lock && locks.size() < policy::locks_max) locks.push_back(*device.lock);
+    if (device.lock && locks.size() < policy::locks_max) locks.push_back(device.lock->names);
+  return locks;
+}
+
+std::vector<redirect::FlowLock> DeviceBook::flow_locks() const {
+  std::vector<redirect::FlowLock> locks;
+  for (const BookedDevice& device : devices_) {
+    if (!device.lock || !device.lock->flows || locks.size() == redirect::flow_locks_max) continue;
+    const bool observes = device.lock->names.mode == policy::Mode::observe;
+    locks.push_back(
+        {device.name, observes ? redirect::Flows::observe : redirect::Flows::only_resolved, *device.lock->flows});
+  }
   return locks;
 }
 
@@ -238,15 +253,21 @@ Result<void, std::string> DeviceBook::learn(const device::Device& device, Learni
   return {};
 }
 
-Result<void, std::string> DeviceBook::lock(const device::Device& device, policy::Lock lock, WallTime now) {
+Result<void, std::string> DeviceBook::lock(const device::Device& device, BookedLock lock, WallTime now) {
   const auto locked = std::count_if(devices_.begin(), devices_.end(), [&](const BookedDevice& one) {
     return one.lock.has_value() && one.name != device.name;
   });
   if (static_cast<std::size_t>(locked) >= policy::locks_max)
     return fail(std::to_string(policy::locks_max) + " devices are locked already.");
+  std::size_t flows = lock.flows ? lock.flows->size() : 0;
+  for (const BookedDevice& one : devices_)
+    if (one.lock && one.lock->flows && one.name != device.name) flows += one.lock->flows->size();
+  if (flows > redirect::allowed_flows_max)
+    return fail("All locks together may allow at most " + std::to_string(redirect::allowed_flows_max) +
+                " connections beside those to what was looked up.");
   auto entry = entry_of(device, now);
   if (!entry) return fail(entry.error());
-  lock.device = device.name;
+  lock.names.device = device.name;
   (*entry)->lock = std::move(lock);
   (*entry)->locked_since = now;
   // What it asks for from here on is told as an alarm, and nothing that it needs.
@@ -300,7 +321,7 @@ Result<const device::Device*, std::string> find_device(const device::Roster& ros
   return fail(say_unknown("device", text, known));
 }
 
-Result<policy::Lock, std::string> read_lock(const json& request) {
+Result<BookedLock, std::string> read_lock(const json& request) {
   for (const char* key : {"subtrees", "names"})
     if (const auto names = request.find(key); names != request.end()) {
       if (!names->is_array() || names->size() > policy::lock_names_max)
@@ -309,9 +330,15 @@ Result<policy::Lock, std::string> read_lock(const json& request) {
         if (!text.is_string() || !dns::Name::parse(text.get<std::string>()))
           return fail(in_quotes(text.is_string() ? text.get<std::string>() : text.dump()) + " is no name.");
     }
-  policy::Lock lock = lock_of(request);
+  if (const auto flows = request.find("flows"); flows != request.end()) {
+    if (!flows->is_array() || flows->size() > lock_flows_max)
+      return fail("A lock allows at most " + std::to_string(lock_flows_max) + " connections.");
+    for (const json& flow : *flows)
+      if (!flow_of(flow)) return fail(in_quotes(flow.dump()) + " says of no network that it may be connected to.");
+  }
+  BookedLock lock = lock_of(request);
   const auto is_root = [](const dns::Name& name) { return name.is_root(); };
-  if (std::any_of(lock.subtrees.begin(), lock.subtrees.end(), is_root))
+  if (std::any_of(lock.names.subtrees.begin(), lock.names.subtrees.end(), is_root))
     return fail(std::string("All names are below the root: that would be no lock."));
   return lock;
 }

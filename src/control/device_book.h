@@ -18,11 +18,13 @@
 #include "base/time.h"
 #include "device/roster.h"
 #include "policy/lock.h"
+#include "redirect/restrictions.h"
 
 namespace doline::control {
 
 inline constexpr std::size_t booked_devices_max = 1'000;
-inline constexpr std::size_t booked_macs_max = 64;  ///< of one device
+inline constexpr std::size_t booked_macs_max = 64;    ///< of one device
+inline constexpr std::size_t lock_flows_max = 1'000;  ///< connections that one lock allows
 inline constexpr seconds learning_max{366 * 86'400};
 
 struct BookedMac {
@@ -36,11 +38,17 @@ struct Learning {
   WallTime from, until;
 };
 
+/// What a locked device may look up, and connect to beside what its answers give.
+struct BookedLock {
+  policy::Lock names;
+  std::optional<std::vector<redirect::AllowedFlow>> flows;  ///< absent: its connections are not held
+};
+
 struct BookedDevice {
   std::string name;
   std::vector<BookedMac> macs;
   std::optional<Learning> learning;
-  std::optional<policy::Lock> lock;
+  std::optional<BookedLock> lock;
   WallTime locked_since;  ///< with `lock`
 };
 
@@ -53,6 +61,8 @@ class DeviceBook {
   [[nodiscard]] const std::vector<BookedDevice>& all() const { return devices_; }
   [[nodiscard]] const BookedDevice* find(std::string_view name) const;
   [[nodiscard]] std::vector<policy::Lock> locks() const;
+  /// Of those whose connections are held.
+  [[nodiscard]] std::vector<redirect::FlowLock> flow_locks() const;
   /// The YAML's devices, with what the book says of them, then those of which only the book knows.
   [[nodiscard]] std::vector<device::DeviceSettings> add_to(std::vector<device::DeviceSettings> configured) const;
 
@@ -66,8 +76,8 @@ class DeviceBook {
   /// All that were joined, or this one. How many that were.
   std::size_t separate(std::string_view name, std::optional<device::MacAddress> mac);
   [[nodiscard]] Result<void, std::string> learn(const device::Device& device, Learning learning);
-  /// `lock.device` is set here. Ends the time of learning.
-  [[nodiscard]] Result<void, std::string> lock(const device::Device& device, policy::Lock lock, WallTime now);
+  /// `lock.names.device` is set here. Ends the time of learning.
+  [[nodiscard]] Result<void, std::string> lock(const device::Device& device, BookedLock lock, WallTime now);
   /// Ends its lock and its learning. False: there was neither.
   bool unlock(std::string_view name);
   /// The sentence about the last write, where it failed: then what was said holds until the next start.
@@ -94,7 +104,7 @@ class DeviceBook {
 /// `There is no device 'tablett'; did you mean 'tablet'?`
 [[nodiscard]] std::string say_unknown(const std::string& what, const std::string& text,
                                       const std::vector<std::string_view>& known);
-/// What a request to lock says beside the device: `subtrees`, `names`, `observe`. The fault is a sentence.
-[[nodiscard]] Result<policy::Lock, std::string> read_lock(const nlohmann::json& request);
+/// What a request to lock says beside the device: `subtrees`, `names`, `flows`, `observe`. The fault is a sentence.
+[[nodiscard]] Result<BookedLock, std::string> read_lock(const nlohmann::json& request);
 
 }  // namespace doline::control

@@ -15,8 +15,9 @@ using nlohmann::json;
 json to_json(const std::vector<LockAlarms::Alarm>& alarms) {
   json all = json::array();
   for (const LockAlarms::Alarm& alarm : alarms)
-    all.push_back(
-        {{"name", alarm.name.to_string()}, {"first", unix_seconds(alarm.first)}, {"refused", alarm.is_refused}});
+    all.push_back({{alarm.kind == LockAlarms::Kind::name ? "name" : "connection", alarm.what},
+                   {"first", unix_seconds(alarm.first)},
+                   {"refused", alarm.is_refused}});
   return all;
 }
 
@@ -96,7 +97,7 @@ json answer_device_request(const json& request, const device::Roster& roster, Wa
   } else if (wish == "device.lock") {
     auto lock = read_lock(request);
     if (!lock) return {{"error", lock.error()}};
-    const bool observes = lock->mode == policy::Mode::observe;
+    const bool observes = lock->names.mode == policy::Mode::observe;
     const auto locked = book.lock(**found, *std::move(lock), now);
     if (!locked) return {{"error", locked.error()}};
     alarms.forget(name);
@@ -119,8 +120,8 @@ json to_json(const DeviceBook& book, const LockAlarms& alarms) {
     json one = to_json(device);
     // Names by the thousand are for `doline device show`.
     if (const auto lock = one.find("lock"); lock != one.end()) {
-      for (const char* key : {"subtrees", "names"}) (*lock)[key] = (*lock)[key].size();
-      lock->erase("flows");
+      for (const char* key : {"subtrees", "names", "flows"})
+        if (lock->contains(key)) (*lock)[key] = (*lock)[key].size();
       one["alarms"] = alarms.of(device.name).size();
     }
     all.push_back(std::move(one));

@@ -3,6 +3,7 @@
 #include <spdlog/logger.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <utility>
@@ -41,6 +42,22 @@ json to_json(const redirect::StatusReply& status) {
           {"text", redirect::describe(status)}};
 }
 
+json to_json(const redirect::RefusedReply& refused) {
+  json devices = json::array(), connections = json::array();
+  for (const redirect::RefusedDevice& row : refused.devices)
+    devices.push_back({{"mac", row.mac.to_string()},
+                       {"refused", row.refused},
+                       {"would_refuse", row.would_refuse},
+                       {"encrypted", row.encrypted}});
+  for (const redirect::RefusedConnection& row : refused.connections)
+    connections.push_back(
+        {{"mac", row.mac.to_string()}, {"connection", redirect::describe(row)}, {"packets", row.packets}});
+  return {{"ok", true},
+          {"devices", std::move(devices)},
+          {"connections", std::move(connections)},
+          {"left_out", refused.left_out}};
+}
+
 json to_json(const redirect::SeenReply& seen) {
   json rows = json::array();
   for (const redirect::Sighting& row : seen.sightings)
@@ -75,22 +92,40 @@ json json_of(const redirect::GateCounts& gate) {
           {"would_refuse", gate.would_refuse},   {"turned_away", gate.turned_away}};
 }
 
+json json_of(const redirect::RefusedReply& refused, const device::Roster& roster) {
+  std::map<std::string, redirect::RefusedDevice> devices;
+  for (const redirect::RefusedDevice& row : refused.devices) {
+    const device::Device* device = roster.find(row.mac);
+    redirect::RefusedDevice& all = devices[device != nullptr ? device->name : row.mac.to_string()];
+    all.refused += row.refused;
+    all.would_refuse += row.would_refuse;
+    all.encrypted += row.encrypted;
+  }
+  json rows = json::array();
+  for (const auto& [name, all] : devices)
+    rows.push_back(
+        {{"device", name}, {"refused", all.refused}, {"would_refuse", all.would_refuse}, {"encrypted", all.encrypted}});
+  return rows;
+}
+
 redirect::Restrictions restrictions_of(const device::Roster& roster,
                                        std::span<const redirect::GroupRestriction> by_group,
-                                       redirect::Encrypted otherwise, const geo::ResolverBook& resolvers) {
-  redirect::Restrictions all = redirect::restrictions_of(roster, by_group);
+                                       std::span<const redirect::FlowLock> locks, redirect::Encrypted otherwise,
+                                       const geo::ResolverBook& resolvers) {
+  redirect::Restrictions all = redirect::restrictions_of(roster, by_group, locks);
   if (all.hold_encrypted(otherwise)) all.doh_addresses = doh_servers_of(resolvers);
   return all;
 }
 
 std::shared_ptr<const resolver::Gate> gate_of(const device::Roster& roster,
                                               std::span<const redirect::GroupRestriction> by_group,
-                                              redirect::Encrypted otherwise, const geo::ResolverBook& resolvers) {
-  const redirect::Restrictions all = redirect::restrictions_of(roster, by_group);
+                                              std::span<const redirect::FlowLock> locks, redirect::Encrypted otherwise,
+                                              const geo::ResolverBook& resolvers) {
+  const redirect::Restrictions all = redirect::restrictions_of(roster, by_group, locks);
   if (!all.hold_flows() && !all.hold_encrypted(otherwise)) return nullptr;
   auto gate = std::make_shared<resolver::Gate>();
   for (const device::Device& device : roster.devices())
-    gate->is_held.push_back(redirect::restriction_of(device, roster, by_group).flows != redirect::Flows::any);
+    gate->is_held.push_back(redirect::restriction_of(device, roster, by_group, locks).flows != redirect::Flows::any);
   if (!all.hold_encrypted(otherwise)) return gate;
   for (const auto& [address, resolver] : resolvers.all())
     if (const auto name = dns::Name::parse(resolver.hostname); resolver.doh && name && !name->is_root())
@@ -101,12 +136,28 @@ std::shared_ptr<const resolver::Gate> gate_of(const device::Roster& roster,
 }
 
 Interception::Interception(Loop& loop, std::unique_ptr<warden::Client> warden, redirect::Options options,
-                           spdlog::logger& log)
-    : loop_(loop), warden_(std::move(warden)), at_start_(std::move(options)), wanted_(at_start_), log_(log) {
+                           spdlog::logger& log, std::function<void(const redirect::RefusedReply&)> on_refused)
+    : loop_(loop),
+      warden_(std::move(warden)),
+      at_start_(std::move(options)),
+      wanted_(at_start_),
+      log_(log),
+      on_refused_(std::move(on_refused)) {
   readable_ = loop_.on_events(warden_->descriptor(), UV_READABLE, [this](int) { read(); });
   looking_ = loop_.every(interception_look_every, [this] {
     if (is_starting_) start([](const json&) {});
     status([](const json&) {});
+  });
+  looking_for_refusals_ = loop_.every(refusals_look_every, [this] { look_for_refusals(); });
+}
+
+void Interception::look_for_refusals() {
+  if (restrictions_ == redirect::Restrictions() && wanted_.encrypted != redirect::Encrypted::reject) return;
+  warden_->ask(redirect::Refused{}, [this](const std::optional<redirect::Reply>& reply) {
+    const auto* refused = reply ? std::get_if<redirect::RefusedReply>(&*reply) : nullptr;
+    if (refused == nullptr) return;
+    refused_ = *refused;
+    on_refused_(refused_);
   });
 }
 
@@ -121,6 +172,7 @@ void Interception::lose() {
   if (!readable_) return;
   readable_ = Watch();
   looking_ = Watch();
+  looking_for_refusals_ = Watch();
   reason_ = "the warden process has died";
   if (state_ != redirect::State::absent) state_ = redirect::State::lost;
   log_.error("The warden process has died: interception is lost until Doline is started again; DNS is served on.");
@@ -267,6 +319,7 @@ void Interception::beat() {
 void Interception::end(milliseconds patience) {
   readable_ = Watch();
   looking_ = Watch();
+  looking_for_refusals_ = Watch();
   if (!warden_->is_alive()) return;
   (void)warden_->ask_and_wait(redirect::Remove{}, patience);
   state_ = redirect::State::absent;

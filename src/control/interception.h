@@ -24,28 +24,35 @@
 namespace doline::control {
 
 inline constexpr seconds interception_look_every{15};  ///< are the rules still there?
+inline constexpr seconds refusals_look_every{5};       ///< where anybody is restricted
 inline constexpr std::size_t sightings_told = 5;       ///< in the log at start; `doline redirect seen` shows all
 
 /// Who logs encrypted DNS, or watches connections, is to know the DoH servers among the known resolvers.
 [[nodiscard]] redirect::Options with_doh_servers(redirect::Options options, const geo::ResolverBook& resolvers);
-/// Whom the operator's groups restrict, by what is known of devices; with the DoH servers among the known resolvers, as
-/// many as the rules may hold, where encrypted DNS is refused to anybody.
+/// Whom the operator's groups and locks restrict, by what is known of devices; with the DoH servers among the known
+/// resolvers, as many as the rules may hold, where encrypted DNS is refused to anybody.
 [[nodiscard]] redirect::Restrictions restrictions_of(const device::Roster& roster,
                                                      std::span<const redirect::GroupRestriction> by_group,
+                                                     std::span<const redirect::FlowLock> locks,
                                                      redirect::Encrypted otherwise, const geo::ResolverBook& resolvers);
 /// The same for the path of a query; null: nobody is restricted.
 [[nodiscard]] std::shared_ptr<const resolver::Gate> gate_of(const device::Roster& roster,
                                                             std::span<const redirect::GroupRestriction> by_group,
+                                                            std::span<const redirect::FlowLock> locks,
                                                             redirect::Encrypted otherwise,
                                                             const geo::ResolverBook& resolvers);
 
 [[nodiscard]] nlohmann::json json_of(const redirect::GateCounts& gate);
+/// What was refused, by device: by its name, or its MAC where nobody knows it.
+[[nodiscard]] nlohmann::json json_of(const redirect::RefusedReply& refused, const device::Roster& roster);
 
 class Interception {
  public:
   using Answer = std::function<void(const nlohmann::json&)>;
 
-  Interception(Loop& loop, std::unique_ptr<warden::Client> warden, redirect::Options options, spdlog::logger& log);
+  /// `on_refused`: what the warden says of refusals, every refusals_look_every.
+  Interception(Loop& loop, std::unique_ptr<warden::Client> warden, redirect::Options options, spdlog::logger& log,
+               std::function<void(const redirect::RefusedReply&)> on_refused);
   ~Interception();
 
   /// From now on these; said again only where they differ.
@@ -72,6 +79,7 @@ class Interception {
   [[nodiscard]] redirect::State state() const { return state_; }
   [[nodiscard]] const std::string& reason() const { return reason_; }
   [[nodiscard]] const redirect::GateCounts& gate() const { return gate_; }
+  [[nodiscard]] const redirect::RefusedReply& refused() const { return refused_; }
   /// Why nobody is restricted though the operator wants it; empty: all is as asked.
   [[nodiscard]] const std::string& gate_trouble() const { return gate_trouble_; }
   /// It should be on, is not, and why; empty: all is well, or the operator wants it so.
@@ -83,6 +91,7 @@ class Interception {
   void take_in(const redirect::StatusReply& status);
   void tell(const redirect::SeenReply& seen);
   void tell_applied(seconds trial);
+  void look_for_refusals();
   void start(Answer answer);
   void lose();
 
@@ -90,13 +99,15 @@ class Interception {
   std::unique_ptr<warden::Client> warden_;
   redirect::Options at_start_, wanted_;
   spdlog::logger& log_;
-  Watch readable_, looking_;
+  std::function<void(const redirect::RefusedReply&)> on_refused_;
+  Watch readable_, looking_, looking_for_refusals_;
   bool is_decided_ = false;   // by the operator
   bool is_starting_ = false;  // not on yet, since begin(), and the operator has not decided
   redirect::State state_ = redirect::State::absent;
   std::string reason_;
   redirect::Restrictions restrictions_;
   redirect::GateCounts gate_;
+  redirect::RefusedReply refused_;
   std::string gate_trouble_;
 };
 

@@ -1,18 +1,22 @@
 #include "control/lock_alarms.h"
 
-#include <algorithm>
-
 #include "policy/rule.h"
 
 namespace doline::control {
 
-LockAlarms::News LockAlarms::note(const std::string& device, const dns::Name& lowered, bool is_refused, WallTime now) {
+LockAlarms::News LockAlarms::note(const std::string& device, Kind kind, const std::string& what, bool is_refused,
+                                  WallTime now) {
   if (!alarms_.contains(device) && alarms_.size() == policy::locks_max) return News::known;
   auto& alarms = alarms_[device];
-  const auto is_it = [&](const Alarm& alarm) { return alarm.name == lowered && alarm.is_refused == is_refused; };
-  if (alarms.size() == lock_alarms_max || std::any_of(alarms.begin(), alarms.end(), is_it)) return News::known;
-  alarms.push_back({lowered, now, is_refused});
-  return alarms.size() == lock_alarms_max ? News::last_alarm : News::alarm;
+  std::size_t of_kind = 0;
+  for (const Alarm& alarm : alarms) {
+    if (alarm.kind != kind) continue;
+    ++of_kind;
+    if (alarm.what == what && alarm.is_refused == is_refused) return News::known;
+  }
+  if (of_kind == lock_alarms_max) return News::known;
+  alarms.push_back({kind, what, now, is_refused});
+  return of_kind + 1 == lock_alarms_max ? News::last_alarm : News::alarm;
 }
 
 void LockAlarms::forget(std::string_view device) {

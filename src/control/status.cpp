@@ -223,6 +223,7 @@ json to_json(const Status& status) {
                        {"state", redirect::to_string(redirect::State::absent)},
                        {"reason", ""},
                        {"gate", json_of(status.gate)}};
+  interception["gate"]["devices"] = status.refused;
   if (status.interception) {
     interception["state"] = redirect::to_string(status.interception->first);
     interception["reason"] = status.interception->second;

@@ -321,12 +321,18 @@ void add_device_command(CLI::App& app, DeviceArguments& arguments) {
   CLI::App* review = add(DeviceVerb::review, "review", "What it has looked up, by who registered the names");
   review->add_flag("--names", arguments.names, "each name too");
   add_period(*review);
-  CLI::App* lock = add(DeviceVerb::lock, "lock",
-                       "It may look up what it has looked up while it was learned; the rest is refused, with an alarm");
+  CLI::App* lock = add(
+      DeviceVerb::lock, "lock",
+      "It may look up what it has looked up while it was learned, and connect to what it has connected to; the rest "
+      "is refused, with an alarm");
   lock->add_flag("--exact", arguments.exact, "the very names, not all of their owners'");
   lock->add_flag("--observe", arguments.observe, "only tell what would be refused");
   lock->add_option("--also", arguments.also, "this name too, and all below it")->type_name("NAME");
   lock->add_option("--without", arguments.without, "but not this name, nor what is below it")->type_name("NAME");
+  lock->add_option("--flow", arguments.flows,
+                   "it may connect there without a look-up: 198.51.100.7, 198.51.100.0/24,udp,123")
+      ->type_name("NETWORK[,PROTOCOL[,PORT]]");
+  lock->add_flag("--names-only", arguments.names_only, "its connections are not held");
   add_period(*lock);
   add(DeviceVerb::unlock, "unlock", "Undo `lock` and `learn`");
 }

@@ -1,6 +1,9 @@
 #include "doline/device_command.h"
 
+#include <netinet/in.h>
+
 #include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <ostream>
@@ -53,6 +56,8 @@ struct Evidence {
   querylog::LogFilter filter;
   KnownAddresses known;
   DeviceReview review;
+  bool watches = false;          ///< connections are recorded
+  bool is_held_already = false;  ///< what no look-up explains has been refused, and is nothing that it needs
 };
 
 /// The period, and what the query log has of it; or an exit status, told on `err`.
@@ -88,7 +93,10 @@ Result<Evidence, int> look_at(const DeviceArguments& arguments, WallTime now, st
     filter.devices = {(*device)->name};
     filter.macs = (*device)->macs;
     booked = book.find((*device)->name);
+    evidence.is_held_already =
+        redirect::restriction_of(**device, *roster, chosen.live.restrictions).flows == redirect::Flows::only_resolved;
   }
+  evidence.watches = chosen.fixed.redirect && chosen.fixed.redirect->watch;
   if (booked != nullptr && booked->learning) {
     filter.since = booked->learning->from;
     if (booked->learning->until < now) filter.until = booked->learning->until;
@@ -118,6 +126,9 @@ Result<Evidence, int> look_at(const DeviceArguments& arguments, WallTime now, st
   connections.macs = filter.macs;
   connections.since = filter.since;
   connections.until = filter.until;
+  // Since it was locked it has been refused what it should not learn by trying.
+  if (booked != nullptr && booked->lock && booked->lock->flows)
+    connections.until = std::min(filter.until.value_or(WallTime::max()), booked->locked_since);
   if (const auto added = review_connections(*flows, connections, *review); !added)
     return fail(complain("device", evidence.database, added.error(), err));
   evidence.review = std::move(*review);
@@ -171,6 +182,7 @@ void print_review(const DeviceArguments& arguments, const Evidence& evidence, st
                                {"last", to_utc_text(one.last)},
                                {"names", one.names},
                                {"explanations", one.explanations},
+                               {"needs_flow", one.needs_flow},
                                {"place", whose_text(one.address, evidence.known)}})
           << '\n';
     return;
@@ -194,6 +206,12 @@ void print_review(const DeviceArguments& arguments, const Evidence& evidence, st
                      to_local_text(one.first), to_local_text(one.last)});
     out << '\n';
     connected.print(out);
+    const auto& connections = evidence.review.connections;
+    const auto needed =
+        std::count_if(connections.begin(), connections.end(), [](const auto& one) { return one.needs_flow; });
+    out << needed << " of these connections no look-up explains"
+        << (evidence.is_held_already ? "; it is refused them already, and a lock would not allow them.\n"
+                                     : ": a lock would allow them by address, protocol and port.\n");
   }
   out << evidence.review.queries << " queries, " << describe_period(evidence.filter) << ".\n";
   if (evidence.review.passed_over > 0)
@@ -208,6 +226,59 @@ struct Permits {
   std::vector<std::string> subtrees, names;
   std::size_t refused_before = 0;  // groups of which nothing was let through
 };
+
+json json_of_flow(const redirect::AllowedFlow& flow) {
+  return {{"network", flow.network.to_string()}, {"protocol", flow.protocol}, {"port", flow.port}};
+}
+
+/// `198.51.100.0/24,udp,123`; protocol and port may be missing.
+std::optional<redirect::AllowedFlow> parse_flow(std::string_view text) {
+  std::vector<std::string> parts;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    parts.emplace_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  const auto network = IpPrefix::parse(parts[0]);
+  if (!network || parts.size() > 3) return std::nullopt;
+  redirect::AllowedFlow flow{*network};
+  const auto number_in = [](const std::string& digits, auto& to) {
+    const auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), to);
+    return fault == std::errc() && end == digits.data() + digits.size() && to != 0;
+  };
+  if (parts.size() > 1) {
+    for (const std::uint8_t known : {IPPROTO_TCP, IPPROTO_UDP})
+      if (redirect::protocol_name(known) == parts[1]) flow.protocol = known;
+    if (flow.protocol == 0 && !number_in(parts[1], flow.protocol)) return std::nullopt;
+  }
+  if (parts.size() > 2 && !number_in(parts[2], flow.port)) return std::nullopt;
+  return flow;
+}
+
+/// What the device connected to without a look-up, most often first, then what the operator adds; nothing: its
+/// connections are not held. Says on `err` what is left out.
+std::optional<std::vector<redirect::AllowedFlow>> flows_of(const Evidence& evidence, const DeviceArguments& arguments,
+                                                           std::vector<redirect::AllowedFlow> given,
+                                                           std::ostream& err) {
+  if (arguments.names_only) return std::nullopt;
+  if (!evidence.watches && given.empty()) {
+    err << "doline device: connections are not recorded (`flows: {watch: true}`): the lock holds names only.\n";
+    return std::nullopt;
+  }
+  std::size_t left_out = 0;
+  for (const ReviewedConnection& one : evidence.review.connections) {
+    if (!one.needs_flow || evidence.is_held_already) continue;
+    if (given.size() == control::lock_flows_max) {
+      ++left_out;
+      continue;
+    }
+    given.push_back({{one.address, one.address.is_v4() ? 32 : 128}, one.protocol, one.port});
+  }
+  if (left_out > 0)
+    err << "doline device: " << left_out << " connections beyond the " << control::lock_flows_max
+        << " most frequent are left out of the lock.\n";
+  return given;
+}
 
 Permits permits_of(const DeviceReview& review, bool exact, const std::vector<dns::Name>& without) {
   Permits permits;
@@ -248,6 +319,16 @@ Result<json, int> lock_request(const DeviceArguments& arguments, WallTime now, s
   std::vector<dns::Name> also, without;
   if (!parse_names(arguments.also, "--also", also) || !parse_names(arguments.without, "--without", without))
     return fail(exit_wrong_usage);
+  std::vector<redirect::AllowedFlow> given;
+  for (const std::string& one : arguments.flows) {
+    const auto flow = parse_flow(one);
+    if (!flow) {
+      err << "doline device: --flow " << printable(one)
+          << ": no connection; 198.51.100.7 or 198.51.100.0/24,udp,123 are.\n";
+      return fail(exit_wrong_usage);
+    }
+    given.push_back(*flow);
+  }
   const auto evidence = look_at(arguments, now, err);
   if (!evidence) return fail(evidence.error());
   Permits permits = permits_of(evidence->review, arguments.exact, without);
@@ -264,7 +345,12 @@ Result<json, int> lock_request(const DeviceArguments& arguments, WallTime now, s
         << " owners were never let through and are left out of the lock.\n";
   if (!arguments.exact && read_suffixes().is_guess())
     err << "doline device: without the package publicsuffix it is guessed which names are one owner's.\n";
-  return json{{"subtrees", permits.subtrees}, {"names", permits.names}, {"observe", arguments.observe}};
+  json request = {{"subtrees", permits.subtrees}, {"names", permits.names}, {"observe", arguments.observe}};
+  if (const auto flows = flows_of(*evidence, arguments, std::move(given), err)) {
+    request["flows"] = json::array();
+    for (const redirect::AllowedFlow& flow : *flows) request["flows"].push_back(json_of_flow(flow));
+  }
+  return request;
 }
 
 // ── show ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -275,6 +361,20 @@ void print_lock(const json& lock, std::ostream& out) {
   for (const json& name : lock.at("subtrees"))
     out << "            " << printable(name.get<std::string>()) << " and all below it\n";
   for (const json& name : lock.at("names")) out << "            " << printable(name.get<std::string>()) << " alone\n";
+  const auto flows = lock.find("flows");
+  if (flows == lock.end()) {
+    out << "            its connections are not held\n";
+    return;
+  }
+  out << "            and connect to what it is answered";
+  for (const json& flow : *flows) {
+    const auto network = IpPrefix::parse(text(flow, "network"));
+    if (!network) continue;
+    out << "\n            "
+        << redirect::describe(redirect::AllowedFlow{*network, flow.value("protocol", std::uint8_t{0}),
+                                                    flow.value("port", std::uint16_t{0})});
+  }
+  out << '\n';
 }
 
 void print_device(const json& answer, std::ostream& out) {
@@ -303,8 +403,9 @@ void print_device(const json& answer, std::ostream& out) {
   const json& alarms = answer.at("alarms");
   for (const json& alarm : alarms) {
     if (++shown > alarms_shown) break;
-    out << (alarm.value("refused", true) ? "refused     " : "would refuse  ") << text(alarm, "name") << "  first on "
-        << time_text(alarm, "first") << '\n';
+    out << (alarm.value("refused", true) ? "refused     " : "would refuse  ")
+        << text(alarm, alarm.contains("name") ? "name" : "connection") << "  first on " << time_text(alarm, "first")
+        << '\n';
   }
   if (alarms.size() > alarms_shown)
     out << "            and " << alarms.size() - alarms_shown << " more; all: doline log --verdict refuse\n";
@@ -386,7 +487,7 @@ int print_answer(const DeviceArguments& arguments, const json& answer, std::ostr
     case DeviceVerb::lock:
       out << name
           << (arguments.observe ? " is observed: what a lock would refuse is logged and told, not refused.\n"
-                                : " is locked: it may look up what follows, the rest is refused.\n");
+                                : " is locked: it may do what follows, the rest is refused.\n");
       print_lock(lock, out);
       return exit_ok;
     case DeviceVerb::unlock: {

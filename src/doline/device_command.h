@@ -25,6 +25,8 @@ struct DeviceArguments {
   std::string duration;                    ///< of `learn`
   std::string since, until;                ///< of `review` and `lock`; empty: the time of learning
   std::vector<std::string> also, without;  ///< names, of `lock`
+  std::vector<std::string> flows;          ///< of `lock`: `198.51.100.0/24,udp,123`
+  bool names_only = false;                 ///< of `lock`: its connections are not held
   bool exact = false, observe = false;     ///< of `lock`
   bool names = false;                      ///< of `review`
   std::filesystem::path database;          ///< empty: as the configuration says

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "doline/log_command.h"
+#include "redirect/admission.h"
 
 namespace doline {
 
@@ -93,6 +94,9 @@ Result<void, querylog::DatabaseFault> review_connections(querylog::FlowReader& l
     connection.first = std::min(connection.first, row.time);
     connection.last = std::max(connection.last, row.time);
     if (row.name && connection.names.size() < places_max) connection.names.insert(row.name->to_string());
+    connection.needs_flow = connection.needs_flow ||
+                            (row.kind == flows::Kind::connection && row.explanation != flows::Explanation::looked_up &&
+                             redirect::may_be_admitted(row.destination.address));
     connection.explanations.insert(std::string(to_string(row.explanation)));
     if (row.traffic) {
       connection.octets_out += row.traffic->octets_out;

@@ -47,6 +47,8 @@ struct ReviewedConnection {
   WallTime first = WallTime::max(), last = WallTime::min();
   std::set<std::string> names;         ///< under which it was looked up
   std::set<std::string> explanations;  ///< `without lookup`
+  bool needs_flow = false;             ///< at least once no look-up explained it, and it is no resolver: a lock has to
+                                       ///< allow it as such
 };
 
 struct DeviceReview {

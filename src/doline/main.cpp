@@ -42,7 +42,7 @@ redirect::Restrictions find_restrictions(const config::Settings& settings) {
   for (const device::Group& group : settings.live.groups) builder.add_group(group);
   for (const device::DeviceSettings& device : settings.live.devices) builder.add_device(device);
   const auto& options = settings.fixed.redirect;
-  return control::restrictions_of(*builder.build(), settings.live.restrictions,
+  return control::restrictions_of(*builder.build(), settings.live.restrictions, {},
                                   options ? options->encrypted : redirect::Encrypted::leave, read_resolvers(settings));
 }
 

@@ -54,7 +54,8 @@ std::string booked_line(const json& device) {
   if (const auto learning = device.find("learning"); learning != device.end())
     add("learned until " + to_local_text(WallTime(seconds(learning->value("until", std::int64_t{0})))));
   if (const auto lock = device.find("lock"); lock != device.end())
-    add(fmt::format("locked to {} names{}, {} others asked for", figure(*lock, "subtrees") + figure(*lock, "names"),
+    add(fmt::format("locked to {} names{}{}, {} others asked for", figure(*lock, "subtrees") + figure(*lock, "names"),
+                    lock->contains("flows") ? fmt::format(" and {} connections", figure(*lock, "flows")) : "",
                     lock->value("observe", false) ? " (observed only)" : "", figure(device, "alarms")));
   return fmt::format("  {:<12} {}\n", text(device.at("device")), line);
 }
@@ -91,6 +92,10 @@ std::string describe_status(const json& status) {
                     figure(gate, "would_refuse")) +
         fmt::format("admission      {} answers told to the kernel first, {} not (in time)\n",
                     figure(queries, "admitted"), figure(queries, "unadmitted"));
+  for (const json& device : gate.value("devices", json::array()))
+    page += fmt::format("  {:<12} {} connections refused, {} would be; {} of encrypted DNS refused\n",
+                        text(device.at("device")), figure(device, "refused"), figure(device, "would_refuse"),
+                        figure(device, "encrypted"));
   page += fmt::format("devices        {}\n", figure(status, "devices"));
   for (const json& exemption : status.at("exemptions")) {
     const auto until = exemption.at("until");

@@ -1,6 +1,7 @@
 #include "redirect/gate_rules.h"
 
 #include <string_view>
+#include <utility>
 
 #include "redirect/rule_text.h"
 
@@ -12,6 +13,10 @@ using device::MacAddress;
 
 /// Enough for a house of such devices; a set that is full admits nobody new, and that is counted.
 constexpr std::string_view allowed_max = "65536", answered_doh_max = "4096";
+constexpr std::string_view refused_by_max = "4096", unexplained_max = "8192";
+
+constexpr std::string_view gate_chains[] = {"encrypted", "refuse_encrypted", "only_resolved", "refuse_flow",
+                                            "observed",  "allowed",          "unexplained"};
 
 std::string set_of(std::string_view name, std::string_view type, std::string_view more = "") {
   return "  set " + std::string(name) + " {\n    type " + std::string(type) + "\n" + std::string(more) + "  }\n";
@@ -21,13 +26,22 @@ std::string with_timeout(std::string_view size) {
   return "    size " + std::string(size) + "\n    flags timeout\n";
 }
 
+/// Of elements that rules add, each with a counter.
+std::string counting(std::string_view size, std::string_view timeout) {
+  return "    size " + std::string(size) + "\n    flags dynamic,timeout\n    timeout " + std::string(timeout) + "\n";
+}
+
 std::string sets() {
   std::string text;
   for (const std::string_view name : {"only_resolved", "observed", "may_encrypt", "must_not_encrypt"})
     text += set_of(name, "ether_addr");
+  for (const std::string_view name : {"refused_by", "would_refuse_by", "encrypted_by"})
+    text += set_of(name, "ether_addr", counting(refused_by_max, "7d"));
   for (const std::string family : {"4", "6"}) {
     const std::string address = "ipv" + family + "_addr";
     text += set_of("allowed" + family, "ether_addr . " + address, with_timeout(allowed_max));
+    text += set_of("unexplained" + family, "ether_addr . " + address + " . inet_proto . inet_service",
+                   counting(unexplained_max, "1h"));
     text += set_of("doh" + family, address);
     text += set_of("answered_doh" + family, address, with_timeout(answered_doh_max));
   }
@@ -43,33 +57,61 @@ std::string refill(std::string_view set, const Values& values) {
   return text;
 }
 
+std::string chain_of(std::string_view name, const std::string& rules) {
+  return "  chain " + std::string(name) + " {\n" + rules + "  }\n";
+}
+
 /// A refusal at once: clients of encrypted DNS fall back to plain DNS by it. TCP takes a reset as such in IPv6 too,
 /// where a port-unreachable costs it a second.
-std::string refuse(std::string_view match, std::string_view counter, std::string_view protocol) {
-  return "    " + std::string(match) + " counter name \"" + std::string(counter) + "\" reject with " +
-         (protocol == "tcp" ? "tcp reset" : "icmpx type port-unreachable") + "\n";
+std::string refuse(std::string_view counter, std::string_view by_mac) {
+  return "    update @" + std::string(by_mac) + " { ether saddr counter }\n    counter name \"" + std::string(counter) +
+         "\"\n    meta l4proto tcp reject with tcp reset\n    reject with icmpx type port-unreachable\n";
 }
 
 /// DoT and DoQ by port, DoH by known address.
-std::string encrypted_chain(Encrypted otherwise) {
-  std::string rules = "  chain encrypted {\n";
+std::string encrypted_chains(Encrypted otherwise) {
+  std::string rules;
   if (otherwise == Encrypted::reject) rules += "    ether saddr @may_encrypt return\n";
-  rules += refuse("tcp dport 853", "encrypted", "tcp") + refuse("udp dport { 853, 8853 }", "encrypted", "udp");
-  for (const std::string_view set :
-       {"ip daddr @doh4", "ip daddr @answered_doh4", "ip6 daddr @doh6", "ip6 daddr @answered_doh6"})
-    for (const std::string_view protocol : {"tcp", "udp"})
-      rules += refuse(std::string(set) + " " + std::string(protocol) + " dport 443", "encrypted", protocol);
-  return rules + "  }\n";
+  const auto refused = [&](const std::string& match) { rules += "    " + match + " goto refuse_encrypted\n"; };
+  refused("tcp dport 853");
+  refused("udp dport { 853, 8853 }");
+  for (const char* set : {"ip daddr @doh4", "ip daddr @answered_doh4", "ip6 daddr @doh6", "ip6 daddr @answered_doh6"})
+    refused(std::string(set) + " meta l4proto { tcp, udp } th dport 443");
+  return chain_of("encrypted", rules) + chain_of("refuse_encrypted", refuse("encrypted", "encrypted_by"));
 }
 
-constexpr std::string_view allowed =
-    "    ether saddr . ip daddr @allowed4 return\n"
-    "    ether saddr . ip6 daddr @allowed6 return\n";
+/// What locks allow; no other rule is asked then.
+std::string allowed_chain(const std::vector<Allowance>& allowances) {
+  std::string rules;
+  for (const Allowance& allowance : allowances) {
+    const std::string macs = braces(allowance.macs, [](const MacAddress& mac) { return mac.to_string(); });
+    for (const AllowedFlow& flow : allowance.flows) {
+      rules += "    ether saddr " + macs + (flow.network.address().is_v4() ? " ip" : " ip6") + " daddr " +
+               flow.network.to_string();
+      if (flow.protocol != 0) rules += " meta l4proto " + std::to_string(flow.protocol);
+      if (flow.port != 0) rules += " th dport " + std::to_string(flow.port);
+      rules += " accept\n";
+    }
+  }
+  return chain_of("allowed", rules);
+}
 
-std::string flow_chains() {
-  return "  chain only_resolved {\n" + std::string(allowed) + refuse("meta l4proto tcp", "refused", "tcp") +
-         refuse("meta l4proto != tcp", "refused", "udp") + "  }\n  chain observed {\n" + std::string(allowed) +
-         "    counter name \"would_refuse\"\n  }\n";
+std::string flow_chains(const std::vector<Allowance>& allowances) {
+  const std::string explained =
+      "    ether saddr . ip daddr @allowed4 return\n"
+      "    ether saddr . ip6 daddr @allowed6 return\n"
+      "    jump allowed\n"
+      "    jump unexplained\n";
+  std::string noted;
+  for (const auto& [family, field] : {std::pair("4", "ip"), std::pair("6", "ip6")})
+    noted += std::string("    meta nfproto ipv") + family + " meta l4proto { tcp, udp, sctp } update @unexplained" +
+             family + " { ether saddr . " + field + " daddr . meta l4proto . th dport counter }\n";
+  return allowed_chain(allowances) + chain_of("unexplained", noted) +
+         chain_of("only_resolved", explained + "    goto refuse_flow\n") +
+         chain_of("refuse_flow", refuse("refused", "refused_by")) +
+         chain_of("observed", explained +
+                                  "    update @would_refuse_by { ether saddr counter }\n"
+                                  "    counter name \"would_refuse\"\n");
 }
 
 /// Whom and what the gate concerns: what a device begins from the LAN to elsewhere. The route says what is elsewhere,
@@ -98,24 +140,26 @@ std::string nft_gate(const Options& options, const Restrictions& restrictions, c
   if (!holds_encrypted && !restrictions.hold_flows()) return {};
   std::string script = "table inet doline_gate {\n  counter encrypted { }\n  counter refused { }\n";
   script += "  counter would_refuse { }\n" + sets();
-  for (const std::string_view chain : {"encrypted", "only_resolved", "observed"})
-    script += "  chain " + std::string(chain) + " {\n  }\n";
+  for (const std::string_view chain : gate_chains) script += chain_of(chain, "");
   script += "  chain egress {\n    type filter hook forward priority filter - 5\n    policy accept\n  }\n}\n";
   script += nft_open_gate();
   script += refill("only_resolved", restrictions.only_resolved) + refill("observed", restrictions.observed);
   script += refill("may_encrypt", restrictions.may_encrypt) + refill("must_not_encrypt", restrictions.must_not_encrypt);
   script += refill("doh4", of_family(restrictions.doh_addresses, Family::v4));
   script += refill("doh6", of_family(restrictions.doh_addresses, Family::v6));
+  script += "flush set inet doline_gate unexplained4\nflush set inet doline_gate unexplained6\n";
   script += "table inet doline_gate {\n";
-  if (holds_encrypted) script += encrypted_chain(options.encrypted);
-  if (restrictions.hold_flows()) script += flow_chains();
+  if (holds_encrypted) script += encrypted_chains(options.encrypted);
+  if (restrictions.hold_flows()) script += flow_chains(restrictions.allowances);
   return script + egress_chain(options, restrictions, lan) + "}\n";
 }
 
 std::string nft_open_gate() {
-  std::string script;
-  for (const std::string_view chain : {"egress", "encrypted", "only_resolved", "observed"})
-    script += "flush chain inet doline_gate " + std::string(chain) + "\n";
+  std::string script = "flush chain inet doline_gate egress\n";
+  for (const std::string_view chain : gate_chains) {
+    const std::string where = "chain inet doline_gate " + std::string(chain) + "\n";
+    script += "add " + where + "flush " + where;  // a table that an earlier Doline left may lack it
+  }
   return script;
 }
 

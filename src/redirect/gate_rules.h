@@ -1,6 +1,10 @@
 // The nft script of the gate: which connections of the LAN's devices may leave it. Table `doline_gate`: encrypted DNS
 // is refused to those for whom it shall be, and devices that are only-resolved reach only addresses that an answer gave
-// them. What is established goes on.
+// them, or that their lock allows. What is established goes on.
+//
+// Whom it refused, or would have, it counts by MAC address (`refused_by`, `would_refuse_by`, `encrypted_by`: of devices
+// that were quiet for a week nothing is left), and keeps for an hour what they wanted to connect to (`unexplained4`,
+// `unexplained6`). A set that is full counts nobody new; the totals do not depend on it.
 //
 // The table is nobody's own: its sets `allowed4`, `allowed6`, `answered_doh4`, `answered_doh6` and `alive` are written
 // by netlink (warden/gate.h), and their elements outlive a renewal. With on_failure: open the rules hold only while

@@ -10,7 +10,7 @@ namespace doline::redirect {
 namespace {
 
 /// Both ends are one program; a number all the same, because during an upgrade they need not be.
-constexpr std::uint8_t version = 1;
+constexpr std::uint8_t version = 2;
 
 template <class Variant, class Body, std::size_t index = 0>
 constexpr std::uint8_t kind_of() {
@@ -75,6 +75,14 @@ void write(WireWriter& out, const Restrict& restrict) {
   const Restrictions& all = restrict.restrictions;
   for (const auto* macs : {&all.only_resolved, &all.observed, &all.may_encrypt, &all.must_not_encrypt})
     out.list(*macs, [&](const device::MacAddress& mac) { out.mac(mac); });
+  out.list(all.allowances, [&](const Allowance& allowance) {
+    out.list(allowance.macs, [&](const device::MacAddress& mac) { out.mac(mac); });
+    out.list(allowance.flows, [&](const AllowedFlow& flow) {
+      out.prefix(flow.network);
+      out.integer(flow.protocol);
+      out.integer(flow.port);
+    });
+  });
   out.list(all.doh_addresses, [&](const IpAddress& address) { out.address(address); });
 }
 
@@ -83,6 +91,18 @@ Restrict read_restrict(WireReader& in) {
   Restrictions& all = restrict.restrictions;
   for (auto* macs : {&all.only_resolved, &all.observed, &all.may_encrypt, &all.must_not_encrypt})
     *macs = in.list<device::MacAddress>(restricted_max, [&] { return in.mac(); });
+  all.allowances = in.list<Allowance>(flow_locks_max, [&] {
+    Allowance allowance;
+    allowance.macs = in.list<device::MacAddress>(restricted_max, [&] { return in.mac(); });
+    allowance.flows = in.list<AllowedFlow>(allowed_flows_max, [&] {
+      AllowedFlow flow;
+      flow.network = in.prefix();
+      flow.protocol = in.integer<std::uint8_t>();
+      flow.port = in.integer<std::uint16_t>();
+      return flow;
+    });
+    return allowance;
+  });
   all.doh_addresses = in.list<IpAddress>(doh_addresses_max, [&] { return in.address(); });
   return restrict;
 }
@@ -91,6 +111,7 @@ void write(WireWriter&, const Remove&) {}
 void write(WireWriter&, const Status&) {}
 void write(WireWriter&, const Verify&) {}
 void write(WireWriter&, const Seen&) {}
+void write(WireWriter&, const Refused&) {}
 void write(WireWriter&, const Heartbeat&) {}
 void write(WireWriter&, const Confirm&) {}
 
@@ -162,6 +183,44 @@ SeenReply read_seen(WireReader& in) {
   return seen;
 }
 
+void write(WireWriter& out, const RefusedReply& refused) {
+  const std::size_t devices = std::min(refused.devices.size(), refusals_max);
+  const std::size_t connections = std::min(refused.connections.size(), refusals_max);
+  out.list(std::span(refused.devices.data(), devices), [&](const RefusedDevice& device) {
+    out.mac(device.mac);
+    for (const std::uint64_t count : {device.refused, device.would_refuse, device.encrypted}) out.integer(count);
+  });
+  out.list(std::span(refused.connections.data(), connections), [&](const RefusedConnection& connection) {
+    out.mac(connection.mac);
+    out.integer(connection.protocol);
+    out.endpoint(connection.destination);
+    out.integer(connection.packets);
+  });
+  out.integer(static_cast<std::uint32_t>(refused.left_out + (refused.devices.size() - devices) +
+                                         (refused.connections.size() - connections)));
+}
+
+RefusedReply read_refused(WireReader& in) {
+  RefusedReply refused;
+  refused.devices = in.list<RefusedDevice>(refusals_max, [&] {
+    RefusedDevice device;
+    device.mac = in.mac();
+    for (std::uint64_t* count : {&device.refused, &device.would_refuse, &device.encrypted})
+      *count = in.integer<std::uint64_t>();
+    return device;
+  });
+  refused.connections = in.list<RefusedConnection>(refusals_max, [&] {
+    RefusedConnection connection;
+    connection.mac = in.mac();
+    connection.protocol = in.integer<std::uint8_t>();
+    connection.destination = in.endpoint();
+    connection.packets = in.integer<std::uint64_t>();
+    return connection;
+  });
+  refused.left_out = in.integer<std::uint32_t>();
+  return refused;
+}
+
 template <class Variant>
 std::vector<std::uint8_t> write_message(const Numbered<Variant>& message) {
   WireWriter out;
@@ -224,6 +283,9 @@ Result<Numbered<Request>, MessageFault> parse_request(std::span<const std::uint8
       case kind_of<Request, Restrict>():
         body = read_restrict(in);
         break;
+      case kind_of<Request, Refused>():
+        body = Refused{};
+        break;
       default:
         in.fail();
     }
@@ -244,6 +306,9 @@ Result<Numbered<Reply>, MessageFault> parse_reply(std::span<const std::uint8_t> 
         break;
       case kind_of<Reply, SeenReply>():
         body = read_seen(in);
+        break;
+      case kind_of<Reply, RefusedReply>():
+        body = read_refused(in);
         break;
       default:
         in.fail();
@@ -295,6 +360,11 @@ std::string describe(const GateCounts& gate) {
 }
 
 }  // namespace
+
+std::string describe(const RefusedConnection& connection) {
+  const IpAddress& address = connection.destination.address;
+  return describe(AllowedFlow{{address, address.is_v4() ? 32 : 128}, connection.protocol, connection.destination.port});
+}
 
 std::string describe(const StatusReply& status) {
   std::string text = "redirect: " + std::string(to_string(status.state));

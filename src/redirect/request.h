@@ -20,10 +20,11 @@
 namespace doline::redirect {
 
 /// More than any message needs, and less than a packet of the socket may hold.
-inline constexpr std::size_t message_octets_max = 128 * 1024;
+inline constexpr std::size_t message_octets_max = 160 * 1024;
 inline constexpr std::size_t sentences_max = 64;  ///< in one reply
 inline constexpr std::size_t sentence_octets_max = 1'024;
 inline constexpr std::size_t sightings_max = 1'024;  ///< in one reply
+inline constexpr std::size_t refusals_max = 1'024;   ///< in one reply, of devices as of connections
 
 /// The resolver says this so often; `silence_max` without a word, and the warden takes the rules away until it hears
 /// one again.
@@ -54,13 +55,16 @@ struct Restrict {  ///< From now on these, with whatever rules there are and wil
   Restrictions restrictions;
   bool operator==(const Restrict&) const = default;
 };
+struct Refused {  ///< Whom the gate refused, and what. → RefusedReply
+  bool operator==(const Refused&) const = default;
+};
 struct Heartbeat {  ///< No reply.
   bool operator==(const Heartbeat&) const = default;
 };
 struct Confirm {  ///< The rules on trial stay. → Done, Failed
   bool operator==(const Confirm&) const = default;
 };
-using Request = std::variant<Apply, Remove, Status, Verify, Seen, Heartbeat, Confirm, Restrict>;
+using Request = std::variant<Apply, Remove, Status, Verify, Seen, Heartbeat, Confirm, Restrict, Refused>;
 
 // ── what the warden answers ──
 struct Done {
@@ -118,7 +122,31 @@ struct SeenReply {
   std::uint32_t left_out = 0;       ///< past sightings_max
   bool operator==(const SeenReply&) const = default;
 };
-using Reply = std::variant<Done, Failed, StatusReply, SeenReply>;
+
+/// First packets of connections, as the gate counted them of a device since its table was made, or since a week of
+/// none.
+struct RefusedDevice {
+  device::MacAddress mac;
+  std::uint64_t refused = 0, would_refuse = 0, encrypted = 0;
+  auto operator<=>(const RefusedDevice&) const = default;
+};
+/// What an only-resolved or observed device wanted to connect to in the last hour, and no answer nor lock explained.
+struct RefusedConnection {
+  device::MacAddress mac;
+  std::uint8_t protocol = 0;
+  Endpoint destination;
+  std::uint64_t packets = 0;
+  auto operator<=>(const RefusedConnection&) const = default;
+};
+/// As describe(AllowedFlow) says of one that would have allowed it.
+[[nodiscard]] std::string describe(const RefusedConnection& connection);
+struct RefusedReply {
+  std::vector<RefusedDevice> devices;          ///< those that tried most first
+  std::vector<RefusedConnection> connections;  ///< what was tried most first
+  std::uint32_t left_out = 0;                  ///< of both, past refusals_max of each
+  bool operator==(const RefusedReply&) const = default;
+};
+using Reply = std::variant<Done, Failed, StatusReply, SeenReply, RefusedReply>;
 
 template <class Body>
 struct Numbered {

@@ -7,8 +7,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <optional>
+#include <span>
 #include <string>
+#include <utility>
 
 #include "warden/scratch_device.h"
 
@@ -53,17 +56,68 @@ std::uint64_t packets_of_expression(const nlattr& expression) {
   return packets;
 }
 
-/// Fields of a concatenated key begin at multiples of four octets: MAC (6, padded to 8), address (4 or 16), port (2,
-/// padded).
-std::optional<redirect::Sighting> read_key(std::span<const std::uint8_t> key) {
-  constexpr std::size_t mac_octets = 8, port_octets = 4;
-  if (key.size() != mac_octets + 4 + port_octets && key.size() != mac_octets + 16 + port_octets) return std::nullopt;
-  redirect::Sighting sighting;
-  std::copy_n(key.begin(), 6, sighting.device.octets.begin());
-  sighting.resolver.address = IpAddress::from_octets(key.subspan(mac_octets, key.size() - mac_octets - port_octets));
+/// An element's key, and what its counter says.
+struct Counted {
+  std::span<const std::uint8_t> key;
+  std::uint64_t packets = 0;
+};
+
+Counted read_element(const nlattr& element) {
+  Counted counted;
+  each_attribute(element, [&](const nlattr& field) {
+    switch (mnl_attr_get_type(&field)) {
+      case NFTA_SET_ELEM_KEY:
+        each_attribute(field, [&](const nlattr& value) {
+          if (mnl_attr_get_type(&value) == NFTA_DATA_VALUE) counted.key = octets_of(value);
+        });
+        break;
+      case NFTA_SET_ELEM_EXPR:
+        counted.packets = packets_of_expression(field);
+        break;
+      case element_expressions:
+        each_attribute(field, [&](const nlattr& expression) { counted.packets = packets_of_expression(expression); });
+        break;
+      default:
+        break;
+    }
+  });
+  return counted;
+}
+
+// Fields of a concatenated key begin at multiples of four octets: MAC (6, padded to 8), address (4 or 16), protocol (1,
+// padded), port (2, padded).
+constexpr std::size_t mac_octets = 8, protocol_octets = 4, port_octets = 4;
+
+device::MacAddress mac_of(std::span<const std::uint8_t> key) {
+  device::MacAddress mac;
+  std::copy_n(key.begin(), 6, mac.octets.begin());
+  return mac;
+}
+
+std::uint16_t port_of(std::span<const std::uint8_t> key) {
   const auto port = key.last(port_octets);
-  sighting.resolver.port = static_cast<std::uint16_t>(port[0] << 8 | port[1]);
-  return sighting;
+  return static_cast<std::uint16_t>(port[0] << 8 | port[1]);
+}
+
+/// The address between the MAC and `behind` octets; nothing where it is none.
+std::optional<IpAddress> address_of(std::span<const std::uint8_t> key, std::size_t behind) {
+  if (key.size() != mac_octets + 4 + behind && key.size() != mac_octets + 16 + behind) return std::nullopt;
+  return IpAddress::from_octets(key.subspan(mac_octets, key.size() - mac_octets - behind));
+}
+
+std::optional<redirect::Sighting> read_sighting(const nlattr& element) {
+  const auto [key, packets] = read_element(element);
+  const auto address = address_of(key, port_octets);
+  if (!address) return std::nullopt;
+  return redirect::Sighting{mac_of(key), {*address, port_of(key)}, packets};
+}
+
+std::optional<redirect::RefusedConnection> read_refusal(const nlattr& element) {
+  const auto [key, packets] = read_element(element);
+  const auto address = address_of(key, protocol_octets + port_octets);
+  if (!address) return std::nullopt;
+  const std::uint8_t protocol = key[key.size() - port_octets - protocol_octets];
+  return redirect::RefusedConnection{mac_of(key), protocol, {*address, port_of(key)}, packets};
 }
 
 /// Of `doline redirect verify`: nobody of this house.
@@ -71,28 +125,12 @@ bool is_probe(const redirect::Sighting& sighting) {
   return sighting.resolver.address == scratch_resolver_v4 || sighting.resolver.address == scratch_resolver_v6();
 }
 
-std::optional<redirect::Sighting> read_element(const nlattr& element) {
-  std::optional<redirect::Sighting> sighting;
-  std::uint64_t packets = 0;
-  each_attribute(element, [&](const nlattr& field) {
-    switch (mnl_attr_get_type(&field)) {
-      case NFTA_SET_ELEM_KEY:
-        each_attribute(field, [&](const nlattr& value) {
-          if (mnl_attr_get_type(&value) == NFTA_DATA_VALUE) sighting = read_key(octets_of(value));
-        });
-        break;
-      case NFTA_SET_ELEM_EXPR:
-        packets = packets_of_expression(field);
-        break;
-      case element_expressions:
-        each_attribute(field, [&](const nlattr& expression) { packets = packets_of_expression(expression); });
-        break;
-      default:
-        break;
-    }
-  });
-  if (sighting) sighting->packets = packets;
-  return sighting;
+/// The first `most`; how many were cut off.
+template <class Value>
+std::uint32_t cut(std::vector<Value>& values, std::size_t most) {
+  const std::size_t left_out = values.size() - std::min(values.size(), most);
+  values.resize(values.size() - left_out);
+  return static_cast<std::uint32_t>(left_out);
 }
 
 }  // namespace
@@ -148,48 +186,62 @@ redirect::GateCounts NfTables::gate_counts() {
     if (name == "refused") counts.refused = packets;
     if (name == "would_refuse") counts.would_refuse = packets;
   });
-  for (const char* set : {"allowed4", "allowed6"}) counts.admitted += count_elements(redirect::gate_table, set);
+  for (const char* set : {"allowed4", "allowed6"})
+    each_element(redirect::gate_table, set, [&](const nlattr&) { ++counts.admitted; });
   return counts;
 }
 
-std::size_t NfTables::count_elements(const char* table, const char* set) {
+void NfTables::each_element(const char* table, const char* set, const std::function<void(const nlattr&)>& see) {
   auto message = message_for(NFT_MSG_GETSETELEM, NLM_F_DUMP);
   message.text(NFTA_SET_ELEM_LIST_TABLE, table);
   message.text(NFTA_SET_ELEM_LIST_SET, set);
-  std::size_t count = 0;
+  // A set that is not there has no elements.
   static_cast<void>(netlink_.ask(message, [&](const nlmsghdr& reply) {
     each_attribute(reply, sizeof(nfgenmsg), [&](const nlattr& attribute) {
-      if (mnl_attr_get_type(&attribute) == NFTA_SET_ELEM_LIST_ELEMENTS)
-        each_attribute(attribute, [&](const nlattr&) { ++count; });
+      if (mnl_attr_get_type(&attribute) == NFTA_SET_ELEM_LIST_ELEMENTS) each_attribute(attribute, see);
     });
   }));
-  return count;
 }
 
 redirect::SeenReply NfTables::seen() {
   redirect::SeenReply seen;
-  for (const char* set : {"seen4", "seen6"}) {
-    auto message = message_for(NFT_MSG_GETSETELEM, NLM_F_DUMP);
-    message.text(NFTA_SET_ELEM_LIST_TABLE, redirect::seen_table);
-    message.text(NFTA_SET_ELEM_LIST_SET, set);
-    // A set that is not there has seen nobody.
-    static_cast<void>(netlink_.ask(message, [&](const nlmsghdr& reply) {
-      each_attribute(reply, sizeof(nfgenmsg), [&](const nlattr& attribute) {
-        if (mnl_attr_get_type(&attribute) != NFTA_SET_ELEM_LIST_ELEMENTS) return;
-        each_attribute(attribute, [&](const nlattr& element) {
-          const auto sighting = read_element(element);
-          if (sighting && !is_probe(*sighting)) seen.sightings.push_back(*sighting);
-        });
-      });
-    }));
-  }
+  for (const char* set : {"seen4", "seen6"})
+    each_element(redirect::seen_table, set, [&](const nlattr& element) {
+      const auto sighting = read_sighting(element);
+      if (sighting && !is_probe(*sighting)) seen.sightings.push_back(*sighting);
+    });
   std::sort(seen.sightings.begin(), seen.sightings.end(),
             [](const redirect::Sighting& a, const redirect::Sighting& b) { return a.packets > b.packets; });
-  if (seen.sightings.size() > redirect::sightings_max) {
-    seen.left_out = static_cast<std::uint32_t>(seen.sightings.size() - redirect::sightings_max);
-    seen.sightings.resize(redirect::sightings_max);
-  }
+  seen.left_out = cut(seen.sightings, redirect::sightings_max);
   return seen;
+}
+
+redirect::RefusedReply NfTables::refused() {
+  redirect::RefusedReply refused;
+  std::map<device::MacAddress, redirect::RefusedDevice> devices;
+  using Count = std::uint64_t redirect::RefusedDevice::*;
+  for (const auto& [set, count] : {std::pair<const char*, Count>("refused_by", &redirect::RefusedDevice::refused),
+                                   {"would_refuse_by", &redirect::RefusedDevice::would_refuse},
+                                   {"encrypted_by", &redirect::RefusedDevice::encrypted}})
+    each_element(redirect::gate_table, set, [&](const nlattr& element) {
+      const auto [key, packets] = read_element(element);
+      if (key.size() < 6) return;
+      redirect::RefusedDevice& device = devices[mac_of(key)];
+      device.mac = mac_of(key);
+      device.*count = packets;
+    });
+  for (const auto& [mac, device] : devices) refused.devices.push_back(device);
+  for (const char* set : {"unexplained4", "unexplained6"})
+    each_element(redirect::gate_table, set, [&](const nlattr& element) {
+      if (const auto refusal = read_refusal(element)) refused.connections.push_back(*refusal);
+    });
+  const auto tried = [](const redirect::RefusedDevice& one) { return one.refused + one.would_refuse + one.encrypted; };
+  std::sort(refused.devices.begin(), refused.devices.end(),
+            [&](const auto& one, const auto& other) { return tried(one) > tried(other); });
+  std::sort(refused.connections.begin(), refused.connections.end(),
+            [](const auto& one, const auto& other) { return one.packets > other.packets; });
+  refused.left_out = cut(refused.devices, redirect::refusals_max) + cut(refused.connections, redirect::refusals_max);
+  return refused;
 }
 
 }  // namespace doline::warden

@@ -22,10 +22,13 @@ class NfTables {
   [[nodiscard]] redirect::GateCounts gate_counts();
   /// The most asked first; at most sightings_max.
   [[nodiscard]] redirect::SeenReply seen();
+  /// Those that tried most first; at most refusals_max of each.
+  [[nodiscard]] redirect::RefusedReply refused();
 
  private:
   void each_counter(const char* table, const std::function<void(const std::string& name, std::uint64_t packets)>& see);
-  [[nodiscard]] std::size_t count_elements(const char* table, const char* set);
+  /// `see(element)`, of a set that may not be there.
+  void each_element(const char* table, const char* set, const std::function<void(const nlattr&)>& see);
 
   Netlink netlink_;
 };

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Devices that may connect only to what an answer gave them (`flows: only-resolved`), and encrypted DNS by group. A camera resolves and
 # connects at once, thousands of times, IPv4 and IPv6, under load: none may be refused. What no answer gave is refused at once; a phone
-# is untouched; connections that are established outlive reloads and renewed rules; whoever dies, the gate opens or stays shut as the
-# operator wants. Prints what it saw; exit code 1 where it is wrong. PAIRS=N: so many pairs of each family.
+# is untouched; connections that are established outlive reloads and renewed rules; a locked device is held to its answers and to what
+# its lock allows; whoever dies, the gate opens or stays shut as the operator wants. Prints what it saw; exit code 1 where it is wrong.
+# gate.sh [tproxy|nat]; PAIRS=N: so many pairs of each family.
 # shellcheck disable=SC2154,SC2317  # what home.sh and start set; what until_true calls
 here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
 # shellcheck source=/dev/null
@@ -11,8 +12,9 @@ home_enter "$0" "$@"
 command -v python3 >/dev/null || home_skip "python3 is not installed"
 
 wrong=0
+mode=${1:-tproxy}
 config=$lab/doline.yml
-pairs=${PAIRS:-10000}
+pairs=${PAIRS:-4000}
 say_wrong() { printf '   WRONG: %s\n' "$*"; wrong=1; }
 now_ms() { local now=${EPOCHREALTIME/[.,]/}; printf '%s' "${now%???}"; }
 traffic() { on "$1" python3 -B "$here/gate_traffic.py" "${@:2}"; }
@@ -46,7 +48,7 @@ devices:
 groups:
   cameras: {flows: $1}
   plain-dns: {encrypted: reject}
-redirect: {mode: tproxy, interfaces: [home0, iot0], on_failure: $2}
+redirect: {mode: $mode, interfaces: [home0, iot0], on_failure: $2}
 YAML
   mv "$config.new" "$config"
 }
@@ -111,7 +113,7 @@ tries camera tcp 198.18.200.1 10240 connected
 
 echo "$pairs pairs of resolving and connecting at once, of each family, four at a time, beside a flood of ordinary queries"
 begun=$(now_ms)
-traffic phone flood "$gateway4" "$((2 + pairs / 250))" >"$lab/flood" &
+traffic phone flood "$gateway4" "$((2 + pairs / 1000))" >"$lab/flood" &
 flood_id=$!
 quarter=$((pairs / 4))
 pair_ids=()
@@ -164,6 +166,43 @@ tries tv tcp "$truth4" 443 connected
 resolves tv 8.8.8.8 dns.lab.example A "$truth4"
 until_true 5 is_tried tv tcp "$truth4" 443 refused || say_wrong "an answer for a DoH name did not shut its address"
 tries phone tcp "$truth4" 443 connected
+
+echo "a locked device connects to what answers give it and to what its lock allows, and to nothing else"
+device_command() { on gateway "$doline" device "$1" camera --config "$config" "${@:2}" 2>&1; }
+write_config any open
+until_true 10 restricts 0 0 || say_wrong "the camera is still restricted: $(gate_status)"
+tries camera tcp 198.18.210.1 10240 connected
+device_command lock --since 1h --flow 198.18.210.0/24,udp,10240 --flow 2001:db8:beef::d200,tcp >"$lab/lock" || say_wrong "lock: $(<"$lab/lock")"
+grep -q "udp 198.18.210.0/24 port 10240" "$lab/lock" || say_wrong "the lock does not say what it allows: $(<"$lab/lock")"
+until_true 10 restricts 1 0 || say_wrong "the locked camera is not held: $(gate_status)"
+tries camera udp 198.18.210.1 10240 connected
+tries camera tcp 198.18.210.1 10240 refused
+tries camera tcp 2001:db8:beef::d200 10240 connected
+tries camera udp 2001:db8:beef::d200 10240 refused
+tries camera udp 198.18.211.1 10240 refused
+tries phone udp 198.18.211.1 10240 connected
+resolves camera 114.114.114.114 198-18-211-1.pairs.lab.example A 198.18.211.1
+tries camera udp 198.18.211.1 10240 connected
+tells() { grep -q "Locked device camera wanted to connect by udp 198.18.211.1 port 10240.*: refused" "$lab/doline.log"; }
+until_true 15 tells || say_wrong "no alarm: $(tail -3 "$lab/doline.log")"
+device_command show | grep -q "refused  *tcp 198.18.210.1 port 10240" || say_wrong "show: $(device_command show)"
+counted() { on gateway "$doline" status --config "$config" --json | python3 -c "
+import json, sys
+gate = json.load(sys.stdin)['interception']['gate']
+camera = [one for one in gate['devices'] if one['device'] == 'camera']
+sys.exit(not camera or camera[0]['refused'] != gate['refused'] or gate['refused'] < 3)"; }
+until_true 25 counted || say_wrong "refusals by device: $(on gateway "$doline" status --config "$config" --json)"
+on gateway "$doline" status --config "$config" | grep -E 'camera +[0-9]+ connections refused|locked to .* and 2 connections' || say_wrong "doline status does not tell of the camera"
+device_command lock --since 1h --flow 198.18.210.0/24 --observe >/dev/null || say_wrong "lock --observe"
+until_true 10 restricts 0 1 || say_wrong "the observed lock: $(gate_status)"
+tries camera tcp 198.18.210.1 10240 connected
+tries camera udp 198.18.212.1 10240 connected
+passes() { grep -q "Locked device camera wanted to connect by udp 198.18.212.1 port 10240.*was let through" "$lab/doline.log"; }
+until_true 15 passes || say_wrong "no alarm of what is observed"
+device_command unlock >/dev/null || say_wrong "unlock"
+until_true 10 restricts 0 0 || say_wrong "the camera is still held: $(gate_status)"
+write_config only-resolved open
+until_true 10 restricts 1 0 || say_wrong "the camera is not restricted again"
 
 echo "the warden is killed"
 kill -KILL "$warden_id"

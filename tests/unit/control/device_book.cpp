@@ -49,12 +49,12 @@ std::shared_ptr<const device::Roster> roster(const std::vector<device::DeviceSet
   return builder.build();
 }
 
-policy::Lock lock() {
-  policy::Lock made;
-  made.subtrees = {*dns::Name::parse("maker.example")};
-  made.names = {*dns::Name::parse("pool.ntp.example")};
-  made.mode = policy::Mode::observe;
-  made.flows = {{*IpPrefix::parse("192.0.2.0/24"), 64'500, 17, 123}};
+BookedLock lock() {
+  BookedLock made;
+  made.names.subtrees = {*dns::Name::parse("maker.example")};
+  made.names.names = {*dns::Name::parse("pool.ntp.example")};
+  made.names.mode = policy::Mode::observe;
+  made.flows = {{*IpPrefix::parse("192.0.2.0/24"), 17, 123}};
   return made;
 }
 
@@ -165,9 +165,13 @@ TEST_CASE("Learning and lock are kept, and unlock ends both") {
   CHECK(tv.learning->from == noon);
   CHECK(tv.learning->until == noon + std::chrono::hours(24));
   CHECK(tv.locked_since == noon + std::chrono::hours(25));
-  policy::Lock expected = lock();
+  policy::Lock expected = lock().names;
   expected.device = "tv";
-  CHECK(*tv.lock == expected);
+  CHECK(tv.lock->names == expected);
+  CHECK(tv.lock->flows == lock().flows);
+  REQUIRE(book.flow_locks().size() == 1);
+  CHECK(book.flow_locks()[0].device == "tv");
+  CHECK(book.flow_locks()[0].flows == redirect::Flows::observe);
   REQUIRE(book.learn(*roster()->find("phone"), {noon, noon + std::chrono::hours(24)}));
   REQUIRE(book.lock(*roster()->find("phone"), lock(), noon + std::chrono::hours(1)));
   CHECK(book.find("phone")->learning->until == noon + std::chrono::hours(1));
@@ -187,6 +191,8 @@ TEST_CASE("A damaged file is told, and what is malformed in a good one passed ov
   const DeviceBook book = open(file);
   REQUIRE(book.all().size() == 1);
   CHECK(book.all()[0].macs.empty());
+  REQUIRE(book.flow_locks().size() == 1);
+  CHECK(book.flow_locks()[0].allowed.empty());
   CHECK(book.locks()[0].subtrees == std::vector{*dns::Name::parse("good.example")});
 }
 
@@ -199,9 +205,30 @@ TEST_CASE("What cannot be written holds, and is told") {
 }
 
 TEST_CASE("A request to lock names names") {
-  CHECK(read_lock({{"subtrees", {"A.Example"}}, {"observe", true}})->subtrees[0].to_string() == "a.example");
+  CHECK(read_lock({{"subtrees", {"A.Example"}}, {"observe", true}})->names.subtrees[0].to_string() == "a.example");
   CHECK(read_lock({{"names", {"a..b"}}}).error() == "'a..b' is no name.");
   CHECK(read_lock({{"names", json::array({3})}}).error() == "'3' is no name.");
   CHECK_FALSE(read_lock({{"subtrees", {"."}}}).has_value());
   CHECK_FALSE(read_lock({{"names", std::vector<std::string>(policy::lock_names_max + 1, "a")}}).has_value());
+}
+
+TEST_CASE("A request to lock may name connections, or say nothing of them") {
+  CHECK_FALSE(read_lock({{"names", {"a.example"}}})->flows.has_value());
+  CHECK(read_lock({{"flows", json::array()}})->flows->empty());
+  const json clock = {{"network", "198.51.100.0/24"}, {"protocol", 17u}, {"port", 123u}};
+  const auto lock = read_lock({{"flows", json::array({clock})}});
+  CHECK(lock->flows == std::vector<redirect::AllowedFlow>{{*IpPrefix::parse("198.51.100.0/24"), 17, 123}});
+  CHECK(read_lock({{"flows", json::array({3})}}).error() == "'3' says of no network that it may be connected to.");
+  CHECK_FALSE(read_lock({{"flows", std::vector<json>(lock_flows_max + 1, {{"network", "::/0"}})}}).has_value());
+}
+
+TEST_CASE("All locks together allow only so many connections") {
+  const tests::TemporaryFolder folder;
+  DeviceBook book = open(folder / "book");
+  BookedLock large = lock();
+  large.flows->resize(lock_flows_max, large.flows->front());
+  REQUIRE(book.lock(*roster()->find("tv"), large, noon));
+  REQUIRE(book.lock(*roster()->find("phone"), large, noon));
+  REQUIRE(book.lock(*roster()->find("phone"), large, noon));  // in the place of the former
+  CHECK_FALSE(book.lock(*roster()->find("tablet"), large, noon).has_value());
 }

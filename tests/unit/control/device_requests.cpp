@@ -57,7 +57,7 @@ TEST_CASE("Learned, locked, alarmed and unlocked") {
   const json locked = desk.ask({{"ask", "device.lock"}, {"device", "tv"}, {"subtrees", {"maker.example"}}});
   CHECK(locked["book"]["lock"]["subtrees"] == json::array({"maker.example"}));
   CHECK(desk.changed == "tv is locked.");
-  (void)desk.alarms.note("tv", *dns::Name::parse("evil.example"), true, noon);
+  (void)desk.alarms.note("tv", LockAlarms::Kind::name, "evil.example", true, noon);
   CHECK(desk.ask({{"ask", "device.show"}, {"device", "tv"}})["alarms"][0]["name"] == "evil.example");
   CHECK(to_json(desk.book, desk.alarms)[0]["alarms"] == 1);
   CHECK(to_json(desk.book, desk.alarms)[0]["lock"]["subtrees"] == 1);

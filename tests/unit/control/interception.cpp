@@ -28,7 +28,8 @@ struct Stage {
     redirect::Options options;
     options.mode = redirect::Mode::tproxy;
     options.interfaces = {"br-lan"};
-    interception.emplace(loop, std::make_unique<warden::Client>(spawned), options, log);
+    interception.emplace(loop, std::make_unique<warden::Client>(spawned), options, log,
+                         [this](const redirect::RefusedReply& refused) { told_refused.push_back(refused); });
     hearing = loop.on_events(warden, UV_READABLE, [this](int) { hear(); });
   }
   ~Stage() {
@@ -69,6 +70,7 @@ struct Stage {
   Watch hearing;
   std::optional<Interception> interception;
   std::vector<redirect::Request> requests;
+  std::vector<redirect::RefusedReply> told_refused;
   redirect::Reply reply = redirect::Done{};
 };
 
@@ -83,11 +85,11 @@ TEST_CASE("rejecting what is encrypted means the known DoH servers too") {
   REQUIRE(resolvers.problems.empty());
   using redirect::Encrypted;
   const device::Roster nobody;
-  CHECK(restrictions_of(nobody, {}, Encrypted::leave, resolvers.book) == redirect::Restrictions());
-  CHECK(gate_of(nobody, {}, Encrypted::leave, resolvers.book) == nullptr);
-  CHECK(restrictions_of(nobody, {}, Encrypted::reject, resolvers.book).doh_addresses ==
+  CHECK(restrictions_of(nobody, {}, {}, Encrypted::leave, resolvers.book) == redirect::Restrictions());
+  CHECK(gate_of(nobody, {}, {}, Encrypted::leave, resolvers.book) == nullptr);
+  CHECK(restrictions_of(nobody, {}, {}, Encrypted::reject, resolvers.book).doh_addresses ==
         std::vector{IpAddress::v4(1, 1, 1, 1), IpAddress::v4(9, 9, 9, 9)});
-  const auto gate = gate_of(nobody, {}, Encrypted::reject, resolvers.book);
+  const auto gate = gate_of(nobody, {}, {}, Encrypted::reject, resolvers.book);
   REQUIRE(gate);
   CHECK(gate->is_doh(*dns::Name::parse("DNS.quad9.net")));
   CHECK_FALSE(gate->is_doh(*dns::Name::parse("quad9.net")));
@@ -110,13 +112,26 @@ TEST_CASE("the devices of restricted groups are held by every MAC that is known"
   builder.add_sighting({.address = IpAddress::v4(192, 168, 1, 31), .mac = mac, .hostname = ""}, "");
   const auto roster = builder.build();
   const redirect::GroupRestriction strict[] = {{.flows = redirect::Flows::only_resolved, .encrypted = {}}};
-  const auto all = restrictions_of(*roster, strict, redirect::Encrypted::leave, {});
+  const auto all = restrictions_of(*roster, strict, {}, redirect::Encrypted::leave, {});
   CHECK(all.only_resolved == std::vector{mac});
-  const auto gate = gate_of(*roster, strict, redirect::Encrypted::leave, {});
+  const auto gate = gate_of(*roster, strict, {}, redirect::Encrypted::leave, {});
   REQUIRE(gate);
   CHECK(gate->holds(roster->find("camera")->id));
   CHECK_FALSE(gate->holds(roster->find("phone")->id));
   CHECK(gate->doh_names.empty());
+  const redirect::FlowLock lock[] = {{.device = "camera", .flows = redirect::Flows::observe, .allowed = {}}};
+  CHECK(restrictions_of(*roster, {}, lock, redirect::Encrypted::leave, {}).observed == std::vector{mac});
+  CHECK(gate_of(*roster, {}, lock, redirect::Encrypted::leave, {})->holds(roster->find("camera")->id));
+
+  redirect::RefusedReply refused;
+  refused.devices = {
+      {.mac = mac, .refused = 3, .would_refuse = 0, .encrypted = 1},
+      {.mac = *device::MacAddress::parse("02:00:00:00:00:07"), .refused = 1, .would_refuse = 0, .encrypted = 0}};
+  const auto told = json_of(refused, *roster);
+  REQUIRE(told.size() == 2);
+  CHECK(told[0]["device"] == "02:00:00:00:00:07");
+  CHECK(told[1]["device"] == "camera");
+  CHECK(told[1]["refused"] == 3);
 }
 
 TEST_CASE("restrictions are said once, and again only where they differ, trouble with them is told") {

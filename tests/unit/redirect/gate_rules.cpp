@@ -58,9 +58,10 @@ TEST_CASE("A gate that fails open holds only while the warden says that it lives
 TEST_CASE("Encrypted DNS is refused to all but some, or to some only") {
   const std::string to_all = nft_gate(home_options(Mode::tproxy), {});
   CHECK(has(to_all, "ether saddr @may_encrypt return"));
-  CHECK(has(to_all, "tcp dport 853 counter name \"encrypted\" reject with tcp reset"));
-  CHECK(has(to_all, "ip6 daddr @answered_doh6 udp dport 443"));
-  CHECK_FALSE(has(to_all, "goto"));
+  CHECK(has(to_all, "tcp dport 853 goto refuse_encrypted"));
+  CHECK(has(to_all, "counter name \"encrypted\"\n    meta l4proto tcp reject with tcp reset"));
+  CHECK(has(to_all, "ip6 daddr @answered_doh6 meta l4proto { tcp, udp } th dport 443"));
+  CHECK_FALSE(has(to_all, "goto only_resolved"));
   const std::string to_some = nft_gate(leaving_encrypted(), home_restrictions());
   CHECK(has(to_some, "ether saddr @must_not_encrypt jump encrypted"));
   CHECK_FALSE(has(to_some, "@may_encrypt"));
@@ -70,11 +71,24 @@ TEST_CASE("Encrypted DNS is refused to all but some, or to some only") {
   CHECK_FALSE(has(nft_gate(leaving_encrypted(), flows), "853"));
 }
 
+TEST_CASE("What a lock allows is let go before it is noted, counted and refused") {
+  const std::string rules = nft_gate(home_options(Mode::tproxy), home_restrictions());
+  for (const char* allowed :
+       {"ether saddr { 2c:aa:8e:12:34:56 } ip daddr 198.51.100.0/24 meta l4proto 17 th dport 123 accept",
+        "ether saddr { 2c:aa:8e:12:34:56 } ip6 daddr 2001:db8:beef::7/128 meta l4proto 6 accept"}) {
+    CAPTURE(allowed);
+    CHECK(has(rules, allowed));
+  }
+  CHECK(has(rules, "jump allowed\n    jump unexplained\n    goto refuse_flow"));
+  CHECK(has(rules, "update @refused_by { ether saddr counter }\n    counter name \"refused\""));
+}
+
 TEST_CASE("Renewed, the gate forgets whom it held, and keeps what answers gave") {
   const std::string rules = nft_gate(home_options(Mode::tproxy), home_restrictions());
-  for (const char* forgotten : {"only_resolved", "observed", "may_encrypt", "must_not_encrypt", "doh4", "doh6"})
+  for (const char* forgotten :
+       {"only_resolved", "observed", "may_encrypt", "must_not_encrypt", "doh4", "doh6", "unexplained4", "unexplained6"})
     CHECK(has(rules, std::string("flush set inet doline_gate ") + forgotten + "\n"));
-  for (const char* kept : {"allowed4", "allowed6", "answered_doh4", "answered_doh6", "alive"})
+  for (const char* kept : {"allowed4", "allowed6", "answered_doh4", "answered_doh6", "alive", "refused_by"})
     CHECK_FALSE(has(rules, std::string("flush set inet doline_gate ") + kept + "\n"));
   CHECK_FALSE(has(rules, "delete"));
   CHECK(has(rules, nft_open_gate()));

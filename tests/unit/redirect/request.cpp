@@ -39,6 +39,7 @@ std::vector<Request> all_requests() {
           Status{},
           Verify{},
           Seen{},
+          Refused{},
           Heartbeat{},
           Confirm{},
           Restrict{home_restrictions()},
@@ -55,7 +56,11 @@ std::vector<Reply> all_replies() {
                                    *Endpoint::parse("114.114.114.114:53", 53), 7},
                                   {*device::MacAddress::parse("94:51:3d:13:9a:35"),
                                    *Endpoint::parse("[2400:3200::1]:5353", 53), 1}},
-                    .left_out = 9}};
+                    .left_out = 9},
+          RefusedReply{.devices = {{*device::MacAddress::parse("94:51:3d:13:9a:35"), 1, 2, 3}},
+                       .connections = {{*device::MacAddress::parse("94:51:3d:13:9a:35"), 6,
+                                        *Endpoint::parse("[2001:db8::7]:443", 443), 5}},
+                       .left_out = 4}};
 }
 
 }  // namespace
@@ -90,9 +95,9 @@ TEST_CASE("A message cut short, or with something behind it, is malformed") {
 
 TEST_CASE("An unknown version or kind is told from a broken message") {
   auto octets = write_request({1, Status{}});
-  octets[0] = 2;
+  ++octets[0];
   CHECK(parse_request(octets).error() == MessageFault::unknown);
-  octets[0] = 1;
+  --octets[0];
   octets[1] = std::variant_size_v<Request>;
   CHECK(parse_request(octets).error() == MessageFault::unknown);
   CHECK(parse_request(std::vector<std::uint8_t>(message_octets_max + 1)).error() == MessageFault::too_long);
@@ -131,6 +136,11 @@ TEST_CASE("The largest messages fit a packet, and longer lists are cut") {
        {&everybody.only_resolved, &everybody.observed, &everybody.may_encrypt, &everybody.must_not_encrypt})
     macs->resize(restricted_max);
   everybody.doh_addresses.resize(doh_addresses_max);
+  everybody.allowances.resize(flow_locks_max);
+  for (Allowance& allowance : everybody.allowances) {
+    allowance.macs.resize(restricted_max / flow_locks_max);
+    allowance.flows.resize(allowed_flows_max / flow_locks_max);
+  }
   const auto strictest = write_request({1, Restrict{everybody}});
   CHECK(strictest.size() <= message_octets_max);
   CHECK(parse_request(strictest));
@@ -143,6 +153,14 @@ TEST_CASE("The largest messages fit a packet, and longer lists are cut") {
   const auto& cut = std::get<SeenReply>(parsed->body);
   CHECK(cut.sightings.size() == sightings_max);
   CHECK(cut.left_out == 7);
+
+  RefusedReply refused;
+  refused.devices.resize(refusals_max + 1);
+  refused.connections.resize(refusals_max + 2);
+  const auto parsed_too = parse_reply(write_reply({1, refused}));
+  REQUIRE(parsed_too);
+  CHECK(std::get<RefusedReply>(parsed_too->body).connections.size() == refusals_max);
+  CHECK(std::get<RefusedReply>(parsed_too->body).left_out == 3);
 
   const Done talkative{std::vector<std::string>(sentences_max + 1, std::string(sentence_octets_max + 1, 'a'))};
   const auto said = parse_reply(write_reply({1, talkative}));

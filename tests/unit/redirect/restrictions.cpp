@@ -59,6 +59,26 @@ TEST_CASE("The strictest of a device's groups holds, and a network's is one of t
   CHECK(restriction_of(roster->devices()[0], *roster, by_group) == GroupRestriction());
 }
 
+TEST_CASE("A lock holds what a device connects to, no less than its groups do, and allows what it names") {
+  device::RosterBuilder builder;
+  builder.add_group({.name = "strict", .networks = {}, .log = {}});
+  builder.add_device(device_of("camera", "94:51:3d:13:9a:35", {"strict"}));
+  builder.add_device(device_of("tv", "02:d0:11:00:60:31", {}));
+  builder.add_device(device_of("phone", "02:d0:11:00:50:32", {}));
+  const auto roster = builder.build();
+  const GroupRestriction by_group[] = {{.flows = Flows::only_resolved, .encrypted = {}}};
+  const AllowedFlow clock{*IpPrefix::parse("198.51.100.0/24"), 17, 123};
+  const FlowLock locks[] = {{"camera", Flows::observe, {clock}}, {"tv", Flows::only_resolved, {}}, {"radio", {}, {}}};
+  const Restrictions all = restrictions_of(*roster, by_group, locks);
+  CHECK(all.only_resolved == std::vector{mac("02:d0:11:00:60:31"), mac("94:51:3d:13:9a:35")});
+  CHECK(all.observed.empty());
+  CHECK(all.allowances == std::vector<Allowance>{{{mac("94:51:3d:13:9a:35")}, {clock}}});
+  CHECK(find_problems(all).empty());
+  CHECK(describe(clock) == "udp 198.51.100.0/24 port 123");
+  CHECK(describe(AllowedFlow{*IpPrefix::parse("2001:db8::7"), 6, 0}) == "tcp 2001:db8::7");
+  CHECK(describe(AllowedFlow{*IpPrefix::parse("0.0.0.0/0"), 0, 0}) == "any protocol to anywhere (IPv4)");
+}
+
 TEST_CASE("Too many, and MAC addresses of nobody, are problems") {
   CHECK(find_problems(home_restrictions()).empty());
   Restrictions restrictions = home_restrictions();
@@ -70,6 +90,12 @@ TEST_CASE("Too many, and MAC addresses of nobody, are problems") {
   restrictions = home_restrictions();
   restrictions.may_encrypt.resize(restricted_max + 1, mac("94:51:3d:13:9a:35"));
   CHECK(is_told(restrictions, "more than 2048 restricted"));
+  restrictions = home_restrictions();
+  restrictions.allowances.front().macs.clear();
+  CHECK(is_told(restrictions, "locked MAC"));
+  restrictions = home_restrictions();
+  restrictions.allowances.front().flows.resize(allowed_flows_max + 1);
+  CHECK(is_told(restrictions, "more than 2048 connections"));
   restrictions = home_restrictions();
   restrictions.doh_addresses.resize(doh_addresses_max + 1);
   CHECK(is_told(restrictions, "DoH"));

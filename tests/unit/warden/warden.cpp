@@ -266,6 +266,12 @@ TEST_CASE("As much as can be asked for is applied") {
   for (std::uint16_t i = 0; i < redirect::doh_addresses_max; ++i)
     everybody.doh_addresses.push_back(
         IpAddress::v4(9, 9, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)));
+  for (std::size_t i = 0; i < redirect::flow_locks_max; ++i) {
+    redirect::Allowance& allowance = everybody.allowances.emplace_back();
+    allowance.macs = {everybody.only_resolved[i]};
+    allowance.flows.resize(redirect::allowed_flows_max / redirect::flow_locks_max,
+                           {*IpPrefix::parse("2001:db8:1234:5678:9abc::/80"), 132, 65'535});
+  }
   REQUIRE(redirect::find_problems(options).empty());
   REQUIRE(redirect::find_problems(everybody).empty());
   RunningWarden warden;

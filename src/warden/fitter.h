@@ -1,0 +1,68 @@
+// Fitter: carries a plan out on this machine, and takes it away again: routes, rules, gate, what is logged, and the
+// flows that the kernel remembers. It does what it is told and decides nothing: when, and what follows from success or
+// failure, is the warden's.
+//
+// Holds the nft whose life is the owner table's life. Lives on the warden's loop; one call at a time, each ends with
+// its callback, never inside the call unless said.
+#pragma once
+
+#include <uv.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "redirect/plan.h"
+#include "warden/flow_watch.h"
+#include "warden/kernel_access.h"
+#include "warden/program.h"
+
+namespace doline::warden {
+
+class Fitter {
+ public:
+  /// Empty: it is done. May be called inside the call where there is nothing to do.
+  using Judge = std::function<void(std::string complaint)>;
+  /// Of who asked whom, and of what the gate has admitted.
+  enum class Memory : std::uint8_t { keep, forget };
+
+  /// `nft`: its path; empty: there is none. `flows`: Channels::flows. `nft_died`: and what it owned is gone. `kernel`
+  /// outlives this.
+  Fitter(uv_loop_t* loop, const std::string& nft, int flows, KernelAccess& kernel, std::function<void()> nft_died);
+  Fitter(const Fitter&) = delete;
+  Fitter& operator=(const Fitter&) = delete;
+
+  /// In the place of whatever rules there are. What cannot be done beside the rules is added to the plan's warnings.
+  /// After a complaint all is as it was; `former`: what that is, null: nothing.
+  void put(const std::shared_ptr<redirect::Plan>& plan, const redirect::Plan* former, Judge judge);
+  /// The gate as the plan has it, in the place of what is there.
+  void put_gate(const redirect::Plan& plan, Judge judge);
+  /// `doline_seen`, which somebody has removed.
+  void put_memory(const redirect::Plan& plan, Judge judge);
+  /// After put(): the routes of the former that the plan does not have.
+  void drop_old_routes(const redirect::Plan& former, const redirect::Plan& plan);
+  /// The rules and routes of the plan, and the flows that they led here; with null whatever rules of ours there are.
+  void take_away(std::shared_ptr<const redirect::Plan> plan, Memory memory, Judge judge);
+  /// Flows from before a change keep going the way they went: forgotten, they are judged anew.
+  void forget_flows(const redirect::Plan& plan, Conntrack::Which which);
+
+  /// Kills nft, and with it goes what it owns; what was under way fails.
+  void end_nft();
+  /// Lets go of the loop.
+  void close();
+
+ private:
+  void put_rules(const std::shared_ptr<redirect::Plan>& plan, int attempts_left, Judge judge);
+  void put_watch(const std::shared_ptr<redirect::Plan>& plan, int attempts_left, Judge judge);
+  void run_programs(std::vector<redirect::ProgramStep> steps, std::size_t at, bool before_failed, Judge judge);
+  void undo_routing(const redirect::Plan& plan);
+
+  uv_loop_t* loop_;
+  KernelAccess& kernel_;
+  FlowWatch flow_watch_;
+  std::unique_ptr<NftShell> nft_;
+  bool has_put_ = false;  // the owned table is ours; else it is that of a warden before us that is on its way out
+};
+
+}  // namespace doline::warden
