@@ -12,7 +12,8 @@ namespace {
 /// Google, YouTube (both modes and the five names), Bing and DuckDuckGo as their pages for administrators say ("Lock
 /// SafeSearch for accounts, devices and networks you manage", "Manage your organization's YouTube settings", "Block
 /// adult content with SafeSearch", "Safe Search"). Brave and Yandex as OpenWrt's package adblock has them, Ecosia,
-/// Pixabay and Qwant as AdGuard's registry of safe search rules.
+/// Pixabay and Qwant as AdGuard's registry of safe search rules. All but Brave and Qwant are so in AdGuard Home of
+/// August 2026 too.
 constexpr std::array engines{
     SafeEngine{"google", "forcesafesearch.google.com", ""},
     SafeEngine{"bing", "strict.bing.com", "www.bing.com bing.com edgeservices.bing.com"},
@@ -34,18 +35,14 @@ constexpr std::array engines{
 
 /// What stands behind `google.`, in all countries.
 constexpr std::string_view google_endings =
-    "com ad ae al am as at az ba be bf bg bi bj bs bt by ca cat cd cf cg ch ci cl cm cn cv cz de dj dk dm dz ee es fi "
-    "fm fr "
-    "ga ge gg gl gm gr gy hn hr ht hu ie im iq is it je jo kg ki kz la li lk lt lu lv md me mg mk ml mn mu mv mw ne nl "
-    "no "
-    "nr nu pl pn ps pt ro rs ru rw sc se sh si sk sm sn so sr st td tg tl tm tn to tt vu ws "
-    "co.ao co.bw co.ck co.cr co.id co.il co.in co.jp co.ke co.kr co.ls co.ma co.mz co.nz co.th co.tz co.ug co.uk co.uz "
-    "co.ve co.vi co.za co.zm co.zw "
-    "com.af com.ag com.ar com.au com.bd com.bh com.bn com.bo com.br com.by com.bz com.co com.cu com.cy com.do com.ec "
-    "com.eg "
-    "com.et com.fj com.gh com.gi com.gt com.hk com.jm com.kh com.kw com.lb com.ly com.mm com.mt com.mx com.my com.na "
-    "com.ng com.ni com.np com.om com.pa com.pe com.pg com.ph com.pk com.pr com.py com.qa com.sa com.sb com.sg com.sl "
-    "com.sv com.tj com.tr com.tw com.ua com.uy com.vc com.vn";
+    "com co ad ae al am as at az ba be bf bg bi bj bs bt by ca cat cd cf cg ch ci cl cm cn cv cz de dj dk dm dz ee es "
+    "fi fm fr ga ge gg gl gm gp gr gy hn hr ht hu ie im iq is it je jo kg ki kz la li lk lt lu lv md me mg mk ml mn "
+    "ms mu mv mw ne nl no nr nu pl pn ps pt ro rs ru rw sc se sh si sk sm sn so sr st td tg tk tl tm tn to tt vg vu "
+    "ws co.ao co.bw co.ck co.cr co.id co.il co.in co.jp co.ke co.kr co.ls co.ma co.mz co.nz co.th co.tz co.ug co.uk "
+    "co.uz co.ve co.vi co.za co.zm co.zw com.af com.ag com.ai com.ar com.au com.bd com.bh com.bn com.bo com.br com.by "
+    "com.bz com.co com.cu com.cy com.do com.ec com.eg com.et com.fj com.gh com.gi com.gt com.hk com.jm com.kh com.kw "
+    "com.lb com.ly com.mm com.mt com.mx com.my com.na com.nf com.ng com.ni com.np com.om com.pa com.pe com.pg com.ph "
+    "com.pk com.pr com.py com.qa com.sa com.sb com.sg com.sl com.sv com.tj com.tr com.tw com.ua com.uy com.vc com.vn";
 
 template <class Take>
 void each_word(std::string_view words, Take take) {

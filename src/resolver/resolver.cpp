@@ -477,7 +477,9 @@ struct Resolver::Impl final : upstream::Landing {
     policy::collect_addresses(words, answer_addresses);
     const bool is_without = std::all_of(answer_addresses.begin(), answer_addresses.end(),
                                         [&](const IpAddress& address) { return dns64.is_excluded(address); });
-    return is_without ? std::optional(ttl > 0 ? ttl : response::dns64_ttl_seconds) : std::nullopt;
+    if (!is_without) return std::nullopt;
+    const bool is_negative = answer_addresses.empty() && ttl > 0;  // else no SOA says how long
+    return is_negative ? ttl : std::min(ttl > 0 ? ttl : response::dns64_ttl_seconds, response::dns64_ttl_seconds);
   }
   std::optional<std::uint32_t> ttl_without_ipv6(const response::Dns64& dns64, const Known& known) {
     if (known.hit && (!known.hit->is_stale || known.failed_lately))

@@ -34,6 +34,14 @@ std::size_t answer_as_listed(const Snapshot& under, const dns::QueryView& query,
                           out);
 }
 
+/// Are there AAAA records in the answer that DNS64 must keep from this client (RFC 6147 §5.1.4)?
+bool leaves_out_ipv6(const Snapshot& under, const dns::QueryView& query, const response::Fit& fit,
+                     const IpAddress& client, dns::Octets words) {
+  return under.dns64 && query.question().qtype == dns::RecordType::aaaa &&
+         !(fit.dnssec_ok && query.checking_disabled()) && under.dns64->serves(client) &&
+         response::has_excluded(words, *under.dns64);
+}
+
 }  // namespace
 
 Said Speech::say_words(const Reviewing& reviewing, const dns::QueryView& query, querylog::Record& record,
@@ -45,7 +53,10 @@ Said Speech::say_words(const Reviewing& reviewing, const dns::QueryView& query, 
       return {say_verdict(reviewing.under, query, record, fit, *verdict, out), words};
     }
   if ((words[3] & 0x20) != 0) record.dnssec = querylog::Dnssec::upstream_said_secure;
-  if (detour.leads_elsewhere() || detour.ipv6_ttl) words = retell(reviewing, query, record, detour, words, touches);
+  const response::Dns64* dns64 = detour.ipv6_ttl || leaves_out_ipv6(reviewing.under, query, fit, record.client, words)
+                                     ? reviewing.under.dns64.get()
+                                     : nullptr;
+  if (detour.leads_elsewhere() || dns64) words = retell(reviewing, query, record, detour, dns64, words, touches);
   record.code = dns::code_of(words);
   ++(record.source == Source::cache   ? statistics_.from_cache
      : record.source == Source::stale ? statistics_.stale
@@ -56,11 +67,12 @@ Said Speech::say_words(const Reviewing& reviewing, const dns::QueryView& query, 
 
 /// Words that answer the client's question. TTLs are touched here, because what is ours does not age.
 dns::Octets Speech::retell(const Reviewing& reviewing, const dns::QueryView& query, const querylog::Record& record,
-                           const Detour& detour, dns::Octets words, response::Touches& touches) {
+                           const Detour& detour, const response::Dns64* dns64, dns::Octets words,
+                           response::Touches& touches) {
   const Snapshot& under = reviewing.under;
   const response::Retelling how{.target = detour.leads_elsewhere() ? &reviewing.asked : nullptr,
                                 .target_ttl_seconds = under.block.ttl_seconds,
-                                .dns64 = detour.ipv6_ttl ? under.dns64.get() : nullptr,
+                                .dns64 = dns64,
                                 .ipv6_ttl_seconds_max = detour.ipv6_ttl.value_or(0),
                                 .age_seconds = std::exchange(touches.age_seconds, 0),
                                 .ttl_seconds = std::exchange(touches.ttl_seconds, std::nullopt)};

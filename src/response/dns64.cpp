@@ -21,13 +21,13 @@ const IpPrefix& well_known() {
   return prefix;
 }
 
-/// RFC 6890 §2.2.2, and the multicast and reserved ones behind them.
+/// RFC 6052 §3.1 names RFC 5735 §3, which became RFC 6890 §2.2.2; with the multicast and reserved ones behind them.
 bool is_global(const IpAddress& ipv4) {
   static const std::vector<IpPrefix> others = [] {
     std::vector<IpPrefix> made;
-    for (const char* text :
-         {"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
-          "192.0.2.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3"})
+    for (const char* text : {"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
+                             "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16",
+                             "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3"})
       made.push_back(*IpPrefix::parse(text));
     return made;
   }();
@@ -80,7 +80,8 @@ std::optional<Name> Dns64::find_ipv4_reverse(const Name& lowered) const {
   if (!ipv6) return std::nullopt;
   for (const IpPrefix& prefix : prefixes)
     if (const auto ipv4 = extract(prefix, *ipv6)) return reverse_name(*ipv4);
-  return std::nullopt;
+  const auto ipv4 = extract(well_known(), *ipv6);
+  return ipv4 ? std::optional(reverse_name(*ipv4)) : std::nullopt;
 }
 
 bool is_dns64_prefix(const IpPrefix& prefix) {

@@ -30,7 +30,8 @@ struct Dns64 {
   /// An AAAA record of `address` is as if there were none.
   [[nodiscard]] bool is_excluded(const IpAddress& address) const;
   /// The name of the IPv4 address, where `lowered` is the name below ip6.arpa of an address that one of the prefixes
-  /// makes (RFC 6147 §5.3.1).
+  /// makes, or the well-known one, whichever are configured (RFC 6147 §5.3.1, its second way). Whether that name has a
+  /// record is not looked into.
   [[nodiscard]] std::optional<dns::Name> find_ipv4_reverse(const dns::Name& lowered) const;
 };
 

@@ -209,10 +209,16 @@ struct Synthesis {
   }
 };
 
-/// An A record, or the signature of such: neither is true of an AAAA record.
-bool is_of_ipv4(const dns::RecordView& record) {
-  return record.type == RecordType::a ||
-         (record.type == RecordType::rrsig && static_cast<RecordType>(dns::read16(record.rdata, 0)) == RecordType::a);
+/// The signature of addresses: of A records it is not true of AAAA ones, of AAAA records not of some of them.
+bool signs_addresses(const dns::RecordView& record) {
+  if (record.type != RecordType::rrsig) return false;
+  const auto covered = static_cast<RecordType>(dns::read16(record.rdata, 0));
+  return covered == RecordType::a || covered == RecordType::aaaa;
+}
+
+bool is_excluded(const dns::RecordView& record, const Dns64& dns64) {
+  return record.section == dns::Section::answer && record.type == RecordType::aaaa &&
+         dns64.is_excluded(IpAddress::from_octets(record.rdata));
 }
 
 /// The octets of a lone question that can be read, whatever is wrong behind it: a client may look for it in what comes
@@ -297,6 +303,14 @@ std::size_t answer_locally(const dns::QueryView& query, const LocalRecords& all,
   return draft.end(std::nullopt, {});
 }
 
+bool has_excluded(dns::Octets words, const Dns64& dns64) {
+  const auto view = dns::ResponseView::parse(words);
+  check(view.has_value());
+  for (const dns::RecordView& record : *view)
+    if (is_excluded(record, dns64)) return true;
+  return false;
+}
+
 std::size_t retell(const dns::Question& question, dns::Octets words, const Retelling& how,
                    std::span<std::uint8_t> out) {
   const auto view = dns::ResponseView::parse(words);
@@ -311,9 +325,12 @@ std::size_t retell(const dns::Question& question, dns::Octets words, const Retel
     if (record.section == dns::Section::additional) break;
     const std::uint32_t ttl = how.ttl_seconds.value_or(record.ttl > how.age_seconds ? record.ttl - how.age_seconds : 0);
     bool fits = true;
-    if (how.dns64 == nullptr || record.section != dns::Section::answer || !is_of_ipv4(record)) {
+    if (how.dns64 == nullptr || record.section != dns::Section::answer) {
       fits = writer.copy(record.section, *view, record, ttl);
-    } else if (record.type == RecordType::a) {
+    } else if (record.type != RecordType::a) {
+      if (!signs_addresses(record) && !is_excluded(record, *how.dns64))
+        fits = writer.copy(record.section, *view, record, ttl);
+    } else {
       for (const IpPrefix& prefix : how.dns64->prefixes)
         if (const auto made = embed(prefix, IpAddress::from_octets(record.rdata)))
           fits = fits && writer.record(record.section, view->owner(record), RecordType::aaaa, RecordClass::in,

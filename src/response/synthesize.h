@@ -64,16 +64,18 @@ inline constexpr std::size_t own_records_max = 64;
                                          std::span<const LocalRecord> records, const Dns64* dns64, const Fit& fit,
                                          std::span<std::uint8_t> out);
 
-/// How upstream's words of another question are told to the client: of the name that a CNAME of ours leads to, of A
-/// for AAAA, or both.
+/// How upstream's words are told to the client where they must not be copied: those of the name that a CNAME of ours
+/// leads to, by DNS64 those of A for AAAA and those with excluded AAAA records, which are left out.
 struct Retelling {
   const dns::Name* target = nullptr;       ///< null: the words are of the name asked for
   std::uint32_t target_ttl_seconds = 0;    ///< of the CNAME to it
-  const Dns64* dns64 = nullptr;            ///< null: the words are of the type asked for
+  const Dns64* dns64 = nullptr;            ///< null: records stay what they are
   std::uint32_t ipv6_ttl_seconds_max = 0;  ///< of the AAAA records that are made (RFC 6147 §5.1.7)
   std::uint32_t age_seconds = 0;           ///< as Touches say; what is ours does not age
   std::optional<std::uint32_t> ttl_seconds = {};
 };
+/// Are there AAAA records in the answer that `dns64` excludes?
+[[nodiscard]] bool has_excluded(dns::Octets words, const Dns64& dns64);
 /// Words that answer `question`. Nothing of them is authentic. Octets written to `out`, which has room for any message.
 [[nodiscard]] std::size_t retell(const dns::Question& question, dns::Octets words, const Retelling& how,
                                  std::span<std::uint8_t> out);

@@ -42,7 +42,7 @@ TEST_CASE("the well-known prefix stands for global addresses only") {
   const auto well_known = prefix("64:ff9b::/96");
   CHECK(embed(well_known, address("8.8.8.8")) == address("64:ff9b::808:808"));
   for (const char* inner : {"10.1.2.3", "192.168.1.1", "172.16.0.1", "127.0.0.1", "169.254.1.1", "100.64.0.1",
-                            "192.0.0.170", "192.0.2.1", "224.0.0.1", "255.255.255.255", "0.0.0.0"})
+                            "192.0.0.170", "192.0.2.1", "192.88.99.1", "224.0.0.1", "255.255.255.255", "0.0.0.0"})
     CHECK_MESSAGE(!embed(well_known, address(inner)), inner);
   CHECK(embed(prefix("2001:db8::/96"), address("10.1.2.3")) == address("2001:db8::a01:203"));
 }
@@ -66,6 +66,9 @@ TEST_CASE("the name of an address that was made leads to that of the IPv4 addres
   CHECK(lead(reverse_name(address("64:ff9b::808:404"))) == "4.4.8.8.in-addr.arpa");
   CHECK(lead(reverse_name(address("2001:db8:c000:221::"))) == "33.2.0.192.in-addr.arpa");
   CHECK(lead(reverse_name(address("2001:db9::1"))).empty());
+  // The well-known prefix is no public one, whatever is configured.
+  const Dns64 other{{prefix("2001:db8::/32")}, {}, {}, nullptr};
+  CHECK(other.find_ipv4_reverse(reverse_name(address("64:ff9b::808:404"))).has_value());
   CHECK(lead(*dns::Name::parse("b.9.f.f.4.6.0.0.ip6.arpa")).empty());
   CHECK(lead(*dns::Name::parse("4.4.8.8.in-addr.arpa")).empty());
   // As long, but of other labels.

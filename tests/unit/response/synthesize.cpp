@@ -224,6 +224,35 @@ TEST_CASE("what upstream says of A is told as AAAA, of every prefix, without its
               "edge.example 40 AAAA 2001:db8:808:808::", "edge.example 500 AAAA 2001:db8:a00:1::"});
 }
 
+TEST_CASE("AAAA records that DNS64 excludes are left out, with the signature that no longer holds") {
+  const Asked asked("www.example", RecordType::aaaa);
+  std::array<std::uint8_t, 1'024> words{};
+  dns::MessageWriter writer(words);
+  writer.header(0, {.authentic_data = true}, ResponseCode::noerror);
+  REQUIRE(writer.question(asked.view().question()));
+  for (const char* line : {"www.example 300 AAAA ::ffff:8.8.8.8", "www.example 300 AAAA 2001:db8::1",
+                           "www.example 300 RRSIG AAAA 8 2 300 20270101000000 20260101000000 1 example. AAAA"}) {
+    const auto record = dns::parse_record(line, 0);
+    REQUIRE_MESSAGE(record.has_value(), line);
+    REQUIRE(
+        writer.record(Section::answer, record->owner, record->type, record->record_class, record->ttl, record->rdata));
+  }
+  const Dns64 dns64{{*IpPrefix::parse("64:ff9b::/96")}, {}, {}, nullptr};
+  const Dns64 strict{{*IpPrefix::parse("64:ff9b::/96")}, {}, {*IpPrefix::parse("::/0")}, nullptr};
+  const dns::Octets said = dns::Octets(words).first(writer.size());
+  CHECK(has_excluded(said, dns64));
+  std::array<std::uint8_t, 65'535> octets{};
+  const auto retold = [&](const Dns64& how) {
+    const std::size_t size = retell(asked.view().question(), said, {.dns64 = &how}, octets);
+    return dns::ResponseView::parse({octets.data(), size});
+  };
+  REQUIRE(retold(dns64).has_value());
+  CHECK(records_of(*retold(dns64), Section::answer) == Lines{"www.example 300 AAAA 2001:db8::1"});
+  CHECK_FALSE(retold(dns64)->authentic_data());
+  CHECK_FALSE(has_excluded({octets.data(), retell(asked.view().question(), said, {.dns64 = &dns64}, octets)}, dns64));
+  CHECK(records_of(*retold(strict), Section::answer).empty());
+}
+
 TEST_CASE("a local name that has only IPv4 addresses has AAAA records by DNS64, where the prefix may stand for them") {
   const auto owner = *dns::Name::parse("nas.example");
   const LocalName nas{owner, false, {address_record(*IpAddress::parse("192.168.1.10"))}};
