@@ -29,6 +29,7 @@
 #include "doline/run_command.h"
 #include "doline/services_command.h"
 #include "doline/status_command.h"
+#include "doline/terminal_text.h"
 #include "doline/version.h"
 #include "warden/warden.h"
 
@@ -36,13 +37,13 @@ namespace {
 
 using namespace doline;  // NOLINT(google-build-using-namespace): this file is the front door
 
-/// As far as the file alone tells; the running Doline learns of more MAC addresses.
-redirect::Restrictions find_restrictions(const config::Settings& settings) {
-  device::RosterBuilder builder;
-  for (const device::Group& group : settings.live.groups) builder.add_group(group);
-  for (const device::DeviceSettings& device : settings.live.devices) builder.add_device(device);
+/// As the running Doline finds them, by the devices that it has seen and the locks that it has been told.
+redirect::Restrictions find_restrictions(const config::Settings& settings, WallTime now) {
+  std::string complaint;
+  const control::DeviceBook book(settings.fixed.state / "device-book.json", complaint);
+  if (!complaint.empty()) std::cerr << "doline redirect: " << printable(complaint) << '\n';
   const auto& options = settings.fixed.redirect;
-  return control::restrictions_of(*builder.build(), settings.live.restrictions, {},
+  return control::restrictions_of(*read_devices(settings, book, now), settings.live.restrictions, book.flow_locks(),
                                   options ? options->encrypted : redirect::Encrypted::leave, read_resolvers(settings));
 }
 
@@ -172,7 +173,7 @@ int main(int count, char** words) {
         redirect.verb == RedirectArguments::Verb::plan || redirect.verb == RedirectArguments::Verb::apply;
     auto settings = is_wish ? choose_settings(choice, std::cerr) : choose_places(choice, std::cerr);
     if (!settings) return settings.error();
-    redirect.restrictions = find_restrictions(*settings);
+    redirect.restrictions = find_restrictions(*settings, clock.now().wall);
     return run_redirect(redirect, settings->fixed, std::cout, std::cerr);
   }
   if (version_command->parsed()) {

@@ -1,6 +1,7 @@
 #include "warden/comparison.h"
 
 #include <algorithm>
+#include <set>
 #include <string_view>
 
 #include "redirect/iptables_rules.h"
@@ -34,16 +35,52 @@ std::string lines_where(const std::string& text, Keep keep) {
   return kept;
 }
 
-/// What elements a table has collected is no matter of a plan; whose it is stands in a line of its own.
+/// Elements a line each, in order, so that each is a change of its own; of sets whose elements expire none: what a
+/// table has collected is no matter of a plan.
+std::string with_elements_apart(const std::string& text) {
+  constexpr std::string_view opening = "\t\telements = { ";
+  std::string result, gathered;
+  bool expire = false, is_gathering = false;
+  lines_where(text, [&](std::string_view line) {
+    if (line.starts_with("\tset ")) expire = false;
+    if (line.starts_with("\t\tflags ") && line.find("timeout") != std::string_view::npos) expire = true;
+    if (line.starts_with(opening)) {
+      is_gathering = true;
+      line.remove_prefix(opening.size());
+    }
+    if (!is_gathering) {
+      result += std::string(line) + '\n';
+      return false;
+    }
+    gathered += line;
+    if (!line.ends_with('}')) return false;
+    std::set<std::string> elements;
+    for (std::string_view left = std::string_view(gathered).substr(0, gathered.size() - 1); !left.empty();) {
+      const std::size_t end = std::min(left.find(','), left.size());
+      std::string_view element = left.substr(0, end);
+      left.remove_prefix(std::min(end + 1, left.size()));
+      element.remove_prefix(std::min(element.find_first_not_of(" \t"), element.size()));
+      elements.emplace(element.substr(0, element.find_last_not_of(" \t") + 1));
+    }
+    if (!expire)
+      for (const std::string& element : elements) result += "\t\telement " + element + '\n';
+    gathered.clear();
+    is_gathering = false;
+    return false;
+  });
+  return result;
+}
+
+/// Whose a table is stands in a line of its own.
 std::string listed(const std::string& nft, const char* table, bool with_elements) {
   std::vector<std::string> arguments{nft, "-s", "list", "table", "inet", table};
   if (!with_elements) arguments.insert(arguments.begin() + 2, "-t");
   const ProgramEnd end = run_to_end(std::move(arguments), {});
   if (!end.succeeded) return {};
   const std::string opening = std::string("table inet ") + table + " {";
-  return lines_where(end.output, [&](std::string_view line) {
+  return with_elements_apart(lines_where(end.output, [&](std::string_view line) {
     return !line.empty() && line != "\tflags owner" && !line.starts_with(opening) && line != "}";
-  });
+  }));
 }
 
 struct Table {
@@ -51,7 +88,7 @@ struct Table {
   bool with_elements;
 };
 constexpr Table tables_of_ours[] = {{redirect::rules_table, true},
-                                    {redirect::gate_table, false},
+                                    {redirect::gate_table, true},
                                     {redirect::seen_table, false},
                                     {redirect::watch_table, true}};
 

@@ -66,6 +66,33 @@ TEST_CASE("At first everything is added, once applied nothing is to do, and a ch
   }
 }
 
+TEST_CASE("Whom the gate would hold is told one by one, and what it has been told since is not") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  const redirect::Options options = small_home_options(Mode::tproxy);
+  const redirect::HostFacts facts = redirect::gather_host_facts();
+  const auto changes_with = [&](const redirect::Restrictions& restrictions) {
+    return redirect::describe(warden::compare(redirect::plan(options, facts, restrictions), facts).parts);
+  };
+  redirect::Restrictions restrictions;
+  for (std::uint8_t number = 1; number <= 9; ++number) restrictions.only_resolved.push_back({{2, 0, 0, 0, 0, number}});
+  RunningWarden warden;
+  REQUIRE(warden.is_done(redirect::Restrict{restrictions}));
+  REQUIRE(warden.is_done(redirect::Apply{options}));
+  REQUIRE(warden.is_done(redirect::Admit{{{.purpose = redirect::Purpose::connect,
+                                           .ttl_seconds = 300,
+                                           .devices = {restrictions.only_resolved.front()},
+                                           .addresses = {IpAddress::v4(198, 51, 100, 7)}}}}));
+  CHECK(warden.status().gate.admitted == 1);
+  CHECK(changes_with(restrictions) == "");
+  restrictions.observed = {restrictions.only_resolved.back()};
+  restrictions.only_resolved.pop_back();
+  const std::string told = changes_with(restrictions);
+  CHECK(has(told, "- \t\telement 02:00:00:00:00:09\n"));
+  CHECK(has(told, "+ \t\telement 02:00:00:00:00:09\n"));
+  CHECK_FALSE(has(told, "02:00:00:00:00:08"));
+}
+
 TEST_CASE("What others have changed is seen: rules, policy rules and routes") {
   const auto home = SmallHome::build();
   if (!home) return;
