@@ -88,11 +88,7 @@ class DeviceSection {
               reading_, *flows, "what a group's devices may connect to",
               {{"any", Flows::any}, {"observe", Flows::observe}, {"only-resolved", Flows::only_resolved}}))
         restriction.flows = *word;
-    if (const Node* encrypted = keys.find("encrypted")) {
-      restriction.encrypted = read_encrypted(reading_, *encrypted);
-      if (restriction.encrypted == redirect::Encrypted::log)
-        reading_.add_not_yet(*encrypted, "logging the encrypted DNS of one group");
-    }
+    if (const Node* encrypted = keys.find("encrypted")) restriction.encrypted = read_encrypted(reading_, *encrypted);
     live_.restrictions.resize(live_.groups.size());
     live_.restrictions.push_back(restriction);
   }

@@ -331,6 +331,10 @@ struct Control::Impl {
     problems.clear();
     waiting_for_restart = config::changed_keys(settings.fixed, wanted.fixed);
     if (interception && wanted.fixed.redirect) interception->want(with_doh_servers(*wanted.fixed.redirect, *resolvers));
+    const auto logs = [](const redirect::GroupRestriction& one) { return one.encrypted == redirect::Encrypted::log; };
+    const auto& groups = wanted.live.restrictions;
+    if (charge.log && !charge.log->statistics().flows && std::any_of(groups.begin(), groups.end(), logs))
+      waiting_for_restart.emplace_back("groups.*.encrypted");
     for (const std::string& key : waiting_for_restart)
       log.warn("{}: the new value of {} waits for {}.", settings.file.native(), key,
                key == "redirect" && interception ? "`doline redirect apply`, or a restart where mode or ports differ"
@@ -581,6 +585,19 @@ struct Control::Impl {
     }
   }
 
+  /// The gate has been told nothing of what these devices learned before it held them; the query log knows.
+  void recall_answers(std::vector<device::MacAddress> macs) {
+    if (!charge.log || !settings.fixed.query_log) return;
+    auto admissions = std::make_shared<std::vector<redirect::Admission>>();
+    loop.work(
+        [admissions, log = charge.log, file = settings.fixed.query_log->path, roster = current->roster,
+         macs = std::move(macs), now = clock.now().wall] {
+          log->flush();
+          *admissions = admissions_of(file, macs, *roster, now);
+        },
+        [this, admissions] { interception->admit(std::move(*admissions)); });
+  }
+
   void collect_and_answer(const CommandSocket::Answer& answer) {
     auto once = std::make_shared<CommandSocket::Answer>(answer);
     const auto tell = [this, once] {
@@ -639,8 +656,10 @@ struct Control::Impl {
     heard.assign(charge.workers.size(), began);
     tell_log(*current);
     if (charge.warden && settings.fixed.redirect)
-      interception.emplace(loop, std::move(charge.warden), with_doh_servers(*settings.fixed.redirect, *resolvers), log,
-                           [this](const redirect::RefusedReply& refused) { take_refused(refused); });
+      interception.emplace(
+          loop, std::move(charge.warden), with_doh_servers(*settings.fixed.redirect, *resolvers), log,
+          [this](const redirect::RefusedReply& refused) { take_refused(refused); },
+          [this](std::vector<device::MacAddress> macs) { recall_answers(std::move(macs)); });
     restrict();
     loops = std::make_unique<LoopWatch>(loop, charge.canaries, clock, log, [this] { take_loops(); });
     auto opened = CommandSocket::open(loop, settings.fixed.control_socket,

@@ -5,8 +5,12 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <span>
 #include <utility>
+
+#include "querylog/log_reader.h"
+#include "querylog/recent_answers.h"
 
 namespace doline::control {
 
@@ -113,7 +117,7 @@ redirect::Restrictions restrictions_of(const device::Roster& roster,
                                        std::span<const redirect::FlowLock> locks, redirect::Encrypted otherwise,
                                        const geo::ResolverBook& resolvers) {
   redirect::Restrictions all = redirect::restrictions_of(roster, by_group, locks);
-  if (all.hold_encrypted(otherwise)) all.doh_addresses = doh_servers_of(resolvers);
+  if (all.hold_encrypted(otherwise) || !all.log_encrypted.empty()) all.doh_addresses = doh_servers_of(resolvers);
   return all;
 }
 
@@ -122,11 +126,12 @@ std::shared_ptr<const resolver::Gate> gate_of(const device::Roster& roster,
                                               std::span<const redirect::FlowLock> locks, redirect::Encrypted otherwise,
                                               const geo::ResolverBook& resolvers) {
   const redirect::Restrictions all = redirect::restrictions_of(roster, by_group, locks);
-  if (!all.hold_flows() && !all.hold_encrypted(otherwise)) return nullptr;
+  const bool knows_doh = all.hold_encrypted(otherwise) || !all.log_encrypted.empty();
+  if (!all.hold_flows() && !knows_doh) return nullptr;
   auto gate = std::make_shared<resolver::Gate>();
   for (const device::Device& device : roster.devices())
     gate->is_held.push_back(redirect::restriction_of(device, roster, by_group, locks).flows != redirect::Flows::any);
-  if (!all.hold_encrypted(otherwise)) return gate;
+  if (!knows_doh) return gate;
   for (const auto& [address, resolver] : resolvers.all())
     if (const auto name = dns::Name::parse(resolver.hostname); resolver.doh && name && !name->is_root())
       gate->doh_names.push_back(*name);
@@ -135,14 +140,47 @@ std::shared_ptr<const resolver::Gate> gate_of(const device::Roster& roster,
   return gate;
 }
 
+std::vector<redirect::Admission> admissions_of(const std::filesystem::path& log,
+                                               const std::vector<device::MacAddress>& macs,
+                                               const device::Roster& roster, WallTime now) {
+  std::vector<redirect::Admission> admissions;
+  auto reader = querylog::LogReader::open(log);
+  if (!reader) return admissions;
+  std::set<std::pair<device::MacAddress, IpAddress>> known;
+  const auto read = querylog::recall_answers(*reader, macs, now, [&](const querylog::RecentAnswer& answer) {
+    const auto age = std::chrono::duration_cast<seconds>(std::max(now - answer.time, microseconds(0)));
+    const device::Device* device = answer.mac ? roster.find(*answer.mac) : nullptr;
+    if (device == nullptr || device->macs.empty()) return true;
+    redirect::Admission admission;
+    admission.ttl_seconds = static_cast<std::uint32_t>(answer.ttl.count());
+    admission.age_seconds = static_cast<std::uint32_t>(age.count());
+    admission.devices = device->macs;
+    if (redirect::time_left(admission) <= seconds(0)) return true;
+    // The newest comes first, and lasts longest but for odd TTLs.
+    for (const IpAddress& address : answer.addresses)
+      if (redirect::may_be_admitted(address) && known.emplace(device->macs.front(), address).second)
+        admission.addresses.push_back(address);
+    if (admission.devices.size() > redirect::admitted_per_message) return true;
+    admission.addresses.resize(
+        std::min(admission.addresses.size(), redirect::admitted_per_message / admission.devices.size()));
+    if (!admission.addresses.empty()) admissions.push_back(std::move(admission));
+    return known.size() < admissions_recalled_max;
+  });
+  // What was read before a fault holds all the same.
+  static_cast<void>(read);
+  return admissions;
+}
+
 Interception::Interception(Loop& loop, std::unique_ptr<warden::Client> warden, redirect::Options options,
-                           spdlog::logger& log, std::function<void(const redirect::RefusedReply&)> on_refused)
+                           spdlog::logger& log, std::function<void(const redirect::RefusedReply&)> on_refused,
+                           std::function<void(std::vector<device::MacAddress>)> on_held)
     : loop_(loop),
       warden_(std::move(warden)),
       at_start_(std::move(options)),
       wanted_(at_start_),
       log_(log),
-      on_refused_(std::move(on_refused)) {
+      on_refused_(std::move(on_refused)),
+      on_held_(std::move(on_held)) {
   readable_ = loop_.on_events(warden_->descriptor(), UV_READABLE, [this](int) { read(); });
   looking_ = loop_.every(interception_look_every, [this] {
     if (is_starting_) start([](const json&) {});
@@ -189,13 +227,33 @@ void Interception::ask(redirect::Request request, Answer answer) {
 
 void Interception::restrict(redirect::Restrictions restrictions) {
   if (restrictions == restrictions_) return;
-  restrictions_ = std::move(restrictions);
-  ask(redirect::Restrict{restrictions_}, [this](const json& reply) {
+  ask(redirect::Restrict{restrictions}, [this, before = std::exchange(restrictions_, restrictions)](const json& reply) {
     gate_trouble_.clear();
+    if (reply.value("ok", false) && state_ == redirect::State::applied) hold(before);
     if (!reply.contains("reasons") || reply["reasons"].empty()) return;
     gate_trouble_ = "Restrictions of groups are not in force: " + reply["reasons"][0].get<std::string>();
     log_.error("{}", gate_trouble_);
   });
+}
+
+/// Those that were not held before.
+void Interception::hold(const redirect::Restrictions& before) {
+  std::vector<device::MacAddress> held;
+  for (const auto* macs : {&restrictions_.only_resolved, &restrictions_.observed})
+    for (const device::MacAddress& mac : *macs)
+      if (!std::binary_search(before.only_resolved.begin(), before.only_resolved.end(), mac) &&
+          !std::binary_search(before.observed.begin(), before.observed.end(), mac))
+        held.push_back(mac);
+  if (!held.empty()) on_held_(std::move(held));
+}
+
+void Interception::admit(std::vector<redirect::Admission> admissions) {
+  const std::size_t count = redirect::count_that_fit(admissions);
+  if (count == 0) return;
+  const auto end = admissions.begin() + static_cast<std::ptrdiff_t>(count);
+  redirect::Admit message{{admissions.begin(), end}};
+  admissions.erase(admissions.begin(), end);
+  ask(std::move(message), [this, left = std::move(admissions)](const json&) { admit(left); });
 }
 
 void Interception::begin(Answer answer) {
@@ -249,6 +307,7 @@ void Interception::apply(seconds trial, Answer answer) {
           state_ = redirect::State::applied;
           reason_.clear();
           tell_applied(trial);
+          hold({});
           for (const auto& warning : reply.value("warnings", json::array()))
             log_.warn("Interception: {}", warning.get<std::string>());
         } else if (reply.contains("reasons")) {
@@ -308,6 +367,8 @@ void Interception::take_in(const redirect::StatusReply& status) {
   else if (status.reason != reason_ && !status.reason.empty())
     log_.warn("Interception: {}", status.reason);
   state_ = status.state;
+  // Somebody took the table away, and the warden has put it back.
+  if (state_ == redirect::State::applied && status.gate.admitted == 0 && gate_.admitted > 0) hold({});
   if (!is_starting_) reason_ = status.reason;
   gate_ = status.gate;
 }

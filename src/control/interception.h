@@ -6,6 +6,7 @@
 #pragma once
 
 #include <spdlog/fwd.h>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
@@ -25,7 +26,8 @@ namespace doline::control {
 
 inline constexpr seconds interception_look_every{15};  ///< are the rules still there?
 inline constexpr seconds refusals_look_every{5};       ///< where anybody is restricted
-inline constexpr std::size_t sightings_told = 5;       ///< in the log at start; `doline redirect seen` shows all
+inline constexpr std::size_t admissions_recalled_max = 16'384;
+inline constexpr std::size_t sightings_told = 5;  ///< in the log at start; `doline redirect seen` shows all
 
 /// Who logs encrypted DNS, or watches connections, is to know the DoH servers among the known resolvers.
 [[nodiscard]] redirect::Options with_doh_servers(redirect::Options options, const geo::ResolverBook& resolvers);
@@ -46,13 +48,23 @@ inline constexpr std::size_t sightings_told = 5;       ///< in the log at start;
 /// What was refused, by device: by its name, or its MAC where nobody knows it.
 [[nodiscard]] nlohmann::json json_of(const redirect::RefusedReply& refused, const device::Roster& roster);
 
+/// What these devices were told before `now` and may still connect to, by the query log: an address and a device once,
+/// at most admissions_recalled_max; empty where the log cannot be read. Reads a file: not on the loop.
+[[nodiscard]] std::vector<redirect::Admission> admissions_of(const std::filesystem::path& log,
+                                                             const std::vector<device::MacAddress>& macs,
+                                                             const device::Roster& roster, WallTime now);
+
 class Interception {
  public:
   using Answer = std::function<void(const nlohmann::json&)>;
 
-  /// `on_refused`: what the warden says of refusals, every refusals_look_every.
+  /// `on_refused`: what the warden says of refusals, every refusals_look_every. `on_held`: the
+  /// kernel holds these devices and need not know what they were told.
   Interception(Loop& loop, std::unique_ptr<warden::Client> warden, redirect::Options options, spdlog::logger& log,
-               std::function<void(const redirect::RefusedReply&)> on_refused);
+               std::function<void(const redirect::RefusedReply&)> on_refused,
+               std::function<void(std::vector<device::MacAddress>)> on_held);
+  /// What these devices were told before: one message after the other, where the rules are there.
+  void admit(std::vector<redirect::Admission> admissions);
   ~Interception();
 
   /// From now on these; said again only where they differ.
@@ -92,6 +104,7 @@ class Interception {
   void tell(const redirect::SeenReply& seen);
   void tell_applied(seconds trial);
   void look_for_refusals();
+  void hold(const redirect::Restrictions& before);
   void start(Answer answer);
   void lose();
 
@@ -100,6 +113,7 @@ class Interception {
   redirect::Options at_start_, wanted_;
   spdlog::logger& log_;
   std::function<void(const redirect::RefusedReply&)> on_refused_;
+  std::function<void(std::vector<device::MacAddress>)> on_held_;
   Watch readable_, looking_, looking_for_refusals_;
   bool is_decided_ = false;   // by the operator
   bool is_starting_ = false;  // not on yet, since begin(), and the operator has not decided

@@ -35,6 +35,7 @@
 #include "policy/rule.h"
 #include "querylog/answers.h"
 #include "querylog/log_writer.h"
+#include "querylog/recent_answers.h"
 #include "redirect/admission.h"
 #include "redirect/options.h"
 #include "redirect/origin.h"
@@ -130,11 +131,15 @@ constexpr Limit limits[] = {
     {"flows", "answer_grace", in_milliseconds(flows::answer_grace), "ms",
      "an answer explains connections past its TTL"},
     {"flows", "questions_per_packet_max", flows::questions_per_packet_max, "", "questions read of one packet (audit)"},
+    {"querylog", "recent_answers_max", querylog::recent_answers_max, "", "records read back at a start"},
     {"querylog", "flows_held_max", querylog::flows_held_max, "", "connections that wait to be judged"},
     {"querylog", "flows_counted_max", querylog::flows_counted_max, "", "connections whose octets are awaited"},
     {"querylog", "flows_pending_max", querylog::flows_pending_max, "",
      "connections that wait for a database that cannot be written"},
     {"redirect", "restricted_max", redirect::restricted_max, "", "MAC addresses of restricted devices, of each kind"},
+    {"redirect", "flow_locks_max", redirect::flow_locks_max, "", "devices whose connections are locked"},
+    {"redirect", "allowed_flows_max", redirect::allowed_flows_max, "", "connections that all locks together allow"},
+    {"redirect", "refusals_max", redirect::refusals_max, "", "devices, and connections, told as refused"},
     {"redirect", "doh_addresses_max", redirect::doh_addresses_max, "", "addresses of known DoH servers"},
     {"redirect", "admissions_in_flight_max", redirect::admissions_in_flight_max, "",
      "answers for restricted devices that the kernel is being told of, a worker"},
@@ -167,7 +172,8 @@ constexpr Limit limits[] = {
     {"config", "workers_max", config::workers_max, "", "workers"},
     {"control", "booked_devices_max", control::booked_devices_max, "", "devices joined, learned or locked"},
     {"control", "booked_macs_max", control::booked_macs_max, "", "MACs of one of them"},
-    {"control", "lock_alarms_max", control::lock_alarms_max, "", "names told that one locked device asked for"},
+    {"control", "lock_flows_max", control::lock_flows_max, "", "connections that one lock allows"},
+    {"control", "lock_alarms_max", control::lock_alarms_max, "", "names, and connections, told of one locked device"},
     {"control", "announcements_a_second_max", control::announcements_a_second_max, "",
      "multicast DNS messages looked at in a second"},
     {"control", "pointers_in_flight_max", control::pointers_in_flight_max, "", "PTR questions at once"},

@@ -91,6 +91,12 @@ bool watches(const config::Fixed& fixed) {
   return fixed.redirect && redirect::asks_to_watch(*fixed.redirect);
 }
 
+/// Is encrypted DNS of some group recorded?
+bool logs_groups(const config::Live& live) {
+  return std::any_of(live.restrictions.begin(), live.restrictions.end(),
+                     [](const auto& group) { return group.encrypted == redirect::Encrypted::log; });
+}
+
 Doors open_doors(const config::Fixed& fixed, int workers) {
   using listener::SocketKind;
   Doors doors;
@@ -165,8 +171,8 @@ int run_doline(const RunArguments& arguments, std::ostream& err) {
   for (int i = 0; i < workers; ++i) ring_views.push_back(rings.emplace_back(std::make_unique<querylog::Ring>()).get());
   std::optional<querylog::LogWriter> log_writer;
   if (fixed.query_log)
-    log_writer.emplace(log_options(settings, watches(fixed) ? warden.flows : -1), ring_views, clock,
-                       [&](const querylog::LogEvent& event) { control.take_log_event(event); });
+    log_writer.emplace(log_options(settings, watches(fixed) || logs_groups(settings.live) ? warden.flows : -1),
+                       ring_views, clock, [&](const querylog::LogEvent& event) { control.take_log_event(event); });
 
   resolver::WorkerOptions options{.resolver = {.cache = fixed.cache,
                                                .seed = 0,

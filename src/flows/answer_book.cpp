@@ -5,13 +5,25 @@
 
 namespace doline::flows {
 
+namespace {
+
+std::string lowered_wire(const dns::Name& name) {
+  const dns::Name lowered = name.lowered();
+  return {reinterpret_cast<const char*>(lowered.wire().data()), lowered.size()};
+}
+
+MonotonicTime until_of(seconds ttl, MonotonicTime at) {
+  return at + std::max(ttl, answer_ttl_least) + answer_grace;
+}
+
+}  // namespace
+
 void AnswerBook::give(const Holder& holder, const dns::Name& name, std::span<const IpAddress> addresses, seconds ttl,
                       MonotonicTime at) {
   if (addresses.empty()) return;
   Shelf& shelf = shelf_of(holder, at);
-  const dns::Name lowered = name.lowered();
-  const std::string wire(reinterpret_cast<const char*>(lowered.wire().data()), lowered.size());
-  const MonotonicTime until = at + std::max(ttl, answer_ttl_least) + answer_grace;
+  const std::string wire = lowered_wire(name);
+  const MonotonicTime until = until_of(ttl, at);
   for (const IpAddress& address : addresses) {
     if (address.is_unspecified()) continue;  // a block: nobody connects there
     auto given = shelf.recent.find(address);
@@ -36,6 +48,28 @@ void AnswerBook::give(const Holder& holder, const dns::Name& name, std::span<con
     entry.until = std::max(entry.until, until);
   }
   if (size_ > answers_remembered_max) make_room(at);
+}
+
+bool AnswerBook::recall(const Holder& holder, const dns::Name& name, std::span<const IpAddress> addresses, seconds ttl,
+                        MonotonicTime at, MonotonicTime now) {
+  if (size_ >= answers_remembered_max / 2) return false;
+  const MonotonicTime until = until_of(ttl, at);
+  if (until < now || (!shelves_.contains(holder) && shelves_.size() >= holders_max)) return true;
+  Shelf& shelf = shelf_of(holder, now);
+  const std::string wire = lowered_wire(name);
+  for (const IpAddress& address : addresses) {
+    if (address.is_unspecified() || shelf.older.contains(address)) continue;
+    const auto known = shelf.recent.find(address);
+    if (known != shelf.recent.end()) {
+      Given& entry = known->second;
+      if (until >= entry.since) entry.since = std::min(entry.since, at);
+      entry.until = std::max(entry.until, until);
+    } else if (shelf.recent.size() < answers_of_device_remembered / 2) {
+      shelf.recent.emplace(address, Given{wire, at, until});
+      ++size_;
+    }
+  }
+  return true;
 }
 
 AnswerBook::Shelf& AnswerBook::shelf_of(const Holder& holder, MonotonicTime at) {

@@ -42,6 +42,10 @@ class AnswerBook {
   /// At `at` the holder was given these addresses under `name`, to live for `ttl`.
   void give(const Holder& holder, const dns::Name& name, std::span<const IpAddress> addresses, seconds ttl,
             MonotonicTime at);
+  /// The same of an answer from before those that were given already: newest first, where there is room. False: there
+  /// is none for anybody.
+  [[nodiscard]] bool recall(const Holder& holder, const dns::Name& name, std::span<const IpAddress> addresses,
+                            seconds ttl, MonotonicTime at, MonotonicTime now);
   /// Under which name the holder had been given the address by `at`, where its time is not over: the latest name.
   [[nodiscard]] std::optional<dns::Name> find(const Holder& holder, const IpAddress& address, MonotonicTime at) const;
   /// True where answers of the holder were pushed out that might still be used at `at`.

@@ -10,6 +10,7 @@
 
 #include "flows/packet.h"
 #include "policy/answer.h"
+#include "querylog/recent_answers.h"
 
 namespace doline::querylog {
 
@@ -149,6 +150,16 @@ void FlowDesk::learn(const Record& record, const device::Device& device, dns::Oc
   const flows::Holder holder =
       device.macs.empty() ? flows::Holder::of(record.client) : flows::Holder::of(device.macs.front());
   book_.give(holder, record.qname, addresses_, ttl, monotonic_of(record.time, now));
+}
+
+void FlowDesk::recall(const std::filesystem::path& log, const Moment& now) {
+  auto reader = LogReader::open(log);
+  if (!reader) return;
+  static_cast<void>(recall_answers(*reader, {}, now.wall, [&](const RecentAnswer& answer) {
+    const MonotonicTime at = now.monotonic - std::max(now.wall - answer.time, microseconds(0));
+    const auto holder = answer.mac ? flows::Holder::of(*answer.mac) : flows::Holder::of(answer.client);
+    return book_.recall(holder, answer.name, answer.addresses, answer.ttl, at, now.monotonic);
+  }));
 }
 
 void FlowDesk::miss(const Moment& now) {

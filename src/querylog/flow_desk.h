@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -64,6 +65,9 @@ class FlowDesk {
             const std::function<void(const Record&)>& record_query);
   /// A response that was sent to this device: `ttl` is the smallest of its answers.
   void learn(const Record& record, const device::Device& device, dns::Octets response, seconds ttl, const Moment& now);
+  /// Before anything is read: what devices were told before the start and may still use. A log that cannot be read, or
+  /// that has no answers, has none.
+  void recall(const std::filesystem::path& log, const Moment& now);
   /// Records have been lost: an answer may be among them.
   void miss(const Moment& now);
   /// Judges what has been held long enough; `all`: at the end, what has not.

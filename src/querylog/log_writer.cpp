@@ -165,6 +165,7 @@ struct LogWriter::Impl {
   std::uint64_t known_epoch = 0;
   std::unique_ptr<Store> store;
   std::optional<FlowDesk> flow_desk;
+  bool has_recalled = false;
   std::uint64_t dropped_by_rings = 0;
   std::vector<Entry> pending;
   std::deque<Presence> presences;             // that wait
@@ -364,6 +365,7 @@ struct LogWriter::Impl {
     next_look_at_file = now() + file_looked_at_every;
     known_epoch = 0;
     if (flow_desk) flow_desk->begin_anew();
+    if (flow_desk && !std::exchange(has_recalled, true)) flow_desk->recall(options.path, clock.now());
     measure();
     if (pending.empty()) recovered();
   }

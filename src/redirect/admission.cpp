@@ -1,9 +1,16 @@
 #include "redirect/admission.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "redirect/wire.h"
 
 namespace doline::redirect {
+
+seconds time_left(const Admission& admission) {
+  return std::clamp(seconds(admission.ttl_seconds), admission_min, admission_max) + admission_grace -
+         seconds(admission.age_seconds);
+}
 
 bool may_be_admitted(const IpAddress& address) {
   return address.is_unicast() && !address.is_loopback() && !address.is_link_local();
@@ -19,31 +26,43 @@ std::size_t count_that_fit(std::span<const Admission> admissions) {
   return count;
 }
 
-std::vector<std::uint8_t> write_admissions(std::span<const Admission> admissions) {
+void write(WireWriter& out, std::span<const Admission> admissions) {
   check(count_that_fit(admissions) == admissions.size());
-  WireWriter out;
   out.list(admissions, [&](const Admission& admission) {
     out.integer(admission.ticket);
     out.integer(static_cast<std::uint8_t>(admission.purpose));
     out.integer(admission.ttl_seconds);
+    out.integer(admission.age_seconds);
     out.list(admission.devices, [&](const device::MacAddress& mac) { out.mac(mac); });
     out.list(admission.addresses, [&](const IpAddress& address) { out.address(address); });
   });
-  return out.take();
 }
 
-Result<std::vector<Admission>, MessageFault> parse_admissions(std::span<const std::uint8_t> octets) {
-  WireReader in(octets);
+std::vector<Admission> read_admissions(WireReader& in) {
   auto admissions = in.list<Admission>(admissions_per_message, [&] {
     Admission admission;
     admission.ticket = in.integer<std::uint32_t>();
     admission.purpose = in.enumerator(Purpose::doh);
     admission.ttl_seconds = in.integer<std::uint32_t>();
+    admission.age_seconds = in.integer<std::uint32_t>();
     admission.devices = in.list<device::MacAddress>(admitted_per_message, [&] { return in.mac(); });
     admission.addresses = in.list<IpAddress>(admitted_per_message, [&] { return in.address(); });
     return admission;
   });
-  if (!in.is_complete() || count_that_fit(admissions) != admissions.size()) return fail(MessageFault::malformed);
+  if (count_that_fit(admissions) != admissions.size()) in.fail();
+  return admissions;
+}
+
+std::vector<std::uint8_t> write_admissions(std::span<const Admission> admissions) {
+  WireWriter out;
+  write(out, admissions);
+  return out.take();
+}
+
+Result<std::vector<Admission>, MessageFault> parse_admissions(std::span<const std::uint8_t> octets) {
+  WireReader in(octets);
+  auto admissions = read_admissions(in);
+  if (!in.is_complete()) return fail(MessageFault::malformed);
   return admissions;
 }
 

@@ -14,7 +14,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "device/mac_address.h"
-#include "redirect/request.h"
+#include "redirect/wire.h"
 
 namespace doline::redirect {
 
@@ -37,6 +37,7 @@ struct Admission {
   std::uint32_t ticket = 0;  ///< the asker's; comes back as it was
   Purpose purpose = Purpose::connect;
   std::uint32_t ttl_seconds = 0;
+  std::uint32_t age_seconds = 0;  ///< so long ago that was said; what is over, grace included, is not admitted
   std::vector<device::MacAddress> devices;
   std::vector<IpAddress> addresses;
   bool operator==(const Admission&) const = default;
@@ -53,8 +54,15 @@ struct AdmissionAnswer {
   auto operator<=>(const AdmissionAnswer&) const = default;
 };
 
+/// From now on; not above 0: it is over.
+[[nodiscard]] seconds time_left(const Admission& admission);
+
 /// Could a device of the LAN reach such an address through a gateway? Neither multicast nor of this very link or host.
 [[nodiscard]] bool may_be_admitted(const IpAddress& address);
+
+/// On the wire, with others: as one list. Reads no more than one message may hold, and fails past it.
+void write(WireWriter& out, std::span<const Admission> admissions);
+[[nodiscard]] std::vector<Admission> read_admissions(WireReader& in);
 
 /// How many of these, from the first on, one message may hold. At least one, where there is one of a size that fits.
 [[nodiscard]] std::size_t count_that_fit(std::span<const Admission> admissions);

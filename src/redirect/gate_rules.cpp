@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "redirect/rule_text.h"
+#include "redirect/watch_rules.h"
 
 namespace doline::redirect {
 
@@ -15,8 +16,8 @@ using device::MacAddress;
 constexpr std::string_view allowed_max = "65536", answered_doh_max = "4096";
 constexpr std::string_view refused_by_max = "4096", unexplained_max = "8192";
 
-constexpr std::string_view gate_chains[] = {"encrypted", "refuse_encrypted", "only_resolved", "refuse_flow",
-                                            "observed",  "allowed",          "unexplained"};
+constexpr std::string_view gate_chains[] = {"log_encrypted", "encrypted", "refuse_encrypted", "only_resolved",
+                                            "refuse_flow",   "observed",  "allowed",          "unexplained"};
 
 std::string set_of(std::string_view name, std::string_view type, std::string_view more = "") {
   return "  set " + std::string(name) + " {\n    type " + std::string(type) + "\n" + std::string(more) + "  }\n";
@@ -33,7 +34,7 @@ std::string counting(std::string_view size, std::string_view timeout) {
 
 std::string sets() {
   std::string text;
-  for (const std::string_view name : {"only_resolved", "observed", "may_encrypt", "must_not_encrypt"})
+  for (const std::string_view name : {"only_resolved", "observed", "may_encrypt", "must_not_encrypt", "log_encrypted"})
     text += set_of(name, "ether_addr");
   for (const std::string_view name : {"refused_by", "would_refuse_by", "encrypted_by"})
     text += set_of(name, "ether_addr", counting(refused_by_max, "7d"));
@@ -69,15 +70,27 @@ std::string refuse(std::string_view counter, std::string_view by_mac) {
 }
 
 /// DoT and DoQ by port, DoH by known address.
-std::string encrypted_chains(Encrypted otherwise) {
+std::string for_encrypted(const std::string& statement) {
   std::string rules;
-  if (otherwise == Encrypted::reject) rules += "    ether saddr @may_encrypt return\n";
-  const auto refused = [&](const std::string& match) { rules += "    " + match + " goto refuse_encrypted\n"; };
-  refused("tcp dport 853");
-  refused("udp dport { 853, 8853 }");
+  for (const char* match : {"tcp dport 853", "udp dport { 853, 8853 }"})
+    rules += "    " + std::string(match) + " " + statement + "\n";
   for (const char* set : {"ip daddr @doh4", "ip daddr @answered_doh4", "ip6 daddr @doh6", "ip6 daddr @answered_doh6"})
-    refused(std::string(set) + " meta l4proto { tcp, udp } th dport 443");
-  return chain_of("encrypted", rules) + chain_of("refuse_encrypted", refuse("encrypted", "encrypted_by"));
+    rules += "    " + std::string(set) + " meta l4proto { tcp, udp } th dport 443 " + statement + "\n";
+  return rules;
+}
+
+std::string encrypted_chains(Encrypted otherwise) {
+  const std::string spared = otherwise == Encrypted::reject ? "    ether saddr @may_encrypt return\n" : "";
+  return chain_of("encrypted", spared + for_encrypted("goto refuse_encrypted")) +
+         chain_of("refuse_encrypted", refuse("encrypted", "encrypted_by"));
+}
+
+/// Of a connection its first packet, as in watch_rules.h.
+std::string log_chain(const Options& options) {
+  return chain_of(
+      "log_encrypted",
+      "    ct original packets > 1 return\n" +
+          for_encrypted(log_statement(LoggedBy::encrypted_dns, connection_octets_logged, options) + " return"));
 }
 
 /// What locks allow; no other rule is asked then.
@@ -125,6 +138,7 @@ std::string egress_chain(const Options& options, const Restrictions& restriction
   rules += "    meta pkttype != host return\n";
   rules += return_for_exempt(options);
   // A frame without a MAC address (a tunnel's) is of none that is named.
+  if (gate_logs(options, restrictions)) rules += "    ether saddr @log_encrypted jump log_encrypted\n";
   if (restrictions.hold_encrypted(options.encrypted))
     rules += options.encrypted == Encrypted::reject ? "    jump encrypted\n"
                                                     : "    ether saddr @must_not_encrypt jump encrypted\n";
@@ -135,9 +149,14 @@ std::string egress_chain(const Options& options, const Restrictions& restriction
 
 }  // namespace
 
+bool gate_logs(const Options& options, const Restrictions& restrictions) {
+  return !restrictions.log_encrypted.empty() && !logs_encrypted(options);
+}
+
 std::string nft_gate(const Options& options, const Restrictions& restrictions, const std::vector<IpPrefix>& lan) {
   const bool holds_encrypted = restrictions.hold_encrypted(options.encrypted);
-  if (!holds_encrypted && !restrictions.hold_flows()) return {};
+  const bool logs = gate_logs(options, restrictions);
+  if (!holds_encrypted && !logs && !restrictions.hold_flows()) return {};
   std::string script = "table inet doline_gate {\n  counter encrypted { }\n  counter refused { }\n";
   script += "  counter would_refuse { }\n" + sets();
   for (const std::string_view chain : gate_chains) script += chain_of(chain, "");
@@ -145,10 +164,12 @@ std::string nft_gate(const Options& options, const Restrictions& restrictions, c
   script += nft_open_gate();
   script += refill("only_resolved", restrictions.only_resolved) + refill("observed", restrictions.observed);
   script += refill("may_encrypt", restrictions.may_encrypt) + refill("must_not_encrypt", restrictions.must_not_encrypt);
+  script += refill("log_encrypted", restrictions.log_encrypted);
   script += refill("doh4", of_family(restrictions.doh_addresses, Family::v4));
   script += refill("doh6", of_family(restrictions.doh_addresses, Family::v6));
   script += "flush set inet doline_gate unexplained4\nflush set inet doline_gate unexplained6\n";
   script += "table inet doline_gate {\n";
+  if (logs) script += log_chain(options);
   if (holds_encrypted) script += encrypted_chains(options.encrypted);
   if (restrictions.hold_flows()) script += flow_chains(restrictions.allowances);
   return script + egress_chain(options, restrictions, lan) + "}\n";

@@ -24,6 +24,8 @@ namespace doline::redirect {
 /// nft_rules.h.
 [[nodiscard]] std::string nft_gate(const Options& options, const Restrictions& restrictions,
                                    const std::vector<IpPrefix>& lan = {});
+/// True where the gate logs connections of some to servers of encrypted DNS; not where all of them are logged anyway.
+[[nodiscard]] bool gate_logs(const Options& options, const Restrictions& restrictions);
 /// Takes the rules away and keeps the sets; for a kernel with that table.
 [[nodiscard]] std::string nft_open_gate();
 

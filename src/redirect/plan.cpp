@@ -152,6 +152,9 @@ std::string summary_of_gate(const Plan& plan) {
       text += "to all but " + macs(restrictions.may_encrypt) + " ";
     text += "at once, so that clients fall back to plain DNS.\n";
   }
+  if (plan.gate_logs)
+    text += "Connections of " + macs(restrictions.log_encrypted) +
+            " to servers of encrypted DNS are let through and recorded: `doline flows`.\n";
   if (!restrictions.only_resolved.empty())
     text += macs(restrictions.only_resolved) + " may connect only to what an answer of Doline gave.\n";
   if (!restrictions.observed.empty())
@@ -200,6 +203,7 @@ void restrict(Plan& plan, const Restrictions& restrictions) {
   plan.restrictions = restrictions;
   const bool has_gate = plan.tool == Tool::nft && intercepts(plan.options.mode);
   plan.gate = has_gate ? nft_gate(plan.options, restrictions, plan.lan) : std::string();
+  plan.gate_logs = has_gate && gate_logs(plan.options, restrictions);
 }
 
 Plan plan(const Options& options, const HostFacts& facts, const Restrictions& restrictions, Standing standing) {

@@ -62,8 +62,9 @@ struct Plan {
   bool owns_table = false;  ///< the rules vanish with the process that made them
   std::string rules;  ///< `table inet doline {...}`; for a kernel without that table. Empty: nothing is intercepted
   std::string gate;   ///< makes or renews `doline_gate`; empty: nobody is restricted
-  std::string seen;   ///< makes or renews `doline_seen` and keeps what it has seen; empty: it is not wanted
-  std::string watch;  ///< `table inet doline_watch {...}`; empty: nothing is watched
+  bool gate_logs = false;  ///< the gate logs packets too, for who listens to Kernel::nflog_group
+  std::string seen;        ///< makes or renews `doline_seen` and keeps what it has seen; empty: it is not wanted
+  std::string watch;       ///< `table inet doline_watch {...}`; empty: nothing is watched
   // Tool::iptables
   std::vector<ProgramStep> programs;  ///< to apply; twice does the same as once
   std::vector<ProgramStep> programs_undo;

@@ -73,7 +73,8 @@ Apply read_apply(WireReader& in) {
 
 void write(WireWriter& out, const Restrict& restrict) {
   const Restrictions& all = restrict.restrictions;
-  for (const auto* macs : {&all.only_resolved, &all.observed, &all.may_encrypt, &all.must_not_encrypt})
+  for (const auto* macs :
+       {&all.only_resolved, &all.observed, &all.may_encrypt, &all.must_not_encrypt, &all.log_encrypted})
     out.list(*macs, [&](const device::MacAddress& mac) { out.mac(mac); });
   out.list(all.allowances, [&](const Allowance& allowance) {
     out.list(allowance.macs, [&](const device::MacAddress& mac) { out.mac(mac); });
@@ -89,7 +90,7 @@ void write(WireWriter& out, const Restrict& restrict) {
 Restrict read_restrict(WireReader& in) {
   Restrict restrict;
   Restrictions& all = restrict.restrictions;
-  for (auto* macs : {&all.only_resolved, &all.observed, &all.may_encrypt, &all.must_not_encrypt})
+  for (auto* macs : {&all.only_resolved, &all.observed, &all.may_encrypt, &all.must_not_encrypt, &all.log_encrypted})
     *macs = in.list<device::MacAddress>(restricted_max, [&] { return in.mac(); });
   all.allowances = in.list<Allowance>(flow_locks_max, [&] {
     Allowance allowance;
@@ -111,6 +112,9 @@ void write(WireWriter&, const Remove&) {}
 void write(WireWriter&, const Status&) {}
 void write(WireWriter&, const Verify&) {}
 void write(WireWriter&, const Seen&) {}
+void write(WireWriter& out, const Admit& admit) {
+  write(out, std::span<const Admission>(admit.admissions));
+}
 void write(WireWriter&, const Refused&) {}
 void write(WireWriter&, const Heartbeat&) {}
 void write(WireWriter&, const Confirm&) {}
@@ -286,6 +290,9 @@ Result<Numbered<Request>, MessageFault> parse_request(std::span<const std::uint8
       case kind_of<Request, Refused>():
         body = Refused{};
         break;
+      case kind_of<Request, Admit>():
+        body = Admit{read_admissions(in)};
+        break;
       default:
         in.fail();
     }
@@ -314,18 +321,6 @@ Result<Numbered<Reply>, MessageFault> parse_reply(std::span<const std::uint8_t> 
         in.fail();
     }
   });
-}
-
-std::string_view to_string(MessageFault fault) {
-  switch (fault) {
-    case MessageFault::too_long:
-      return "too long";
-    case MessageFault::malformed:
-      return "malformed";
-    case MessageFault::unknown:
-      return "of an unknown version or kind";
-  }
-  return "?";
 }
 
 std::string_view to_string(State state) {

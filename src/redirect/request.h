@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "device/mac_address.h"
+#include "redirect/admission.h"
 #include "redirect/options.h"
 #include "redirect/restrictions.h"
 
@@ -55,6 +56,11 @@ struct Restrict {  ///< From now on these, with whatever rules there are and wil
   Restrictions restrictions;
   bool operator==(const Restrict&) const = default;
 };
+struct Admit {  ///< As a worker would ask: of answers that were given before the gate held these devices. → Done,
+                ///< Failed
+  std::vector<Admission> admissions;  ///< as many as fit: count_that_fit()
+  bool operator==(const Admit&) const = default;
+};
 struct Refused {  ///< Whom the gate refused, and what. → RefusedReply
   bool operator==(const Refused&) const = default;
 };
@@ -64,7 +70,7 @@ struct Heartbeat {  ///< No reply.
 struct Confirm {  ///< The rules on trial stay. → Done, Failed
   bool operator==(const Confirm&) const = default;
 };
-using Request = std::variant<Apply, Remove, Status, Verify, Seen, Heartbeat, Confirm, Restrict, Refused>;
+using Request = std::variant<Apply, Remove, Status, Verify, Seen, Heartbeat, Confirm, Restrict, Refused, Admit>;
 
 // ── what the warden answers ──
 struct Done {
@@ -154,13 +160,6 @@ struct Numbered {
   Body body;
   bool operator==(const Numbered&) const = default;
 };
-
-enum class MessageFault : std::uint8_t {
-  too_long,
-  malformed,  ///< cut short, too much behind it, or a value out of range
-  unknown,    ///< a version or a kind that this program does not know
-};
-[[nodiscard]] std::string_view to_string(MessageFault fault);
 
 // Lists longer than their limits and texts longer than theirs are cut when written. Round trip otherwise:
 // parse(write(m)) = m.

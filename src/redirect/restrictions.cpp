@@ -26,6 +26,10 @@ void sort(std::vector<device::MacAddress>& macs) {
 
 namespace {
 
+int strictness(Encrypted encrypted) {
+  return encrypted == Encrypted::reject ? 2 : encrypted == Encrypted::log ? 1 : 0;
+}
+
 const FlowLock* lock_of(const device::Device& device, std::span<const FlowLock> locks) {
   const auto found =
       std::find_if(locks.begin(), locks.end(), [&](const FlowLock& lock) { return lock.device == device.name; });
@@ -44,7 +48,8 @@ GroupRestriction restriction_of(const device::Device& device, const device::Rost
     if ((groups >> group & 1) == 0) continue;
     const GroupRestriction& one = by_group[group];
     all.flows = std::max(all.flows, one.flows);
-    if (one.encrypted && (!all.encrypted || *one.encrypted == Encrypted::reject)) all.encrypted = one.encrypted;
+    if (one.encrypted && (!all.encrypted || strictness(*one.encrypted) > strictness(*all.encrypted)))
+      all.encrypted = one.encrypted;
   }
   return all;
 }
@@ -66,10 +71,12 @@ Restrictions restrictions_of(const device::Roster& roster, std::span<const Group
     }
     if (one.flows == Flows::only_resolved) add(device, all.only_resolved);
     if (one.flows == Flows::observe) add(device, all.observed);
-    if (one.encrypted == Encrypted::leave) add(device, all.may_encrypt);
+    if (one.encrypted == Encrypted::leave || one.encrypted == Encrypted::log) add(device, all.may_encrypt);
+    if (one.encrypted == Encrypted::log) add(device, all.log_encrypted);
     if (one.encrypted == Encrypted::reject) add(device, all.must_not_encrypt);
   }
-  for (auto* macs : {&all.only_resolved, &all.observed, &all.may_encrypt, &all.must_not_encrypt}) sort(*macs);
+  for (auto* macs : {&all.only_resolved, &all.observed, &all.may_encrypt, &all.must_not_encrypt, &all.log_encrypted})
+    sort(*macs);
   std::sort(all.allowances.begin(), all.allowances.end(),
             [](const Allowance& one, const Allowance& other) { return one.macs < other.macs; });
   return all;
@@ -78,7 +85,7 @@ Restrictions restrictions_of(const device::Roster& roster, std::span<const Group
 std::vector<std::string> find_problems(const Restrictions& restrictions) {
   std::vector<std::string> problems;
   for (const auto* macs : {&restrictions.only_resolved, &restrictions.observed, &restrictions.may_encrypt,
-                           &restrictions.must_not_encrypt}) {
+                           &restrictions.must_not_encrypt, &restrictions.log_encrypted}) {
     if (macs->size() > restricted_max)
       problems.push_back("more than " + std::to_string(restricted_max) + " restricted MAC addresses of one kind");
     if (std::any_of(macs->begin(), macs->end(), is_nobodys))

@@ -60,6 +60,7 @@ struct Restrictions {
   std::vector<Allowance> allowances;
   std::vector<device::MacAddress> may_encrypt;       ///< where Options::encrypted is `reject`
   std::vector<device::MacAddress> must_not_encrypt;  ///< where it is `leave`
+  std::vector<device::MacAddress> log_encrypted;     ///< theirs is let through and recorded
   std::vector<IpAddress> doh_addresses;              ///< known DoH servers
   bool operator==(const Restrictions&) const = default;
 
@@ -70,7 +71,8 @@ struct Restrictions {
   }
 };
 
-/// What holds for a device: of all groups that it, or one of its addresses, is in the strictest. `by_group`: position =
+/// What holds for a device: of all groups that it, or one of its addresses, is in the strictest: of encrypted
+/// DNS `reject`, then `log`, then `leave`. `by_group`: position =
 /// GroupId; groups past its end say nothing. Of its lock the flows, where they are stricter.
 [[nodiscard]] GroupRestriction restriction_of(const device::Device& device, const device::Roster& roster,
                                               std::span<const GroupRestriction> by_group,

@@ -19,11 +19,6 @@ constexpr std::array<std::pair<LoggedBy, std::string_view>, 4> prefixes{{
 /// The kernel hands packets over in lots of so many, or after a hundredth of a second.
 constexpr std::string_view lot = "64";
 
-std::string log(LoggedBy rule, std::size_t octets, const Options& options) {
-  return "log prefix \"" + std::string(prefix_of(rule)) + "\" group " + std::to_string(options.kernel.nflog_group) +
-         " snaplen " + std::to_string(octets) + " queue-threshold " + std::string(lot);
-}
-
 std::string chain(std::string_view name, const Options& options, const std::vector<IpPrefix>& lan) {
   return "  chain " + std::string(name) +
          " {\n    type filter hook forward priority filter - 20\n    policy accept\n"
@@ -36,7 +31,7 @@ std::string query_chain(const Options& options) {
   std::string rules = chain("queries", options, {});
   rules += "    meta l4proto != { tcp, udp } return\n    th dport != " + port_set_of(options) + " return\n";
   rules += return_for_exempt(options);
-  const std::string logs = log(LoggedBy::query, query_octets_logged, options);
+  const std::string logs = log_statement(LoggedBy::query, query_octets_logged, options);
   rules += "    meta l4proto udp " + logs + "\n";
   return rules + "    tcp flags & psh == psh " + logs + "\n  }\n";
 }
@@ -46,7 +41,7 @@ std::string connection_chain(const Options& options, const std::vector<IpPrefix>
   // Until somebody answers, every packet of a connection is new: the first is the one that conntrack counts first.
   rules += "    ct state != new return\n    ct original packets > 1 return\n";
   const auto add = [&](const std::string& match, LoggedBy rule) {
-    rules += "    " + match + log(rule, connection_octets_logged, options) + " return\n";
+    rules += "    " + match + log_statement(rule, connection_octets_logged, options) + " return\n";
   };
   add("tcp dport 853 ", LoggedBy::encrypted_dns);
   add("udp dport { 853, 8853 } ", LoggedBy::encrypted_dns);
@@ -65,6 +60,15 @@ std::string connection_chain(const Options& options, const std::vector<IpPrefix>
 
 }  // namespace
 
+std::string log_statement(LoggedBy rule, std::size_t octets, const Options& options) {
+  return "log prefix \"" + std::string(prefix_of(rule)) + "\" group " + std::to_string(options.kernel.nflog_group) +
+         " snaplen " + std::to_string(octets) + " queue-threshold " + std::string(lot);
+}
+
+bool logs_encrypted(const Options& options) {
+  return options.watch || options.encrypted == Encrypted::log;
+}
+
 std::string_view prefix_of(LoggedBy rule) {
   for (const auto& [known, prefix] : prefixes)
     if (known == rule) return prefix;
@@ -78,14 +82,14 @@ std::optional<LoggedBy> parse_prefix(std::string_view prefix) {
 }
 
 bool asks_to_watch(const Options& options) {
-  return options.watch || options.mode == Mode::audit || options.encrypted == Encrypted::log;
+  return logs_encrypted(options) || options.mode == Mode::audit;
 }
 
 std::string nft_watch(const Options& options, TableLife life, const std::vector<IpPrefix>& lan) {
   if (!asks_to_watch(options)) return {};
   std::string script = "table inet doline_watch {\n";
   if (life == TableLife::as_long_as_its_maker) script += "  flags owner\n";
-  const bool logs_connections = options.watch || options.encrypted == Encrypted::log;
+  const bool logs_connections = logs_encrypted(options);
   if (logs_connections) script += doh_sets(options);
   if (options.mode == Mode::audit) script += query_chain(options);
   if (logs_connections) script += connection_chain(options, lan);

@@ -29,6 +29,10 @@ inline constexpr std::size_t query_octets_logged = 768;
 /// Nothing: another tool's.
 [[nodiscard]] std::optional<LoggedBy> parse_prefix(std::string_view prefix);
 
+/// A statement that logs, with the rule's prefix, so many octets; no verdict.
+[[nodiscard]] std::string log_statement(LoggedBy rule, std::size_t octets, const Options& options);
+/// True where new connections to servers of encrypted DNS are logged, whoever begins them.
+[[nodiscard]] bool logs_encrypted(const Options& options);
 /// True where the options ask for any such rule.
 [[nodiscard]] bool asks_to_watch(const Options& options);
 /// `table inet doline_watch {...}`; empty where nothing is asked for. `options` have no problems.

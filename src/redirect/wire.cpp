@@ -75,4 +75,16 @@ device::MacAddress WireReader::mac() {
   return mac;
 }
 
+std::string_view to_string(MessageFault fault) {
+  switch (fault) {
+    case MessageFault::too_long:
+      return "too long";
+    case MessageFault::malformed:
+      return "malformed";
+    case MessageFault::unknown:
+      return "of an unknown version or kind";
+  }
+  return "?";
+}
+
 }  // namespace doline::redirect

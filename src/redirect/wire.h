@@ -14,6 +14,13 @@
 
 namespace doline::redirect {
 
+enum class MessageFault : std::uint8_t {
+  too_long,
+  malformed,  ///< cut short, too much behind it, or a value out of range
+  unknown,    ///< a version or a kind that this program does not know
+};
+[[nodiscard]] std::string_view to_string(MessageFault fault);
+
 class WireWriter {
  public:
   template <class Integer>

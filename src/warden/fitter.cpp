@@ -88,6 +88,9 @@ void Fitter::put_gate(const Plan& plan, Judge judge) {
       plan.gate.empty() ? redirect::remove_table(redirect::gate_table, kernel_.tables.state_of(redirect::gate_table))
                         : plan.gate;
   if (script.empty()) return judge({});
+  // Listened to before anything is logged.
+  if (plan.gate_logs && !flow_watch_.is_listening())
+    if (std::string trouble = flow_watch_.begin(plan.options); !trouble.empty()) return judge(std::move(trouble));
   nft_->run(redirect::on_one_line(script), [this, judge = std::move(judge)](std::string complaint) {
     kernel_.gate.stay_alive();
     judge(std::move(complaint));
@@ -104,15 +107,16 @@ void Fitter::put_watch(const std::shared_ptr<Plan>& plan, int attempts_left, Jud
   };
   flow_watch_.end();
   const TableState present = kernel_.tables.state_of(redirect::watch_table);
-  if (plan->watch.empty() && present == TableState::absent) return settle_for({});
+  const bool listens = !plan->watch.empty() || plan->gate_logs;
   // Listened to before anything is logged.
-  const std::string trouble = plan->watch.empty() ? std::string() : flow_watch_.begin(plan->options);
+  const std::string trouble = listens ? flow_watch_.begin(plan->options) : std::string();
   const auto again = [this, plan, attempts_left, judge] {
     after(loop_, predecessor_pause_ms,
           [this, plan, attempts_left, judge] { put_watch(plan, attempts_left - 1, judge); });
   };
   const bool may_try_again = !has_put_ && attempts_left > 0;
   if (!trouble.empty()) return may_try_again ? again() : settle_for(trouble);
+  if (plan->watch.empty() && present == TableState::absent) return settle_for({});
   nft_->run(redirect::on_one_line(redirect::replace_watch(*plan, present)),
             [settle_for, again, may_try_again, present](const std::string& complaint) {
               if (!complaint.empty() && present == TableState::owned && may_try_again) return again();

@@ -33,6 +33,7 @@ class FlowWatch {
   /// Listens to the group of these options, instead of whatever it listened to. Empty, or why it cannot.
   [[nodiscard]] std::string begin(const redirect::Options& options);
   void end();
+  [[nodiscard]] bool is_listening() const { return log_ != nullptr; }
   /// Lets go of the loop.
   void close();
 

@@ -87,8 +87,8 @@ void Gate::hold(const redirect::Restrictions& restrictions) {
 
 bool Gate::collect(const redirect::Admission& admission, std::vector<Element>& elements) const {
   if (!std::all_of(admission.addresses.begin(), admission.addresses.end(), redirect::may_be_admitted)) return false;
-  const seconds timeout = std::clamp(seconds(admission.ttl_seconds), redirect::admission_min, redirect::admission_max) +
-                          redirect::admission_grace;
+  const seconds timeout = redirect::time_left(admission);
+  if (timeout.count() <= 0) return false;
   if (admission.purpose == redirect::Purpose::doh) {
     for (const IpAddress& address : admission.addresses) {
       Element element{.set = address.is_v4() ? Set::answered_doh4 : Set::answered_doh6, .timeout = timeout};

@@ -195,6 +195,11 @@ void Warden::carry_out(redirect::Numbered<redirect::Request> request) {
     enqueue([this, restrictions = restriction->restrictions](Answer done) { restrict(restrictions, std::move(done)); });
   } else if (std::holds_alternative<redirect::Remove>(request.body)) {
     enqueue([this](Answer done) { remove_for_good(std::move(done)); });
+  } else if (const auto* admit = std::get_if<redirect::Admit>(&request.body)) {
+    enqueue([this, admissions = admit->admissions](const Answer& done) {
+      static_cast<void>(kernel_.gate.admit(admissions));  // what the kernel does not take, the device asks for again
+      done(redirect::Done{});
+    });
   } else if (std::holds_alternative<redirect::Verify>(request.body)) {
     enqueue([this](Answer done) { verify(std::move(done)); });
   } else if (std::holds_alternative<redirect::Status>(request.body)) {

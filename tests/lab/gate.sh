@@ -44,9 +44,11 @@ querylog: {path: $lab/doline.db}
 resolver_list: $lab/resolvers.csv
 devices:
   camera: {mac: "$camera_mac", groups: [cameras]}
+  phone: {mac: "$phone_mac", groups: [logged]}
   tv: {address: 192.168.60.31, groups: [plain-dns]}
 groups:
   cameras: {flows: $1}
+  logged: {encrypted: log}
   plain-dns: {encrypted: reject}
 redirect: {mode: $mode, interfaces: [home0, iot0], on_failure: $2}
 YAML
@@ -75,6 +77,7 @@ on internet ip route add local 198.18.0.0/15 dev lo
 on internet ip -6 route add local 2001:db8:beef::/48 dev lo
 on internet ip addr add 198.51.100.80/32 dev lo
 on internet ip addr add 9.9.9.9/32 dev lo
+on internet ip addr add 8.8.4.4/32 dev lo
 on internet sysctl -qw net.core.somaxconn=4096
 server foreign "${foreign4//,/} ${foreign6//,/}" "--address=/#/$lie4" "--address=/#/$lie6"
 server trusted "$trusted4 $trusted6" --local=/#/ --local-ttl=300 "--host-record=dns.lab.example,$truth4" "--host-record=flood.lab.example,$truth4" \
@@ -164,6 +167,9 @@ resolves tv 8.8.8.8 198-18-200-2.pairs.lab.example A 198.18.200.2
 tries tv tcp 9.9.9.9 443 refused
 tries tv tcp "$truth4" 443 connected
 resolves tv 8.8.8.8 dns.lab.example A "$truth4"
+is_recorded() { on gateway "$doline" flows --device phone --address 8.8.4.4 --config "$config" | grep -q "encrypted DNS"; }
+tries phone tcp 8.8.4.4 853 connected
+until_true 15 is_recorded || say_wrong "the phone's encrypted DNS is let through, and not recorded"
 until_true 5 is_tried tv tcp "$truth4" 443 refused || say_wrong "an answer for a DoH name did not shut its address"
 tries phone tcp "$truth4" 443 connected
 
@@ -216,6 +222,14 @@ on gateway "$doline" redirect remove --config "$config" >/dev/null || say_wrong 
 write_config only-resolved closed
 begin
 until_true 10 restricts 1 0 || say_wrong "the camera is not restricted (closed)"
+echo "  what the camera was told before, the gate knows again, though its table was lost"
+until_true 10 is_tried camera tcp 198.18.200.1 10240 connected || say_wrong "the camera may not use what it was told before the restart"
+tries camera tcp 198.18.202.1 10240 refused
+gate_status >/dev/null
+on gateway nft delete table inet doline_gate
+gate_status >/dev/null # it looks, and puts it back
+until_true 20 is_tried camera tcp 198.18.200.1 10240 connected || say_wrong "the camera may not use what it was told before its table was lost"
+tries camera tcp 198.18.202.1 10240 refused
 kill -KILL "$warden_id" "$doline_id"
 wait "$doline_id" 2>/dev/null || true
 sleep 12

@@ -108,8 +108,9 @@ TEST_CASE("Restrictions that nobody would carry out are told, where they stand")
   CHECK(problems_of(group + "redirect: {interfaces: br-lan}\n").empty());
   CHECK(problems_of("groups: {cameras: {encrypted: leave, flows: any}}\n").empty());
   CHECK(problems_of("groups: {cameras: {encrypted: reject}}\n").starts_with("2:31: 'encrypted: reject' of the group"));
-  CHECK(problems_of("groups: {a: {encrypted: log}}\nredirect: {interfaces: br-lan}\n")
-            .starts_with("2:25: logging the encrypted DNS of one group is not in this build yet"));
+  CHECK(settings_of("groups: {a: {encrypted: log}}\nredirect: {interfaces: br-lan}\n")
+            .live.restrictions.back()
+            .encrypted == Encrypted::log);
   CHECK(problems_of("groups: {a: {flows: only-resolvd}}\nredirect: {interfaces: br-lan}\n")
             .find("did you mean 'only-resolved'?") != std::string::npos);
 }

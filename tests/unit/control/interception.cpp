@@ -28,8 +28,10 @@ struct Stage {
     redirect::Options options;
     options.mode = redirect::Mode::tproxy;
     options.interfaces = {"br-lan"};
-    interception.emplace(loop, std::make_unique<warden::Client>(spawned), options, log,
-                         [this](const redirect::RefusedReply& refused) { told_refused.push_back(refused); });
+    interception.emplace(
+        loop, std::make_unique<warden::Client>(spawned), options, log,
+        [this](const redirect::RefusedReply& refused) { told_refused.push_back(refused); },
+        [this](std::vector<device::MacAddress> macs) { held = std::move(macs); });
     hearing = loop.on_events(warden, UV_READABLE, [this](int) { hear(); });
   }
   ~Stage() {
@@ -71,6 +73,7 @@ struct Stage {
   std::optional<Interception> interception;
   std::vector<redirect::Request> requests;
   std::vector<redirect::RefusedReply> told_refused;
+  std::vector<device::MacAddress> held;
   redirect::Reply reply = redirect::Done{};
 };
 
@@ -163,6 +166,38 @@ TEST_CASE("apply sends the operator's options, and what the warden warns of is t
   CHECK(apply->options.interfaces == std::vector<std::string>{"br-lan"});
   CHECK(stage.interception->state() == redirect::State::applied);
   CHECK(stage.told.str().find("Docker bridges") != std::string::npos);
+}
+
+TEST_CASE("devices that the rules begin to hold are named, and what they were told goes over in lots") {
+  Stage stage;
+  const auto camera = *device::MacAddress::parse("94:51:3d:13:9a:35"),
+             tv = *device::MacAddress::parse("02:d0:11:00:60:31");
+  redirect::Restrictions restrictions;
+  restrictions.only_resolved = {camera};
+  stage.interception->restrict(restrictions);
+  (void)stage.wait([&](auto take) { stage.interception->verify(take); });
+  CHECK(stage.held.empty());  // there are no rules yet
+  (void)stage.wait([&](auto take) { stage.interception->apply(seconds(0), take); });
+  CHECK(stage.held == std::vector{camera});
+  restrictions.observed = {tv};
+  stage.interception->restrict(restrictions);
+  (void)stage.wait([&](auto take) { stage.interception->verify(take); });
+  CHECK(stage.held == std::vector{tv});
+
+  stage.requests.clear();
+  std::vector<redirect::Admission> admissions(redirect::admissions_per_message + 1);
+  for (redirect::Admission& one : admissions) one.addresses = {IpAddress::v4(198, 51, 100, 7)};
+  stage.interception->admit(admissions);
+  (void)stage.wait([&](auto take) { stage.interception->verify(take); });
+  (void)stage.wait([&](auto take) { stage.interception->verify(take); });
+  std::size_t lots = 0, told = 0;
+  for (const redirect::Request& request : stage.requests)
+    if (const auto* admit = std::get_if<redirect::Admit>(&request)) {
+      ++lots;
+      told += admit->admissions.size();
+    }
+  CHECK(lots == 2);
+  CHECK(told == admissions.size());
 }
 
 TEST_CASE("what cannot be applied says why, and the state stays absent") {

@@ -57,6 +57,26 @@ TEST_CASE("an answer given again is kept for longer, under its newest name, and 
   CHECK(book.find(camera, api, later + answer_ttl_least + answer_grace) == name("three.example"));
 }
 
+TEST_CASE("answers from before are added newest first, without what is over, and push nothing out") {
+  AnswerBook book;
+  const IpAddress api = address("52.1.2.3");
+  const auto recall = [&](const char* qname, const IpAddress& given, MonotonicTime at, seconds ttl = seconds(300)) {
+    return book.recall(camera, name(qname), std::span(&given, 1), ttl, at, noon);
+  };
+  CHECK(recall("new.example", api, noon - seconds(100)));
+  CHECK(recall("old.example", api, noon - seconds(200), seconds(1'000)));
+  CHECK(recall("over.example", address("52.1.2.4"), noon - std::chrono::hours(2)));
+  CHECK(book.size() == 1);
+  CHECK(book.find(camera, api, noon - seconds(150)) == name("new.example"));
+  CHECK(book.find(camera, api, noon + seconds(800) + answer_grace) == name("new.example"));
+  CHECK_FALSE(book.find(camera, api, noon - seconds(201)));
+  for (std::uint32_t i = 0; i < answers_of_device_remembered; ++i)
+    CHECK(recall("many.example", numbered(i), noon - seconds(300)));
+  CHECK(book.size() == answers_of_device_remembered / 2);
+  CHECK(book.find(camera, api, noon) == name("new.example"));
+  CHECK(book.evicted() == 0);
+}
+
 TEST_CASE("an address that blocks is nobody's") {
   AnswerBook book;
   give(book, camera, "ads.example", address("0.0.0.0"));

@@ -23,15 +23,9 @@ const auto camera_mac = *device::MacAddress::parse("94:51:3d:13:9a:35");
 /// A log writer whose connections these tests make.
 class Watched {
  public:
-  explicit Watched(seconds warm_up = seconds(0), bool encrypted_is_refused = false) {
-    int ends[2];
-    REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
-    ours_ = ends[0];
-    Options options;
-    options.path = file();
-    options.flows = {.channel = ends[1], .warm_up = warm_up, .encrypted_is_refused = encrypted_is_refused};
-    writer_.emplace(options, std::vector<Ring*>{&ring_}, clock_, events_.taker());
-    writer_->install(legend());
+  explicit Watched(seconds warm_up = seconds(0), bool encrypted_is_refused = false)
+      : warm_up_(warm_up), encrypted_is_refused_(encrypted_is_refused) {
+    start();
   }
   ~Watched() {
     if (ours_ >= 0) close(ours_);
@@ -58,6 +52,13 @@ class Watched {
         made, response(qname, address(given).is_v4() ? dns::RecordType::a : dns::RecordType::aaaa, {a(qname, given)})));
     writer_->flush();  // it has been seen
   }
+  /// Doline starts again, with the same log.
+  void restart() {
+    writer_.reset();
+    hang_up();
+    start();
+    writer_->flush();  // the file has been opened
+  }
   /// The warden has died.
   void hang_up() { close(std::exchange(ours_, -1)); }
   [[nodiscard]] WallTime now() const { return clock_.now().wall; }
@@ -77,6 +78,19 @@ class Watched {
   }
 
  private:
+  void start() {
+    int ends[2];
+    REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
+    ours_ = ends[0];
+    Options options;
+    options.path = file();
+    options.flows = {.channel = ends[1], .warm_up = warm_up_, .encrypted_is_refused = encrypted_is_refused_};
+    writer_.emplace(options, std::vector<Ring*>{&ring_}, clock_, events_.taker());
+    writer_->install(legend());
+  }
+
+  const seconds warm_up_;
+  const bool encrypted_is_refused_;
   Folder folder_;
   WallClock clock_{morning};
   Events events_;
@@ -86,6 +100,19 @@ class Watched {
 };
 
 }  // namespace
+
+TEST_CASE("what was answered before a restart explains connections after it") {
+  Watched watched;
+  watched.answer("192.168.50.104", "api.wyze.com", "120.24.59.150");
+  watched.restart();
+  watched.connect("192.168.50.104", "120.24.59.150", 10'240);
+  watched.connect("192.168.50.104", "61.188.37.216", 10'240);
+  const auto rows = watched.rows();
+  REQUIRE(rows.size() == 2);
+  CHECK(rows[0].explanation == flows::Explanation::looked_up);
+  CHECK(rows[0].name == *dns::Name::parse("api.wyze.com"));
+  CHECK(rows[1].explanation == flows::Explanation::without_lookup);
+}
 
 TEST_CASE("the reported case: three connections that no answer explains, with MAC, address and port") {
   Watched watched;

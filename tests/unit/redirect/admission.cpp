@@ -30,6 +30,21 @@ Admission of_size(std::size_t size) {
 
 }  // namespace
 
+TEST_CASE("An address stays reachable for its TTL and a while, less how long ago it was said") {
+  CHECK(time_left({.purpose = Purpose::connect, .ttl_seconds = 300, .devices = {}, .addresses = {}}) ==
+        seconds(300) + admission_grace);
+  CHECK(time_left({.purpose = Purpose::connect, .ttl_seconds = 0, .devices = {}, .addresses = {}}) ==
+        admission_min + admission_grace);
+  CHECK(time_left(
+            {.purpose = Purpose::connect, .ttl_seconds = 300, .age_seconds = 200, .devices = {}, .addresses = {}}) ==
+        seconds(100) + admission_grace);
+  CHECK(time_left(
+            {.purpose = Purpose::connect, .ttl_seconds = 300, .age_seconds = 1'000, .devices = {}, .addresses = {}}) <
+        seconds(0));
+  CHECK(time_left({.purpose = Purpose::connect, .ttl_seconds = 0xffffffff, .devices = {}, .addresses = {}}) ==
+        admission_max + admission_grace);
+}
+
 TEST_CASE("Admissions and their answers come out as they went in") {
   CHECK(parse_admissions(write_admissions(admissions)) == admissions);
   CHECK(parse_admissions(write_admissions({}))->empty());

@@ -68,7 +68,22 @@ TEST_CASE("Encrypted DNS is refused to all but some, or to some only") {
   CHECK(has(to_some, "add element inet doline_gate must_not_encrypt { 94:51:3d:13:9a:35 }"));
   Restrictions flows = home_restrictions();
   flows.must_not_encrypt.clear();
+  flows.log_encrypted.clear();
   CHECK_FALSE(has(nft_gate(leaving_encrypted(), flows), "853"));
+}
+
+TEST_CASE("Whose encrypted DNS is logged is let through, and logged once, not where everybody's is") {
+  Restrictions logged;
+  logged.log_encrypted = logged.may_encrypt = home_restrictions().log_encrypted;
+  const std::string rules = nft_gate(leaving_encrypted(), logged);
+  CHECK(has(rules, "ether saddr @log_encrypted jump log_encrypted"));
+  CHECK(has(rules, "tcp dport 853 log prefix \"doline encrypted-dns\" group "));
+  CHECK_FALSE(has(rules, "goto refuse_encrypted"));
+  CHECK(gate_logs(leaving_encrypted(), logged));
+  Options all = leaving_encrypted();
+  all.encrypted = Encrypted::log;
+  CHECK_FALSE(gate_logs(all, logged));
+  CHECK(nft_gate(all, logged).empty());
 }
 
 TEST_CASE("What a lock allows is let go before it is noted, counted and refused") {

@@ -34,7 +34,8 @@ inline redirect::Restrictions home_restrictions() {
       {.macs = {mac("2c:aa:8e:12:34:56")},
        .flows = {
            {prefix("198.51.100.0/24"), 17, 123}, {prefix("2001:db8:beef::7"), 6, 0}, {prefix("0.0.0.0/0"), 0, 0}}}};
-  restrictions.may_encrypt = {mac("02:d0:11:00:60:31")};
+  restrictions.may_encrypt = {mac("02:d0:11:00:60:31"), mac("02:d0:11:00:60:32")};
+  restrictions.log_encrypted = {mac("02:d0:11:00:60:32")};
   restrictions.must_not_encrypt = {mac("94:51:3d:13:9a:35")};
   restrictions.doh_addresses = {*IpAddress::parse("1.1.1.1"), *IpAddress::parse("2001:4860:4860::8888")};
   return restrictions;

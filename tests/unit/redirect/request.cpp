@@ -40,6 +40,13 @@ std::vector<Request> all_requests() {
           Verify{},
           Seen{},
           Refused{},
+          Admit{},
+          Admit{{{.ticket = 1,
+                  .purpose = Purpose::connect,
+                  .ttl_seconds = 300,
+                  .age_seconds = 20,
+                  .devices = {*device::MacAddress::parse("94:51:3d:13:9a:35")},
+                  .addresses = {IpAddress::v4(198, 51, 100, 7)}}}},
           Heartbeat{},
           Confirm{},
           Restrict{home_restrictions()},
@@ -132,8 +139,8 @@ TEST_CASE("The largest messages fit a packet, and longer lists are cut") {
   CHECK(largest.size() <= message_octets_max);
   CHECK(parse_request(largest));
   Restrictions everybody;
-  for (auto* macs :
-       {&everybody.only_resolved, &everybody.observed, &everybody.may_encrypt, &everybody.must_not_encrypt})
+  for (auto* macs : {&everybody.only_resolved, &everybody.observed, &everybody.may_encrypt, &everybody.must_not_encrypt,
+                     &everybody.log_encrypted})
     macs->resize(restricted_max);
   everybody.doh_addresses.resize(doh_addresses_max);
   everybody.allowances.resize(flow_locks_max);

@@ -55,6 +55,9 @@ TEST_CASE("The strictest of a device's groups holds, and a network's is one of t
         std::vector{mac("02:00:00:00:00:09"), mac("02:d0:11:00:60:31"), mac("94:51:3d:13:9a:35")});
   CHECK(find_problems(all).empty());
 
+  const GroupRestriction logging[] = {by_group[0], {.flows = Flows::any, .encrypted = Encrypted::log}, by_group[2]};
+  CHECK(restrictions_of(*roster, logging).log_encrypted ==
+        std::vector{mac("02:d0:11:00:60:31"), mac("94:51:3d:13:9a:35")});
   CHECK(restrictions_of(*roster, {}) == Restrictions());
   CHECK(restriction_of(roster->devices()[0], *roster, by_group) == GroupRestriction());
 }

@@ -260,8 +260,8 @@ TEST_CASE("As much as can be asked for is applied") {
   }
   redirect::Restrictions everybody;
   for (std::uint16_t i = 0; i < redirect::restricted_max; ++i)
-    for (auto* macs :
-         {&everybody.only_resolved, &everybody.observed, &everybody.may_encrypt, &everybody.must_not_encrypt})
+    for (auto* macs : {&everybody.only_resolved, &everybody.observed, &everybody.may_encrypt,
+                       &everybody.must_not_encrypt, &everybody.log_encrypted})
       macs->push_back({{2, 0, 0, 1, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)}});
   for (std::uint16_t i = 0; i < redirect::doh_addresses_max; ++i)
     everybody.doh_addresses.push_back(
