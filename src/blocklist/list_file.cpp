@@ -415,6 +415,12 @@ bool speaks_of(const Entry& entry, const dns::Name& lowered) {
   return false;
 }
 
+bool speaks_of(const Entry& entry, Listed of, const IpAddress& address) {
+  const bool is_of_address =
+      of == Listed::answer_address || of == Listed::client_address || of == Listed::server_address;
+  return is_of_address && entry.of == of && entry.prefix.contains(address);
+}
+
 namespace {
 
 Entry to_entry(const ListedName& listed) {
@@ -471,6 +477,20 @@ std::vector<Entry> find_lines(std::string_view text, ListFormat format, bool sub
   reader.read(
       text, true, [&](const ListedName& listed) { return !may_speak(listed) || keep(listed); },
       [&](const ListedRule& listed) { return (listed.is_of_name() && !may_speak(listed.name)) || keep(listed); },
+      [](const LineProblem&) {});
+  return found;
+}
+
+std::vector<Entry> find_lines(std::string_view text, ListFormat format, Listed of, const IpAddress& address) {
+  std::vector<Entry> found;
+  LineReader reader(format, false);
+  reader.read(
+      text, true, [](const ListedName&) { return true; },
+      [&](const ListedRule& listed) {
+        if (listed.of == of)
+          if (Entry entry = to_entry(listed); speaks_of(entry, of, address)) found.push_back(std::move(entry));
+        return found.size() < lines_found_max;
+      },
       [](const LineProblem&) {});
   return found;
 }

@@ -76,6 +76,8 @@ struct Entry {
 [[nodiscard]] std::string to_string(const Entry& entry);
 /// By its name or pattern.
 [[nodiscard]] bool speaks_of(const Entry& entry, const dns::Name& lowered);
+/// By its prefix: `of` says whose the address is.
+[[nodiscard]] bool speaks_of(const Entry& entry, Listed of, const IpAddress& address);
 
 struct LineProblem {
   std::uint32_t line = 0;
@@ -104,6 +106,9 @@ ReadResult read_list(std::string_view text, ListFormat format, bool subdomains,
 /// the order of the text.
 [[nodiscard]] std::vector<Entry> find_lines(std::string_view text, ListFormat format, bool subdomains,
                                             const dns::Name& name);
+/// The same of an address: of the answer, the client or a name server, as `of` says.
+[[nodiscard]] std::vector<Entry> find_lines(std::string_view text, ListFormat format, Listed of,
+                                            const IpAddress& address);
 inline constexpr std::size_t lines_found_max = 16;
 
 }  // namespace doline::blocklist

@@ -212,6 +212,7 @@ struct Control::Impl {
     made->rate_tally = rate_tally;
     if (settings.fixed.redirect && settings.fixed.redirect->mode != redirect::Mode::off)
       made->gate = gate_of(*made->roster, settings.live.restrictions, book.flow_locks(), encrypted(), *resolvers);
+    made->answer_notification = lists.notifications();
     made->trusted_routers = settings.live.trusted_routers;
     made->block = settings.live.block;
     made->local = local;

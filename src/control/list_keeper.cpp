@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <atomic>
 #include <random>
 #include <set>
 #include <system_error>
@@ -14,6 +15,7 @@
 #include "control/list_copy.h"
 #include "control/list_reports.h"
 #include "control/text_file.h"
+#include "transfer/notification.h"
 
 namespace doline::control {
 
@@ -113,6 +115,8 @@ struct ListKeeper::Impl : std::enable_shared_from_this<ListKeeper::Impl> {
     enum class Step : std::uint8_t { waiting, due, fetching, judging } step = Step::waiting;
     std::uint64_t download = 0;  // number of it, or of the transfer
     bool wants_whole = false;    // of a zone: the copy is no base for a difference
+    bool has_news = false;       // its primary says so while it is under way
+    WallTime looked{};           // when a notification last had it looked at
     std::optional<WallTime> next_fetch;
     std::string last_error;
     int failures = 0;
@@ -133,6 +137,9 @@ struct ListKeeper::Impl : std::enable_shared_from_this<ListKeeper::Impl> {
   void fetch(List& list);
   void take_download(std::uint64_t number, const Result<Downloaded, DownloadFault>& result);
   void transfer_zone(List& list);
+  static Result<transfer::TsigKey, std::string> read_key(const transfer::KeySource& source);
+  void hear_of(const dns::Name& zone);
+  void listen();
   void take_transfer(std::uint64_t number, const Result<Transferred, std::string>& result);
   void judge_soon(List& list, CopyNotes notes, bool is_whole, std::optional<Transferred> difference);
   void cancel(const List& list);
@@ -178,6 +185,7 @@ struct ListKeeper::Impl : std::enable_shared_from_this<ListKeeper::Impl> {
   std::optional<MonotonicTime> compile_by;
   Watch compile_timer, look_timer;
   FolderWatches folders;
+  resolver::AnswerNotification notifications;
 };
 
 ListKeeper::Impl::Impl(Loop& control_loop, std::filesystem::path state_folder, const Clock& a_clock,
@@ -300,16 +308,77 @@ void ListKeeper::Impl::transfer_zone(List& list) {
   if (list.notes && list.notes->soa && !list.wants_whole && list.notes->url == source_of(list.settings) &&
       list.notes->octets == octets_of(list.text))
     order.have = list.notes->soa->serial;
-  if (const auto& key = list.settings.zone->key) {
-    const auto text = read_text_file(key->secret_file, 4 * transfer::secret_octets_max);
-    const auto secret = text ? transfer::parse_secret(*text) : std::nullopt;
-    if (!secret)
-      return fail_fetch(list, text ? key->secret_file.string() + " holds no secret in base64" : text.error(),
-                        std::nullopt);
-    order.key = transfer::TsigKey{key->name, key->algorithm, *secret};
+  if (const auto& source = list.settings.zone->key) {
+    auto key = read_key(*source);
+    if (!key) return fail_fetch(list, key.error(), std::nullopt);
+    order.key = *std::move(key);
   }
   list.download = transfers.fetch(std::move(order),
                                   [this, number = list.number](const auto& result) { take_transfer(number, result); });
+}
+
+Result<transfer::TsigKey, std::string> ListKeeper::Impl::read_key(const transfer::KeySource& source) {
+  const auto text = read_text_file(source.secret_file, 4 * transfer::secret_octets_max);
+  if (!text) return fail(text.error());
+  auto secret = transfer::parse_secret(*text);
+  if (!secret) return fail(source.secret_file.string() + " holds no secret in base64");
+  return transfer::TsigKey{source.name, source.algorithm, *std::move(secret)};
+}
+
+/// Of the lists that are now: who may tell us of their zones, and how.
+void ListKeeper::Impl::listen() {
+  std::vector<transfer::NotifiedZone> zones;
+  for (const auto& list : lists) {
+    if (!list->settings.zone) continue;
+    const transfer::ZoneSource& source = *list->settings.zone;
+    transfer::NotifiedZone zone{source.zone, source.primaries, std::nullopt};
+    if (source.key) {
+      if (auto key = read_key(*source.key))
+        zone.key = *std::move(key);
+      else
+        zone.primaries.clear();  // nobody can prove to be one
+    }
+    zones.push_back(std::move(zone));
+  }
+  notifications = nullptr;
+  if (zones.empty()) return;
+  struct Ear {
+    transfer::NotificationBook book;
+    std::atomic<std::uint64_t> tally{0};  // the second, and how many came in it
+  };
+  // Workers may hold it when we are gone; the loop, which is closed then, takes no more.
+  notifications = [ear = std::make_shared<Ear>(transfer::NotificationBook(std::move(zones))), keeper = weak_from_this(),
+                   &loop = loop](const IpAddress& client, dns::Octets message, WallTime now_is,
+                                 std::span<std::uint8_t> out) -> std::size_t {
+    const auto second = static_cast<std::uint64_t>(std::chrono::floor<seconds>(now_is).time_since_epoch().count());
+    std::uint64_t before = ear->tally.load(std::memory_order_relaxed), after = 0;
+    do {
+      after = before >> 16 == second ? before + 1 : second << 16 | 1;
+      if ((after & 0xffff) > notifications_a_second_max) return 0;
+    } while (!ear->tally.compare_exchange_weak(before, after, std::memory_order_relaxed));
+    const auto heard = ear->book.take(client, message, now_is, out);
+    if (heard.zone)
+      loop.post([keeper, zone = *heard.zone] {
+        if (const auto alive = keeper.lock()) alive->hear_of(zone);
+      });
+    return heard.octets;
+  };
+}
+
+/// It is looked at soon: at once, but not more often than the pace says; after what is under way.
+void ListKeeper::Impl::hear_of(const dns::Name& zone) {
+  for (const auto& list : lists) {
+    if (!list->settings.zone || list->settings.zone->zone != zone) continue;
+    if (list->step != List::Step::waiting) {
+      list->has_news = true;
+      continue;
+    }
+    const WallTime when = std::clamp(list->looked + pace.notified, now(), now() + pace.notified);
+    if (list->next_fetch && *list->next_fetch <= when) continue;
+    log.info("list {}: its primary says that there is news", list->settings.name);
+    list->looked = when;
+    arm(*list, when);
+  }
 }
 
 void ListKeeper::Impl::take_transfer(std::uint64_t number, const Result<Transferred, std::string>& result) {
@@ -407,6 +476,7 @@ void ListKeeper::Impl::succeed(List& list, const CopyNotes& notes) {
   if (const auto written = write_notes(list.notes_file, notes); !written)
     log.warn("list {}: {}; it will be fetched again after a restart", list.settings.name, written.error());
   arm(list, now() + jittered(refresh_of(list)));
+  if (std::exchange(list.has_news, false)) hear_of(list.settings.zone->zone);
   compile_soon();
 }
 
@@ -591,6 +661,7 @@ void ListKeeper::configure(std::vector<config::ListSettings> lists, std::vector<
   it.watch_folders();
   it.look_timer = it.loop.every(look_at_files_every, [&it] { it.look(); });
   it.start_due();
+  it.listen();
 
   it.stands_in = false;
   // What is compiled already serves at once, if it is of these very lists and texts.
@@ -642,6 +713,10 @@ bool ListKeeper::refresh(const std::string& name) {
   impl_->start_due();
   impl_->look();
   return is_there;
+}
+
+resolver::AnswerNotification ListKeeper::notifications() const {
+  return impl_->notifications;
 }
 
 void ListKeeper::check_files() {

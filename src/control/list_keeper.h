@@ -26,12 +26,15 @@
 #include "control/download.h"
 #include "control/loop.h"
 #include "control/transfer.h"
+#include "resolver/snapshot.h"
 
 namespace doline::control {
 
 inline constexpr std::size_t list_downloads_max = 4;  ///< at once, transfers of zones among them
 /// A zone's own REFRESH and RETRY are kept to within these.
 inline constexpr seconds zone_refresh_min{60}, zone_refresh_max{24 * 3600}, zone_retry_min{30};
+/// Of all who notify us of zones: those above get no response.
+inline constexpr int notifications_a_second_max = 64;
 
 /// How long it waits, where tests must not.
 struct ListPace {
@@ -39,7 +42,8 @@ struct ListPace {
   milliseconds settle_max{10'000};   ///< for downloads under way, until what is there is compiled
   milliseconds retry_first{10'000};  ///< after a download failed; doubled each time
   milliseconds retry_longest{4 * 3600'000};
-  double jitter = 0.1;  ///< of each wait, up and down: not all Dolines ask at the same second
+  milliseconds notified{5'000};  ///< from one look at a zone for its primary's notification to the next
+  double jitter = 0.1;           ///< of each wait, up and down: not all Dolines ask at the same second
 };
 
 class ListKeeper {
@@ -90,6 +94,9 @@ class ListKeeper {
   /// Fetches every URL and transfers every zone, due or not, and looks at the files; or does so for the list of this
   /// name alone. A zone comes whole. False: there is no such list.
   bool refresh(const std::string& name = "");
+  /// For the snapshots of the newest configuration: hears the primaries of its zones (NOTIFY), by the keys as they were
+  /// when configure() read them, and looks at a zone of which there is news. Null: there is no zone.
+  [[nodiscard]] resolver::AnswerNotification notifications() const;
   /// A file may have changed: compiles if one has. The files' folders are watched too.
   void check_files();
   [[nodiscard]] std::vector<State> states() const;

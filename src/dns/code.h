@@ -58,6 +58,7 @@ enum class ResponseCode : std::uint16_t {  // above 15: extended by EDNS (RFC 68
   nxdomain = 3,
   notimp = 4,
   refused = 5,
+  notauth = 9,
   badvers = 16,
   badcookie = 23,
 };

@@ -26,12 +26,8 @@ bool read_tsig(MessageReader& reader, TsigRecord& tsig) {
   return reader.left() == 0;
 }
 
-}  // namespace
-
-Result<TransferMessage, MessageFault> read_transfer_message(Octets message) {
-  if (message.size() < header_octets) return fail(MessageFault::too_short);
-  if ((message[2] & 0x80) == 0) return fail(MessageFault::not_a_response);
-  if ((message[2] & 0x78) != 0) return fail(MessageFault::opcode_unknown);
+/// What stands behind the flags.
+Result<TransferMessage, MessageFault> read_whole(Octets message) {
   TransferMessage read;
   read.id = read16(message, 0);
   read.code = static_cast<ResponseCode>(message[3] & 0x0f);
@@ -84,6 +80,23 @@ Result<TransferMessage, MessageFault> read_transfer_message(Octets message) {
   }
   if (reader.left() != 0) return fail(MessageFault::trailing_octets);
   return read;
+}
+
+}  // namespace
+
+Result<TransferMessage, MessageFault> read_transfer_message(Octets message) {
+  if (message.size() < header_octets) return fail(MessageFault::too_short);
+  if ((message[2] & 0x80) == 0) return fail(MessageFault::not_a_response);
+  if ((message[2] & 0x78) != 0) return fail(MessageFault::opcode_unknown);
+  return read_whole(message);
+}
+
+Result<TransferMessage, MessageFault> read_notification(Octets message) {
+  if (message.size() < header_octets) return fail(MessageFault::too_short);
+  if ((message[2] & 0x80) != 0) return fail(MessageFault::not_a_query);
+  if (!is_notification(message)) return fail(MessageFault::opcode_unknown);
+  if (read16(message, 4) != 1) return fail(MessageFault::question_count);
+  return read_whole(message);
 }
 
 std::optional<SoaNumbers> read_soa(Octets rdata) {

@@ -1,5 +1,5 @@
-// TransferMessage: one message of a zone transfer (RFC 5936 §2.2), read whole: its answers, and the TSIG record that
-// signs it.
+// TransferMessage: one message of a zone transfer (RFC 5936 §2.2), or the notification that there is something to
+// transfer (RFC 1996), read whole: its answers, and the TSIG record that signs it.
 //
 // What a ResponseView refuses stands here: messages without a question, many records, a signature. Names in RDATA come
 // out uncompressed, so that records outlive their message. Allocates, at most some forty octets for each octet of the
@@ -39,6 +39,13 @@ struct TransferMessage {
 
 /// Every record of every section is checked; only the answers are kept.
 [[nodiscard]] Result<TransferMessage, MessageFault> read_transfer_message(Octets message);
+
+/// Is it of opcode NOTIFY? `message`: at least a header.
+[[nodiscard]] inline bool is_notification(Octets message) {
+  return (message[2] >> 3 & 0x0f) == static_cast<int>(Opcode::notify);
+}
+/// Likewise a NOTIFY query, which has a question.
+[[nodiscard]] Result<TransferMessage, MessageFault> read_notification(Octets message);
 
 /// SERIAL and the timers of an SOA record's RDATA (RFC 1035 §3.3.13), which must be well formed and uncompressed.
 struct SoaNumbers {

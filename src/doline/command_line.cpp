@@ -383,6 +383,9 @@ CLI::App* add_lists_command(CLI::App& app, ListsArguments& arguments) {
   command->add_flag("--json", arguments.json, "one JSON object a line");
   command->footer(
       "Examples:\n  doline lists\n  doline lists check list.txt\n  doline lists refresh\n\n"
+      "hits: queries in the log that a list had a word on, whether or not it decided. The log has room for one place "
+      "in\n"
+      "the lists: where several speak of one query, those count that name the longest of its names, or that decided.\n"
       "Exit status: 0 all lists are in force, 1 some are not, 69 no Doline runs there, 77 not for this user.");
   CLI::App* check =
       command->add_subcommand("check", "Read a file as a list and tell what each line says or why it is skipped");
@@ -422,6 +425,8 @@ CLI::App* add_replay_command(CLI::App& app, ReplayArguments& arguments) {
   command->footer(
       "Examples:\n  doline replay --since 7d --config new.yml --database /var/lib/doline/doline.db\n"
       "  doline replay --since today --device tablet\n\n"
+      "The log keeps what upstream answered, and not which name servers said so: what a list says of those (RPZ:\n"
+      "rpz-nsdname, rpz-nsip) is not judged, and what such a list kept back is not counted as a change.\n"
       "Exit status: 0 nothing would change, 1 something would, 64 usage, 66 there is no query log, 78 the "
       "configuration\n"
       "has mistakes.");

@@ -57,9 +57,26 @@ std::string to_text(const blocklist::Entry& entry, blocklist::ListFormat format)
   return (entry.covers_name ? "" : "*.") + entry.name.to_string();
 }
 
-/// Where each list names it, by reading its text.
+/// What the lists were asked of: names, and addresses with whose they are.
+struct Triggers {
+  std::vector<dns::Name> names;
+  std::vector<std::pair<blocklist::Listed, IpAddress>> addresses;
+};
+
+Triggers triggers_of(const policy::Asking& asking) {
+  using blocklist::Listed;
+  Triggers triggers{{asking.lowered_qname}, {{Listed::client_address, asking.client}}};
+  for (const dns::Name& server : asking.server_names) triggers.names.push_back(blocklist::to_server_trigger(server));
+  for (const IpAddress& address : asking.answer_addresses)
+    triggers.addresses.emplace_back(Listed::answer_address, address);
+  for (const IpAddress& address : asking.server_addresses)
+    triggers.addresses.emplace_back(Listed::server_address, address);
+  return triggers;
+}
+
+/// Where each list names one of them, by reading its text.
 std::vector<ListLine> find_lines(const blocklist::ListSet& set, const blocklist::Listing& listing,
-                                 const std::vector<blocklist::ListInput>& inputs, const std::vector<dns::Name>& names) {
+                                 const std::vector<blocklist::ListInput>& inputs, const Triggers& triggers) {
   std::vector<ListLine> lines;
   for (const blocklist::Covering& covering : listing.all())
     for (const blocklist::ListId id : set.lists_of(covering.set)) {
@@ -67,15 +84,19 @@ std::vector<ListLine> find_lines(const blocklist::ListSet& set, const blocklist:
       const auto is_there = [&](const ListLine& line) { return line.list == input.name; };
       if (std::any_of(lines.begin(), lines.end(), is_there)) continue;
       ListLine line{input.name, input.file.native(), 0, ""};
-      if (const auto text = control::read_list_text(input.file)) {
-        const auto format = input.format ? input.format : blocklist::recognise(*text);
-        for (const dns::Name& name : names)
-          if (format)
-            for (const blocklist::Entry& entry : blocklist::find_lines(*text, *format, input.subdomains, name)) {
-              line.line = entry.line;
-              line.listed_name = to_text(entry, *format);
-              lines.push_back(line);
-            }
+      const auto text = control::read_list_text(input.file);
+      const auto format = !text || input.format ? input.format : blocklist::recognise(*text);
+      if (text && format) {
+        const auto keep = [&](const std::vector<blocklist::Entry>& found) {
+          for (const blocklist::Entry& entry : found) {
+            line.line = entry.line;
+            line.listed_name = to_text(entry, *format);
+            lines.push_back(line);
+          }
+        };
+        for (const dns::Name& name : triggers.names)
+          keep(blocklist::find_lines(*text, *format, input.subdomains, name));
+        for (const auto& [of, address] : triggers.addresses) keep(blocklist::find_lines(*text, *format, of, address));
       }
       if (line.line == 0) lines.push_back(std::move(line));
     }
@@ -234,9 +255,7 @@ int run_explain(const ExplainArguments& arguments, const Clock& clock, std::ostr
   const policy::Explanation explanation = policy::explain(rules, *lists, asking);
   const policy::Verdict& verdict = explanation.verdict;
   const bool is_kept_back = verdict.forwards() && policy::is_rebinding(live.rebinding, lowered, answers);
-  std::vector<dns::Name> triggers{lowered};
-  for (const dns::Name& server : server_names) triggers.push_back(blocklist::to_server_trigger(server));
-  const std::vector<ListLine> lines = find_lines(*lists, verdict.reason.listing, inputs, triggers);
+  const std::vector<ListLine> lines = find_lines(*lists, verdict.reason.listing, inputs, triggers_of(asking));
 
   const bool is_local = verdict.lets_local_records() && has_local_records(live, roster, lowered, *type);
 

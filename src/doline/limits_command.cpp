@@ -183,6 +183,8 @@ constexpr Limit limits[] = {
     {"transfer", "difference_octets_max", transfer::difference_octets_max, "octets",
      "a difference (IXFR); past it the zone is fetched whole"},
     {"transfer", "primaries_max", transfer::primaries_max, "", "primaries of a zone"},
+    {"control", "notifications_a_second_max", control::notifications_a_second_max, "",
+     "NOTIFY queries that are answered"},
     {"control", "list_downloads_max", control::list_downloads_max, "", "lists fetched at once"},
     {"control", "command_octets_max", control::command_octets_max, "octets", "a request at the control socket"},
     {"control", "command_connections_max", control::command_connections_max, "", "connections to the control socket"},

@@ -49,11 +49,27 @@ struct HashOfChange {
 struct Times {
   std::uint64_t queries = 0;
   policy::RuleId rule = policy::no_rule;  // that would decide, of the latest
+  WallTime latest{};
 };
 
-/// Of queries in the order of their times; the same for all of a minute.
+/// The same for all of a minute.
 class LocalClock {
  public:
+  explicit LocalClock(const policy::RuleBook& rules) {
+    for (const policy::Rule& rule : rules.rules()) {
+      has_times_ = has_times_ || !rule.when.between.empty() || rule.when.days != policy::every_day;
+      for (const policy::Period& period : rule.when.between)
+        boundaries_.insert(boundaries_.end(), {period.from_minute, period.to_minute});
+    }
+    std::sort(boundaries_.begin(), boundaries_.end());
+  }
+  /// For all times with one of these, the same rules are in force.
+  std::uint32_t slot_of(WallTime time) {
+    if (!has_times_) return 0;
+    const auto [minute, weekday] = at(time);
+    const auto behind = std::upper_bound(boundaries_.begin(), boundaries_.end(), minute);
+    return static_cast<std::uint32_t>(behind - boundaries_.begin()) * 7 + static_cast<std::uint32_t>(weekday);
+  }
   policy::LocalTime at(WallTime time) {
     if (time < minute_ || time >= minute_ + std::chrono::minutes(1)) {
       minute_ = std::chrono::floor<std::chrono::minutes>(time);
@@ -63,13 +79,17 @@ class LocalClock {
   }
 
  private:
+  bool has_times_ = false;
+  std::vector<int> boundaries_;  // minutes of a day at which rules come into force or go
   WallTime minute_{};
   policy::LocalTime local_ = policy::to_local_time(WallTime());
 };
 
 /// What upstream had said, as far as the log says: what the client got, or what a verdict kept from it.
 struct Upstreams {
-  explicit Upstreams(const LogRow& row) {
+  void read(const LogRow& row) {
+    addresses.clear();
+    targets.clear();
     const bool is_ours = row.source == querylog::Source::synthesized || row.source == querylog::Source::local;
     for (const querylog::Answer& answer : !row.withheld.empty() || is_ours ? row.withheld : row.answers) {
       const auto& rdata = answer.rdata;
@@ -113,7 +133,9 @@ struct Anew {
 };
 
 /// The path of the resolver from decide to review, with what the log knows of the query and of upstream's answer.
-Anew judge_anew(const Judging& judging, const config::Live& live, const LogRow& row, policy::LocalTime time) {
+/// `said` is room to work in.
+Anew judge_anew(const Judging& judging, const config::Live& live, const LogRow& row, policy::LocalTime time,
+                Upstreams& said) {
   const device::Device& device = find_device(*judging.roster, row);
   const IpAddress client = row.client.value_or(IpAddress());
   device::Destination destination;
@@ -131,7 +153,7 @@ Anew judge_anew(const Judging& judging, const config::Live& live, const LogRow& 
   policy::Verdict verdict = policy::decide(*judging.rules, *judging.lists, asking);
   VerdictKind would = kind_of(verdict.action);
   if (verdict.forwards()) {
-    const Upstreams said(row);
+    said.read(row);
     if (!said.addresses.empty()) {
       asking.answer_addresses = said.addresses;
       if (is_rebinding(live, row.qname, said.addresses))
@@ -181,31 +203,44 @@ int run_replay(const ReplayArguments& arguments, const Clock& clock, std::ostrea
   const Judging judging = prepare_judging(*settings, now, err);
 
   std::unordered_map<Change, Times, HashOfChange> changes;
-  LocalClock local;
-  std::uint64_t judged = 0, passed_over = 0, changed = 0, uncounted = 0;
-  const auto read = reader->read(filter, querylog::Order::oldest_first, [&](const LogRow& row) {
-    if (arguments.shows_progress && (judged + passed_over) % progress_every == 0 && judged > 0)
+  LocalClock local(*judging.rules);
+  Upstreams said;
+  std::uint64_t judged = 0, passed_over = 0, changed = 0, uncounted = 0, shown_at = progress_every;
+  const auto slot_of = [&](WallTime time) { return local.slot_of(time); };
+  const auto read = reader->read_alike(filter, slot_of, [&](const LogRow& row, std::uint64_t queries) {
+    if (arguments.shows_progress && judged + passed_over >= shown_at) {
       err << '\r' << judged << " queries judged, " << changed << " would change" << std::flush;
+      shown_at = judged + passed_over + progress_every;
+    }
     // Kept back by a Doline whose log does not tell what.
     const bool was_reviewed =
         row.verdict != VerdictKind::forward && row.source == querylog::Source::synthesized && row.upstream.has_value();
     if (row.verdict == VerdictKind::rejected || (was_reviewed && row.withheld.empty())) {
-      ++passed_over;
+      passed_over += queries;
       return true;
     }
-    ++judged;
-    const Anew anew = judge_anew(judging, settings->live, row, local.at(row.time));
+    const Anew anew = judge_anew(judging, settings->live, row, local.at(row.time), said);
+    // By what a list says of its name servers, perhaps: the log does not keep these.
+    if (anew.would == VerdictKind::forward && !row.withheld.empty() && !row.lists.empty() &&
+        judging.lists->lists_servers()) {
+      passed_over += queries;
+      return true;
+    }
+    judged += queries;
     if (anew.would == row.verdict) return true;
-    ++changed;
+    changed += queries;
     Change change{row.device, row.qname, row.verdict, anew.would};
     const auto known = changes.find(change);
     if (known == changes.end() && changes.size() == changes_max) {
-      ++uncounted;
+      uncounted += queries;
       return true;
     }
     Times& times = known != changes.end() ? known->second : changes[std::move(change)];
-    ++times.queries;
-    times.rule = anew.rule;
+    times.queries += queries;
+    if (row.time >= times.latest) {
+      times.latest = row.time;
+      times.rule = anew.rule;
+    }
     return true;
   });
   if (arguments.shows_progress && judged > progress_every) err << '\r' << std::string(60, ' ') << '\r' << std::flush;

@@ -21,6 +21,7 @@ constexpr std::size_t page_rows_first = 128;
 constexpr std::size_t page_rows_max = 8'192;
 constexpr std::size_t known_names_max = 65'536;  // remembered from page to page, at some 300 octets
 constexpr std::size_t known_answers_max = 32'768;
+constexpr std::size_t alike_rows = 262'144;  // of one read that puts those together that are alike
 
 using Ids = std::vector<std::uint32_t>;
 
@@ -96,12 +97,10 @@ bool is_earlier(const RawRow& left, const RawRow& right) {
   return left.time != right.time ? left.time < right.time : left.number < right.number;
 }
 
-/// All that needs no dictionary; the rest as it is without one.
+/// All that needs no dictionary.
 void write_plain(const RawRow& raw, LogRow& row) {
   row.number = static_cast<std::uint64_t>(raw.number);
   row.time = WallTime(microseconds(raw.time));
-  row.client.reset();
-  row.original_destination.reset();
   row.destination_source = static_cast<device::DestinationSource>(raw[Column::destination_source]);
   row.transport = static_cast<Transport>(raw[Column::transport]);
   row.qtype = static_cast<dns::RecordType>(raw[Column::qtype]);
@@ -110,14 +109,34 @@ void write_plain(const RawRow& raw, LogRow& row) {
   if (raw[Column::observed] != 0) row.observed = static_cast<VerdictKind>(raw[Column::observed] - 1);
   row.source = static_cast<Source>(raw[Column::source]);
   row.code = static_cast<dns::ResponseCode>(raw[Column::rcode]);
-  row.answers.clear();
-  row.withheld.clear();
-  row.answers_shortened = false;
   row.ttl.reset();
   if (raw[Column::answer] != 0) row.ttl = raw[Column::ttl];
-  row.upstream.reset();
   row.latency_us = raw[Column::latency_us];
   row.dnssec = static_cast<Dnssec>(raw[Column::dnssec]);
+}
+
+/// What read_alike() tells apart, and nothing else; `slot` where the time of a row would stand.
+Values alike_values(const RawRow& raw, std::uint32_t slot) {
+  Values kept{};
+  const auto put = [&](Column column, std::uint32_t value) { kept[static_cast<std::size_t>(column)] = value; };
+  for (const Column column :
+       {Column::device, Column::client, Column::destination, Column::destination_source, Column::name, Column::qtype,
+        Column::verdict, Column::lists, Column::source, Column::answer, Column::withheld})
+    put(column, raw[column]);
+  put(Column::time, slot);
+  const auto source = static_cast<Source>(raw[Column::source]);
+  if (source == Source::cache || source == Source::stale)
+    put(Column::source, static_cast<std::uint32_t>(Source::upstream));
+  else if (source != Source::upstream)
+    put(Column::upstream, raw[Column::upstream]);
+  return kept;
+}
+
+/// Rows of one name and answer stand together: what these ids mean is looked up once.
+bool stands_before(const RawRow& left, const RawRow& right) {
+  for (const Column column : {Column::name, Column::answer})
+    if (left[column] != right[column]) return left[column] < right[column];
+  return left.values < right.values;
 }
 
 /// For each place of the set, whether it is wanted; empty where none is. Both ascend.
@@ -386,6 +405,55 @@ struct LogReader::Impl {
     }
   }
 
+  Result<std::uint64_t, DatabaseFault> read_alike(const LogFilter& filter, const SlotOf& slot_of,
+                                                  const std::function<bool(const LogRow&, std::uint64_t)>& take) {
+    const std::int64_t since = filter.since ? filter.since->time_since_epoch().count() : INT64_MIN;
+    const std::int64_t until = filter.until ? filter.until->time_since_epoch().count() : INT64_MAX;
+    std::uint64_t count = 0;
+    std::int64_t next = INT64_MIN;  // the number of the row behind all that were read
+    bool goes_on = true;
+    std::vector<RawRow> rows;
+    while (goes_on) {
+      goes_on = false;
+      rows.clear();
+      const auto is_here = [&](std::int64_t time, std::int64_t number) {
+        return number >= next && time >= since && time < until;
+      };
+      const auto done = in_one_read([&]() -> Result<void, DatabaseFault> {
+        if (const auto looked = look_at_directory(); !looked) return looked;
+        const auto wanted = wanted_of(filter);
+        if (!wanted) return fail(wanted.error());
+        std::int64_t end = next;
+        for (const SegmentTable::Entry& entry : directory) {
+          if (entry.number + entry.rows <= next || entry.last < since || entry.first >= until) continue;
+          if ((goes_on = rows.size() >= alike_rows)) break;
+          if (const auto added = add_matches(entry, filter, *wanted, is_here, rows); !added) return added;
+          end = entry.number + entry.rows;
+        }
+        next = end;
+        for (RawRow& row : rows) row.values = alike_values(row, slot_of(WallTime(microseconds(row.time))));
+        std::sort(rows.begin(), rows.end(), stands_before);
+        renew_dictionary();
+        LogRow row;
+        const RawRow* before = nullptr;
+        for (std::size_t at = 0, behind = 0; at < rows.size(); at = behind) {
+          while (behind < rows.size() && rows[behind].values == rows[at].values) ++behind;
+          write_plain(rows[at], row);
+          if (const auto completed = complete(rows[at], before, row); !completed) return completed;
+          before = &rows[at];
+          count += behind - at;
+          if (!take(row, behind - at)) {
+            goes_on = false;
+            break;
+          }
+        }
+        return {};
+      });
+      if (!done) return fail(done.error());
+    }
+    return count;
+  }
+
   /// The next `page_rows` rows behind that one.
   Result<void, DatabaseFault> fetch(const LogFilter& filter, Order order, const std::optional<RawRow>& behind,
                                     std::size_t page_rows, std::vector<RawRow>& page) {
@@ -430,15 +498,19 @@ struct LogReader::Impl {
 
   /// Ids may be given anew once retention has taken their entry: they mean something only within one read, or while
   /// nobody writes. In a read; `rows` is what a page before may have left.
-  Result<void, DatabaseFault> complete(const std::vector<RawRow>& page, std::vector<LogRow>& rows) {
+  void renew_dictionary() {
     if (dictionary.version != directory_version) dictionary = Dictionaries();
     if (dictionary.names.size() > known_names_max) dictionary.names.clear();
     if (dictionary.answers.size() > known_answers_max) dictionary.answers.clear();
     dictionary.version = directory_version;
+  }
+
+  Result<void, DatabaseFault> complete(const std::vector<RawRow>& page, std::vector<LogRow>& rows) {
+    renew_dictionary();
     rows.resize(page.size());
     for (std::size_t at = 0; at < page.size(); ++at) {
       write_plain(page[at], rows[at]);
-      if (const auto done = complete(page[at], rows[at]); !done) return done;
+      if (const auto done = complete(page[at], nullptr, rows[at]); !done) return done;
     }
     return {};
   }
@@ -453,14 +525,16 @@ struct LogReader::Impl {
     return {};
   }
 
-  Result<void, DatabaseFault> complete(const RawRow& raw, LogRow& row) {
+  /// What the ids of `raw` mean. `before`: whose meanings are in `row`; null: who knows what is.
+  Result<void, DatabaseFault> complete(const RawRow& raw, const RawRow* before, LogRow& row) {
     Result<void, DatabaseFault> outcome;
+    const auto is_new = [&](Column column) { return before == nullptr || (*before)[column] != raw[column]; };
     const auto note = [&outcome](const Result<void, DatabaseFault>& step) {
       if (!step && outcome) outcome = step;
     };
     const auto endpoint = [&](std::uint32_t id) {
-      auto [place, is_new] = dictionary.endpoints.try_emplace(id);
-      if (is_new)
+      auto [place, is_first] = dictionary.endpoints.try_emplace(id);
+      if (is_first)
         note(look_up(find_endpoint, id, [&] {
           if (const auto address = address_of(find_endpoint.octets(0)))
             place->second = {*address, static_cast<std::uint16_t>(find_endpoint.integer(1))};
@@ -468,34 +542,50 @@ struct LogReader::Impl {
       return place->second;
     };
     const auto text = [&](std::uint32_t id) -> const std::string& {
-      auto [place, is_new] = dictionary.texts.try_emplace(id);
-      if (is_new && id != 0) note(look_up(find_text, id, [&] { place->second = find_text.text(0); }));
+      auto [place, is_first] = dictionary.texts.try_emplace(id);
+      if (is_first && id != 0) note(look_up(find_text, id, [&] { place->second = find_text.text(0); }));
       return place->second;
     };
-    auto [device, is_new_device] = dictionary.devices.try_emplace(raw[Column::device]);
-    if (is_new_device)
-      note(look_up(find_device, raw[Column::device], [&] {
-        device->second.device = find_device.text(0);
-        device->second.mac = mac_of(find_device.octets(1));
-        device->second.vendor = find_device.text(2);
-        device->second.groups = lines_of(find_device.text(3));
-      }));
-    row.device = device->second.device;
-    row.mac = device->second.mac;
-    row.vendor = device->second.vendor;
-    row.groups = device->second.groups;
-    if (raw[Column::client] != 0) row.client = endpoint(raw[Column::client]).address;
-    if (raw[Column::destination] != 0) row.original_destination = endpoint(raw[Column::destination]);
-    if (raw[Column::upstream] != 0) row.upstream = endpoint(raw[Column::upstream]);
-    auto [name, is_new_name] = dictionary.names.try_emplace(raw[Column::name]);
-    if (is_new_name)
-      note(look_up(find_name, raw[Column::name], [&] { name->second = from_name_key(find_name.text(0)); }));
-    row.qname = name->second;
-    row.rule = text(raw[Column::rule]);
-    row.observed_rule = text(raw[Column::observed_rule]);
-    auto [lists, are_new_lists] = dictionary.list_names.try_emplace(raw[Column::lists]);
-    if (are_new_lists) lists->second = lines_of(text(raw[Column::lists]));
-    row.lists = lists->second;
+    if (is_new(Column::device)) {
+      auto [device, is_first] = dictionary.devices.try_emplace(raw[Column::device]);
+      if (is_first)
+        note(look_up(find_device, raw[Column::device], [&] {
+          device->second.device = find_device.text(0);
+          device->second.mac = mac_of(find_device.octets(1));
+          device->second.vendor = find_device.text(2);
+          device->second.groups = lines_of(find_device.text(3));
+        }));
+      row.device = device->second.device;
+      row.mac = device->second.mac;
+      row.vendor = device->second.vendor;
+      row.groups = device->second.groups;
+    }
+    const auto complete_endpoint = [&](Column column, auto& field, const auto& of) {
+      if (!is_new(column)) return;
+      field.reset();
+      if (raw[column] != 0) field = of(endpoint(raw[column]));
+    };
+    const auto whole = [](const Endpoint& one) { return one; };
+    complete_endpoint(Column::client, row.client, [](const Endpoint& one) { return one.address; });
+    complete_endpoint(Column::destination, row.original_destination, whole);
+    complete_endpoint(Column::upstream, row.upstream, whole);
+    if (is_new(Column::name)) {
+      auto [name, is_first] = dictionary.names.try_emplace(raw[Column::name]);
+      if (is_first)
+        note(look_up(find_name, raw[Column::name], [&] { name->second = from_name_key(find_name.text(0)); }));
+      row.qname = name->second;
+    }
+    if (is_new(Column::rule)) row.rule = text(raw[Column::rule]);
+    if (is_new(Column::observed_rule)) row.observed_rule = text(raw[Column::observed_rule]);
+    if (is_new(Column::lists)) {
+      auto [lists, is_first] = dictionary.list_names.try_emplace(raw[Column::lists]);
+      if (is_first) lists->second = lines_of(text(raw[Column::lists]));
+      row.lists = lists->second;
+    }
+    if (!is_new(Column::name) && !is_new(Column::answer) && !is_new(Column::withheld)) return outcome;
+    row.answers.clear();
+    row.withheld.clear();
+    row.answers_shortened = false;
     if (raw[Column::answer] == 0) return outcome;
     auto& [answers, of_name] = dictionary.answers[raw[Column::answer]];
     if (of_name != std::optional(raw[Column::name])) {  // owners that are the QNAME are kept as that
@@ -895,6 +985,11 @@ Result<std::uint64_t, DatabaseFault> LogReader::follow(const LogFilter& filter,
 
 std::uint64_t LogReader::segments_read() const {
   return impl_->segments_read;
+}
+
+Result<std::uint64_t, DatabaseFault> LogReader::read_alike(
+    const LogFilter& filter, const SlotOf& slot_of, const std::function<bool(const LogRow&, std::uint64_t)>& take) {
+  return impl_->read_alike(filter, slot_of, take);
 }
 
 Result<ListHits, DatabaseFault> LogReader::list_hits() {

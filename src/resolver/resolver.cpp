@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "dns/message.h"
 #include "dns/read_octets.h"
+#include "dns/transfer_message.h"
 #include "dns/writer.h"
 #include "policy/answer.h"
 #include "policy/decide.h"
@@ -539,9 +540,16 @@ struct Resolver::Impl final : upstream::Landing {
   }
 
   std::size_t answer_malformed(const listener::Arrival& arrival, dns::MessageFault fault, std::span<std::uint8_t> out) {
-    const std::size_t size = response::reject(arrival.message, fault, out);
+    // A primary's word on its zone is meant for us alone, and nobody's question.
+    const bool is_notification = fault == dns::MessageFault::opcode_unknown && snapshot->answer_notification &&
+                                 dns::is_notification(arrival.message) && !arrival.destination.is_intercepted() &&
+                                 !arrival.is_passed_on();
+    const std::size_t size = is_notification
+                                 ? snapshot->answer_notification(arrival.client.address, arrival.message, now.wall, out)
+                                 : response::reject(arrival.message, fault, out);
     querylog::Record record = begin_record(arrival, {}, clients.identify(arrival, now.monotonic), snapshot->generation);
     record.verdict = VerdictKind::rejected;
+    if (is_notification) record.log = device::LogChoice::none;
     if (size > 0) {
       ++statistics.rejected;
       ++statistics.answered;

@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -33,6 +35,10 @@ struct ForwardZone {
   policy::RouteId route;
 };
 
+/// What is said to a client that notifies us of a zone (RFC 1996): octets of `out`, 0 for nothing. Any thread.
+using AnswerNotification =
+    std::function<std::size_t(const IpAddress& client, dns::Octets message, WallTime now, std::span<std::uint8_t> out)>;
+
 struct Snapshot {
   std::uint64_t generation = 0;
   std::shared_ptr<const device::Roster> roster;
@@ -47,10 +53,11 @@ struct Snapshot {
   std::shared_ptr<const response::Dns64> dns64;         ///< null: off
   std::shared_ptr<const upstream::Options> upstream;    ///< the same pointer while `upstreams:` is unchanged
   policy::RebindingSettings rebinding;
-  std::shared_ptr<RateTally> rate_tally;  ///< null: unlimited
-  std::shared_ptr<const Gate> gate;       ///< null: nobody is restricted
-  std::vector<IpPrefix> trusted_routers;  ///< whose EDNS client data and PROXY headers are believed
-  std::vector<IpPrefix> allow_clients;    ///< who may ask; `any` is 0.0.0.0/0 and ::/0
+  std::shared_ptr<RateTally> rate_tally;   ///< null: unlimited
+  std::shared_ptr<const Gate> gate;        ///< null: nobody is restricted
+  AnswerNotification answer_notification;  ///< null: no list is transferred, and NOTIFY is as any other opcode
+  std::vector<IpPrefix> trusted_routers;   ///< whose EDNS client data and PROXY headers are believed
+  std::vector<IpPrefix> allow_clients;     ///< who may ask; `any` is 0.0.0.0/0 and ::/0
 };
 
 }  // namespace doline::resolver

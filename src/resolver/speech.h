@@ -41,8 +41,7 @@ class Speech {
 
  private:
   dns::Octets retell(const Reviewing& reviewing, const dns::QueryView& query, const querylog::Record& record,
-                     const Detour& detour, const response::Dns64* dns64, dns::Octets words,
-                     response::Touches& touches);
+                     const Detour& detour, const response::Dns64* dns64, dns::Octets words, response::Touches& touches);
   [[nodiscard]] std::string_view reason(const Snapshot& under, policy::RuleId rule,
                                         std::optional<blocklist::ListId> list, Deed deed) const;
 

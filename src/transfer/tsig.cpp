@@ -144,32 +144,40 @@ std::optional<std::vector<std::uint8_t>> parse_secret(std::string_view base64) {
   return is_whole && !secret.empty() ? std::optional(std::move(secret)) : std::nullopt;
 }
 
-Result<void, std::string> TsigConversation::sign(std::vector<std::uint8_t>& query, WallTime now) {
+void TsigConversation::append_last_mac(std::vector<std::uint8_t>& to) const {
+  if (last_mac_.empty()) return;
+  append_16(to, static_cast<std::uint16_t>(last_mac_.size()));
+  append(to, last_mac_);
+}
+
+Result<void, std::string> TsigConversation::sign(std::vector<std::uint8_t>& message, WallTime now) {
   const std::uint64_t time = seconds_of(now);
-  std::vector<std::uint8_t> signed_octets = query;
+  std::vector<std::uint8_t> signed_octets;
+  append_last_mac(signed_octets);
+  append(signed_octets, message);
   append_variables(signed_octets, key_, time, fudge_seconds, 0, {});
   auto mac = digest(key_, signed_octets);
   if (!mac) return fail(mac.error());
   last_mac_ = *std::move(mac);
 
-  const std::uint16_t id = dns::read16(query, 0);
-  const std::uint16_t additional = dns::read16(query, 10);
-  append(query, key_.name.wire());
-  append_16(query, static_cast<std::uint16_t>(dns::RecordType::tsig));
-  append_16(query, static_cast<std::uint16_t>(dns::RecordClass::any));
-  append_16(query, 0);
-  append_16(query, 0);
+  const std::uint16_t id = dns::read16(message, 0);
+  const std::uint16_t additional = dns::read16(message, 10);
+  append(message, key_.name.wire());
+  append_16(message, static_cast<std::uint16_t>(dns::RecordType::tsig));
+  append_16(message, static_cast<std::uint16_t>(dns::RecordClass::any));
+  append_16(message, 0);
+  append_16(message, 0);
   const dns::Name algorithm = algorithm_name(key_.algorithm);
-  append_16(query, static_cast<std::uint16_t>(algorithm.size() + 16 + last_mac_.size()));
-  append(query, algorithm.wire());
-  append_48(query, time);
-  append_16(query, fudge_seconds);
-  append_16(query, static_cast<std::uint16_t>(last_mac_.size()));
-  append(query, last_mac_);
-  append_16(query, id);
-  append_16(query, 0);  // error
-  append_16(query, 0);  // other
-  dns::put16(query.data() + 10, static_cast<std::uint16_t>(additional + 1));
+  append_16(message, static_cast<std::uint16_t>(algorithm.size() + 16 + last_mac_.size()));
+  append(message, algorithm.wire());
+  append_48(message, time);
+  append_16(message, fudge_seconds);
+  append_16(message, static_cast<std::uint16_t>(last_mac_.size()));
+  append(message, last_mac_);
+  append_16(message, id);
+  append_16(message, 0);  // error
+  append_16(message, 0);  // other
+  dns::put16(message.data() + 10, static_cast<std::uint16_t>(additional + 1));
   return {};
 }
 
@@ -188,8 +196,7 @@ Result<bool, std::string> TsigConversation::check(dns::Octets message, const dns
     return fail("its answer is not signed with the key " + name);
 
   std::vector<std::uint8_t> octets;
-  append_16(octets, static_cast<std::uint16_t>(last_mac_.size()));
-  append(octets, last_mac_);
+  append_last_mac(octets);
   append(octets, unsigned_);
   const std::size_t begin = octets.size();
   append(octets, message.first(tsig.at));

@@ -38,18 +38,21 @@ struct TsigKey {
 /// secret_octets_max octets.
 [[nodiscard]] std::optional<std::vector<std::uint8_t>> parse_secret(std::string_view base64);
 
-/// One query and the messages that answer it.
+/// One query and the messages that answer it; ours and a primary's answers, or a primary's and our answer.
 class TsigConversation {
  public:
   explicit TsigConversation(TsigKey key) : key_(std::move(key)) {}
 
-  /// Appends the record to a query that has none. The fault is a sentence's end: no libcrypto.
-  [[nodiscard]] Result<void, std::string> sign(std::vector<std::uint8_t>& query, WallTime now);
-  /// Of the answering messages each, in order. True: this one is signed, and with it all before; false: unsigned so
+  /// Appends the record to our query, or to our answer to what check() has taken, which has none. The fault is a
+  /// sentence's end: no libcrypto.
+  [[nodiscard]] Result<void, std::string> sign(std::vector<std::uint8_t>& message, WallTime now);
+  /// Of the primary's messages each, in order. True: this one is signed, and with it all before; false: unsigned so
   /// far. The fault is a sentence's end: then nothing of this conversation may be believed.
   [[nodiscard]] Result<bool, std::string> check(dns::Octets message, const dns::TransferMessage& read, WallTime now);
 
  private:
+  void append_last_mac(std::vector<std::uint8_t>& to) const;
+
   TsigKey key_;
   std::vector<std::uint8_t> last_mac_;
   std::vector<std::uint8_t> unsigned_;  // messages since the last that was signed

@@ -236,6 +236,17 @@ class Program(unittest.TestCase):
         told = json.loads(home.command("explain", "phone", "ads.example", "--json").stdout)
         self.assertEqual(told["verdict"], "block")
         self.assertEqual([(one["list"], one["line"]) for one in told["lists"]], [("ads", 1)])
+        # What a list says of addresses: of the answer, of the client, of the name server.
+        home.list.write_text("$ORIGIN rpz.test.\n@ 60 SOA a. b. 1 2 3 4 60\nother.example CNAME .\n32.1.2.0.192.rpz-ip CNAME .\n"
+                             "24.0.3.0.192.rpz-nsip CNAME .\n32.4.0.0.127.rpz-client-ip CNAME .\n")
+
+        def lines(*words):
+            told = json.loads(home.lone_command("explain", "--config", str(home.config), "--json", *words).stdout)
+            return [(one["list"], one["line"], one["listed_name"]) for one in told["lists"]], told["verdict"]
+        self.assertEqual(lines("phone", "www.example", "--answer", "192.0.2.1"), ([("ads", 4, "192.0.2.1/32")], "nxdomain"))
+        self.assertEqual(lines("phone", "www.example", "--server", "192.0.3.7"), ([("ads", 5, "server 192.0.3.0/24")], "nxdomain"))
+        self.assertEqual(lines("127.0.0.4", "www.example"), ([("ads", 6, "client 127.0.0.4/32")], "nxdomain"))
+        self.assertEqual(lines("phone", "www.example", "--answer", "192.0.2.2"), ([], "forward"))
 
     def test_an_edit_takes_effect_and_a_bad_one_does_not(self):
         home = self.home().start()

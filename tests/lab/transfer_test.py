@@ -5,6 +5,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import unittest
@@ -21,7 +22,7 @@ LINES = ["blocked.example A 192.0.2.97", "*.blocked.example A 192.0.2.98", "tele
 class Primary:
     """knotd with one response policy zone; `write` and `reload` as its operator does."""
 
-    def __init__(self, folder, key=False):
+    def __init__(self, folder, key=False, notifies=None):
         self.folder = folder / "primary"
         self.folder.mkdir()
         self.port, self.process, self.serial = free_port(), None, 0
@@ -31,6 +32,12 @@ key:
     algorithm: hmac-sha256
     secret: {SECRET}
 """ if key else ""
+        remote = f"""
+remote:
+  - id: doline
+    address: 127.0.0.1@{notifies}
+    {"key: doline-lab." if key else ""}
+""" if notifies else ""
         (self.folder / "knot.conf").write_text(f"""
 server:
     listen: 127.0.0.1@{self.port}
@@ -38,6 +45,7 @@ server:
 database:
     storage: {self.folder}
 {signed}
+{remote}
 acl:
   - id: transfers
     address: 127.0.0.0/8
@@ -47,6 +55,7 @@ zone:
   - domain: rpz.test.
     file: {self.folder}/rpz.zone
     acl: transfers
+    {"notify: doline" if notifies else ""}
     zonefile-load: difference
     zonefile-sync: -1
     journal-content: all
@@ -95,10 +104,10 @@ class TransferHome(Home):
 
 
 class Transfers(unittest.TestCase):
-    def home(self, key=False, lines=LINES, **options):
+    def home(self, key=False, lines=LINES, notifies=False, **options):
         home = TransferHome(more="")
         self.addCleanup(home.close)
-        primary = Primary(home.folder, key)
+        primary = Primary(home.folder, key, home.port if notifies else None)
         self.addCleanup(primary.stop)
         primary.write(lines, **options)
         primary.start()
@@ -162,6 +171,51 @@ class Transfers(unittest.TestCase):
         wait_for("a whole one", lambda: sum("AXFR" in line for line in primary.transfers()) == 2)
         wait_for("its text", lambda: home.threats()["last_fetch"] > 0 and sorted(copy.read_text().splitlines()) == by_difference)
         self.assertEqual(home.command("lists", "refresh", "nobody").returncode, 1)
+
+    def test_the_primary_tells_of_a_new_zone_and_it_is_fetched_at_once(self):
+        for key in (False, True):
+            with self.subTest(key=key):
+                home, primary = self.home(key=key, notifies=True)
+                if key:
+                    secret = home.folder / "rpz.key"
+                    secret.write_text(SECRET + "\n")
+                    home.key = f", key: {{name: doline-lab, secret_file: {secret}}}"
+                home.configure()
+                home.start()
+                self.wait_for_serial(home, 1)
+                primary.write(LINES[:5] + ["new.example A 192.0.2.96"])  # its REFRESH is an hour
+                primary.reload()
+                self.wait_for_serial(home, 2)
+                wait_for("the new set", lambda: home.dig("new.example").answers == ["192.0.2.96"])
+                self.assertIn("its primary says that there is news", home.told())
+                wait_for("what was sent", lambda: [line for line in (primary.folder / "log").read_text().splitlines() if "notify, outgoing" in line])
+                said = [line for line in (primary.folder / "log").read_text().splitlines() if "notify, outgoing" in line]
+                self.assertTrue(any("serial 2" in line for line in said) and not any("failed" in line for line in said[-1:]), said)
+                rows = [row["qname"] for row in home.rows()]
+                self.assertNotIn("rpz.test", rows)
+
+    def test_others_are_not_heard(self):
+        home, primary = self.home(refresh=86400)
+        home.configure()
+        home.start()
+        self.wait_for_serial(home, 1)
+        transfers = len(primary.transfers())
+
+        def notify(zone, source):
+            message = b"\x12\x34\x24\x00\x00\x01" + bytes(6) + b"".join(bytes([len(label)]) + label.encode() for label in zone.split(".")) + b"\0\0\6\0\1"
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+                asking.bind((source, 0))
+                asking.settimeout(5)
+                asking.sendto(message, ("127.0.0.1", home.port))
+                answer = asking.recv(512)
+                self.assertEqual((answer[:2], answer[2] & 0xf8, answer[12:]), (message[:2], 0xa0, message[12:]))
+                return answer[3] & 0x0f
+        self.assertEqual(notify("rpz.test", "127.0.0.9"), 5)
+        self.assertEqual(notify("other.test", "127.0.0.1"), 9)
+        self.assertNotIn("its primary says", home.told())
+        self.assertEqual(len(primary.transfers()), transfers)
+        self.assertEqual(notify("rpz.test", "127.0.0.1"), 0)
+        wait_for("the look", lambda: "serial 1 is the newest" in home.told())
 
     def test_a_key_is_needed_where_the_primary_wants_one_and_must_be_the_right_one(self):
         home, primary = self.home(key=True)

@@ -254,6 +254,26 @@ TEST_CASE("a label that ends like a listed name is not below it") {
   CHECK(find_lines("b\n", ListFormat::domains, true, *tricky).empty());
 }
 
+TEST_CASE("the lines that speak of an address are found, by whose it is") {
+  const std::string text =
+      "$ORIGIN rpz.test.\n@ SOA a. b. 1 2 3 4 5\n32.1.2.0.192.rpz-ip CNAME .\n24.0.2.0.192.rpz-ip CNAME *.\n"
+      "32.1.2.0.192.rpz-client-ip CNAME .\n48.zz.1.db8.2001.rpz-nsip CNAME .\nwww.example CNAME .\n";
+  const auto lines_of = [&](Listed of, const char* asked) {
+    std::vector<std::uint32_t> lines;
+    for (const Entry& entry : find_lines(text, ListFormat::rpz, of, *IpAddress::parse(asked)))
+      lines.push_back(entry.line);
+    return lines;
+  };
+  using Lines = std::vector<std::uint32_t>;
+  CHECK(lines_of(Listed::answer_address, "192.0.2.1") == Lines{3, 4});
+  CHECK(lines_of(Listed::answer_address, "192.0.2.2") == Lines{4});
+  CHECK(lines_of(Listed::client_address, "192.0.2.1") == Lines{5});
+  CHECK(lines_of(Listed::client_address, "192.0.2.2").empty());
+  CHECK(lines_of(Listed::server_address, "2001:db8:1:2::3") == Lines{6});
+  CHECK(lines_of(Listed::answer_address, "2001:db8:1:2::3").empty());
+  CHECK(lines_of(Listed::name, "192.0.2.1").empty());
+}
+
 TEST_CASE("formats and faults have names") {
   for (std::size_t at = 0; at < list_formats; ++at) {
     const auto format = static_cast<ListFormat>(at);

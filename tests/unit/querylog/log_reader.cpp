@@ -245,6 +245,47 @@ TEST_CASE("many rows come in pages, each once, and while they are taken no read 
   }
 }
 
+TEST_CASE("rows that are alike are handed over together, with their number") {
+  Day day;
+  day.household_asks();
+  for (int minute = 0; minute < 3; ++minute)
+    day.ask(morning + hours(5) + minutes(minute), Day::phone, "www.example.com", "192.0.2.1");
+  day.ask(morning + hours(5), Day::phone, "www.example.com", "192.0.2.9");
+  day.writer->flush();
+  auto reader = LogReader::open(day.file);
+  REQUIRE(reader.has_value());
+  const auto told = [&](const LogFilter& filter, const LogReader::SlotOf& slot_of) {
+    Texts texts;
+    const auto count = reader->read_alike(filter, slot_of, [&](const LogRow& row, std::uint64_t rows) {
+      std::string text = std::to_string(rows) + " " + row.device + " " + row.qname.to_string();
+      for (const Answer& answer : row.answers)
+        if (answer.rdata.size() == 4) text += " " + IpAddress::from_octets(answer.rdata).to_string();
+      texts.push_back(text + (row.original_destination ? " " + row.original_destination->address.to_string() : ""));
+      return true;
+    });
+    CHECK(count.has_value());
+    std::sort(texts.begin(), texts.end());
+    return texts;
+  };
+  const auto any_time = [](WallTime) { return 0u; };
+  LogFilter of_phone;
+  of_phone.devices = {"phone"};
+  const Texts all = told({}, any_time);
+  CHECK(all.size() == 9);  // of twelve rows
+  CHECK(std::count(all.begin(), all.end(), "1 wyze-base log.aliyun.com 114.114.114.114") == 1);
+  CHECK(std::count(all.begin(), all.end(), "1 wyze-base api.wyze.com 192.0.2.1 114.114.114.114") == 1);
+  CHECK(told(of_phone, any_time) == Texts{"1 phone ads.example.com 0.0.0.0", "1 phone www.example.com",
+                                          "1 phone www.example.com 192.0.2.9", "4 phone www.example.com 192.0.2.1"});
+  CHECK(told(of_phone, [](WallTime time) { return time < morning + hours(4) ? 1u : 2u; }) ==
+        Texts{"1 phone ads.example.com 0.0.0.0", "1 phone www.example.com", "1 phone www.example.com 192.0.2.1",
+              "1 phone www.example.com 192.0.2.9", "3 phone www.example.com 192.0.2.1"});
+  of_phone.since = morning + hours(5) + minutes(1);
+  CHECK(told(of_phone, any_time) == Texts{"2 phone www.example.com 192.0.2.1"});
+  int taken = 0;
+  CHECK(reader->read_alike({}, any_time, [&](const LogRow&, std::uint64_t) { return ++taken < 2; }).has_value());
+  CHECK(taken == 2);
+}
+
 TEST_CASE("following hands over what is new, each row once, late ones too") {
   Day day;
   day.household_asks();

@@ -164,6 +164,39 @@ TEST_CASE("a canary of ours is told of, answered and never forwarded, and anothe
   CHECK(house.returned.size() == 2);
 }
 
+TEST_CASE("a notification goes to who knows the zones, and into no log, and elsewhere it is an opcode like others") {
+  auto changed = std::make_shared<Snapshot>(*House::snapshot());
+  std::vector<std::string> heard;
+  changed->answer_notification = [&](const IpAddress& client, dns::Octets message, WallTime,
+                                     std::span<std::uint8_t> out) {
+    heard.push_back(client.to_string() + " " + std::to_string(message.size()));
+    out[0] = 77;
+    return std::size_t{12};
+  };
+  std::array<std::uint8_t, 512> octets{};
+  dns::MessageWriter writer(octets);
+  writer.header(7, {.response = false, .opcode = dns::Opcode::notify}, dns::ResponseCode::noerror);
+  REQUIRE(writer.question({*dns::Name::parse("rpz.example"), dns::RecordType::soa}));
+  listener::Arrival arrival;
+  arrival.message = std::span(octets).first(writer.size());
+  arrival.client = {IpAddress::v4(10, 9, 9, 9), 53};  // who need not be allowed to ask
+  arrival.destination.endpoint = {IpAddress::v4(192, 168, 1, 1), 53};
+  const auto serve = [&](House& house) {
+    const std::size_t size = house.resolver.serve(arrival, house.out);
+    return size == 12 && house.out[0] == 77 ? "answered" : (house.out[3] & 0x0f) == 4 ? "NOTIMP" : "?";
+  };
+  House house(changed), other;
+  CHECK(serve(house) == std::string("answered"));
+  CHECK(heard == std::vector<std::string>{"10.9.9.9 29"});
+  CHECK(house.resolver.statistics().not_recorded == 1);
+  CHECK(house.resolver.statistics().received == house.resolver.statistics().answered);
+  CHECK(serve(other) == std::string("NOTIMP"));
+  arrival.destination.source = device::DestinationSource::tproxy;
+  arrival.destination.endpoint = {IpAddress::v4(9, 9, 9, 9), 53};
+  CHECK(serve(house) == std::string("NOTIMP"));
+  CHECK(heard.size() == 1);
+}
+
 TEST_CASE("an upstream that asks what it is being asked smells of a loop, a client does not") {
   House house;
   (void)house.cost_of("www.example");
