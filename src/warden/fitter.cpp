@@ -92,7 +92,7 @@ void Fitter::put_gate(const Plan& plan, Judge judge) {
   if (plan.gate_logs && !flow_watch_.is_listening())
     if (std::string trouble = flow_watch_.begin(plan.options); !trouble.empty()) return judge(std::move(trouble));
   nft_->run(redirect::on_one_line(script), [this, judge = std::move(judge)](std::string complaint) {
-    kernel_.gate.stay_alive();
+    static_cast<void>(kernel_.gate.stay_alive());  // there may be no table now
     judge(std::move(complaint));
   });
 }

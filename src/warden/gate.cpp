@@ -123,14 +123,14 @@ std::vector<redirect::AdmissionAnswer> Gate::admit(std::span<const redirect::Adm
   return answers;
 }
 
-void Gate::stay_alive() {
+bool Gate::stay_alive() {
   std::vector<Element> elements;
   for (const std::uint8_t family : {NFPROTO_IPV4, NFPROTO_IPV6}) {
     Element element{.set = Set::alive, .timeout = gate_opens_after};
     element.append(std::span(&family, 1), 1);
     elements.push_back(element);
   }
-  static_cast<void>(write(elements));
+  return write(elements);
 }
 
 bool Gate::write(std::vector<Element>& elements) {

@@ -33,8 +33,8 @@ class Gate {
   /// An answer for each, in order. What the kernel does not take, where there is no such table or a set is full, is
   /// not admitted.
   [[nodiscard]] std::vector<redirect::AdmissionAnswer> admit(std::span<const redirect::Admission> admissions);
-  /// Holds the gate for gate_opens_after. A kernel without the table says no, and that is as well.
-  void stay_alive();
+  /// Holds the gate for gate_opens_after. False: the kernel says no, as it does without the table.
+  bool stay_alive();
   /// Admissions that were turned away since this was made.
   [[nodiscard]] std::uint64_t turned_away() const { return turned_away_; }
 

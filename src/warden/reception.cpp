@@ -22,6 +22,8 @@ void send_to(int descriptor, std::span<const std::uint8_t> packet) {
   static_cast<void>(send(descriptor, packet.data(), packet.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
+constexpr int packets_per_turn = 16;
+
 }  // namespace
 
 Reception::Reception(uv_loop_t* loop, const Channels& channels, KernelAccess& kernel, Calls calls)
@@ -42,8 +44,10 @@ void Reception::open(Use use, int descriptor) {
   });
 }
 
+/// What is left after so many packets is heard at the loop's next turn: nobody who asks and asks keeps it from its
+/// clocks.
 void Reception::read(Channel& channel) {
-  for (;;) {
+  for (int packets = 0; packets < packets_per_turn; ++packets) {
     const ssize_t size = recv(channel.descriptor, room_.data(), room_.size(), MSG_DONTWAIT);
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (size <= 0) {

@@ -133,6 +133,7 @@ class Warden {
   uv_signal_t terminate_{};
   uv_timer_t silence_{}, interference_timer_{}, alive_{}, farewell_{};
   bool is_leaving_ = false;
+  bool was_held_ = true;  // the gate, when it was last told that we live
 
   State state_ = State::absent;
   std::shared_ptr<const Plan> plan_;  // of what is applied, suspended or lost
@@ -446,7 +447,10 @@ void Warden::check_silence() {
 }
 
 void Warden::stay_alive() {
-  if (state_ == State::applied && !plan_->gate.empty()) kernel_.gate.stay_alive();
+  if (state_ != State::applied || plan_->gate.empty()) return;
+  const bool is_held = kernel_.gate.stay_alive();
+  if (!is_held && was_held_) say("the kernel does not hold the gate any longer: it opens, unless it stays closed");
+  was_held_ = is_held;
 }
 
 void Warden::look_around() {

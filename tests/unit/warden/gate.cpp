@@ -127,7 +127,7 @@ TEST_CASE("A gate that nobody made, or that is full, admits nobody, and serves o
   if (!own_network()) return;
   HoldingGate gate(Renewal::by_replacing);
   CHECK_FALSE(gate.admit({{admission(1, 60, {cloud4})}}).front().is_admitted);
-  gate.stay_alive();
+  CHECK_FALSE(gate.stay_alive());
   nft("-f - <<'E'\ntable inet doline_gate {\n set allowed4 { type ether_addr . ipv4_addr; size 1; flags timeout; "
       "}\n}\nE");
   CHECK_FALSE(gate.admit({{admission(2, 60, {cloud4, IpAddress::v4(1, 1, 1, 1)})}}).front().is_admitted);
@@ -150,12 +150,12 @@ TEST_CASE("The sign of life is there for ten seconds, and is renewed, and a new 
   if (!own_network()) return;
   make_table();
   HoldingGate gate(Renewal::by_replacing);
-  gate.stay_alive();
+  CHECK(gate.stay_alive());
   CHECK(seconds_left("alive", "ipv4") > 0);
   CHECK(seconds_left("alive", "ipv6") <= 11);
   REQUIRE(gate.admit({{admission(1, 60, {cloud4})}}).front().is_admitted);
   make_table();
-  gate.stay_alive();
+  CHECK(gate.stay_alive());
   CHECK(seconds_left("allowed4", pair4) > 0);
   nft("-f - <<'E'\n" + redirect::nft_open_gate() + "E");
   CHECK(seconds_left("allowed4", pair4) > 0);
