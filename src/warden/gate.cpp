@@ -71,7 +71,10 @@ NetlinkMessage message_for(Change change, std::span<const Gate::Element> element
         message.nest(NFTA_SET_ELEM_KEY,
                      [&] { message.attribute(NFTA_DATA_VALUE, std::span(element.key).first(element.key_octets)); });
         const auto timeout_ms = static_cast<std::uint64_t>(milliseconds(element.timeout).count());
-        if (change == Change::add) message.integer(NFTA_SET_ELEM_TIMEOUT, htobe64(timeout_ms));
+        if (change == Change::remove) return;
+        message.integer(NFTA_SET_ELEM_TIMEOUT, htobe64(timeout_ms));
+        // Without this an element that is there is renewed only where its timeout is another one.
+        message.integer(NFTA_SET_ELEM_EXPIRATION, htobe64(timeout_ms));
       });
   });
   return message;

@@ -146,7 +146,21 @@ TEST_CASE("The largest message is one transaction") {
   CHECK(warden::NfTables().gate_counts().admitted == many.size());
 }
 
-TEST_CASE("The sign of life is there for ten seconds, and is renewed, and a new gate keeps what it had") {
+TEST_CASE("The sign of life is renewed before it expires, in whatever way the kernel renews elements") {
+  if (!own_network()) return;
+  for (const Renewal renewal : {Renewal::by_adding, Renewal::by_replacing}) {
+    if (renewal == Renewal::by_adding && !redirect::gather_host_facts().renews_elements()) continue;
+    make_table();
+    nft("flush set inet doline_gate alive");
+    nft("add element inet doline_gate alive '{ ipv4 timeout 10s expires 3s }'");
+    HoldingGate gate(renewal);
+    CHECK(gate.stay_alive());
+    CHECK(seconds_left("alive", "ipv4") > 5);
+    CHECK(seconds_left("alive", "ipv6") > 5);
+  }
+}
+
+TEST_CASE("The sign of life is there for ten seconds, and a new gate keeps what it had") {
   if (!own_network()) return;
   make_table();
   HoldingGate gate(Renewal::by_replacing);
