@@ -47,17 +47,6 @@ json to_json(const std::vector<dns::Name>& names) {
   return all;
 }
 
-std::optional<redirect::AllowedFlow> flow_of(const json& object) {
-  const auto network = object.is_object() ? IpPrefix::parse(text_of(object, "network")) : std::nullopt;
-  if (!network) return std::nullopt;
-  const auto number = [&](const char* key, std::uint64_t most) {
-    const auto found = object.find(key);
-    return found != object.end() && found->is_number_unsigned() ? std::min(found->get<std::uint64_t>(), most) : 0;
-  };
-  return redirect::AllowedFlow{*network, static_cast<std::uint8_t>(number("protocol", 255)),
-                               static_cast<std::uint16_t>(number("port", 65'535))};
-}
-
 BookedLock lock_of(const json& object) {
   BookedLock lock;
   lock.names.subtrees = names_of(object, "subtrees");
@@ -67,7 +56,7 @@ BookedLock lock_of(const json& object) {
   if (flows == object.end() || !flows->is_array()) return lock;
   lock.flows.emplace();
   for (const json& each : *flows)
-    if (const auto flow = flow_of(each); flow && lock.flows->size() < lock_flows_max) lock.flows->push_back(*flow);
+    if (const auto flow = read_flow(each); flow && lock.flows->size() < lock_flows_max) lock.flows->push_back(*flow);
   return lock;
 }
 
@@ -78,8 +67,7 @@ json to_json(const BookedLock& lock, WallTime since) {
                  {"names", to_json(lock.names.names)}};
   if (!lock.flows) return object;
   json& flows = object["flows"] = json::array();
-  for (const redirect::AllowedFlow& flow : *lock.flows)
-    flows.push_back({{"network", flow.network.to_string()}, {"protocol", flow.protocol}, {"port", flow.port}});
+  for (const redirect::AllowedFlow& flow : *lock.flows) flows.push_back(control::to_json(flow));
   return object;
 }
 
@@ -88,6 +76,21 @@ bool has(const BookedDevice& device, const MacAddress& mac) {
 }
 
 }  // namespace
+
+json to_json(const redirect::AllowedFlow& flow) {
+  return {{"network", flow.network.to_string()}, {"protocol", flow.protocol}, {"port", flow.port}};
+}
+
+std::optional<redirect::AllowedFlow> read_flow(const json& object) {
+  const auto network = object.is_object() ? IpPrefix::parse(text_of(object, "network")) : std::nullopt;
+  if (!network) return std::nullopt;
+  const auto number = [&](const char* key, std::uint64_t most) {
+    const auto found = object.find(key);
+    return found != object.end() && found->is_number_unsigned() ? std::min(found->get<std::uint64_t>(), most) : 0;
+  };
+  return redirect::AllowedFlow{*network, static_cast<std::uint8_t>(number("protocol", 255)),
+                               static_cast<std::uint16_t>(number("port", 65'535))};
+}
 
 DeviceBook::DeviceBook(std::filesystem::path file, std::string& complaint) : file_(std::move(file)) {
   std::error_code error;
@@ -334,7 +337,7 @@ Result<BookedLock, std::string> read_lock(const json& request) {
     if (!flows->is_array() || flows->size() > lock_flows_max)
       return fail("A lock allows at most " + std::to_string(lock_flows_max) + " connections.");
     for (const json& flow : *flows)
-      if (!flow_of(flow)) return fail(in_quotes(flow.dump()) + " says of no network that it may be connected to.");
+      if (!read_flow(flow)) return fail(in_quotes(flow.dump()) + " says of no network that it may be connected to.");
   }
   BookedLock lock = lock_of(request);
   const auto is_root = [](const dns::Name& name) { return name.is_root(); };

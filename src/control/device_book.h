@@ -96,6 +96,10 @@ class DeviceBook {
 
 /// As the file and the command socket have it.
 [[nodiscard]] nlohmann::json to_json(const BookedDevice& device);
+/// As it stands in the file, in requests and in answers. Nothing: it names no network. A protocol or port that is no
+/// number is any.
+[[nodiscard]] nlohmann::json to_json(const redirect::AllowedFlow& flow);
+[[nodiscard]] std::optional<redirect::AllowedFlow> read_flow(const nlohmann::json& object);
 
 /// By name, MAC or address, as people say it; never the unknown device. The fault is a sentence with the nearest name
 /// that is known.

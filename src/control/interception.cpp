@@ -253,7 +253,7 @@ void Interception::admit(std::vector<redirect::Admission> admissions) {
   const auto end = admissions.begin() + static_cast<std::ptrdiff_t>(count);
   redirect::Admit message{{admissions.begin(), end}};
   admissions.erase(admissions.begin(), end);
-  ask(std::move(message), [this, left = std::move(admissions)](const json&) { admit(left); });
+  ask(std::move(message), [this, left = std::move(admissions)](const json&) mutable { admit(std::move(left)); });
 }
 
 void Interception::begin(Answer answer) {

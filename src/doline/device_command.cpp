@@ -227,10 +227,6 @@ struct Permits {
   std::size_t refused_before = 0;  // groups of which nothing was let through
 };
 
-json json_of_flow(const redirect::AllowedFlow& flow) {
-  return {{"network", flow.network.to_string()}, {"protocol", flow.protocol}, {"port", flow.port}};
-}
-
 /// `198.51.100.0/24,udp,123`; protocol and port may be missing.
 std::optional<redirect::AllowedFlow> parse_flow(std::string_view text) {
   std::vector<std::string> parts;
@@ -348,7 +344,7 @@ Result<json, int> lock_request(const DeviceArguments& arguments, WallTime now, s
   json request = {{"subtrees", permits.subtrees}, {"names", permits.names}, {"observe", arguments.observe}};
   if (const auto flows = flows_of(*evidence, arguments, std::move(given), err)) {
     request["flows"] = json::array();
-    for (const redirect::AllowedFlow& flow : *flows) request["flows"].push_back(json_of_flow(flow));
+    for (const redirect::AllowedFlow& flow : *flows) request["flows"].push_back(control::to_json(flow));
   }
   return request;
 }
@@ -367,13 +363,8 @@ void print_lock(const json& lock, std::ostream& out) {
     return;
   }
   out << "            and connect to what it is answered";
-  for (const json& flow : *flows) {
-    const auto network = IpPrefix::parse(text(flow, "network"));
-    if (!network) continue;
-    out << "\n            "
-        << redirect::describe(redirect::AllowedFlow{*network, flow.value("protocol", std::uint8_t{0}),
-                                                    flow.value("port", std::uint16_t{0})});
-  }
+  for (const json& each : *flows)
+    if (const auto flow = control::read_flow(each)) out << "\n            " << redirect::describe(*flow);
   out << '\n';
 }
 

@@ -1,9 +1,7 @@
 #include "resolver/resolver.h"
 
 #include <algorithm>
-#include <array>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -11,7 +9,6 @@
 #include "dns/message.h"
 #include "dns/read_octets.h"
 #include "dns/transfer_message.h"
-#include "dns/writer.h"
 #include "policy/answer.h"
 #include "policy/decide.h"
 #include "policy/walk.h"
@@ -36,7 +33,6 @@ namespace {
 using dns::ExtendedError;
 using dns::RecordType;
 using dns::ResponseCode;
-using querylog::kind_of;
 using querylog::Source;
 using querylog::VerdictKind;
 

@@ -57,10 +57,6 @@ const Table& table() {
   return made;
 }
 
-bool is_bare(const Name& name) {
-  return name.wire()[0] + std::size_t{2} == name.size();
-}
-
 }  // namespace
 
 std::optional<LocalAnswer> find_special_use(const Name& lowered, RecordType type, const SpecialUse& choice) {

@@ -34,11 +34,16 @@ struct LocalAnswer {
 inline constexpr std::uint32_t special_use_ttl_seconds = 3'600;
 inline constexpr std::uint32_t bare_name_ttl_seconds = 60;  ///< a device of that name may come home any time
 
+/// Is it a name of one label, below the root itself? Not the root.
+[[nodiscard]] inline bool is_bare(const dns::Name& name) {
+  return name.wire()[0] + std::size_t{2} == name.size();
+}
+
 /// A glance at the end of a name in small letters. May say yes to an ordinary one, never no to one that
 /// find_special_use() knows.
 [[nodiscard]] inline bool may_be_special(const dns::Name& lowered) {
   const auto wire = lowered.wire();
-  if (wire.size() < 7 || wire[0] + std::size_t{2} == wire.size()) return true;  // of one label, or nearly
+  if (wire.size() < 7 || is_bare(lowered)) return true;  // of one label, or nearly
   const auto ends_with = [&](const char* octets) { return std::memcmp(wire.data() + wire.size() - 5, octets, 4) == 0; };
   switch (wire[wire.size() - 2]) {
     case 'a':
