@@ -23,6 +23,7 @@
 #include "control/loop_watch.h"
 #include "control/place_keeper.h"
 #include "control/roster_keeper.h"
+#include "control/spare_memory.h"
 #include "control/status.h"
 #include "control/text_file.h"
 #include "geo/resolver_book.h"
@@ -439,6 +440,7 @@ struct Control::Impl {
       interception->begin([this](const json&) { loops->look(settings.live.upstream); });
     else
       loops->look(settings.live.upstream);
+    give_back_code();
   }
 
   std::string status_line() const {

@@ -1,13 +1,12 @@
 #include "control/loop.h"
 
-#include <malloc.h>
-
 #include <atomic>
 #include <mutex>
 #include <utility>
 #include <vector>
 
 #include "base/check.h"
+#include "control/spare_memory.h"
 
 namespace doline::control {
 
@@ -188,9 +187,7 @@ void Loop::work(std::function<void()> job, std::function<void()> done) {
             &loop_, &task->request,
             [](uv_work_t* work) {
               static_cast<Job*>(work->data)->job();
-#if defined(__GLIBC__) && !defined(DOLINE_SANITIZED)  // the sanitizers' malloc is not glibc's
-              ::malloc_trim(0);  // a job needs megabytes for a moment, in a process that is to stay small
-#endif
+              give_back_freed_memory();
             },
             [](uv_work_t* work, int) {
               const std::unique_ptr<Job> finished(static_cast<Job*>(work->data));
