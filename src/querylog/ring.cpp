@@ -14,6 +14,9 @@ namespace {
 using FrameSize = std::uint32_t;
 constexpr FrameSize skip = 0xffffffff;
 constexpr std::size_t alignment = 8;
+// Behind each so many octets it is looked whether all have been drained: then the ring begins anew, and what only a
+// burst needs of it costs no memory without one.
+constexpr std::size_t stretch_octets = 64 << 10;
 
 /// A record without its names and addresses that are absent; memcpy'd, so that padding never leaves the process.
 struct Fixed {
@@ -108,7 +111,10 @@ bool Ring::push(const Record& record, dns::Octets response) {
       ((fixed.flags & flag_upstream) != 0 ? address_octets : 0) + record.qname.size() + response.size());
   const std::uint64_t head = ring.head.load(std::memory_order_relaxed);
   const std::size_t offset = static_cast<std::size_t>(head & (ring.size - 1));
-  const std::size_t skipped = ring.size - offset < octets ? ring.size - offset : 0;
+  const bool ends_stretch = offset % stretch_octets + octets > stretch_octets;
+  const bool begins_anew = ends_stretch && octets <= offset && head == ring.tail.load(std::memory_order_acquire);
+  const std::size_t skipped = begins_anew || ring.size - offset < octets ? ring.size - offset : 0;
+  if (begins_anew) ring.tail_seen = head;
   if (octets > ring.size || head + skipped + octets - ring.tail_seen > ring.size) {
     ring.tail_seen = ring.tail.load(std::memory_order_acquire);
     if (octets > ring.size || head + skipped + octets - ring.tail_seen > ring.size) {

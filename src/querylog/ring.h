@@ -15,7 +15,7 @@
 
 namespace doline::querylog {
 
-inline constexpr std::size_t ring_octets_default = 4 << 20;
+inline constexpr std::size_t ring_octets_default = 8 << 20;  ///< touched as far as bursts need them
 inline constexpr std::size_t ring_octets_min = 1 << 10;
 
 class Ring {

@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <random>
 #include <thread>
 #include <vector>
@@ -61,8 +63,30 @@ bool same(const Record& left, const Record& right) {
 
 }  // namespace
 
+TEST_CASE("a ring that is drained before much has come uses its beginning only") {
+  Ring ring(1 << 20);
+  std::uintptr_t first = UINTPTR_MAX, last = 0;
+  for (std::uint64_t number = 0; number < 20'000; ++number) {
+    REQUIRE(ring.push(record_of(number), std::vector<std::uint8_t>(100, 1)));
+    ring.drain([&](const Record& record, dns::Octets response) {
+      CHECK(same(record, record_of(number)));
+      first = std::min(first, reinterpret_cast<std::uintptr_t>(response.data()));
+      last = std::max(last, reinterpret_cast<std::uintptr_t>(response.data() + response.size()));
+    });
+  }
+  CHECK(ring.pushed() == 20'000);
+  CHECK(last - first < (64u << 10));
+}
+
 TEST_CASE("a ring hands over what was pushed, oldest first, whole, however often it wraps") {
-  Ring ring(4096);
+  std::size_t octets = 0;
+  SUBCASE("of one stretch") {
+    octets = 4096;
+  }
+  SUBCASE("of several, which it begins anew when it is empty") {
+    octets = 1 << 18;
+  }
+  Ring ring(octets);
   std::uint64_t pushed = 0, drained = 0;
   std::mt19937 random(7);
   for (int round = 0; round < 3000; ++round) {
