@@ -373,6 +373,45 @@ void ListSet::Layout::look_up_with_ancestors(Octets labels, Listing& listing) co
   }
 }
 
+bool ListSet::is_named_by(std::span<const ListId> lists, std::uint32_t set, bool& is_excepted) const {
+  const auto is_theirs = [&](ListId list) { return std::binary_search(lists.begin(), lists.end(), list); };
+  const auto words = words_of(set);
+  if (words.empty()) {
+    const auto members = lists_of(set);
+    return std::any_of(members.begin(), members.end(), is_theirs);
+  }
+  bool is_named = false;
+  for (const std::uint32_t number : words) {
+    const Word said = word(number);
+    if (!is_theirs(said.list)) continue;
+    if (said.rule == nullptr || (!said.rule->conditions && !said.rule->is_exception))
+      is_named = true;
+    else if (!said.rule->conditions)
+      is_excepted = true;
+  }
+  return is_named;
+}
+
+bool ListSet::is_named_by(std::span<const ListId> lists, const dns::Name& lowered) const {
+  bool is_named = false, is_excepted = false;
+  const Listing listing = look_up(lowered);
+  for (const Covering& covering : listing.all()) is_named = is_named_by(lists, covering.set, is_excepted) || is_named;
+  return is_named && !is_excepted;
+}
+
+std::vector<IpPrefix> ListSet::networks_of(std::span<const ListId> lists) const {
+  std::vector<IpPrefix> networks;
+  for (const std::span<const Prefix>& alike : layout_->answers)
+    for (const Prefix& prefix : alike) {
+      bool is_excepted = false;
+      if (!is_named_by(lists, prefix.set(), is_excepted) || is_excepted) continue;
+      const IpAddress address = IpAddress::from_octets(prefix.address);
+      const int length = static_cast<int>(prefix.length);
+      if (!address.is_v4() || length >= 96) networks.emplace_back(address, address.is_v4() ? length - 96 : length);
+    }
+  return networks;
+}
+
 std::span<const ListId> ListSet::lists_of(std::uint32_t set) const {
   const auto bounds = layout_->set_bounds;
   if (std::size_t{set} + 1 >= bounds.size()) return {};

@@ -89,6 +89,11 @@ class ListSet {
   /// Words on a name server of what is asked for, by its name (small letters); on the addresses of all, as above.
   [[nodiscard]] Listing look_up_server(const dns::Name& lowered) const;
   [[nodiscard]] Listing look_up_server(std::span<const IpAddress> addresses) const;
+  /// True where plain words of one of `lists` (ascending) are on the name (small letters), and no exception of theirs.
+  /// What holds for some clients or types alone is neither.
+  [[nodiscard]] bool is_named_by(std::span<const ListId> lists, const dns::Name& lowered) const;
+  /// The addresses and networks that are so named, as those of answers; in no order.
+  [[nodiscard]] std::vector<IpPrefix> networks_of(std::span<const ListId> lists) const;
   [[nodiscard]] bool lists_answers() const { return lists_answers_; }  ///< any look_up_answer() may find something
   [[nodiscard]] bool lists_clients() const { return lists_clients_; }
   [[nodiscard]] bool lists_servers() const { return lists_servers_; }  ///< by name or by address
@@ -114,6 +119,8 @@ class ListSet {
 
  private:
   ListSet();
+  [[nodiscard]] bool is_named_by(std::span<const ListId> lists, std::uint32_t set, bool& is_excepted) const;
+
   struct Layout;  // pointers into the mapping
   std::unique_ptr<Layout> layout_;
   bool has_words_ = false, lists_answers_ = false, lists_clients_ = false, lists_servers_ = false,

@@ -102,7 +102,8 @@ ListSettings read_one_list(Reading& reading, const Node& name, const Node& node)
     list.subdomains = read_bool(reading, *subdomains).value_or(false);
   if (const Node* kind = keys.find("kind"))
     if (const auto word = read_word<policy::ListKind>(
-            reading, *kind, "a kind of list", {{"block", policy::ListKind::block}, {"allow", policy::ListKind::allow}}))
+            reading, *kind, "a kind of list",
+            {{"block", policy::ListKind::block}, {"allow", policy::ListKind::allow}, {"doh", policy::ListKind::doh}}))
       list.kind = *word;
   if (const Node* mode = keys.find("mode"))
     if (const auto word = read_word<policy::Mode>(

@@ -212,7 +212,8 @@ struct Control::Impl {
     made->rebinding = settings.live.rebinding;
     made->rate_tally = rate_tally;
     if (settings.fixed.redirect && settings.fixed.redirect->mode != redirect::Mode::off)
-      made->gate = gate_of(*made->roster, settings.live.restrictions, book.flow_locks(), encrypted(), *resolvers);
+      made->gate =
+          gate_of(*made->roster, settings.live.restrictions, book.flow_locks(), encrypted(), doh_sources(*made));
     made->answer_notification = lists.notifications();
     made->trusted_routers = settings.live.trusted_routers;
     made->block = settings.live.block;
@@ -230,11 +231,15 @@ struct Control::Impl {
     return settings.fixed.redirect ? settings.fixed.redirect->encrypted : redirect::Encrypted::leave;
   }
 
+  static DohSources doh_sources(const resolver::Snapshot& snapshot) {
+    return {*snapshot.resolvers, *snapshot.lists, snapshot.rules->lists()};
+  }
+
   /// With the snapshot that knows of them.
   void restrict() {
     if (interception)
       interception->restrict(
-          restrictions_of(*current->roster, settings.live.restrictions, book.flow_locks(), encrypted(), *resolvers));
+          restrictions_of(*current->roster, settings.live.restrictions, book.flow_locks(), doh_sources(*current)));
   }
 
   void tell_log(const resolver::Snapshot& snapshot) {
@@ -332,7 +337,7 @@ struct Control::Impl {
   void take_reload(config::Settings wanted) {
     problems.clear();
     waiting_for_restart = config::changed_keys(settings.fixed, wanted.fixed);
-    if (interception && wanted.fixed.redirect) interception->want(with_doh_servers(*wanted.fixed.redirect, *resolvers));
+    if (interception && wanted.fixed.redirect) interception->want(*wanted.fixed.redirect);
     const auto logs = [](const redirect::GroupRestriction& one) { return one.encrypted == redirect::Encrypted::log; };
     const auto& groups = wanted.live.restrictions;
     if (charge.log && !charge.log->statistics().flows && std::any_of(groups.begin(), groups.end(), logs))
@@ -660,7 +665,7 @@ struct Control::Impl {
     tell_log(*current);
     if (charge.warden && settings.fixed.redirect)
       interception.emplace(
-          loop, std::move(charge.warden), with_doh_servers(*settings.fixed.redirect, *resolvers), log,
+          loop, std::move(charge.warden), *settings.fixed.redirect, log,
           [this](const redirect::RefusedReply& refused) { take_refused(refused); },
           [this](std::vector<device::MacAddress> macs) { recall_answers(std::move(macs)); });
     restrict();

@@ -73,22 +73,40 @@ json to_json(const redirect::SeenReply& seen) {
 
 namespace {
 
-/// As many as the rules may hold. The book has no order, and equal ones must make equal rules.
-std::vector<IpAddress> doh_servers_of(const geo::ResolverBook& resolvers) {
-  std::vector<IpAddress> addresses;
-  for (const auto& [address, resolver] : resolvers.all())
-    if (resolver.doh) addresses.push_back(address);
-  std::sort(addresses.begin(), addresses.end());
-  if (addresses.size() > redirect::doh_addresses_max) addresses.resize(redirect::doh_addresses_max);
-  return addresses;
+std::vector<blocklist::ListId> doh_lists_of(std::span<const policy::ListPolicy> policies) {
+  std::vector<blocklist::ListId> lists;
+  for (std::size_t at = 0; at < policies.size(); ++at)
+    if (policies[at].kind == policy::ListKind::doh) lists.push_back({static_cast<std::uint16_t>(at)});
+  return lists;
+}
+
+bool may_be_shut(const IpPrefix& network) {
+  const IpAddress& address = network.address();
+  return network.length() >= (address.is_v4() ? doh_network_bits_min_v4 : doh_network_bits_min_v6) &&
+         redirect::may_be_admitted(address);
+}
+
+/// As many as the rules may hold; the resolver list's come first. Its book has no order, and equal ones must make equal
+/// rules.
+std::vector<IpPrefix> doh_networks_of(const DohSources& sources) {
+  std::vector<IpPrefix> networks, listed;
+  for (const auto& [address, resolver] : sources.resolvers.all())
+    if (resolver.doh) networks.emplace_back(address, address.is_v4() ? 32 : 128);
+  if (const auto lists = doh_lists_of(sources.list_policies); !lists.empty()) listed = sources.lists.networks_of(lists);
+  std::erase_if(listed, [](const IpPrefix& network) { return !may_be_shut(network); });
+  for (auto* some : {&networks, &listed}) {
+    std::sort(some->begin(), some->end());
+    const std::size_t left = redirect::doh_networks_max - (some == &networks ? 0 : networks.size());
+    some->resize(std::min(some->size(), left));
+  }
+  networks.insert(networks.end(), listed.begin(), listed.end());
+  std::sort(networks.begin(), networks.end());
+  const auto is_within = [](const IpPrefix& outer, const IpPrefix& one) { return outer.contains(one.address()); };
+  networks.erase(std::unique(networks.begin(), networks.end(), is_within), networks.end());
+  return networks;
 }
 
 }  // namespace
-
-redirect::Options with_doh_servers(redirect::Options options, const geo::ResolverBook& resolvers) {
-  if (options.encrypted == redirect::Encrypted::log || options.watch) options.doh_addresses = doh_servers_of(resolvers);
-  return options;
-}
 
 json json_of(const redirect::GateCounts& gate) {
   return {{"only_resolved", gate.only_resolved}, {"observed", gate.observed},
@@ -114,17 +132,16 @@ json json_of(const redirect::RefusedReply& refused, const device::Roster& roster
 
 redirect::Restrictions restrictions_of(const device::Roster& roster,
                                        std::span<const redirect::GroupRestriction> by_group,
-                                       std::span<const redirect::FlowLock> locks, redirect::Encrypted otherwise,
-                                       const geo::ResolverBook& resolvers) {
+                                       std::span<const redirect::FlowLock> locks, const DohSources& sources) {
   redirect::Restrictions all = redirect::restrictions_of(roster, by_group, locks);
-  if (all.hold_encrypted(otherwise) || !all.log_encrypted.empty()) all.doh_addresses = doh_servers_of(resolvers);
+  all.doh_networks = doh_networks_of(sources);
   return all;
 }
 
 std::shared_ptr<const resolver::Gate> gate_of(const device::Roster& roster,
                                               std::span<const redirect::GroupRestriction> by_group,
                                               std::span<const redirect::FlowLock> locks, redirect::Encrypted otherwise,
-                                              const geo::ResolverBook& resolvers) {
+                                              const DohSources& sources) {
   const redirect::Restrictions all = redirect::restrictions_of(roster, by_group, locks);
   const bool knows_doh = all.hold_encrypted(otherwise) || !all.log_encrypted.empty();
   if (!all.hold_flows() && !knows_doh) return nullptr;
@@ -132,7 +149,8 @@ std::shared_ptr<const resolver::Gate> gate_of(const device::Roster& roster,
   for (const device::Device& device : roster.devices())
     gate->is_held.push_back(redirect::restriction_of(device, roster, by_group, locks).flows != redirect::Flows::any);
   if (!knows_doh) return gate;
-  for (const auto& [address, resolver] : resolvers.all())
+  gate->doh_lists = doh_lists_of(sources.list_policies);
+  for (const auto& [address, resolver] : sources.resolvers.all())
     if (const auto name = dns::Name::parse(resolver.hostname); resolver.doh && name && !name->is_root())
       gate->doh_names.push_back(*name);
   std::sort(gate->doh_names.begin(), gate->doh_names.end());
@@ -190,7 +208,7 @@ Interception::Interception(Loop& loop, std::unique_ptr<warden::Client> warden, r
 }
 
 void Interception::look_for_refusals() {
-  if (restrictions_ == redirect::Restrictions() && wanted_.encrypted != redirect::Encrypted::reject) return;
+  if (!restrictions_.hold_flows() && !restrictions_.hold_encrypted(wanted_.encrypted)) return;
   warden_->ask(redirect::Refused{}, [this](const std::optional<redirect::Reply>& reply) {
     const auto* refused = reply ? std::get_if<redirect::RefusedReply>(&*reply) : nullptr;
     if (refused == nullptr) return;

@@ -14,9 +14,11 @@
 #include <span>
 #include <string>
 
+#include "blocklist/list_set.h"
 #include "control/loop.h"
 #include "device/roster.h"
 #include "geo/resolver_book.h"
+#include "policy/rule_book.h"
 #include "redirect/request.h"
 #include "redirect/restrictions.h"
 #include "resolver/gate.h"
@@ -29,20 +31,27 @@ inline constexpr seconds refusals_look_every{5};       ///< where anybody is res
 inline constexpr std::size_t admissions_recalled_max = 16'384;
 inline constexpr std::size_t sightings_told = 5;  ///< in the log at start; `doline redirect seen` shows all
 
-/// Who logs encrypted DNS, or watches connections, is to know the DoH servers among the known resolvers.
-[[nodiscard]] redirect::Options with_doh_servers(redirect::Options options, const geo::ResolverBook& resolvers);
-/// Whom the operator's groups and locks restrict, by what is known of devices; with the DoH servers among the known
-/// resolvers, as many as the rules may hold, where encrypted DNS is refused to anybody.
+/// Networks of DoH servers that lists name are no larger: a mistake in a list must not shut half the Internet.
+inline constexpr int doh_network_bits_min_v4 = 16, doh_network_bits_min_v6 = 32;
+
+/// From what the known DoH servers are known: the resolver list, and lists with `kind: doh`. Borrowed.
+struct DohSources {
+  const geo::ResolverBook& resolvers;
+  const blocklist::ListSet& lists;
+  std::span<const policy::ListPolicy> list_policies;  ///< position = ListId
+};
+
+/// Whom the operator's groups and locks restrict, by what is known of devices; with the known DoH servers, as many as
+/// the rules may hold.
 [[nodiscard]] redirect::Restrictions restrictions_of(const device::Roster& roster,
                                                      std::span<const redirect::GroupRestriction> by_group,
                                                      std::span<const redirect::FlowLock> locks,
-                                                     redirect::Encrypted otherwise, const geo::ResolverBook& resolvers);
+                                                     const DohSources& sources);
 /// The same for the path of a query; null: nobody is restricted.
 [[nodiscard]] std::shared_ptr<const resolver::Gate> gate_of(const device::Roster& roster,
                                                             std::span<const redirect::GroupRestriction> by_group,
                                                             std::span<const redirect::FlowLock> locks,
-                                                            redirect::Encrypted otherwise,
-                                                            const geo::ResolverBook& resolvers);
+                                                            redirect::Encrypted otherwise, const DohSources& sources);
 
 [[nodiscard]] nlohmann::json json_of(const redirect::GateCounts& gate);
 /// What was refused, by device: by its name, or its MAC where nobody knows it.

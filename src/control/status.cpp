@@ -153,7 +153,15 @@ json to_json(const querylog::FlowStatistics& flows) {
 }
 
 std::string_view to_string(policy::ListKind kind) {
-  return kind == policy::ListKind::allow ? "allow" : "block";
+  switch (kind) {
+    case policy::ListKind::block:
+      return "block";
+    case policy::ListKind::allow:
+      return "allow";
+    case policy::ListKind::doh:
+      return "doh";
+  }
+  return "?";
 }
 
 json to_json(const std::optional<WallTime>& time) {

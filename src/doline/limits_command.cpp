@@ -140,7 +140,7 @@ constexpr Limit limits[] = {
     {"redirect", "flow_locks_max", redirect::flow_locks_max, "", "devices whose connections are locked"},
     {"redirect", "allowed_flows_max", redirect::allowed_flows_max, "", "connections that all locks together allow"},
     {"redirect", "refusals_max", redirect::refusals_max, "", "devices, and connections, told as refused"},
-    {"redirect", "doh_addresses_max", redirect::doh_addresses_max, "", "addresses of known DoH servers"},
+    {"redirect", "doh_networks_max", redirect::doh_networks_max, "", "addresses and networks of known DoH servers"},
     {"redirect", "admissions_in_flight_max", redirect::admissions_in_flight_max, "",
      "answers for restricted devices that the kernel is being told of, a worker"},
     {"querylog", "pending_max", querylog::pending_max, "", "records that wait for a database that cannot be written"},

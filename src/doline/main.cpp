@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <iostream>
 #include <stop_token>
@@ -42,9 +43,12 @@ redirect::Restrictions find_restrictions(const config::Settings& settings, WallT
   std::string complaint;
   const control::DeviceBook book(settings.fixed.state / "device-book.json", complaint);
   if (!complaint.empty()) std::cerr << "doline redirect: " << printable(complaint) << '\n';
-  const auto& options = settings.fixed.redirect;
+  const auto& policies = settings.live.policy.lists;
+  const bool lists_doh = std::any_of(policies.begin(), policies.end(),
+                                     [](const auto& list) { return list.kind == policy::ListKind::doh; });
+  const auto lists = lists_doh ? prepare_judging(settings, now, std::cerr).lists : blocklist::ListSet::none();
   return control::restrictions_of(*read_devices(settings, book, now), settings.live.restrictions, book.flow_locks(),
-                                  options ? options->encrypted : redirect::Encrypted::leave, read_resolvers(settings));
+                                  {read_resolvers(settings), *lists, policies});
 }
 
 /// Which query log, and what turns resolvers' addresses into names: for the commands that only read.

@@ -60,7 +60,7 @@ RuleBook::RuleBook(RuleBookSettings settings) : settings_(std::move(settings)) {
   for (std::size_t i = 0; i < list_count; ++i) {
     if (settings_.lists[i].kind == ListKind::allow) set_bit(allow, i);
     if (settings_.lists[i].mode == Mode::enforce) set_bit(enforced, i);
-    set_bit(unnamed, i);
+    if (settings_.lists[i].kind != ListKind::doh) set_bit(unnamed, i);
   }
   allow_lists_ = add_list_row(allow);
   enforced_lists_ = add_list_row(enforced);

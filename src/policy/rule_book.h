@@ -23,7 +23,9 @@
 
 namespace doline::policy {
 
-enum class ListKind : std::uint8_t { block, allow };
+/// `doh`: names and addresses of DoH servers, for those whose encrypted DNS is refused or recorded; rules that name
+/// such a list take it as one that blocks.
+enum class ListKind : std::uint8_t { block, allow, doh };
 
 /// What the book must know of each list; position = ListId.
 struct ListPolicy {
@@ -45,8 +47,8 @@ struct RuleBookSettings {
 
 class RuleBook {
  public:
-  /// Lists that no rule names act as one last rule: allow before block. Ids in the settings that lead nowhere break an
-  /// invariant.
+  /// Lists that no rule names act as one last rule: allow before block; those of DoH servers say nothing there. Ids in
+  /// the settings that lead nowhere break an invariant.
   explicit RuleBook(RuleBookSettings settings);
   /// By RuleId: those of locks, then the operator's.
   [[nodiscard]] std::span<const Rule> rules() const { return settings_.rules; }

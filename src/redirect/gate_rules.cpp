@@ -43,7 +43,7 @@ std::string sets() {
     text += set_of("allowed" + family, "ether_addr . " + address, with_timeout(allowed_max));
     text += set_of("unexplained" + family, "ether_addr . " + address + " . inet_proto . inet_service",
                    counting(unexplained_max, "1h"));
-    text += set_of("doh" + family, address);
+    text += set_of("doh_servers" + family, address, "    flags interval\n");
     text += set_of("answered_doh" + family, address, with_timeout(answered_doh_max));
   }
   return text + set_of("alive", "nf_proto", "    flags timeout\n");
@@ -69,12 +69,13 @@ std::string refuse(std::string_view counter, std::string_view by_mac) {
          "\"\n    meta l4proto tcp reject with tcp reset\n    reject with icmpx type port-unreachable\n";
 }
 
-/// DoT and DoQ by port, DoH by known address.
+/// DoT and DoQ by port, DoH by known address or network.
 std::string for_encrypted(const std::string& statement) {
   std::string rules;
   for (const char* match : {"tcp dport 853", "udp dport { 853, 8853 }"})
     rules += "    " + std::string(match) + " " + statement + "\n";
-  for (const char* set : {"ip daddr @doh4", "ip daddr @answered_doh4", "ip6 daddr @doh6", "ip6 daddr @answered_doh6"})
+  for (const char* set :
+       {"ip daddr @doh_servers4", "ip daddr @answered_doh4", "ip6 daddr @doh_servers6", "ip6 daddr @answered_doh6"})
     rules += "    " + std::string(set) + " meta l4proto { tcp, udp } th dport 443 " + statement + "\n";
   return rules;
 }
@@ -165,8 +166,8 @@ std::string nft_gate(const Options& options, const Restrictions& restrictions, c
   script += refill("only_resolved", restrictions.only_resolved) + refill("observed", restrictions.observed);
   script += refill("may_encrypt", restrictions.may_encrypt) + refill("must_not_encrypt", restrictions.must_not_encrypt);
   script += refill("log_encrypted", restrictions.log_encrypted);
-  script += refill("doh4", of_family(restrictions.doh_addresses, Family::v4));
-  script += refill("doh6", of_family(restrictions.doh_addresses, Family::v6));
+  script += refill("doh_servers4", of_family(restrictions.doh_networks, Family::v4));
+  script += refill("doh_servers6", of_family(restrictions.doh_networks, Family::v6));
   script += "flush set inet doline_gate unexplained4\nflush set inet doline_gate unexplained6\n";
   script += "table inet doline_gate {\n";
   if (logs) script += log_chain(options);

@@ -60,8 +60,6 @@ std::vector<std::string> find_problems(const Options& options) {
   for (const std::size_t count :
        {options.exempt.macs.size(), options.exempt.clients.size(), options.exempt.destinations.size()})
     if (count > exempt_max) problems.push_back("more than " + std::to_string(exempt_max) + " exemptions of one kind");
-  if (options.doh_addresses.size() > doh_addresses_max)
-    problems.push_back("more than " + std::to_string(doh_addresses_max) + " addresses of DoH servers");
 
   if (options.kernel.mark == 0) problems.emplace_back("the mark must not be 0");
   if (std::find(reserved_tables.begin(), reserved_tables.end(), options.kernel.table) != reserved_tables.end())

@@ -16,9 +16,8 @@
 namespace doline::redirect {
 
 inline constexpr std::size_t interfaces_max = 64;
-inline constexpr std::size_t ports_max = 15;      ///< what one iptables multiport match holds
-inline constexpr std::size_t exempt_max = 1'024;  ///< of each kind
-inline constexpr std::size_t doh_addresses_max = 2'048;
+inline constexpr std::size_t ports_max = 15;           ///< what one iptables multiport match holds
+inline constexpr std::size_t exempt_max = 1'024;       ///< of each kind
 inline constexpr std::size_t interface_name_max = 15;  ///< IFNAMSIZ without its zero
 
 /// `tproxy`: the kernel hands over stray queries untouched. `nat`: it rewrites their destination, where TPROXY is
@@ -56,7 +55,6 @@ struct Options {
   std::vector<std::uint16_t> ports{53, 5300, 5353, 8053};  ///< that stray DNS is sent to
   Exempt exempt;
   Encrypted encrypted = Encrypted::leave;
-  std::vector<IpAddress> doh_addresses;  ///< known DoH servers, for those who only watch
   OnFailure on_failure = OnFailure::open;
   Kernel kernel;
   std::uint16_t nat_port = 5399;  ///< `nat`: where stray queries are led; nobody else asks there

@@ -144,8 +144,8 @@ std::string summary_of_gate(const Plan& plan) {
   };
   std::string text;
   if (restrictions.hold_encrypted(plan.options.encrypted)) {
-    text += "DoT and DoQ (port 853) and DoH to " + std::to_string(restrictions.doh_addresses.size()) +
-            " known addresses are refused ";
+    text += "DoT and DoQ (port 853) and DoH to " + std::to_string(restrictions.doh_networks.size()) +
+            " known addresses and networks are refused ";
     if (plan.options.encrypted == Encrypted::leave)
       text += "to " + macs(restrictions.must_not_encrypt) + " ";
     else if (!restrictions.may_encrypt.empty())
@@ -204,6 +204,8 @@ void restrict(Plan& plan, const Restrictions& restrictions) {
   const bool has_gate = plan.tool == Tool::nft && intercepts(plan.options.mode);
   plan.gate = has_gate ? nft_gate(plan.options, restrictions, plan.lan) : std::string();
   plan.gate_logs = has_gate && gate_logs(plan.options, restrictions);
+  if (plan.tool == Tool::nft)
+    plan.watch = nft_watch(plan.options, plan.watch_life, restrictions.doh_networks, plan.lan);
 }
 
 Plan plan(const Options& options, const HostFacts& facts, const Restrictions& restrictions, Standing standing) {
@@ -227,9 +229,8 @@ Plan plan(const Options& options, const HostFacts& facts, const Restrictions& re
     result.lan = lan_networks(options, facts);
     if (intercepts(options.mode)) result.rules = nft_rules(options, life, result.lan);
     if (options.mode != Mode::off) result.seen = nft_seen(options, result.lan);
+    result.watch_life = facts.has_owner_tables() ? TableLife::as_long_as_its_maker : TableLife::until_removed;
     restrict(result, restrictions);
-    result.watch = nft_watch(
-        options, facts.has_owner_tables() ? TableLife::as_long_as_its_maker : TableLife::until_removed, result.lan);
   } else if (!facts.iptables.empty()) {
     result.tool = Tool::iptables;
     result.programs = iptables_apply(options, facts);

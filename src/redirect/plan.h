@@ -9,6 +9,7 @@
 
 #include "base/ip_address.h"
 #include "redirect/host_facts.h"
+#include "redirect/nft_rules.h"
 #include "redirect/options.h"
 #include "redirect/restrictions.h"
 
@@ -65,6 +66,7 @@ struct Plan {
   bool gate_logs = false;  ///< the gate logs packets too, for who listens to Kernel::nflog_group
   std::string seen;        ///< makes or renews `doline_seen` and keeps what it has seen; empty: it is not wanted
   std::string watch;       ///< `table inet doline_watch {...}`; empty: nothing is watched
+  TableLife watch_life = TableLife::until_removed;
   // Tool::iptables
   std::vector<ProgramStep> programs;  ///< to apply; twice does the same as once
   std::vector<ProgramStep> programs_undo;
@@ -83,7 +85,7 @@ enum class Standing : std::uint8_t { for_good, on_trial };
 
 [[nodiscard]] Plan plan(const Options& options, const HostFacts& facts, const Restrictions& restrictions = {},
                         Standing standing = Standing::for_good);
-/// For a plan that is carried out, others than those it was made with: its `gate` follows.
+/// For a plan that is carried out, others than those it was made with: its `gate` and its `watch` follow.
 void restrict(Plan& plan, const Restrictions& restrictions);
 
 /// What the kernel holds under the name `doline` before a transaction.

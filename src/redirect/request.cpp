@@ -39,7 +39,6 @@ void write(WireWriter& out, const Apply& apply) {
   out.list(options.exempt.clients, [&](const IpPrefix& prefix) { out.prefix(prefix); });
   out.list(options.exempt.destinations, [&](const IpPrefix& prefix) { out.prefix(prefix); });
   out.integer(static_cast<std::uint8_t>(options.encrypted));
-  out.list(options.doh_addresses, [&](const IpAddress& address) { out.address(address); });
   out.integer(static_cast<std::uint8_t>(options.on_failure));
   out.integer(options.kernel.mark);
   out.integer(options.kernel.table);
@@ -59,7 +58,6 @@ Apply read_apply(WireReader& in) {
   options.exempt.clients = in.list<IpPrefix>(exempt_max, [&] { return in.prefix(); });
   options.exempt.destinations = in.list<IpPrefix>(exempt_max, [&] { return in.prefix(); });
   options.encrypted = in.enumerator(Encrypted::log);
-  options.doh_addresses = in.list<IpAddress>(doh_addresses_max, [&] { return in.address(); });
   options.on_failure = in.enumerator(OnFailure::closed);
   options.kernel.mark = in.integer<std::uint16_t>();
   options.kernel.table = in.integer<std::uint32_t>();
@@ -84,7 +82,7 @@ void write(WireWriter& out, const Restrict& restrict) {
       out.integer(flow.port);
     });
   });
-  out.list(all.doh_addresses, [&](const IpAddress& address) { out.address(address); });
+  out.list(all.doh_networks, [&](const IpPrefix& network) { out.prefix(network); });
 }
 
 Restrict read_restrict(WireReader& in) {
@@ -104,7 +102,7 @@ Restrict read_restrict(WireReader& in) {
     });
     return allowance;
   });
-  all.doh_addresses = in.list<IpAddress>(doh_addresses_max, [&] { return in.address(); });
+  all.doh_networks = in.list<IpPrefix>(doh_networks_max, [&] { return in.prefix(); });
   return restrict;
 }
 

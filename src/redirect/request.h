@@ -21,7 +21,7 @@
 namespace doline::redirect {
 
 /// More than any message needs, and less than a packet of the socket may hold.
-inline constexpr std::size_t message_octets_max = 160 * 1024;
+inline constexpr std::size_t message_octets_max = 200 * 1024;
 inline constexpr std::size_t sentences_max = 64;  ///< in one reply
 inline constexpr std::size_t sentence_octets_max = 1'024;
 inline constexpr std::size_t sightings_max = 1'024;  ///< in one reply

@@ -101,8 +101,14 @@ std::vector<std::string> find_problems(const Restrictions& restrictions) {
   if (restrictions.allowances.size() > flow_locks_max || allowed_macs > restricted_max || flows > allowed_flows_max)
     problems.push_back("locks of more than " + std::to_string(flow_locks_max) + " devices, or with more than " +
                        std::to_string(allowed_flows_max) + " connections in all");
-  if (restrictions.doh_addresses.size() > doh_addresses_max)
-    problems.push_back("more than " + std::to_string(doh_addresses_max) + " addresses of DoH servers");
+  if (restrictions.doh_networks.size() > doh_networks_max)
+    problems.push_back("more than " + std::to_string(doh_networks_max) + " addresses and networks of DoH servers");
+  // The kernel's sets take none twice.
+  const auto& networks = restrictions.doh_networks;
+  if (std::adjacent_find(networks.begin(), networks.end(), [](const IpPrefix& one, const IpPrefix& next) {
+        return next <= one || one.contains(next.address());
+      }) != networks.end())
+    problems.emplace_back("networks of DoH servers overlap or are in disorder");
   return problems;
 }
 

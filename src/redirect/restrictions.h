@@ -1,6 +1,7 @@
 // Restrictions: which devices may not do everything: those that may connect only to what an answer gave them, or to
 // what a lock names besides, and those whose encrypted DNS is refused or left though Options::encrypted says otherwise.
-// Unlike the options these change while Doline runs, with the operator's file and with what is learned of devices.
+// With them the known DoH servers. Unlike the options these change while Doline runs, with the operator's file, with
+// what is learned of devices, and with lists.
 //
 // Like the options they are values that the warden checks for itself and renders rules from.
 #pragma once
@@ -22,6 +23,7 @@ namespace doline::redirect {
 inline constexpr std::size_t restricted_max = 2'048;     ///< MAC addresses of each kind
 inline constexpr std::size_t flow_locks_max = 256;       ///< devices whose connections are locked
 inline constexpr std::size_t allowed_flows_max = 2'048;  ///< of all of them together
+inline constexpr std::size_t doh_networks_max = 4'096;
 
 /// What a device may connect to. `observe`: everything; what `only_resolved` would refuse is counted.
 enum class Flows : std::uint8_t { any, observe, only_resolved };
@@ -61,7 +63,7 @@ struct Restrictions {
   std::vector<device::MacAddress> may_encrypt;       ///< where Options::encrypted is `reject`
   std::vector<device::MacAddress> must_not_encrypt;  ///< where it is `leave`
   std::vector<device::MacAddress> log_encrypted;     ///< theirs is let through and recorded
-  std::vector<IpAddress> doh_addresses;              ///< known DoH servers
+  std::vector<IpPrefix> doh_networks;                ///< of known DoH servers; ascending, none within another
   bool operator==(const Restrictions&) const = default;
 
   [[nodiscard]] bool hold_flows() const { return !only_resolved.empty() || !observed.empty(); }
@@ -77,7 +79,7 @@ struct Restrictions {
 [[nodiscard]] GroupRestriction restriction_of(const device::Device& device, const device::Roster& roster,
                                               std::span<const GroupRestriction> by_group,
                                               std::span<const FlowLock> locks = {});
-/// By the MAC addresses of all devices; a device without one cannot be told from others. Without `doh_addresses`. At
+/// By the MAC addresses of all devices; a device without one cannot be told from others. Without `doh_networks`. At
 /// most restricted_max of each kind: what is past that is left out.
 [[nodiscard]] Restrictions restrictions_of(const device::Roster& roster, std::span<const GroupRestriction> by_group,
                                            std::span<const FlowLock> locks = {});

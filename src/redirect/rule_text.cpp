@@ -41,15 +41,14 @@ std::string return_for_exempt(const Options& options) {
          return_for("daddr", options.exempt.destinations);
 }
 
-std::string doh_sets(const Options& options) {
+std::string doh_sets(const std::vector<IpPrefix>& networks) {
   std::string sets;
   for (const Family family : {Family::v4, Family::v6}) {
-    const auto addresses = of_family(options.doh_addresses, family);
-    if (addresses.empty()) continue;
-    sets += std::string("  set ") + (family == Family::v4 ? "doh4" : "doh6") + " {\n    type " +
-            (family == Family::v4 ? "ipv4_addr" : "ipv6_addr") +
-            "\n    elements = " + braces(addresses, [](const IpAddress& address) { return address.to_string(); }) +
-            "\n  }\n";
+    const auto known = of_family(networks, family);
+    if (known.empty()) continue;
+    const std::string number = family == Family::v4 ? "4" : "6";
+    sets += "  set doh_servers" + number + " {\n    type ipv" + number + "_addr\n    flags interval\n    elements = " +
+            braces(known, [](const IpPrefix& network) { return network.to_string(); }) + "\n  }\n";
   }
   return sets;
 }

@@ -52,7 +52,7 @@ template <class Address>
                                          const std::vector<IpPrefix>& lan);
 /// Rules that return for all that is exempt.
 [[nodiscard]] std::string return_for_exempt(const Options& options);
-/// The sets `doh4` and `doh6`, each only where it has elements.
-[[nodiscard]] std::string doh_sets(const Options& options);
+/// The sets `doh_servers4` and `doh_servers6`, each only where it has elements.
+[[nodiscard]] std::string doh_sets(const std::vector<IpPrefix>& networks);
 
 }  // namespace doline::redirect

@@ -36,7 +36,8 @@ std::string query_chain(const Options& options) {
   return rules + "    tcp flags & psh == psh " + logs + "\n  }\n";
 }
 
-std::string connection_chain(const Options& options, const std::vector<IpPrefix>& lan) {
+std::string connection_chain(const Options& options, const std::vector<IpPrefix>& doh_networks,
+                             const std::vector<IpPrefix>& lan) {
   std::string rules = chain("connections", options, lan);
   // Until somebody answers, every packet of a connection is new: the first is the one that conntrack counts first.
   rules += "    ct state != new return\n    ct original packets > 1 return\n";
@@ -46,8 +47,8 @@ std::string connection_chain(const Options& options, const std::vector<IpPrefix>
   add("tcp dport 853 ", LoggedBy::encrypted_dns);
   add("udp dport { 853, 8853 } ", LoggedBy::encrypted_dns);
   for (const Family family : {Family::v4, Family::v6}) {
-    if (of_family(options.doh_addresses, family).empty()) continue;
-    const std::string known = family == Family::v4 ? "ip daddr @doh4 " : "ip6 daddr @doh6 ";
+    if (of_family(doh_networks, family).empty()) continue;
+    const std::string known = family == Family::v4 ? "ip daddr @doh_servers4 " : "ip6 daddr @doh_servers6 ";
     for (const std::string_view protocol : {"tcp", "udp"})
       add(known + std::string(protocol) + " dport 443 ", LoggedBy::encrypted_dns);
   }
@@ -85,14 +86,15 @@ bool asks_to_watch(const Options& options) {
   return logs_encrypted(options) || options.mode == Mode::audit;
 }
 
-std::string nft_watch(const Options& options, TableLife life, const std::vector<IpPrefix>& lan) {
+std::string nft_watch(const Options& options, TableLife life, const std::vector<IpPrefix>& doh_networks,
+                      const std::vector<IpPrefix>& lan) {
   if (!asks_to_watch(options)) return {};
   std::string script = "table inet doline_watch {\n";
   if (life == TableLife::as_long_as_its_maker) script += "  flags owner\n";
   const bool logs_connections = logs_encrypted(options);
-  if (logs_connections) script += doh_sets(options);
+  if (logs_connections) script += doh_sets(doh_networks);
   if (options.mode == Mode::audit) script += query_chain(options);
-  if (logs_connections) script += connection_chain(options, lan);
+  if (logs_connections) script += connection_chain(options, doh_networks, lan);
   return script + "}\n";
 }
 

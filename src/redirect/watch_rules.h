@@ -35,7 +35,10 @@ inline constexpr std::size_t query_octets_logged = 768;
 [[nodiscard]] bool logs_encrypted(const Options& options);
 /// True where the options ask for any such rule.
 [[nodiscard]] bool asks_to_watch(const Options& options);
-/// `table inet doline_watch {...}`; empty where nothing is asked for. `options` have no problems.
-[[nodiscard]] std::string nft_watch(const Options& options, TableLife life, const std::vector<IpPrefix>& lan = {});
+/// `table inet doline_watch {...}`; empty where nothing is asked for. `options` have no problems. `doh_networks`: as in
+/// Restrictions.
+[[nodiscard]] std::string nft_watch(const Options& options, TableLife life,
+                                    const std::vector<IpPrefix>& doh_networks = {},
+                                    const std::vector<IpPrefix>& lan = {});
 
 }  // namespace doline::redirect

@@ -264,7 +264,8 @@ struct Resolver::Impl final : upstream::Landing {
   /// Steps 6 to 12 for the queries that waited for this exchange.
   void land(upstream::Ticket flight, const Result<upstream::Reply, upstream::ExchangeFault>& result) override {
     const cache::Key key = waiting_room.key(flight);  // a copy: the room may move while queries go on to wait
-    if (result && snapshot->gate && snapshot->gate->is_doh(key.question.qname)) antechamber.tell_of_doh(result->words);
+    if (result && snapshot->gate && snapshot->gate->is_doh(key.question.qname, *snapshot->lists))
+      antechamber.tell_of_doh(result->words);
     if (result) {
       const seconds ttl =
           waiting_room.is_of_search(flight) ? std::max(result->facts.ttl, server_ttl_min) : result->facts.ttl;

@@ -38,6 +38,8 @@ class Fitter {
   void put(const std::shared_ptr<redirect::Plan>& plan, const redirect::Plan* former, Judge judge);
   /// The gate as the plan has it, in the place of what is there.
   void put_gate(const redirect::Plan& plan, Judge judge);
+  /// What only logs, as the plan has it, in the place of what is there.
+  void put_watch(const std::shared_ptr<redirect::Plan>& plan, Judge judge) { put_watch(plan, 0, std::move(judge)); }
   /// `doline_seen`, which somebody has removed.
   void put_memory(const redirect::Plan& plan, Judge judge);
   /// After put(): the routes of the former that the plan does not have.

@@ -253,13 +253,19 @@ void Warden::restrict(const redirect::Restrictions& restrictions, Answer done) {
   if (plan_ == nullptr) return done(redirect::Done{});  // they come with the rules
   auto plan = std::make_shared<Plan>(*plan_);
   redirect::restrict(*plan, restrictions);
+  const bool watches_anew = plan->watch != plan_->watch;
   plan_ = plan;
   if (state_ != State::applied) return done(redirect::Done{});
   if (plan->tool != redirect::Tool::nft)
     return done(restrictions.hold_flows() || !restrictions.must_not_encrypt.empty()
                     ? redirect::Reply(redirect::Failed{{"without nft no device can be restricted"}})
                     : redirect::Reply(redirect::Done{}));
-  fitter_.put_gate(*plan, [done = std::move(done)](const std::string& complaint) { done(done_unless(complaint)); });
+  fitter_.put_gate(*plan, [this, plan, watches_anew, done = std::move(done)](const std::string& complaint) {
+    if (!watches_anew) return done(done_unless(complaint));
+    fitter_.put_watch(plan, [complaint, done](const std::string& trouble) {
+      done(done_unless(complaint.empty() ? trouble : complaint));
+    });
+  });
 }
 
 redirect::StatusReply Warden::status() {

@@ -47,6 +47,9 @@ allow_clients: [private, "2001:db8:50::/64", "2001:db8:60::/64"]
 state: $lab/state
 querylog: {path: $lab/doline.db}
 resolver_list: $lab/resolvers.csv
+lists:
+  doh: {file: $lab/doh.txt, kind: doh}
+  doh-addresses: {file: $lab/doh-addresses.txt, kind: doh}
 devices:
   camera: {mac: "$camera_mac", groups: [cameras]}
   phone: {mac: "$phone_mac", groups: [logged]}
@@ -77,6 +80,8 @@ is_over() { ! kill -0 "$1" 2>/dev/null; }
 
 home_build
 printf 'address,operator,country,protocols,hostname,note\n9.9.9.9,Quad9,CH,plain+dot+doh,dns.lab.example,\n' >"$lab/resolvers.csv"
+printf '198-18-222-1.pairs.lab.example\n' >"$lab/doh.txt"
+printf '192.0.2.1\n' >"$lab/doh-addresses.txt"
 # The Internet: every address of these networks answers, and has a name.
 on internet ip route add local 198.18.0.0/15 dev lo
 on internet ip -6 route add local 2001:db8:beef::/48 dev lo
@@ -177,6 +182,22 @@ tries phone tcp 8.8.4.4 853 connected
 until_true 15 is_recorded || say_wrong "the phone's encrypted DNS is let through, and not recorded"
 until_true 5 is_tried tv tcp "$truth4" 443 refused || say_wrong "an answer for a DoH name did not shut its address"
 tries phone tcp "$truth4" 443 connected
+
+echo "a list of DoH servers shuts addresses and networks as it says them, and those of its names; it blocks no name"
+tries tv tcp 198.18.221.7 443 connected
+tries tv tcp 198.18.222.1 443 connected
+printf '192.0.2.1\n198.18.221.0/24\n198.18.221.9\n8.0.0.0/8\n' >"$lab/doh-addresses.txt.new"
+mv "$lab/doh-addresses.txt.new" "$lab/doh-addresses.txt"
+until_true 15 is_tried tv tcp 198.18.221.7 443 refused || say_wrong "a network that the list gained is not shut"
+tries tv tcp 198.18.221.7 10240 connected
+tries tv tcp 8.8.4.4 443 connected
+resolves tv 8.8.8.8 198-18-222-1.pairs.lab.example A 198.18.222.1
+until_true 5 is_tried tv tcp 198.18.222.1 443 refused || say_wrong "an answer for a name of the list did not shut its address"
+is_listed() { on gateway "$doline" flows --device phone --address 198.18.221.7 --config "$config" | grep -q "encrypted DNS"; }
+tries phone tcp 198.18.221.7 443 connected
+until_true 15 is_listed || say_wrong "the phone's connection to a listed network is not recorded"
+on gateway "$doline" redirect plan --config "$config" >"$lab/plan" 2>&1 || say_wrong "plan"
+grep -q "doh_servers4 { 9.9.9.9/32, 192.0.2.1/32, 198.18.221.0/24 }" "$lab/plan" || say_wrong "the plan does not count the lists: $(<"$lab/plan")"
 
 echo "a locked device connects to what answers give it and to what its lock allows, and to nothing else"
 device_command() { on gateway "$doline" device "$1" camera --config "$config" "${@:2}" 2>&1; }

@@ -53,7 +53,7 @@ TEST_CASE("What stands in the default configuration behind # is right too") {
     for (const Problem& problem : settings.error()) MESSAGE(to_text(problem));
   REQUIRE(settings.has_value());
   CHECK(settings->live.upstream.routes.size() == 2);
-  CHECK(settings->live.lists.size() == 4);
+  CHECK(settings->live.lists.size() == 5);
   CHECK(settings->live.devices.size() == 3);
   CHECK(settings->live.policy.rules.size() == 7);
   CHECK(settings->fixed.redirect.has_value());

@@ -11,6 +11,9 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "blocklist/compile.h"
+#include "temporary_folder.h"
+
 using namespace doline;
 using namespace doline::control;
 using nlohmann::json;
@@ -88,15 +91,48 @@ TEST_CASE("rejecting what is encrypted means the known DoH servers too") {
   REQUIRE(resolvers.problems.empty());
   using redirect::Encrypted;
   const device::Roster nobody;
-  CHECK(restrictions_of(nobody, {}, {}, Encrypted::leave, resolvers.book) == redirect::Restrictions());
-  CHECK(gate_of(nobody, {}, {}, Encrypted::leave, resolvers.book) == nullptr);
-  CHECK(restrictions_of(nobody, {}, {}, Encrypted::reject, resolvers.book).doh_addresses ==
-        std::vector{IpAddress::v4(1, 1, 1, 1), IpAddress::v4(9, 9, 9, 9)});
-  const auto gate = gate_of(nobody, {}, {}, Encrypted::reject, resolvers.book);
+  const auto none = blocklist::ListSet::none();
+  const DohSources by_book{resolvers.book, *none, {}};
+  CHECK(gate_of(nobody, {}, {}, Encrypted::leave, by_book) == nullptr);
+  CHECK(restrictions_of(nobody, {}, {}, by_book).doh_networks ==
+        std::vector{*IpPrefix::parse("1.1.1.1"), *IpPrefix::parse("9.9.9.9")});
+  const auto gate = gate_of(nobody, {}, {}, Encrypted::reject, by_book);
   REQUIRE(gate);
-  CHECK(gate->is_doh(*dns::Name::parse("DNS.quad9.net")));
-  CHECK_FALSE(gate->is_doh(*dns::Name::parse("quad9.net")));
+  CHECK(gate->is_doh(*dns::Name::parse("DNS.quad9.net"), *none));
+  CHECK_FALSE(gate->is_doh(*dns::Name::parse("quad9.net"), *none));
   CHECK_FALSE(gate->holds(device::DeviceId{0}));
+}
+
+TEST_CASE("lists of DoH servers name them by name, address and network, and what is too large is none") {
+  const tests::TemporaryFolder folder;
+  const auto set = folder / "set";
+  REQUIRE(blocklist::compile(
+              {{"ads", folder.write("ads", "ads.example\n198.51.100.1\n"), {}, false},
+               {"doh", folder.write("doh", "||dns.example^\n||other.example^\n@@||other.example^\n"), {}, false},
+               {"addresses",
+                folder.write("addresses",
+                             "9.9.9.9\n9.9.9.0/24\n192.0.2.7\n2001:db8:1::/48\n2001:db8::/31\n"
+                             "8.0.0.0/8\n127.0.0.1\n"),
+                blocklist::ListFormat::addresses, false}},
+              set)
+              .has_value());
+  const auto lists = blocklist::ListSet::open(set, true);
+  REQUIRE(lists.has_value());
+  using policy::ListKind;
+  const policy::ListPolicy policies[] = {
+      {.name = "ads"}, {.name = "doh", .kind = ListKind::doh}, {.name = "addresses", .kind = ListKind::doh}};
+  const auto resolvers = geo::ResolverBook::read(
+      "address,operator,country,protocols,hostname,note\n9.9.9.9,Quad9,CH,plain+doh,dns.quad9.net,\n");
+  const DohSources sources{resolvers.book, **lists, policies};
+  const device::Roster nobody;
+  CHECK(restrictions_of(nobody, {}, {}, sources).doh_networks == std::vector{*IpPrefix::parse("9.9.9.0/24"),
+                                                                             *IpPrefix::parse("192.0.2.7"),
+                                                                             *IpPrefix::parse("2001:db8:1::/48")});
+  const auto gate = gate_of(nobody, {}, {}, redirect::Encrypted::reject, sources);
+  REQUIRE(gate);
+  CHECK(gate->is_doh(*dns::Name::parse("DNS.example"), **lists));
+  CHECK_FALSE(gate->is_doh(*dns::Name::parse("other.example"), **lists));
+  CHECK_FALSE(gate->is_doh(*dns::Name::parse("ads.example"), **lists));
 }
 
 TEST_CASE("the devices of restricted groups are held by every MAC that is known") {
@@ -114,17 +150,20 @@ TEST_CASE("the devices of restricted groups are held by every MAC that is known"
   const auto mac = *device::MacAddress::parse("94:51:3d:13:9a:35");
   builder.add_sighting({.address = IpAddress::v4(192, 168, 1, 31), .mac = mac, .hostname = ""}, "");
   const auto roster = builder.build();
+  const geo::ResolverBook no_resolvers;
+  const auto no_lists = blocklist::ListSet::none();
+  const DohSources nothing{no_resolvers, *no_lists, {}};
   const redirect::GroupRestriction strict[] = {{.flows = redirect::Flows::only_resolved, .encrypted = {}}};
-  const auto all = restrictions_of(*roster, strict, {}, redirect::Encrypted::leave, {});
+  const auto all = restrictions_of(*roster, strict, {}, nothing);
   CHECK(all.only_resolved == std::vector{mac});
-  const auto gate = gate_of(*roster, strict, {}, redirect::Encrypted::leave, {});
+  const auto gate = gate_of(*roster, strict, {}, redirect::Encrypted::leave, nothing);
   REQUIRE(gate);
   CHECK(gate->holds(roster->find("camera")->id));
   CHECK_FALSE(gate->holds(roster->find("phone")->id));
   CHECK(gate->doh_names.empty());
   const redirect::FlowLock lock[] = {{.device = "camera", .flows = redirect::Flows::observe, .allowed = {}}};
-  CHECK(restrictions_of(*roster, {}, lock, redirect::Encrypted::leave, {}).observed == std::vector{mac});
-  CHECK(gate_of(*roster, {}, lock, redirect::Encrypted::leave, {})->holds(roster->find("camera")->id));
+  CHECK(restrictions_of(*roster, {}, lock, nothing).observed == std::vector{mac});
+  CHECK(gate_of(*roster, {}, lock, redirect::Encrypted::leave, nothing)->holds(roster->find("camera")->id));
 
   redirect::RefusedReply refused;
   refused.devices = {

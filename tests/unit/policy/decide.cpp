@@ -254,6 +254,14 @@ TEST_CASE("lists that no rule names are one last rule: allow before block") {
   CHECK(decide(book, Query("other.example"), *lists).reason.rule == no_rule);
 }
 
+TEST_CASE("a list of DoH servers blocks only where a rule names it") {
+  const ListPolicy doh{"doh", ListKind::doh, Mode::enforce};
+  const auto lists = compile_lists({"dns.example"});
+  CHECK(decide(book_of({}, {doh}), Query("dns.example"), *lists).reason.rule == no_rule);
+  CHECK(decide(book_of({rule(NxDomain{}, when_listed({{0}}))}, {doh}), Query("dns.example"), *lists).action ==
+        Action(NxDomain{}));
+}
+
 TEST_CASE("an allow list opens what `otherwise` closes") {
   const auto lists = compile_lists({"good.example"});
   CHECK(decide(book_of({}, {allow}, NxDomain{}), Query("good.example"), *lists).action == Action(Forward{}));

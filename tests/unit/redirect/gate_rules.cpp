@@ -100,8 +100,8 @@ TEST_CASE("What a lock allows is let go before it is noted, counted and refused"
 
 TEST_CASE("Renewed, the gate forgets whom it held, and keeps what answers gave") {
   const std::string rules = nft_gate(home_options(Mode::tproxy), home_restrictions());
-  for (const char* forgotten :
-       {"only_resolved", "observed", "may_encrypt", "must_not_encrypt", "doh4", "doh6", "unexplained4", "unexplained6"})
+  for (const char* forgotten : {"only_resolved", "observed", "may_encrypt", "must_not_encrypt", "doh_servers4",
+                                "doh_servers6", "unexplained4", "unexplained6"})
     CHECK(has(rules, std::string("flush set inet doline_gate ") + forgotten + "\n"));
   for (const char* kept : {"allowed4", "allowed6", "answered_doh4", "answered_doh6", "alive", "refused_by"})
     CHECK_FALSE(has(rules, std::string("flush set inet doline_gate ") + kept + "\n"));

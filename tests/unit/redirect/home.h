@@ -37,7 +37,7 @@ inline redirect::Restrictions home_restrictions() {
   restrictions.may_encrypt = {mac("02:d0:11:00:60:31"), mac("02:d0:11:00:60:32")};
   restrictions.log_encrypted = {mac("02:d0:11:00:60:32")};
   restrictions.must_not_encrypt = {mac("94:51:3d:13:9a:35")};
-  restrictions.doh_addresses = {*IpAddress::parse("1.1.1.1"), *IpAddress::parse("2001:4860:4860::8888")};
+  restrictions.doh_networks = {*IpPrefix::parse("1.1.1.1"), *IpPrefix::parse("2001:4860:4860::/48")};
   return restrictions;
 }
 

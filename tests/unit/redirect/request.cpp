@@ -142,7 +142,7 @@ TEST_CASE("The largest messages fit a packet, and longer lists are cut") {
   for (auto* macs : {&everybody.only_resolved, &everybody.observed, &everybody.may_encrypt, &everybody.must_not_encrypt,
                      &everybody.log_encrypted})
     macs->resize(restricted_max);
-  everybody.doh_addresses.resize(doh_addresses_max);
+  everybody.doh_networks.resize(doh_networks_max);
   everybody.allowances.resize(flow_locks_max);
   for (Allowance& allowance : everybody.allowances) {
     allowance.macs.resize(restricted_max / flow_locks_max);

@@ -100,6 +100,8 @@ TEST_CASE("Too many, and MAC addresses of nobody, are problems") {
   restrictions.allowances.front().flows.resize(allowed_flows_max + 1);
   CHECK(is_told(restrictions, "more than 2048 connections"));
   restrictions = home_restrictions();
-  restrictions.doh_addresses.resize(doh_addresses_max + 1);
-  CHECK(is_told(restrictions, "DoH"));
+  restrictions.doh_networks.resize(doh_networks_max + 1);
+  CHECK(is_told(restrictions, "more than 4096 addresses and networks of DoH"));
+  restrictions.doh_networks = {*IpPrefix::parse("9.9.9.0/24"), *IpPrefix::parse("9.9.9.9")};
+  CHECK(is_told(restrictions, "overlap"));
 }

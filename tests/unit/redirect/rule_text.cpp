@@ -25,8 +25,8 @@ TEST_CASE("Each exempt prefix has a line of its family, and all MACs one") {
 }
 
 TEST_CASE("A set of DoH servers is there for each family that has any") {
-  Options options;
-  CHECK(doh_sets(options).empty());
-  options.doh_addresses = {*IpAddress::parse("1.1.1.1")};
-  CHECK(doh_sets(options) == "  set doh4 {\n    type ipv4_addr\n    elements = { 1.1.1.1 }\n  }\n");
+  CHECK(doh_sets({}).empty());
+  CHECK(doh_sets({*IpPrefix::parse("1.1.1.1"), *IpPrefix::parse("45.90.28.0/24")}) ==
+        "  set doh_servers4 {\n    type ipv4_addr\n    flags interval\n"
+        "    elements = { 1.1.1.1/32, 45.90.28.0/24 }\n  }\n");
 }

@@ -37,10 +37,10 @@ TEST_CASE("Each wish has its own rules: connections, encrypted DNS alone, querie
 
   Options options = home_options(Mode::tproxy);
   options.encrypted = Encrypted::log;
-  options.doh_addresses = {*IpAddress::parse("1.1.1.1")};
-  const std::string encrypted = nft_watch(options, TableLife::until_removed);
+  const std::vector known{*IpPrefix::parse("1.1.1.1")};
+  const std::string encrypted = nft_watch(options, TableLife::until_removed, known);
   CHECK_FALSE(has(encrypted, "flags owner"));
-  CHECK(has(encrypted, "ip daddr @doh4 tcp dport 443 log prefix \"doline encrypted-dns\""));
+  CHECK(has(encrypted, "ip daddr @doh_servers4 tcp dport 443 log prefix \"doline encrypted-dns\""));
   CHECK_FALSE(has(encrypted, "doline connection"));
 
   const std::string queries = nft_watch(home_options(Mode::audit), TableLife::until_removed);
@@ -66,7 +66,7 @@ TEST_CASE("A prefix leads to its rule, another tool's to none") {
 TEST_CASE("nft takes the scripts") {
   if (!tests::own_network()) return;
   for (const Mode mode : {Mode::off, Mode::audit, Mode::tproxy}) {
-    const std::string script = nft_watch(watching(mode), TableLife::until_removed);
+    const std::string script = nft_watch(watching(mode), TableLife::until_removed, {*IpPrefix::parse("1.1.1.1")});
     const auto taken = tests::shell("PATH=$PATH:/usr/sbin nft -c -f - <<'NFT'\n" + script + "NFT\n");
     CAPTURE(taken.output);
     CHECK(taken.status == 0);

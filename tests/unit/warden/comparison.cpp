@@ -40,7 +40,6 @@ TEST_CASE("At first everything is added, once applied nothing is to do, and a ch
     CAPTURE(redirect::to_string(mode));
     redirect::Options options = small_home_options(mode);
     options.encrypted = redirect::Encrypted::reject;
-    options.doh_addresses = {IpAddress::v4(1, 1, 1, 1), IpAddress::v4(9, 9, 9, 9), IpAddress::v4(8, 8, 8, 8)};
     const std::string first = changes(options);
     CHECK(has(first, "table inet doline is added:\n"));
     CHECK(has(first, "table inet doline_seen is added:\n"));

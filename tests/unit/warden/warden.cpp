@@ -263,9 +263,9 @@ TEST_CASE("As much as can be asked for is applied") {
     for (auto* macs : {&everybody.only_resolved, &everybody.observed, &everybody.may_encrypt,
                        &everybody.must_not_encrypt, &everybody.log_encrypted})
       macs->push_back({{2, 0, 0, 1, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)}});
-  for (std::uint16_t i = 0; i < redirect::doh_addresses_max; ++i)
-    everybody.doh_addresses.push_back(
-        IpAddress::v4(9, 9, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)));
+  for (std::uint16_t i = 0; i < redirect::doh_networks_max; ++i)
+    everybody.doh_networks.emplace_back(
+        IpAddress::v4(9, 9, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)), 32);
   for (std::size_t i = 0; i < redirect::flow_locks_max; ++i) {
     redirect::Allowance& allowance = everybody.allowances.emplace_back();
     allowance.macs = {everybody.only_resolved[i]};
