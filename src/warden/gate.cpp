@@ -51,6 +51,11 @@ struct Gate::Element {
     key_octets = static_cast<std::uint8_t>(key_octets + padded_to);
   }
   auto operator<=>(const Element&) const = default;
+  [[nodiscard]] std::array<std::uint8_t, 1 + key_octets_max> whole_key() const {
+    std::array<std::uint8_t, 1 + key_octets_max> whole{static_cast<std::uint8_t>(set)};
+    std::copy(key.begin(), key.end(), whole.begin() + 1);
+    return whole;
+  }
   [[nodiscard]] bool has_key_of(const Element& other) const { return set == other.set && key == other.key; }
 };
 
@@ -119,11 +124,32 @@ std::vector<redirect::AdmissionAnswer> Gate::admit(std::span<const redirect::Adm
   std::vector<Element> elements;
   for (const redirect::Admission& admission : admissions)
     answers.push_back({admission.ticket, collect(admission, elements)});
-  if (!write(elements))
+  const MonotonicTime now = SystemClock().now().monotonic;
+  stay_as_long_as_before(elements, now);
+  if (write(elements))
+    remember(elements, now);
+  else
     for (redirect::AdmissionAnswer& answer : answers) answer.is_admitted = false;
   turned_away_ += static_cast<std::uint64_t>(
       std::count_if(answers.begin(), answers.end(), [](const auto& answer) { return !answer.is_admitted; }));
   return answers;
+}
+
+void Gate::stay_as_long_as_before(std::vector<Element>& elements, MonotonicTime now) const {
+  for (Element& element : elements)
+    if (const auto found = stays_until_.find(element.whole_key()); found != stays_until_.end())
+      element.timeout = std::max(element.timeout, std::chrono::ceil<seconds>(found->second - now));
+}
+
+/// Of a set that is full of what has not run out nothing new is remembered.
+void Gate::remember(const std::vector<Element>& elements, MonotonicTime now) {
+  if (stays_until_.size() + elements.size() > gate_remembered_max)
+    std::erase_if(stays_until_, [&](const auto& one) { return one.second <= now; });
+  for (const Element& element : elements) {
+    if (stays_until_.size() >= gate_remembered_max) return;
+    MonotonicTime& until = stays_until_[element.whole_key()];
+    until = std::max(until, now + element.timeout);
+  }
 }
 
 bool Gate::stay_alive() {

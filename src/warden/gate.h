@@ -6,10 +6,13 @@
 // long.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <vector>
 
+#include "base/time.h"
 #include "device/mac_address.h"
 #include "redirect/admission.h"
 #include "redirect/restrictions.h"
@@ -21,6 +24,10 @@ namespace doline::warden {
 inline constexpr seconds gate_opens_after{10};
 inline constexpr seconds gate_renewed_every{2};
 
+/// Elements of which it is known how long they stay, so that a shorter answer does not cut a longer one: all that the
+/// kernel's sets hold (redirect/gate_rules.h).
+inline constexpr std::size_t gate_remembered_max = 2 * (65'536 + 4'096);
+
 /// Does giving an element again renew its timeout (Linux 6.12), or must it be taken out first?
 enum class Renewal : std::uint8_t { by_adding, by_replacing };
 
@@ -30,8 +37,8 @@ class Gate {
 
   /// Whose admissions are taken from now on.
   void hold(const redirect::Restrictions& restrictions);
-  /// An answer for each, in order. What the kernel does not take, where there is no such table or a set is full, is
-  /// not admitted.
+  /// An answer for each, in order. An address that this has admitted before stays for the longer of the two times. What
+  /// the kernel does not take, where there is no such table or a set is full, is not admitted.
   [[nodiscard]] std::vector<redirect::AdmissionAnswer> admit(std::span<const redirect::Admission> admissions);
   /// Holds the gate for gate_opens_after. False: the kernel says no, as it does without the table.
   bool stay_alive();
@@ -43,10 +50,13 @@ class Gate {
  private:
   [[nodiscard]] bool collect(const redirect::Admission& admission, std::vector<Element>& elements) const;
   [[nodiscard]] bool write(std::vector<Element>& elements);
+  void stay_as_long_as_before(std::vector<Element>& elements, MonotonicTime now) const;
+  void remember(const std::vector<Element>& elements, MonotonicTime now);
 
   Renewal renewal_;
   Netlink netlink_;
-  std::vector<device::MacAddress> held_;  // sorted
+  std::vector<device::MacAddress> held_;                               // sorted
+  std::map<std::array<std::uint8_t, 25>, MonotonicTime> stays_until_;  // by set and key
   std::uint64_t turned_away_ = 0;
 };
 

@@ -84,6 +84,9 @@ TEST_CASE("What is admitted is in the kernel's sets, for its TTL and longer, and
     // Of two answers in one message the longer one holds.
     CHECK(gate.admit({{admission(8, 3'600, {cloud4}), admission(9, 60, {cloud4})}}).size() == 2);
     CHECK(seconds_left("allowed4", pair4) > 3'600);
+    // And a shorter one that comes later cuts nothing.
+    CHECK(gate.admit({{admission(8, 60, {cloud4})}}).front().is_admitted);
+    CHECK(seconds_left("allowed4", pair4) > 3'600);
     CHECK(gate.admit({{admission(8, 0xffffffff, {cloud6})}}).front().is_admitted);
     CHECK(seconds_left("allowed6", pair6) <=
           static_cast<int>((redirect::admission_max + redirect::admission_grace).count()) + 1);
