@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <span>
 #include <utility>
 
@@ -164,7 +163,7 @@ std::vector<redirect::Admission> admissions_of(const std::filesystem::path& log,
   std::vector<redirect::Admission> admissions;
   auto reader = querylog::LogReader::open(log);
   if (!reader) return admissions;
-  std::set<std::pair<device::MacAddress, IpAddress>> known;
+  std::map<std::pair<device::MacAddress, IpAddress>, seconds> known;  // how long it holds by what is taken already
   const auto read = querylog::recall_answers(*reader, macs, now, [&](const querylog::RecentAnswer& answer) {
     const auto age = std::chrono::duration_cast<seconds>(std::max(now - answer.time, microseconds(0)));
     const device::Device* device = answer.mac ? roster.find(*answer.mac) : nullptr;
@@ -173,11 +172,15 @@ std::vector<redirect::Admission> admissions_of(const std::filesystem::path& log,
     admission.ttl_seconds = static_cast<std::uint32_t>(answer.ttl.count());
     admission.age_seconds = static_cast<std::uint32_t>(age.count());
     admission.devices = device->macs;
-    if (redirect::time_left(admission) <= seconds(0)) return true;
-    // The newest comes first, and lasts longest but for odd TTLs.
-    for (const IpAddress& address : answer.addresses)
-      if (redirect::may_be_admitted(address) && known.emplace(device->macs.front(), address).second)
-        admission.addresses.push_back(address);
+    const seconds left = redirect::time_left(admission);
+    if (left <= seconds(0)) return true;
+    for (const IpAddress& address : answer.addresses) {
+      if (!redirect::may_be_admitted(address)) continue;
+      seconds& longest = known[{device->macs.front(), address}];
+      if (longest >= left) continue;
+      longest = left;
+      admission.addresses.push_back(address);
+    }
     if (admission.devices.size() > redirect::admitted_per_message) return true;
     admission.addresses.resize(
         std::min(admission.addresses.size(), redirect::admitted_per_message / admission.devices.size()));

@@ -13,6 +13,7 @@
 
 #include "blocklist/compile.h"
 #include "temporary_folder.h"
+#include "unit/querylog/day.h"
 
 using namespace doline;
 using namespace doline::control;
@@ -101,6 +102,38 @@ TEST_CASE("rejecting what is encrypted means the known DoH servers too") {
   CHECK(gate->is_doh(*dns::Name::parse("DNS.quad9.net"), *none));
   CHECK_FALSE(gate->is_doh(*dns::Name::parse("quad9.net"), *none));
   CHECK_FALSE(gate->holds(device::DeviceId{0}));
+}
+
+TEST_CASE("what held devices were told is admitted again, for what is left of the longest answer") {
+  using querylog::samples::morning;
+  querylog::samples::Day day;
+  const auto told = [&](WallTime time, const char* client, const char* qname, std::vector<std::string> addresses,
+                        std::uint32_t ttl) {
+    std::vector<querylog::samples::SampleAnswer> answers;
+    for (const std::string& address : addresses) answers.push_back(querylog::samples::a(qname, address, ttl));
+    const auto octets = querylog::samples::response(qname, dns::RecordType::a, answers);
+    REQUIRE(day.ring.push(querylog::samples::record(*day.roster, time, client, qname), octets));
+  };
+  using std::chrono::minutes;
+  told(morning, day.camera, "over.example", {"192.0.2.9"}, 300);
+  told(morning + minutes(30), day.camera, "long.example", {"192.0.2.1"}, 7'200);
+  told(morning + minutes(55), day.camera, "short.example", {"192.0.2.1", "192.0.2.2", "127.0.0.1"}, 300);
+  told(morning + minutes(56), day.phone, "short.example", {"192.0.2.3"}, 300);
+  day.writer->flush();
+
+  const auto mac = *device::MacAddress::parse("94:51:3d:13:9a:35");
+  const auto admissions = admissions_of(day.file, {mac}, *day.roster, morning + minutes(60));
+  REQUIRE(admissions.size() == 2);
+  CHECK(admissions[0] == redirect::Admission{.ttl_seconds = 300,
+                                             .age_seconds = 300,
+                                             .devices = {mac},
+                                             .addresses = {IpAddress::v4(192, 0, 2, 1), IpAddress::v4(192, 0, 2, 2)}});
+  // The older answer holds longer than the newer.
+  CHECK(admissions[1] ==
+        redirect::Admission{
+            .ttl_seconds = 7'200, .age_seconds = 1'800, .devices = {mac}, .addresses = {IpAddress::v4(192, 0, 2, 1)}});
+  CHECK(admissions_of(day.folder / "none.db", {mac}, *day.roster, morning).empty());
+  CHECK(admissions_of(day.file, {}, device::Roster(), morning + minutes(60)).empty());
 }
 
 TEST_CASE("lists of DoH servers name them by name, address and network, and what is too large is none") {
