@@ -265,7 +265,8 @@ int run_redirect(const RedirectArguments& arguments, const config::Fixed& settin
   check(arguments.verb != Verb::none);
   const redirect::Options options = settings.redirect.value_or(redirect::Options{});
   if (arguments.verb == Verb::plan) return show_plan(arguments, options, out);
-  if (arguments.verb == Verb::render) return run_render(arguments.render, settings, out, err);
+  if (arguments.verb == Verb::render)
+    return run_render(arguments.render, settings, arguments.restrictions.doh_networks, out, err);
 
   nlohmann::json request{{"ask", std::string("redirect.") + name_of(arguments.verb)}};
   if (!arguments.trial.empty()) {

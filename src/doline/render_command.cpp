@@ -40,12 +40,14 @@ std::vector<std::string> take_in(const RenderArguments& arguments, redirect::Rou
 
 }  // namespace
 
-int run_render(const RenderArguments& arguments, const config::Fixed& settings, std::ostream& out, std::ostream& err) {
+int run_render(const RenderArguments& arguments, const config::Fixed& settings,
+               const std::vector<IpPrefix>& doh_networks, std::ostream& out, std::ostream& err) {
   std::vector<std::string> problems;
   if (const auto platform = redirect::parse_platform(arguments.platform)) {
     redirect::RouterFacts facts = redirect::gather_router_facts(
         *platform, settings.redirect.value_or(redirect::Options{}), redirect::gather_host_facts());
     facts.port_map = settings.port_map;
+    facts.doh_networks = doh_networks;
     problems = take_in(arguments, facts);
     if (problems.empty()) problems = redirect::find_problems(*platform, facts);
     if (problems.empty()) {

@@ -19,6 +19,8 @@ struct RenderArguments {
 };
 
 /// exit_ok, or exit_wrong_usage with a sentence for each thing that is wrong or missing.
-int run_render(const RenderArguments& arguments, const config::Fixed& settings, std::ostream& out, std::ostream& err);
+/// `doh_networks`: of the known DoH servers.
+int run_render(const RenderArguments& arguments, const config::Fixed& settings,
+               const std::vector<IpPrefix>& doh_networks, std::ostream& out, std::ostream& err);
 
 }  // namespace doline

@@ -74,7 +74,9 @@ void warn_of_one_arm(Plan& plan, const HostFacts& facts) {
         "(`doline redirect render` writes that), or here by address.");
   if (plan.options.encrypted == Encrypted::reject)
     warnings.emplace_back(
-        "Encrypted DNS is refused only to devices whose gateway this machine is; the router does not lead it here.");
+        "Encrypted DNS is refused here only to devices whose gateway this machine is; the others' the router refuses "
+        "by "
+        "what `doline redirect render` prints.");
 }
 
 void warn_of_no_routing(Plan& plan, const HostFacts& facts) {

@@ -6,7 +6,8 @@ namespace {
 
 // The gaps: box4 box6 mac router - lan (the box's) eachlan lans lanset lanwords - eachport portset portlist - home4
 // home6 (what stays at home) - exemptmac exemptfrom4 exemptfrom6 exemptto4 exemptto6 - mapped4 mapped4port mapped6
-// mapped6port. Empty ones that only choose their line: v6 encrypted nomap.
+// mapped6port - doh4 doh6 (where encrypted DNS is refused) doh4set doh6set.
+// Empty ones that only choose their line: v6 encrypted anydoh4 anydoh6 nomap.
 
 // ── Linux ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -151,7 +152,9 @@ table inet doline_router {
     oifname { {lanset} } icmp type redirect drop
     oifname { {lanset} } icmpv6 type nd-redirect drop
   }
-  {encrypted}# DoT and DoQ, so that devices fall back to plain DNS
+  set doh4 { type ipv4_addr; flags interval; elements = { {doh4set} }; }
+  set doh6 { type ipv6_addr; flags interval; elements = { {doh6set} }; }
+  {encrypted}# DoT, DoQ and known DoH servers, so that devices fall back to plain DNS
   {encrypted}chain encrypted {
   {encrypted}  type filter hook forward priority filter - 5; policy accept;
   {encrypted}  iifname != { {lanset} } return
@@ -165,6 +168,10 @@ table inet doline_router {
   {encrypted}  ip6 daddr {exemptto6} return
   {encrypted}  tcp dport 853 reject with tcp reset
   {encrypted}  udp dport { 853, 8853 } reject with icmpx type port-unreachable
+    {anydoh4}tcp dport 443 ip daddr @doh4 reject with tcp reset
+    {anydoh4}udp dport 443 ip daddr @doh4 reject with icmpx type port-unreachable
+    {anydoh6}tcp dport 443 ip6 daddr @doh6 reject with tcp reset
+    {anydoh6}udp dport 443 ip6 daddr @doh6 reject with icmpx type port-unreachable
   {encrypted}}
 }
 RULES
@@ -182,9 +189,11 @@ down() {
     $program -D OUTPUT -j DOLINE_REDIRECTS
     $program -F DOLINE_REDIRECTS
     $program -X DOLINE_REDIRECTS
-    {encrypted}$program -D FORWARD -j DOLINE_ENCRYPTED
+    {encrypted}for lan in {lanwords}; do $program -D FORWARD -i "$lan" -j DOLINE_ENCRYPTED; done
     {encrypted}$program -F DOLINE_ENCRYPTED
+    {encrypted}$program -F DOLINE_REFUSE
     {encrypted}$program -X DOLINE_ENCRYPTED
+    {encrypted}$program -X DOLINE_REFUSE
   done 2>/dev/null
   ip rule del pref 5399 2>/dev/null
   ip route flush table 5399 2>/dev/null
@@ -230,13 +239,20 @@ COMMIT
 -A DOLINE_REDIRECTS -o {eachlan} -p icmp --icmp-type redirect -j DROP
 -I OUTPUT -j DOLINE_REDIRECTS
 {encrypted}:DOLINE_ENCRYPTED - [0:0]
+{encrypted}:DOLINE_REFUSE - [0:0]
+{encrypted}-A DOLINE_REFUSE -p tcp -j REJECT --reject-with tcp-reset
+{encrypted}-A DOLINE_REFUSE -p udp -j REJECT
+{encrypted}-A DOLINE_ENCRYPTED -o {eachlan} -j RETURN
+{encrypted}-A DOLINE_ENCRYPTED -m conntrack --ctstate ESTABLISHED,RELATED -j RETURN
 {encrypted}-A DOLINE_ENCRYPTED -m mac --mac-source {mac} -j RETURN
 {encrypted}-A DOLINE_ENCRYPTED -m mac --mac-source {exemptmac} -j RETURN
 {encrypted}-A DOLINE_ENCRYPTED -s {exemptfrom4} -j RETURN
 {encrypted}-A DOLINE_ENCRYPTED -d {exemptto4} -j RETURN
-{encrypted}-A DOLINE_ENCRYPTED -i {eachlan} -p tcp --dport 853 -j REJECT --reject-with tcp-reset
-{encrypted}-A DOLINE_ENCRYPTED -i {eachlan} -p udp -m multiport --dports 853,8853 -j REJECT
-{encrypted}-I FORWARD -j DOLINE_ENCRYPTED
+{encrypted}-A DOLINE_ENCRYPTED -p tcp --dport 853 -j DOLINE_REFUSE
+{encrypted}-A DOLINE_ENCRYPTED -p udp -m multiport --dports 853,8853 -j DOLINE_REFUSE
+-A DOLINE_ENCRYPTED -p tcp --dport 443 -d {doh4} -j DOLINE_REFUSE
+-A DOLINE_ENCRYPTED -p udp --dport 443 -d {doh4} -j DOLINE_REFUSE
+{encrypted}-I FORWARD -i {eachlan} -j DOLINE_ENCRYPTED
 COMMIT
 RULES
   {v6}ip6tables-restore --noflush <<'RULES'
@@ -266,13 +282,20 @@ RULES
 {v6}-A DOLINE_REDIRECTS -o {eachlan} -p icmpv6 --icmpv6-type redirect -j DROP
 {v6}-I OUTPUT -j DOLINE_REDIRECTS
 {v6}{encrypted}:DOLINE_ENCRYPTED - [0:0]
+{v6}{encrypted}:DOLINE_REFUSE - [0:0]
+{v6}{encrypted}-A DOLINE_REFUSE -p tcp -j REJECT --reject-with tcp-reset
+{v6}{encrypted}-A DOLINE_REFUSE -p udp -j REJECT
+{v6}{encrypted}-A DOLINE_ENCRYPTED -o {eachlan} -j RETURN
+{v6}{encrypted}-A DOLINE_ENCRYPTED -m conntrack --ctstate ESTABLISHED,RELATED -j RETURN
 {v6}{encrypted}-A DOLINE_ENCRYPTED -m mac --mac-source {mac} -j RETURN
 {v6}{encrypted}-A DOLINE_ENCRYPTED -m mac --mac-source {exemptmac} -j RETURN
 {v6}{encrypted}-A DOLINE_ENCRYPTED -s {exemptfrom6} -j RETURN
 {v6}{encrypted}-A DOLINE_ENCRYPTED -d {exemptto6} -j RETURN
-{v6}{encrypted}-A DOLINE_ENCRYPTED -i {eachlan} -p tcp --dport 853 -j REJECT --reject-with tcp-reset
-{v6}{encrypted}-A DOLINE_ENCRYPTED -i {eachlan} -p udp -m multiport --dports 853,8853 -j REJECT
-{v6}{encrypted}-I FORWARD -j DOLINE_ENCRYPTED
+{v6}{encrypted}-A DOLINE_ENCRYPTED -p tcp --dport 853 -j DOLINE_REFUSE
+{v6}{encrypted}-A DOLINE_ENCRYPTED -p udp -m multiport --dports 853,8853 -j DOLINE_REFUSE
+{v6}-A DOLINE_ENCRYPTED -p tcp --dport 443 -d {doh6} -j DOLINE_REFUSE
+{v6}-A DOLINE_ENCRYPTED -p udp --dport 443 -d {doh6} -j DOLINE_REFUSE
+{v6}{encrypted}-I FORWARD -i {eachlan} -j DOLINE_ENCRYPTED
 {v6}COMMIT
 {v6}RULES
 }
@@ -291,11 +314,13 @@ constexpr std::string_view routeros_head =
 #   /ip/firewall/mangle remove [find comment=doline]
 #   /ip/firewall/filter remove [find comment=doline]
 #   /ip/firewall/address-list remove [find list=doline-home]
+#   {encrypted}/ip/firewall/address-list remove [find list=doline-doh]
 #   /ip/route remove [find comment=doline]
 #   /ip/settings set send-redirects=yes
 #   {v6}/ipv6/firewall/mangle remove [find comment=doline]
 #   {v6}/ipv6/firewall/filter remove [find comment=doline]
 #   {v6}/ipv6/firewall/address-list remove [find list=doline-home]
+#   {v6}{encrypted}/ipv6/firewall/address-list remove [find list=doline-doh]
 #   {v6}/ipv6/route remove [find comment=doline]
 #   /routing/table remove [find name=doline]
 #
@@ -318,6 +343,17 @@ constexpr std::string_view routeros_body = R"(
 # The router sees one half only of what the box answers over TCP, and calls it invalid.
 /ip/firewall/filter add chain=forward in-interface-list={lan} out-interface-list={lan} connection-state=invalid protocol=tcp dst-port={portlist} action=accept place-before=0 comment=doline
 /ip/firewall/filter add chain=forward in-interface-list={lan} out-interface-list={lan} connection-state=invalid protocol=tcp src-port={portlist} action=accept place-before=0 comment=doline
+{encrypted}# DoT, DoQ and known DoH servers, so that devices fall back to plain DNS.
+/ip/firewall/address-list add list=doline-doh address={doh4}
+{encrypted}/ip/firewall/filter add chain=doline-encrypted src-mac-address={mac} action=return comment=doline
+{encrypted}/ip/firewall/filter add chain=doline-encrypted src-mac-address={exemptmac} action=return comment=doline
+{encrypted}/ip/firewall/filter add chain=doline-encrypted src-address={exemptfrom4} action=return comment=doline
+{encrypted}/ip/firewall/filter add chain=doline-encrypted dst-address-list=doline-home action=return comment=doline
+{encrypted}/ip/firewall/filter add chain=doline-encrypted protocol=tcp dst-port=853 action=reject reject-with=tcp-reset comment=doline
+{encrypted}/ip/firewall/filter add chain=doline-encrypted protocol=tcp dst-port=443 dst-address-list=doline-doh action=reject reject-with=tcp-reset comment=doline
+{encrypted}/ip/firewall/filter add chain=doline-encrypted protocol=udp dst-port=853,8853 action=reject reject-with=icmp-port-unreachable comment=doline
+{encrypted}/ip/firewall/filter add chain=doline-encrypted protocol=udp dst-port=443 dst-address-list=doline-doh action=reject reject-with=icmp-port-unreachable comment=doline
+{encrypted}/ip/firewall/filter add chain=forward in-interface-list={lan} connection-state=new action=jump jump-target=doline-encrypted place-before=0 comment=doline
 /ip/settings set send-redirects=no
 /ipv6/route add dst-address=::/0 gateway={box6} routing-table=doline check-gateway=ping comment=doline
 {v6}/ipv6/firewall/address-list add list=doline-home address={home6}
@@ -327,6 +363,16 @@ constexpr std::string_view routeros_body = R"(
 {v6}/ipv6/firewall/mangle add chain=prerouting in-interface-list={lan} src-mac-address=!{mac} dst-address-list=!doline-home protocol=tcp dst-port={portlist} action=mark-routing new-routing-mark=doline passthrough=no comment=doline
 {v6}/ipv6/firewall/filter add chain=forward in-interface-list={lan} out-interface-list={lan} connection-state=invalid protocol=tcp dst-port={portlist} action=accept place-before=0 comment=doline
 {v6}/ipv6/firewall/filter add chain=forward in-interface-list={lan} out-interface-list={lan} connection-state=invalid protocol=tcp src-port={portlist} action=accept place-before=0 comment=doline
+{v6}/ipv6/firewall/address-list add list=doline-doh address={doh6}
+{v6}{encrypted}/ipv6/firewall/filter add chain=doline-encrypted src-mac-address={mac} action=return comment=doline
+{v6}{encrypted}/ipv6/firewall/filter add chain=doline-encrypted src-mac-address={exemptmac} action=return comment=doline
+{v6}{encrypted}/ipv6/firewall/filter add chain=doline-encrypted src-address={exemptfrom6} action=return comment=doline
+{v6}{encrypted}/ipv6/firewall/filter add chain=doline-encrypted dst-address-list=doline-home action=return comment=doline
+{v6}{encrypted}/ipv6/firewall/filter add chain=doline-encrypted protocol=tcp dst-port=853 action=reject reject-with=tcp-reset comment=doline
+{v6}{encrypted}/ipv6/firewall/filter add chain=doline-encrypted protocol=tcp dst-port=443 dst-address-list=doline-doh action=reject reject-with=tcp-reset comment=doline
+{v6}{encrypted}/ipv6/firewall/filter add chain=doline-encrypted protocol=udp dst-port=853,8853 action=reject reject-with=icmp-port-unreachable comment=doline
+{v6}{encrypted}/ipv6/firewall/filter add chain=doline-encrypted protocol=udp dst-port=443 dst-address-list=doline-doh action=reject reject-with=icmp-port-unreachable comment=doline
+{v6}{encrypted}/ipv6/firewall/filter add chain=forward in-interface-list={lan} connection-state=new action=jump jump-target=doline-encrypted place-before=0 comment=doline
 {v6}/ipv6/firewall/filter add chain=output out-interface-list={lan} protocol=icmpv6 icmp-options=137:0-255 action=drop comment=doline
 )";
 
@@ -368,6 +414,9 @@ constexpr std::string_view opnsense_body = R"(
      doline_exempt  type MAC       {exemptmac}
      doline_exempt  type Network   {exemptfrom4}
      doline_exempt  type Network   {exemptfrom6}
+     {encrypted}doline_encrypted  type Port   853, 8853
+     doline_doh     type Network   {doh4}
+     doline_doh     type Network   {doh6}
 2. System: Gateways: Configuration: add
      DOLINE4   interface {lan}, IPv4, address {box4}, monitor IP the same, NOT upstream
      DOLINE6   interface {lan}, IPv6, address {box6}, monitor IP the same, NOT upstream
@@ -378,6 +427,9 @@ constexpr std::string_view opnsense_body = R"(
      {v6}IPv6, TCP/UDP, from any to NOT doline_home, destination port doline_ports: gateway DOLINE6, state type None
      IPv4, TCP/UDP, from any, source port doline_ports to any: gateway default, state type None   (the box's answers to other LANs)
      {v6}IPv6, TCP/UDP, from any, source port doline_ports to any: gateway default, state type None
+   {encrypted}and below these, action Reject (DoT, DoQ and known DoH servers, so that devices fall back to plain DNS)
+     {encrypted}TCP/UDP, from NOT doline_exempt (any, if there is none) to NOT doline_home, destination port doline_encrypted
+     {encrypted}TCP/UDP, from NOT doline_exempt (any, if there is none) to doline_doh, destination port 443
 4. System: Settings: Tunables: net.inet.ip.redirect = 0 and net.inet6.ip6.redirect = 0
 )";
 
@@ -393,6 +445,9 @@ constexpr std::string_view pfsense_body = R"(
      doline_exempt  type Network   {exemptfrom4}
      doline_exempt  type Network   {exemptfrom6}
      (exempt by MAC cannot be said here; give that device a fixed address: {exemptmac})
+     {encrypted}doline_encrypted  type Port   853, 8853
+     doline_doh     type Network   {doh4}
+     doline_doh     type Network   {doh6}
 2. System: Routing: Gateways: add
      DOLINE4   interface {lan}, IPv4, address {box4}, monitor IP the same
      DOLINE6   interface {lan}, IPv6, address {box6}, monitor IP the same
@@ -404,6 +459,9 @@ constexpr std::string_view pfsense_body = R"(
      {v6}IPv6, TCP/UDP, from any to NOT doline_home, destination port doline_ports: advanced: gateway DOLINE6, state type None
      IPv4, TCP/UDP, from any, source port doline_ports to any: advanced: state type None   (the box's answers to other LANs)
      {v6}IPv6, TCP/UDP, from any, source port doline_ports to any: advanced: state type None
+   {encrypted}and below these, action Reject (DoT, DoQ and known DoH servers, so that devices fall back to plain DNS)
+     {encrypted}TCP/UDP, from NOT doline_exempt (any, if there is none) to NOT doline_home, destination port doline_encrypted
+     {encrypted}TCP/UDP, from NOT doline_exempt (any, if there is none) to doline_doh, destination port 443
 4. System: Advanced: System Tunables: net.inet.ip.redirect = 0 and net.inet6.ip6.redirect = 0
 )";
 

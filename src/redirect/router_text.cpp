@@ -85,6 +85,13 @@ Values values_of(const RouterFacts& facts) {
   const auto port_text = [](const device::MappedPort& mapped) { return std::to_string(mapped.port); };
   const Exempt& exempt = facts.options.exempt;
   const std::vector<IpPrefix> home = home_of(facts);
+  const bool refuses = facts.options.encrypted == Encrypted::reject;
+  const auto doh = [&](bool v4) {
+    return refuses ? texts_of_family(facts.doh_networks, v4, prefix_text) : std::vector<std::string>{};
+  };
+  const auto as_set = [](const std::vector<std::string>& texts) {
+    return texts.empty() ? texts : std::vector{joined(texts, ", ")};
+  };
   std::vector<std::string> ports, quoted, macs;
   for (const std::uint16_t port : facts.options.ports) ports.push_back(std::to_string(port));
   for (const std::string& interface : facts.interfaces) quoted.push_back('"' + interface + '"');
@@ -115,7 +122,13 @@ Values values_of(const RouterFacts& facts) {
           {"mapped6", texts_of_family(facts.port_map, false, resolver_text)},
           {"mapped6port", texts_of_family(facts.port_map, false, port_text)},
           {"v6", only_if(facts.box_v6.has_value())},
-          {"encrypted", only_if(facts.options.encrypted == Encrypted::reject)},
+          {"encrypted", only_if(refuses)},
+          {"doh4", doh(true)},
+          {"doh6", doh(false)},
+          {"anydoh4", only_if(!doh(true).empty())},
+          {"anydoh6", only_if(!doh(false).empty())},
+          {"doh4set", as_set(doh(true))},
+          {"doh6set", as_set(doh(false))},
           {"nomap", only_if(facts.port_map.empty())}};
 }
 

@@ -40,6 +40,7 @@ struct RouterFacts {
   std::vector<IpPrefix> networks;  ///< of the LAN, as far as the box knows them
   std::optional<IpAddress> router;
   std::vector<device::MappedPort> port_map;
+  std::vector<IpPrefix> doh_networks;  ///< as in Restrictions; refused where Options::encrypted is `reject`
 };
 
 /// Of this machine, as far as it knows itself: its first interface of `options`, else the one by which it reaches the

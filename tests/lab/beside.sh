@@ -39,6 +39,12 @@ gets() {
   [[ $2 != *:* ]] || type=AAAA
   [[ $(on "$1" dig +short +tries=1 +time=1 "${@:4}" "@$2" once.lab.example "$type" 2>/dev/null) == "$3" ]]
 }
+# comes_to WANTED PLACE ADDRESS PORT: what a TCP connection comes to
+comes_to() {
+  local said
+  read -r said _ < <(on "$2" python3 -B "$here/gate_traffic.py" connect tcp "$3" "$4")
+  [[ $said == "$1" ]] || { echo "$2 to $3 port $4: $said"; return 1; }
+}
 # The first answer to a device shows its MAC to a box that the router leads queries to.
 knows_camera() {
   local server
@@ -54,7 +60,7 @@ knows_camera() {
 next_hop() {
   local tool=$1 platform=nftables way=remote-$1 script=$lab/router.sh
   [[ $tool == nft ]] || platform=iptables
-  settings "redirect: {mode: remote, interfaces: eth0}"
+  settings "redirect: {mode: remote, interfaces: eth0, encrypted: reject}" "resolver_list: $lab/resolvers.csv"
   on box sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
   ruleset gateway >"$lab/before"
   ruleset box >"$lab/before-box"
@@ -70,6 +76,10 @@ next_hop() {
   { gets tv 8.8.8.8 "$truth4" && gets tv 2620:fe::fe "$truth6" && gets tv 8.8.8.8 "$truth4" +tcp && gets tv 2620:fe::fe "$truth6" +tcp; } ||
     say_wrong "a device of another LAN is not answered by the box"
   [[ $(packets internet foreign) == 0 ]] || say_wrong "$(packets internet foreign) packets came to the foreign resolvers"
+  # The box's own encrypted DNS is left alone, and so is what is not known for DoH.
+  { comes_to refused camera 8.8.8.8 853 && comes_to refused camera 8.8.8.8 443 && comes_to refused camera 2620:fe::fe 443 &&
+    comes_to connected camera 114.114.114.114 443 && comes_to connected box 8.8.8.8 443; } ||
+    say_wrong "encrypted DNS is not refused by the router as it should be"
   # What the box asks itself is not led back to it, nor what devices ask each other or the router.
   { gets box 114.114.114.114 "$lie4" && gets box 2400:3200::1 "$lie6"; } ||
     say_wrong "the box's own questions do not pass"
@@ -284,6 +294,9 @@ device box "$box_mac" 50 home0 53
 home_internet "${names[@]}"
 count_redirects camera
 count_redirects phone
+# Those that are known for DoH, and another; at all of them something listens.
+printf 'address,operator,country,protocols,hostname,note\n8.8.8.8,Google,US,plain+doh,,\n2620:fe::fe,Quad9,CH,plain+doh,,\n114.114.114.114,114DNS,CN,plain,,\n' >"$lab/resolvers.csv"
+start internet_serve internet python3 -B "$here/gate_traffic.py" serve
 next_hop nft
 on_a_stick # before the box has a table of NAT, which holds redirects back by itself
 if command -v iptables-restore >/dev/null; then

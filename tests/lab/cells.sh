@@ -62,10 +62,10 @@ empty_chains() {
   local program table chain
   for program in iptables ip6tables; do
     for table in raw mangle nat filter; do
-      chain=PREROUTING
-      [[ $table != filter ]] || chain=OUTPUT
-      on "$1" "$program" -t "$table" -A "$chain" -j ACCEPT
-      on "$1" "$program" -t "$table" -D "$chain" -j ACCEPT
+      for chain in $([[ $table == filter ]] && echo OUTPUT FORWARD || echo PREROUTING); do
+        on "$1" "$program" -t "$table" -A "$chain" -j ACCEPT
+        on "$1" "$program" -t "$table" -D "$chain" -j ACCEPT
+      done
     done
   done
 }

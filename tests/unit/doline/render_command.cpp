@@ -23,7 +23,7 @@ Ran run(const RenderArguments& arguments) {
   settings.redirect->interfaces = {"no-such-link"};
   std::ostringstream out, err;
   Ran ran;
-  ran.status = run_render(arguments, settings, out, err);
+  ran.status = run_render(arguments, settings, {*IpPrefix::parse("9.9.9.9")}, out, err);
   ran.out = out.str();
   ran.err = err.str();
   return ran;

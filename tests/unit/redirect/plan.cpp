@@ -142,7 +142,7 @@ TEST_CASE("A machine with one arm is told what each of its two ways needs") {
   CHECK(is_warned(plan(options, facts), "net.ipv4.conf.home0.send_redirects=0"));
   CHECK(is_warned(plan(options, facts), "net.ipv6.conf.home0.accept_ra=2"));
   CHECK(is_warned(plan(home_options(Mode::remote), facts), "exempt there"));
-  CHECK(is_warned(plan(home_options(Mode::remote), facts), "Encrypted DNS is refused only"));
+  CHECK(is_warned(plan(home_options(Mode::remote), facts), "Encrypted DNS is refused here only"));
   facts.forwards_v4 = facts.forwards_v6 = false;
   const Plan led = plan(options, facts);
   CHECK(is_warned(led, "ends here"));

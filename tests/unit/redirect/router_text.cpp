@@ -91,9 +91,21 @@ TEST_CASE("What is not known, or would be more than a name, is a problem and nev
 TEST_CASE("Encrypted DNS is refused where Doline refuses it") {
   RouterFacts facts = router_facts();
   CHECK(has(router_text(Platform::nftables, facts), "tcp dport 853 reject"));
-  CHECK(has(router_text(Platform::iptables, facts), "--dport 853 -j REJECT"));
+  CHECK(has(router_text(Platform::iptables, facts), "--dport 853 -j DOLINE_REFUSE"));
+  CHECK_FALSE(has(router_text(Platform::nftables, facts), "dport 443"));
+  facts.doh_networks = {*IpPrefix::parse("9.9.9.9"), *IpPrefix::parse("45.90.28.0/24"),
+                        *IpPrefix::parse("2620:fe::fe")};
+  CHECK(has(router_text(Platform::nftables, facts), "elements = { 9.9.9.9/32, 45.90.28.0/24 }"));
+  CHECK(has(router_text(Platform::openwrt, facts), "tcp dport 443 ip6 daddr @doh6 reject with tcp reset"));
+  CHECK(has(router_text(Platform::iptables, facts), "-p udp --dport 443 -d 45.90.28.0/24 -j DOLINE_REFUSE"));
+  CHECK(has(router_text(Platform::routeros, facts), "list=doline-doh address=2620:fe::fe/128"));
+  for (const Platform platform : {Platform::opnsense, Platform::pfsense})
+    CHECK(has(router_text(platform, facts), "doline_doh     type Network   9.9.9.9/32"));
   facts.options.encrypted = Encrypted::leave;
-  for (const Platform platform : platforms) CHECK_FALSE(has(router_text(platform, facts), "853"));
+  for (const Platform platform : platforms) {
+    CHECK_FALSE(has(router_text(platform, facts), "853"));
+    CHECK_FALSE(has(router_text(platform, facts), "9.9.9.9"));
+  }
 }
 
 TEST_CASE("Exemptions hold on the router too") {
