@@ -80,7 +80,7 @@ ONLY_IN = {r"tl/expected\.hpp": "src/base/result.h"}
 SYSTEM_HEADERS = re.compile(
     r"[a-z_0-9]+|(sys|linux|net|netinet|arpa|asm)/[\w/.-]+\.h|"
     r"(unistd|fcntl|poll|signal|spawn|pwd|grp|dirent|ifaddrs|netdb|sched|pthread|getopt|endian|byteswap|syslog|termios|resolv|"
-    r"errno|time|stdlib|string|stdint|stdio|limits|malloc|dlfcn|[exia]mmintrin|immintrin|x86intrin|arm_neon|nmmintrin)\.h")
+    r"errno|time|stdlib|string|stdint|stdio|limits|malloc|dlfcn|link|[exia]mmintrin|immintrin|x86intrin|arm_neon|nmmintrin)\.h")
 
 WORDS = {"base", "dns", "device"}
 JUDGEMENT = {"blocklist", "geo", "policy", "response", "cache"}
