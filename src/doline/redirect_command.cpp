@@ -32,6 +32,9 @@ using nlohmann::ordered_json;
 using Verb = RedirectArguments::Verb;
 using Sentences = std::vector<std::string>;
 
+constexpr const char* nobody_runs = "No Doline runs";
+constexpr const char* runs_without = "The Doline that runs has no redirect";
+
 void print(std::ostream& out, const ordered_json& object) {
   out << object.dump(-1, ' ', true, ordered_json::error_handler_t::replace) << '\n';
 }
@@ -201,12 +204,12 @@ int prove(const RedirectArguments& arguments, const config::Fixed& settings, nlo
   return proof.has_failed() ? exit_no : proof.untried.empty() ? exit_ok : exit_unproven;
 }
 
-/// No Doline runs. What a killed one has left is this process's own business.
-int look_after_leftovers(const RedirectArguments& arguments, const redirect::Options& options, std::ostream& out,
-                         std::ostream& err) {
+/// No Doline runs, or none that has a redirect. What a killed one has left is this process's own business.
+int look_after_leftovers(const RedirectArguments& arguments, const redirect::Options& options, const char* who_runs,
+                         std::ostream& out, std::ostream& err) {
   if (!warden::may_change_rules()) {
-    err << "doline redirect: no Doline runs; whether a killed one has left anything behind is for root to see: sudo "
-           "doline redirect "
+    err << "doline redirect: " << who_runs
+        << "; whether a killed one has left anything behind is for root to see: sudo doline redirect "
         << name_of(arguments.verb) << '\n';
     return exit_no_permission;
   }
@@ -217,19 +220,20 @@ int look_after_leftovers(const RedirectArguments& arguments, const redirect::Opt
               : Sentences();
   if (arguments.json) {
     print(out, {{"ok", removes && complaints.empty()},
-                {"running", false},
+                {"running", who_runs != nobody_runs},
                 {"state", found.intercept() ? "left behind" : "absent"},
                 {removes ? "removed" : "left_behind", found.describe()},
                 {"reasons", complaints}});
   } else if (removes) {
     for (const std::string& complaint : complaints) err << "doline redirect: " << printable(complaint) << '\n';
     if (complaints.empty())
-      out << (found.is_nothing() ? "No Doline runs, and there was nothing to remove.\n"
-                                 : "No Doline runs; what the last one left is removed.\n");
+      out << who_runs
+          << (found.is_nothing() ? ", and there was nothing to remove.\n" : "; what the last one left is removed.\n");
   } else {
-    out << "No Doline runs: the redirect is not in place.\n";
+    out << who_runs << ": the redirect is not in place.\n";
     for (const std::string& sentence : found.describe()) out << "Left behind: " << sentence << '\n';
-    if (!found.is_nothing()) out << "`doline redirect remove` clears that, and so does the next start.\n";
+    if (!found.is_nothing())
+      out << "`doline redirect remove` clears that, and so does the next start with a redirect.\n";
   }
   return removes && complaints.empty() ? exit_ok : exit_no;
 }
@@ -278,7 +282,7 @@ int run_redirect(const RedirectArguments& arguments, const config::Fixed& settin
     }
     request["confirm_seconds"] = trial->count();
   }
-  if (arguments.after_crash) return look_after_leftovers(arguments, options, out, err);
+  if (arguments.after_crash) return look_after_leftovers(arguments, options, nobody_runs, out, err);
   auto answer = control::ask(settings.control_socket, request);
   if (answer) {
     if (arguments.verb == Verb::status && warden::may_change_rules())
@@ -297,7 +301,10 @@ int run_redirect(const RedirectArguments& arguments, const config::Fixed& settin
   const control::AskFault& fault = answer.error();
   if (fault.kind == Kind::not_running && arguments.verb != Verb::apply && arguments.verb != Verb::confirm &&
       arguments.verb != Verb::seen)
-    return look_after_leftovers(arguments, options, out, err);
+    return look_after_leftovers(arguments, options, nobody_runs, out, err);
+  if (fault.kind == Kind::refused && (arguments.verb == Verb::status || arguments.verb == Verb::remove) &&
+      !redirect::intercepts(options.mode) && !redirect::asks_to_watch(options))
+    return look_after_leftovers(arguments, options, runs_without, out, err);
   err << "doline redirect: " << printable(fault.text) << '\n';
   switch (fault.kind) {
     case Kind::not_running:

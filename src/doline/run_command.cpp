@@ -22,6 +22,7 @@
 #include "redirect/watch_rules.h"
 #include "resolver/worker.h"
 #include "warden/client.h"
+#include "warden/leftovers.h"
 #include "warden/spawn.h"
 
 namespace doline {
@@ -155,6 +156,8 @@ int run_doline(const RunArguments& arguments, std::ostream& err) {
       doors.faults.push_back("Interception is off: " + spawned.error() + '.');
     }
   }
+  // With a warden its rules take their place. It may be another one, elsewhere, that lives: the operator decides.
+  const bool finds_rules = !warden_client && warden::may_change_rules() && warden::find_leftovers({}).intercept();
   std::vector<std::filesystem::path> folders{fixed.state, fixed.control_socket.parent_path()};
   if (fixed.query_log) folders.push_back(fixed.query_log->path.parent_path());
   if (const auto given_up = give_up_privileges(fixed.user, folders); !given_up) {
@@ -162,6 +165,10 @@ int run_doline(const RunArguments& arguments, std::ostream& err) {
     return exit_unavailable;
   }
 
+  if (finds_rules)
+    log->warn(
+        "Rules of a Doline lead stray DNS of the LAN elsewhere, and this one has no redirect: `doline redirect status` "
+        "tells, and `doline redirect remove` takes away what one that was killed has left.");
   const SystemClock clock;
   control::Loop loop;
   control::Control control(loop, settings, clock, *log);

@@ -104,15 +104,13 @@ void warn(Plan& plan, const HostFacts& facts) {
   for (std::string& sentence : find_hindrances(plan.options, facts)) warnings.push_back(std::move(sentence));
   if (plan.tool == Tool::iptables)
     warnings.emplace_back(
-        "There is no nft, so iptables stands in: it cannot tie rules to a process (if both of Doline's are killed, "
-        "stray "
-        "DNS fails until Doline is back), restricts nobody, does not refuse encrypted DNS, and keeps no memory of who "
-        "asked whom.");
+        "There is no nft, so iptables stands in: it cannot tie rules to a process (if all of Doline's are killed at "
+        "once, stray DNS fails until Doline is back), restricts nobody, does not refuse encrypted DNS, and keeps no "
+        "memory of who asked whom.");
   else if (plan.tool == Tool::nft && plan.options.on_failure == OnFailure::open && !plan.owns_table)
     warnings.emplace_back(
-        "This kernel has no tables that vanish with their maker (Linux 5.12): if both processes are killed, the rules "
-        "stay until "
-        "Doline is back.");
+        "This kernel has no tables that vanish with their maker (Linux 5.12): if all of Doline's processes are killed "
+        "at once, the rules stay until Doline is back.");
   if (plan.options.mode == Mode::nat && plan.options.on_failure == OnFailure::open)
     warnings.emplace_back(
         "nat: if Doline dies, flows that are under way are refused until they expire or the warden has flushed them.");

@@ -4,6 +4,7 @@
 #include <linux/capability.h>
 
 #include <cstring>
+#include <sstream>
 #include <utility>
 
 #include "redirect/host_facts.h"
@@ -34,6 +35,18 @@ std::vector<Step> those_there(Routing& routing, const std::vector<Step>& steps) 
   for (const Step& step : steps)
     if (routing.has(step)) there.push_back(step);
   return there;
+}
+
+/// Of what iptables-save prints, which other than iptables itself makes no table and loads no module by being asked.
+std::vector<std::string> tables_with_our_chain(const std::string& saved) {
+  std::vector<std::string> tables;
+  std::istringstream lines(saved);
+  std::string table;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with('*')) table = line.substr(1);
+    if (line.starts_with(":DOLINE ")) tables.push_back(table);
+  }
+  return tables;
 }
 
 std::string_view name_of(redirect::Family family) {
@@ -92,13 +105,10 @@ Leftovers find_leftovers(const redirect::Options& options) {
   found.watch = tables.state_of(redirect::watch_table);
   found.rule_steps = those_there(routing, plan.rule_steps);
   found.route_steps = those_there(routing, plan.route_steps);
-  // Where nft is, iptables was not used; and asking legacy iptables loads its modules.
-  if (!facts.nft.empty()) return found;
   for (const std::string& program : {facts.iptables, facts.ip6tables}) {
     if (program.empty()) continue;
-    for (const char* table : {"mangle", "nat"})
-      if (run_to_end({program, "-w", "5", "-t", table, "-S", "DOLINE"}, {}).succeeded)
-        found.iptables_chains.push_back(std::string(table) + " of " + program);
+    for (const std::string& table : tables_with_our_chain(run_to_end({program + "-save"}, {}).output))
+      found.iptables_chains.push_back(table + " of " + program);
   }
   return found;
 }

@@ -15,6 +15,7 @@
 #include "redirect/plan.h"
 #include "redirect/request.h"
 #include "warden/fitter.h"
+#include "warden/heir.h"
 #include "warden/inspection.h"
 #include "warden/jobs.h"
 #include "warden/kernel_access.h"
@@ -80,7 +81,7 @@ bool is_within(const Bounds& bounds, const redirect::Options& options) {
 class Warden {
  public:
   Warden(uv_loop_t* loop, const Channels& channels, const Bounds& bounds, const redirect::HostFacts& facts,
-         bool has_privilege);
+         bool has_privilege, Heir& heir);
   void run() { uv_run(loop_, UV_RUN_DEFAULT); }
 
  private:
@@ -124,6 +125,7 @@ class Warden {
   uv_loop_t* loop_;
   const Bounds bounds_;
   const bool has_privilege_;
+  Heir& heir_;
   const std::string nft_path_;
   KernelAccess kernel_;
   Reception reception_;
@@ -146,10 +148,11 @@ class Warden {
 };
 
 Warden::Warden(uv_loop_t* loop, const Channels& channels, const Bounds& bounds, const redirect::HostFacts& facts,
-               bool has_privilege)
+               bool has_privilege, Heir& heir)
     : loop_(loop),
       bounds_(bounds),
       has_privilege_(has_privilege),
+      heir_(heir),
       nft_path_(facts.nft),
       kernel_{.conntrack = {},
               .tables = {},
@@ -318,6 +321,10 @@ void Warden::apply(const redirect::Options& options, redirect::Standing standing
   if (plan->tool == redirect::Tool::none)
     return remove(Memory::forget,
                   [done = std::move(done)](const std::string& complaint) { done(done_unless(complaint)); });
+  // Rules on trial stay for nobody, whatever is to be when they are confirmed.
+  redirect::Options inherited = options;
+  if (standing == redirect::Standing::on_trial) inherited.on_failure = redirect::OnFailure::open;
+  heir_.know(inherited);
   fitter_.put(plan, plan_.get(), [this, plan, done = std::move(done)](const std::string& complaint) {
     if (complaint.empty()) return settle(plan, done);
     done(redirect::Failed{lines_of(complaint)});
@@ -355,7 +362,10 @@ void Warden::remove(Memory memory, std::function<void(std::string)> done) {
   reason_.clear();
   interference_.clear();
   listed_.clear();
-  fitter_.take_away(std::exchange(plan_, nullptr), memory, std::move(done));
+  fitter_.take_away(std::exchange(plan_, nullptr), memory, [this, done = std::move(done)](std::string complaint) {
+    if (complaint.empty()) heir_.forget();
+    done(std::move(complaint));
+  });
 }
 
 /// Nobody has confirmed in time: as it was before.
@@ -545,10 +555,12 @@ int run(const Channels& channels, const Bounds& bounds) {
   prctl(PR_SET_NAME, "doline-warden", 0, 0, 0);
   const redirect::HostFacts facts = redirect::gather_host_facts();
   const bool has_privilege = keep_only(facts.nft.empty() ? Kept::rules_and_raw_sockets : Kept::rules);
+  Heir heir;
+  if (facts.nft.empty() || !facts.has_owner_tables()) heir.begin(channels);
   uv_loop_t loop;
   check(uv_loop_init(&loop) == 0);
   {
-    Warden warden(&loop, channels, bounds, facts, has_privilege);
+    Warden warden(&loop, channels, bounds, facts, has_privilege, heir);
     warden.run();
   }
   check(uv_loop_close(&loop) == 0);

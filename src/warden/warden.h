@@ -5,8 +5,8 @@
 // Ends of its life, and of the rules (on_failure: open; `closed` rules stay, and refuse):
 //   - its control channel closes, or SIGTERM: rules away, conntrack flushed, exit;
 //   - the resolver is silent for redirect::silence_max: rules away until it is heard again;
-//   - it dies itself: its nft child reads end of file and ends, and the kernel drops the child's table; the gate, whose
-//     table is nobody's, opens ten seconds later by itself.
+//   - it dies itself: its nft child reads end of file and ends, and the kernel drops the child's table; rules that have
+//     no owner its heir takes away (heir.h); the gate, whose table is nobody's, opens ten seconds later by itself.
 #pragma once
 
 #include <cstdint>

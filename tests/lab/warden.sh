@@ -8,10 +8,10 @@ here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
 # shellcheck source=/dev/null
 source "$here/home.sh"
 home_enter "$0" "$@"
+# shellcheck source=/dev/null
+source "$here/cells.sh"
 
-wrong=0
 config=$lab/doline.yml
-say_wrong() { printf '   WRONG: %s\n' "$*"; wrong=1; }
 now_ms() { local now=${EPOCHREALTIME/[.,]/}; printf '%s' "${now%???}"; }
 
 # camera_gets SERVER OPTION...: the answer, from the port that it keeps
@@ -60,17 +60,22 @@ finish() {
   until_true 10 is_over "$warden_id" || say_wrong "the warden lives on"
 }
 
-every_death() {
-  mode=$1
-  rm -rf "$lab/state" "$lab"/doline.db*
+# write_config [LINE]: instead of a redirect in this mode
+write_config() {
   cat >"$config" <<YAML
 upstreams:
   default: {servers: ["$trusted4"]}
 allow_clients: [private, "2001:db8:50::/64"]
 state: $lab/state
 querylog: {path: $lab/doline.db}
-redirect: {mode: $mode, interfaces: [home0, iot0]}
+${1-redirect: {mode: $mode, interfaces: [home0, iot0]\}}
 YAML
+}
+
+every_death() {
+  mode=$1
+  rm -rf "$lab/state" "$lab"/doline.db*
+  write_config
   camera_is foreign "before Doline"
   begin
   camera_is ours "Doline runs"
@@ -119,6 +124,41 @@ YAML
   finish
 }
 
+# On a machine without nft no rules vanish by themselves: the warden's heir takes them away.
+without_nft() {
+  mode=$1
+  rm -rf "$lab/state" "$lab"/doline.db*
+  write_config
+  has_chains() { on gateway iptables-save | grep -q DOLINE || on gateway ip6tables-save | grep -q DOLINE; }
+  has_none() { ! has_chains; }
+  start_doline gateway iptables "$config" || return
+  warden_id=$(child_of "$doline_id")
+  run_doline gateway iptables redirect apply --confirm 100s --config "$config" >"$lab/apply.log" 2>&1 || { cat "$lab/apply.log"; say_wrong "apply"; }
+  camera_is ours "without nft, rules are on trial"
+  kill -KILL "$warden_id"
+  camera_is foreign "the warden is killed during the trial"
+  until_true 5 has_none || say_wrong "chains are left: $(on gateway iptables-save | grep DOLINE)"
+  run_doline gateway iptables redirect status --config "$config" >"$lab/status.log" 2>&1 && say_wrong "status says that all is well"
+  grep -q 'The warden process is gone' "$lab/status.log" || { cat "$lab/status.log"; say_wrong "status does not tell of the warden"; }
+  finish
+
+  start_doline gateway iptables "$config" || return
+  warden_id=$(child_of "$doline_id")
+  camera_is ours "Doline runs anew"
+  kill_doline "$warden_id" "$(child_of "$warden_id")"
+  has_chains || say_wrong "what was to be left is not there"
+  run_doline gateway iptables redirect status --config "$config" >"$lab/status.log" 2>&1 && say_wrong "status says that all is well"
+  grep -q 'Chain DOLINE is there' "$lab/status.log" || { cat "$lab/status.log"; say_wrong "status does not tell what is left"; }
+  write_config ''
+  start_doline gateway iptables "$config" || return
+  grep -q 'lead stray DNS of the LAN elsewhere' "$lab/doline.log" || say_wrong "a start without a redirect does not tell what is left"
+  run_doline gateway iptables redirect remove --config "$config" >"$lab/remove.log" 2>&1 || { cat "$lab/remove.log"; say_wrong "remove"; }
+  has_none || say_wrong "chains are left: $(on gateway iptables-save | grep DOLINE)"
+  camera_is foreign "everything was killed, what was left is removed"
+  kill -TERM "$doline_id"
+  wait "$doline_id" || say_wrong "Doline ended with $?"
+}
+
 home_masquerade() {
   on gateway nft 'table ip wan { chain post { type nat hook postrouting priority srcnat ; oifname "wan0" masquerade ; } ; }'
 }
@@ -126,4 +166,10 @@ home_masquerade() {
 home_build
 home_internet api.wyzecam.com
 for mode in tproxy nat; do every_death "$mode"; done
+if command -v iptables-restore >/dev/null; then
+  empty_chains gateway
+  for mode in tproxy nat; do without_nft "$mode"; done
+else
+  echo "iptables is not installed: not tried"
+fi
 exit "$wrong"

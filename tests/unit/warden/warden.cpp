@@ -13,6 +13,7 @@
 #include "redirect/origin.h"
 #include "running_warden.h"
 #include "small_home.h"
+#include "warden/leftovers.h"
 
 using namespace doline;
 using namespace doline::tests;
@@ -715,4 +716,39 @@ TEST_CASE("Without nft a trial ends as well") {
     CHECK(is_refused(warden, Verify{}));  // in its turn
     CHECK((shell(rules).output == before));
   }
+}
+
+TEST_CASE("Without nft a killed warden's rules are taken away, on trial even where they are to fail closed") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  const Hidden nft("/usr/sbin/nft");
+  if (!nft || !is_installed("iptables")) {
+    MESSAGE("skipped: no iptables, or nft cannot be hidden");
+    return;
+  }
+  const std::string rules =
+      "PATH=$PATH:/usr/sbin; for t in mangle nat; do iptables -t $t -S; ip6tables -t $t -S; done; ip rule";
+  const std::string before = shell(rules).output;
+  for (const Mode mode : {Mode::tproxy, Mode::nat})
+    for (const auto on_failure : {redirect::OnFailure::open, redirect::OnFailure::closed})
+      for (const std::uint16_t trial_seconds : {60, 0}) {
+        const bool stays = on_failure == redirect::OnFailure::closed && trial_seconds == 0;
+        CAPTURE(redirect::to_string(mode));
+        CAPTURE(trial_seconds);
+        redirect::Options options = small_home_options(mode);
+        options.on_failure = on_failure;
+        RunningWarden warden;
+        REQUIRE(warden.is_done(Apply{options, trial_seconds}));
+        kill(warden.process(), SIGKILL);
+        CHECK(warden.wait_for_end() == -1);
+        if (!stays) {
+          CHECK(becomes_true([&] { return shell(rules).output == before; }));
+          continue;
+        }
+        sleep(1);
+        CHECK((shell(rules).output != before));
+        CHECK_FALSE(warden::find_leftovers(options).iptables_chains.empty());
+        CHECK(warden::remove_leftovers(options, warden::Memory::forget).empty());
+        CHECK((shell(rules).output == before));
+      }
 }
