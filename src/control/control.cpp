@@ -594,8 +594,16 @@ struct Control::Impl {
   }
 
   /// The gate has been told nothing of what these devices learned before it held them; the query log knows.
-  void recall_answers(std::vector<device::MacAddress> macs) {
-    if (!charge.log || !settings.fixed.query_log) return;
+  /// What workers answer by then they admit themselves.
+  void recall_answers(std::vector<device::MacAddress> macs, Interception::Done done) {
+    if (!charge.log || !settings.fixed.query_log) return done();
+    if (unacknowledged > 0) {
+      recalling.push_back(loop.after(install_again_after, [this, macs, done] {
+        recalling.pop_front();
+        recall_answers(macs, done);
+      }));
+      return;
+    }
     auto admissions = std::make_shared<std::vector<redirect::Admission>>();
     loop.work(
         [admissions, log = charge.log, file = settings.fixed.query_log->path, roster = current->roster,
@@ -603,7 +611,7 @@ struct Control::Impl {
           log->flush();
           *admissions = admissions_of(file, macs, *roster, now);
         },
-        [this, admissions] { interception->admit(std::move(*admissions)); });
+        [this, admissions, done] { interception->admit(std::move(*admissions), done); });
   }
 
   void collect_and_answer(const CommandSocket::Answer& answer) {
@@ -667,7 +675,9 @@ struct Control::Impl {
       interception.emplace(
           loop, std::move(charge.warden), *settings.fixed.redirect, log,
           [this](const redirect::RefusedReply& refused) { take_refused(refused); },
-          [this](std::vector<device::MacAddress> macs) { recall_answers(std::move(macs)); });
+          [this](std::vector<device::MacAddress> macs, Interception::Done done) {
+            recall_answers(std::move(macs), std::move(done));
+          });
     restrict();
     loops = std::make_unique<LoopWatch>(loop, charge.canaries, clock, log, [this] { take_loops(); });
     auto opened = CommandSocket::open(loop, settings.fixed.control_socket,
@@ -747,7 +757,7 @@ struct Control::Impl {
   bool is_ready = false, were_alive = true;
   std::vector<resolver::WorkerReport> reports;
   std::vector<MonotonicTime> heard;
-  std::deque<Watch> status_timers;
+  std::deque<Watch> status_timers, recalling;
 };
 
 Control::Control(Loop& loop, config::Settings settings, const Clock& clock, spdlog::logger& log)

@@ -105,6 +105,14 @@ std::vector<IpPrefix> doh_networks_of(const DohSources& sources) {
   return networks;
 }
 
+/// Sorted.
+std::vector<device::MacAddress> held_by(const redirect::Restrictions& restrictions) {
+  std::vector<device::MacAddress> macs = restrictions.only_resolved;
+  macs.insert(macs.end(), restrictions.observed.begin(), restrictions.observed.end());
+  std::sort(macs.begin(), macs.end());
+  return macs;
+}
+
 }  // namespace
 
 json json_of(const redirect::GateCounts& gate) {
@@ -194,7 +202,7 @@ std::vector<redirect::Admission> admissions_of(const std::filesystem::path& log,
 
 Interception::Interception(Loop& loop, std::unique_ptr<warden::Client> warden, redirect::Options options,
                            spdlog::logger& log, std::function<void(const redirect::RefusedReply&)> on_refused,
-                           std::function<void(std::vector<device::MacAddress>)> on_held)
+                           std::function<void(std::vector<device::MacAddress>, Done)> on_held)
     : loop_(loop),
       warden_(std::move(warden)),
       at_start_(std::move(options)),
@@ -214,7 +222,8 @@ void Interception::look_for_refusals() {
   if (!restrictions_.hold_flows() && !restrictions_.hold_encrypted(wanted_.encrypted)) return;
   warden_->ask(redirect::Refused{}, [this](const std::optional<redirect::Reply>& reply) {
     const auto* refused = reply ? std::get_if<redirect::RefusedReply>(&*reply) : nullptr;
-    if (refused == nullptr) return;
+    // Until the answers from before are known, what they explain counts as unexplained.
+    if (refused == nullptr || !awaiting_recall_.empty()) return;
     refused_ = *refused;
     on_refused_(refused_);
   });
@@ -248,33 +257,55 @@ void Interception::ask(redirect::Request request, Answer answer) {
 
 void Interception::restrict(redirect::Restrictions restrictions) {
   if (restrictions == restrictions_) return;
-  ask(redirect::Restrict{restrictions}, [this, before = std::exchange(restrictions_, restrictions)](const json& reply) {
+  std::vector<device::MacAddress> held = held_by(restrictions);
+  std::erase_if(held, [before = held_by(restrictions_)](const device::MacAddress& mac) {
+    return std::binary_search(before.begin(), before.end(), mac);
+  });
+  restrictions_ = std::move(restrictions);
+  // What stays shut while Doline is away does not open when it comes.
+  if (state_ == redirect::State::applied || wanted_.on_failure == redirect::OnFailure::open) {
+    awaiting_recall_.insert(held.begin(), held.end());
+    held.assign(awaiting_recall_.begin(), awaiting_recall_.end());
+  }
+  say_restrictions([this, held = std::move(held)] {
+    if (state_ == redirect::State::applied) recall(held);
+  });
+}
+
+/// `done`: where they are in force.
+void Interception::say_restrictions(Done done) {
+  redirect::Restrictions restrictions = restrictions_;
+  for (const device::MacAddress& mac : awaiting_recall_)
+    if (restrictions.observed.size() < redirect::restricted_max && std::erase(restrictions.only_resolved, mac) > 0)
+      restrictions.observed.push_back(mac);
+  std::sort(restrictions.observed.begin(), restrictions.observed.end());
+  ask(redirect::Restrict{std::move(restrictions)}, [this, done = std::move(done)](const json& reply) {
     gate_trouble_.clear();
-    if (reply.value("ok", false) && state_ == redirect::State::applied) hold(before);
+    if (reply.value("ok", false)) return done();
     if (!reply.contains("reasons") || reply["reasons"].empty()) return;
     gate_trouble_ = "Restrictions of groups are not in force: " + reply["reasons"][0].get<std::string>();
     log_.error("{}", gate_trouble_);
   });
 }
 
-/// Those that were not held before.
-void Interception::hold(const redirect::Restrictions& before) {
-  std::vector<device::MacAddress> held;
-  for (const auto* macs : {&restrictions_.only_resolved, &restrictions_.observed})
-    for (const device::MacAddress& mac : *macs)
-      if (!std::binary_search(before.only_resolved.begin(), before.only_resolved.end(), mac) &&
-          !std::binary_search(before.observed.begin(), before.observed.end(), mac))
-        held.push_back(mac);
-  if (!held.empty()) on_held_(std::move(held));
+void Interception::recall(std::vector<device::MacAddress> macs) {
+  if (macs.empty()) return;
+  on_held_(macs, [this, macs] {
+    std::size_t settled = 0;
+    for (const device::MacAddress& mac : macs) settled += awaiting_recall_.erase(mac);
+    if (settled > 0) say_restrictions([] {});
+  });
 }
 
-void Interception::admit(std::vector<redirect::Admission> admissions) {
+void Interception::admit(std::vector<redirect::Admission> admissions, Done done) {
   const std::size_t count = redirect::count_that_fit(admissions);
-  if (count == 0) return;
+  if (count == 0) return done();
   const auto end = admissions.begin() + static_cast<std::ptrdiff_t>(count);
   redirect::Admit message{{admissions.begin(), end}};
   admissions.erase(admissions.begin(), end);
-  ask(std::move(message), [this, left = std::move(admissions)](const json&) mutable { admit(std::move(left)); });
+  ask(std::move(message), [this, left = std::move(admissions), done = std::move(done)](const json&) mutable {
+    admit(std::move(left), std::move(done));
+  });
 }
 
 void Interception::begin(Answer answer) {
@@ -328,7 +359,7 @@ void Interception::apply(seconds trial, Answer answer) {
           state_ = redirect::State::applied;
           reason_.clear();
           tell_applied(trial);
-          hold({});
+          recall(held_by(restrictions_));
           for (const auto& warning : reply.value("warnings", json::array()))
             log_.warn("Interception: {}", warning.get<std::string>());
         } else if (reply.contains("reasons")) {
@@ -389,7 +420,8 @@ void Interception::take_in(const redirect::StatusReply& status) {
     log_.warn("Interception: {}", status.reason);
   state_ = status.state;
   // Somebody took the table away, and the warden has put it back.
-  if (state_ == redirect::State::applied && status.gate.admitted == 0 && gate_.admitted > 0) hold({});
+  if (state_ == redirect::State::applied && status.gate.admitted == 0 && gate_.admitted > 0)
+    recall(held_by(restrictions_));
   if (!is_starting_) reason_ = status.reason;
   gate_ = status.gate;
 }

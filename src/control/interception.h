@@ -11,6 +11,7 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 
@@ -66,17 +67,19 @@ struct DohSources {
 class Interception {
  public:
   using Answer = std::function<void(const nlohmann::json&)>;
+  using Done = std::function<void()>;
 
-  /// `on_refused`: what the warden says of refusals, every refusals_look_every. `on_held`: the
-  /// kernel holds these devices and need not know what they were told.
+  /// `on_refused`: what the warden says of refusals, every refusals_look_every. `on_held`: the kernel holds these
+  /// devices and need not know what they were told; `done` is to be called once admit() has told it, or cannot.
   Interception(Loop& loop, std::unique_ptr<warden::Client> warden, redirect::Options options, spdlog::logger& log,
                std::function<void(const redirect::RefusedReply&)> on_refused,
-               std::function<void(std::vector<device::MacAddress>)> on_held);
+               std::function<void(std::vector<device::MacAddress>, Done done)> on_held);
   /// What these devices were told before: one message after the other, where the rules are there.
-  void admit(std::vector<redirect::Admission> admissions);
+  void admit(std::vector<redirect::Admission> admissions, Done done);
   ~Interception();
 
-  /// From now on these; said again only where they differ.
+  /// From now on these; said again only where they differ. Devices that nothing held until now are observed at first,
+  /// and refused what no answer gave them only when the kernel knows the answers that they had before.
   void restrict(redirect::Restrictions restrictions);
   /// Rules on, once Doline answers; not where the operator has decided already. Before that, what the kernel has seen
   /// while Doline was away is told in the log. What fails is tried again, every interception_look_every.
@@ -113,7 +116,8 @@ class Interception {
   void tell(const redirect::SeenReply& seen);
   void tell_applied(seconds trial);
   void look_for_refusals();
-  void hold(const redirect::Restrictions& before);
+  void say_restrictions(Done done);
+  void recall(std::vector<device::MacAddress> macs);
   void start(Answer answer);
   void lose();
 
@@ -122,13 +126,14 @@ class Interception {
   redirect::Options at_start_, wanted_;
   spdlog::logger& log_;
   std::function<void(const redirect::RefusedReply&)> on_refused_;
-  std::function<void(std::vector<device::MacAddress>)> on_held_;
+  std::function<void(std::vector<device::MacAddress>, Done)> on_held_;
   Watch readable_, looking_, looking_for_refusals_;
   bool is_decided_ = false;   // by the operator
   bool is_starting_ = false;  // not on yet, since begin(), and the operator has not decided
   redirect::State state_ = redirect::State::absent;
   std::string reason_;
   redirect::Restrictions restrictions_;
+  std::set<device::MacAddress> awaiting_recall_;  // observed until then
   redirect::GateCounts gate_;
   redirect::RefusedReply refused_;
   std::string gate_trouble_;

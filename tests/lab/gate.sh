@@ -170,6 +170,22 @@ until_true 5 goes_on || say_wrong "the established connection: $(<"$lab/held")"
 kill "$hold_id"
 wait "$hold_id" 2>/dev/null || true
 
+echo "who is held from now on keeps what it was told before: not one connection is refused"
+write_config any open
+until_true 10 restricts 0 0 || say_wrong "the camera is still restricted: $(gate_status)"
+resolves camera 114.114.114.114 198-18-200-9.pairs.lab.example A 198.18.200.9
+traffic camera insist 198.18.200.9 "$lab/insisted" &
+insist_id=$!
+until_true 5 test -s "$lab/insisted" || say_wrong "the camera cannot connect"
+write_config only-resolved open
+until_true 10 restricts 1 0 || say_wrong "the camera is not restricted again: $(gate_status)"
+tries camera tcp 198.18.200.9 10240 connected
+tries camera tcp 198.18.201.9 10240 refused
+kill -TERM "$insist_id"
+wait "$insist_id" 2>/dev/null || true
+printf '  %s\n' "$(<"$lab/insisted")"
+[[ $(<"$lab/insisted") == *" connected, 0 refused" ]] || say_wrong "while it became restricted: $(<"$lab/insisted")"
+
 echo "encrypted DNS is refused to the group, by learned MAC, and it falls back to plain DNS, which is caught"
 tries tv tcp 8.8.8.8 853 refused
 tries phone tcp 8.8.8.8 853 connected

@@ -6,6 +6,7 @@
                                      in turn; prints `COUNT connected, N refused, N lost, N unanswered, N us to resolve`
   connect udp|tcp ADDRESS PORT       `connected`, `refused` or `lost`, and after how many milliseconds
   hold ADDRESS FILE                  one TCP connection, an octet each tenth of a second; writes what it has seen into FILE
+  insist ADDRESS FILE                one TCP connection after the other; writes into FILE how many `connected`, and how many not: `refused`
   flood RESOLVER SECONDS             asks for one name as fast as it can; prints how many answers came in that time
 """
 import os
@@ -141,6 +142,18 @@ def hold(address, file):
             time.sleep(0.1)
 
 
+def insist(address, file):
+    connected = refused = 0
+    while True:
+        if connect("tcp", address, ECHO) == "connected":
+            connected += 1
+        else:
+            refused += 1
+        with open(file + ".new", "w", encoding="ascii") as out:
+            out.write(f"{connected} connected, {refused} refused")
+        os.replace(file + ".new", file)
+
+
 def flood(resolver, how_long):
     asker = socket.socket(family_of(resolver), socket.SOCK_DGRAM)
     asker.settimeout(0.2)
@@ -170,6 +183,8 @@ def main(words):
         print(said, round(1000 * (time.monotonic() - begin)))
     elif words[0] == "hold":
         hold(words[1], words[2])
+    elif words[0] == "insist":
+        insist(words[1], words[2])
     elif words[0] == "flood":
         flood(words[1], float(words[2]))
 

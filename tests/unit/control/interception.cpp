@@ -35,7 +35,10 @@ struct Stage {
     interception.emplace(
         loop, std::make_unique<warden::Client>(spawned), options, log,
         [this](const redirect::RefusedReply& refused) { told_refused.push_back(refused); },
-        [this](std::vector<device::MacAddress> macs) { held = std::move(macs); });
+        [this](std::vector<device::MacAddress> macs, Interception::Done done) {
+          held = std::move(macs);
+          is_recalled = std::move(done);
+        });
     hearing = loop.on_events(warden, UV_READABLE, [this](int) { hear(); });
   }
   ~Stage() {
@@ -78,6 +81,7 @@ struct Stage {
   std::vector<redirect::Request> requests;
   std::vector<redirect::RefusedReply> told_refused;
   std::vector<device::MacAddress> held;
+  Interception::Done is_recalled;
   redirect::Reply reply = redirect::Done{};
 };
 
@@ -251,6 +255,7 @@ TEST_CASE("devices that the rules begin to hold are named, and what they were to
   CHECK(stage.held.empty());  // there are no rules yet
   (void)stage.wait([&](auto take) { stage.interception->apply(seconds(0), take); });
   CHECK(stage.held == std::vector{camera});
+  stage.is_recalled();
   restrictions.observed = {tv};
   stage.interception->restrict(restrictions);
   (void)stage.wait([&](auto take) { stage.interception->verify(take); });
@@ -259,7 +264,8 @@ TEST_CASE("devices that the rules begin to hold are named, and what they were to
   stage.requests.clear();
   std::vector<redirect::Admission> admissions(redirect::admissions_per_message + 1);
   for (redirect::Admission& one : admissions) one.addresses = {IpAddress::v4(198, 51, 100, 7)};
-  stage.interception->admit(admissions);
+  bool is_told = false;
+  stage.interception->admit(admissions, [&] { is_told = true; });
   (void)stage.wait([&](auto take) { stage.interception->verify(take); });
   (void)stage.wait([&](auto take) { stage.interception->verify(take); });
   std::size_t lots = 0, told = 0;
@@ -270,6 +276,50 @@ TEST_CASE("devices that the rules begin to hold are named, and what they were to
     }
   CHECK(lots == 2);
   CHECK(told == admissions.size());
+  CHECK(is_told);
+}
+
+TEST_CASE("nobody is refused before the kernel knows what it was told, unless it was shut before") {
+  const auto camera = *device::MacAddress::parse("94:51:3d:13:9a:35"),
+             tv = *device::MacAddress::parse("02:d0:11:00:60:31");
+  Stage stage;
+  const auto last_said = [&] {
+    (void)stage.wait([&](auto take) { stage.interception->verify(take); });
+    redirect::Restrictions said;
+    for (const redirect::Request& request : stage.requests)
+      if (const auto* restrict = std::get_if<redirect::Restrict>(&request)) said = restrict->restrictions;
+    return said;
+  };
+  redirect::Restrictions wanted, eased;
+  wanted.only_resolved = eased.observed = {camera};
+  stage.interception->restrict(wanted);
+  CHECK((last_said() == eased));
+  (void)stage.wait([&](auto take) { stage.interception->apply(seconds(0), take); });
+  CHECK((last_said() == eased));
+  stage.is_recalled();
+  CHECK((last_said() == wanted));
+
+  // One more, while rules are there; and another change before its answers are known.
+  wanted.only_resolved = {tv, camera};
+  eased.only_resolved = {camera};
+  eased.observed = {tv};
+  stage.interception->restrict(wanted);
+  CHECK((last_said() == eased));
+  CHECK(stage.held == std::vector{tv});
+  wanted.must_not_encrypt = eased.must_not_encrypt = {camera};
+  stage.interception->restrict(wanted);
+  CHECK((last_said() == eased));
+  stage.is_recalled();
+  CHECK((last_said() == wanted));
+
+  redirect::Options closed;
+  closed.mode = redirect::Mode::tproxy;
+  closed.on_failure = redirect::OnFailure::closed;
+  Stage shut;
+  shut.interception->want(closed);
+  shut.interception->restrict(wanted);
+  (void)shut.wait([&](auto take) { shut.interception->verify(take); });
+  CHECK((std::get<redirect::Restrict>(shut.requests.at(0)).restrictions == wanted));
 }
 
 TEST_CASE("what cannot be applied says why, and the state stays absent") {
