@@ -141,12 +141,17 @@ json to_json(const querylog::LogStatistics& log) {
 }
 
 json to_json(const querylog::FlowStatistics& flows) {
+  const auto& most = flows.left_out_most;
   return {{"watching", flows.is_watching},
           {"seen", flows.seen},
           {"without_lookup", flows.without_lookup},
           {"written", flows.written},
           {"repeated", flows.repeated},
           {"not_recorded", flows.not_recorded},
+          {"left_out", flows.left_out},
+          {"left_out_most_of", !most                        ? json(nullptr)
+                               : most->holder.mac.is_zero() ? json(most->holder.client.to_string())
+                                                            : json(most->holder.mac.to_string())},
           {"lost", flows.lost},
           {"unreadable", flows.unreadable},
           {"audited", flows.audited}};

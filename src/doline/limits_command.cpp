@@ -26,6 +26,7 @@
 #include "dns/writer.h"
 #include "doline/exit_status.h"
 #include "flows/answer_book.h"
+#include "flows/fair_share.h"
 #include "flows/packet.h"
 #include "listener/proxy_header.h"
 #include "listener/tcp_listener.h"
@@ -130,6 +131,9 @@ constexpr Limit limits[] = {
     {"flows", "answers_of_device_remembered", flows::answers_of_device_remembered, "", "of these, of one device"},
     {"flows", "answer_grace", in_milliseconds(flows::answer_grace), "ms",
      "an answer explains connections past its TTL"},
+    {"flows", "connections_at_once", flows::connections_at_once, "",
+     "connections kept of a device that was quiet; more are left out"},
+    {"flows", "connections_a_second", flows::connections_a_second, "", "of one that is not"},
     {"flows", "questions_per_packet_max", flows::questions_per_packet_max, "", "questions read of one packet (audit)"},
     {"querylog", "recent_answers_max", querylog::recent_answers_max, "", "records read back at a start"},
     {"querylog", "flows_held_max", querylog::flows_held_max, "", "connections that wait to be judged"},

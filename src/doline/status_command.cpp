@@ -117,6 +117,9 @@ std::string describe_status(const json& status) {
     page += fmt::format("flows          {}{} connections, {} without lookup, {} lost",
                         flows.value("watching", false) ? "" : "no longer watched; ", figure(flows, "seen"),
                         figure(flows, "without_lookup"), figure(flows, "lost"));
+    if (const auto left_out = figure(flows, "left_out"); left_out > 0)
+      page += fmt::format("; {} left out of devices that began too many, most of {}", left_out,
+                          text(flows.at("left_out_most_of")));
     if (const auto audited = figure(flows, "audited"); audited > 0)
       page += fmt::format("; {} queries to foreign resolvers seen", audited);
     page += '\n';

@@ -37,6 +37,12 @@ struct Holder {
   auto operator<=>(const Holder&) const = default;
 };
 
+struct HolderHash {
+  std::size_t operator()(const Holder& holder) const {
+    return std::hash<device::MacAddress>()(holder.mac) ^ std::hash<IpAddress>()(holder.client);
+  }
+};
+
 class AnswerBook {
  public:
   /// At `at` the holder was given these addresses under `name`, to live for `ttl`.
@@ -69,12 +75,6 @@ class AnswerBook {
     MonotonicTime forgotten_until{};
     [[nodiscard]] std::size_t size() const { return recent.size() + older.size(); }
   };
-  struct HolderHash {
-    std::size_t operator()(const Holder& holder) const {
-      return std::hash<device::MacAddress>()(holder.mac) ^ std::hash<IpAddress>()(holder.client);
-    }
-  };
-
   Shelf& shelf_of(const Holder& holder, MonotonicTime at);
   void drop(Answers& answers, Shelf& shelf, MonotonicTime now);
   void make_room(MonotonicTime now);

@@ -91,6 +91,9 @@ void FlowDesk::take(flows::LoggedPacket packet, const Moment& now, const Legend*
     return;
   }
   ++statistics_.seen;
+  if (!shares_.take(
+          packet.mac.is_zero() ? flows::Holder::of(parsed->tuple.client.address) : flows::Holder::of(packet.mac), at))
+    return;
   if (held_.size() >= flows_held_max) {
     ++statistics_.lost;
     return;
@@ -287,6 +290,7 @@ void FlowDesk::have_written() {
 void FlowDesk::prune(const Moment& now) {
   next_prune_ = now.monotonic + prune_every;
   book_.prune(now.monotonic);
+  shares_.prune(now.monotonic);
   std::erase_if(elsewhere_, [&](const auto& entry) { return entry.second < now.monotonic; });
   std::erase_if(elsewhere_by_address_, [&](const auto& entry) { return entry.second < now.monotonic; });
   std::erase_if(counted_, [&](const auto& entry) {
@@ -298,6 +302,8 @@ FlowStatistics FlowDesk::statistics() const {
   FlowStatistics statistics = statistics_;
   statistics.is_watching = channel_ >= 0;
   statistics.lost += lost_by_warden_;
+  statistics.left_out = shares_.left_out();
+  statistics.left_out_most = shares_.most();
   return statistics;
 }
 

@@ -2,7 +2,8 @@
 //
 // Owned by the log writer's thread, which sees every answer. A connection is held until the answers of its time have
 // been seen, then judged, then written with the next batch; what conntrack counts of it is added as it comes. Of
-// devices whose log is not full nothing is kept. Everything that waits is bounded; what has no room is counted as lost.
+// devices whose log is not full nothing is kept, and of none more than its share. Everything that waits is bounded;
+// what has no room is counted as lost.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +20,7 @@
 #include "base/time.h"
 #include "flows/answer_book.h"
 #include "flows/batch.h"
+#include "flows/fair_share.h"
 #include "flows/judge.h"
 #include "querylog/legend.h"
 #include "querylog/record.h"
@@ -48,9 +50,11 @@ struct FlowStatistics {
   std::uint64_t written = 0;
   std::uint64_t repeated = 0;      ///< logged again: nobody answers
   std::uint64_t not_recorded = 0;  ///< by `log: none` or `anonymous`
-  std::uint64_t lost = 0;          ///< on their way, or for want of room
-  std::uint64_t unreadable = 0;    ///< logged packets that are none, or hold no query where one was looked for
-  std::uint64_t audited = 0;       ///< queries to foreign resolvers, recorded as such
+  std::uint64_t left_out = 0;      ///< of devices that begin more than their share (flows/fair_share.h)
+  std::optional<flows::FairShare::LeftOut> left_out_most;
+  std::uint64_t lost = 0;        ///< on their way, or for want of room
+  std::uint64_t unreadable = 0;  ///< logged packets that are none, or hold no query where one was looked for
+  std::uint64_t audited = 0;     ///< queries to foreign resolvers, recorded as such
 };
 
 class FlowDesk {
@@ -125,6 +129,7 @@ class FlowDesk {
   std::vector<std::uint8_t> room_;
   std::vector<IpAddress> addresses_;
   flows::AnswerBook book_;
+  flows::FairShare shares_;
   std::unordered_map<device::MacAddress, MonotonicTime> elsewhere_;  // until when
   std::unordered_map<IpAddress, MonotonicTime> elsewhere_by_address_;
   std::optional<MonotonicTime> began_;

@@ -261,3 +261,30 @@ TEST_CASE("what the warden lost is told, also once it is gone") {
   CHECK(watched.writer().statistics().flows->lost == 17);
   CHECK_FALSE(watched.writer().statistics().flows->is_watching);
 }
+
+TEST_CASE("a device that scans leaves room for the others: what is left out of it is counted and told") {
+  Watched watched;
+  const auto phone_mac = *device::MacAddress::parse("02:d0:11:00:50:32");
+  constexpr std::uint16_t scanned = 3'000;
+  for (std::uint16_t i = 0; i < scanned; i += 100) {
+    std::vector<flows::Event> lot;
+    for (std::uint16_t at = i; at < i + 100; ++at)
+      lot.push_back(flows::LoggedPacket{watched.now(), camera_mac, "home0", flows::LoggedBy::connection,
+                                        packets::v4("192.168.50.104", "61.188.37.216", IPPROTO_UDP,
+                                                    packets::udp(static_cast<std::uint16_t>(20'000 + at), 10'240))});
+    watched.send(lot);
+  }
+  watched.send(
+      {flows::LoggedPacket{watched.now(), phone_mac, "home0", flows::LoggedBy::connection,
+                           packets::v4("192.168.50.32", "61.188.37.217", IPPROTO_UDP, packets::udp(5'000, 10'240))}});
+  const auto rows = watched.rows();
+  CHECK(rows.size() == flows::connections_at_once + 1);
+  CHECK(std::count_if(rows.begin(), rows.end(), [](const FlowRow& row) { return row.client.port == 5'000; }) == 1);
+  const auto statistics = watched.writer().statistics().flows;
+  REQUIRE(statistics);
+  CHECK(statistics->seen == scanned + 1);
+  CHECK(statistics->left_out == scanned - flows::connections_at_once);
+  REQUIRE(statistics->left_out_most);
+  CHECK((statistics->left_out_most->holder == flows::Holder::of(camera_mac)));
+  CHECK(statistics->lost == 0);
+}

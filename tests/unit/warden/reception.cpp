@@ -121,3 +121,27 @@ TEST_CASE("The end of the control channel is the resolver's, that of another onl
   uv_run(&desk.loop, UV_RUN_NOWAIT);
   CHECK(desk.told == "ended ");
 }
+
+TEST_CASE("At most sixteen packets are read a turn, so that the clocks have theirs, and none is lost") {
+  Desk desk;
+  const auto request = redirect::write_request({7, redirect::Status{}});
+  for (int i = 0; i < 40; ++i)
+    REQUIRE(::send(desk.ours[0], request.data(), request.size(), 0) == static_cast<ssize_t>(request.size()));
+  const auto heard_after_a_turn = [&] {
+    uv_run(&desk.loop, UV_RUN_NOWAIT);
+    std::size_t heard = 0;
+    for (std::size_t at = desk.told.find("heard"); at != std::string::npos; at = desk.told.find("heard", at + 1))
+      ++heard;
+    return heard;
+  };
+  CHECK(heard_after_a_turn() == 16);
+  // Another channel's turn comes before this one's next.
+  redirect::OriginQuestion flow;
+  flow.ticket = 5;
+  flow.client = *Endpoint::parse("192.0.2.1:1000", 53);
+  flow.local = *Endpoint::parse("192.0.2.2:5354", 53);
+  desk.send(1, redirect::write_origin_questions(std::array{flow}));
+  CHECK_FALSE(desk.received(1).empty());
+  CHECK(heard_after_a_turn() == 40);
+  CHECK(heard_after_a_turn() == 40);
+}
