@@ -266,9 +266,9 @@ TEST_CASE("a device that scans leaves room for the others: what is left out of i
   Watched watched;
   const auto phone_mac = *device::MacAddress::parse("02:d0:11:00:50:32");
   constexpr std::uint16_t scanned = 3'000;
-  for (std::uint16_t i = 0; i < scanned; i += 100) {
+  for (std::uint16_t i = 0; i < scanned; i += 50) {
     std::vector<flows::Event> lot;
-    for (std::uint16_t at = i; at < i + 100; ++at)
+    for (std::uint16_t at = i; at < i + 50; ++at)
       lot.push_back(flows::LoggedPacket{watched.now(), camera_mac, "home0", flows::LoggedBy::connection,
                                         packets::v4("192.168.50.104", "61.188.37.216", IPPROTO_UDP,
                                                     packets::udp(static_cast<std::uint16_t>(20'000 + at), 10'240))});
