@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
 #include <optional>
 #include <utility>
 
@@ -14,13 +15,18 @@ constexpr std::size_t resolvers_max = 65'536;
 constexpr std::size_t problems_max = 100;  // beyond, a file is not worth reading on
 constexpr std::size_t columns = 6;
 constexpr std::string_view header = "address,operator,country,protocols,hostname,note";
+constexpr std::string_view header_with_port = "address,operator,country,protocols,hostname,note,port";
 
-using Fields = std::array<std::string, columns>;
+using Fields = std::array<std::string, columns + 1>;
 
-// One record of RFC 4180 §2; a quoted field does not run over the end of its line. Returns what is wrong, or "".
-std::string split(std::string_view line, Fields& fields) {
+// One record of RFC 4180 §2; a quoted field does not run over the end of its line. The port may be missing where there
+// is a column for it. Returns what is wrong, or "".
+std::string split(std::string_view line, bool may_have_port, Fields& fields) {
   std::size_t at = 0;
-  for (std::size_t column = 0; column < columns; ++column) {
+  const std::size_t columns_here = columns + (may_have_port ? 1 : 0);
+  fields.back().clear();
+  for (std::size_t column = 0; column < columns_here; ++column) {
+    if (column == columns && at > line.size()) break;
     std::string& field = fields[column];
     field.clear();
     if (at < line.size() && line[at] == '"') {
@@ -42,10 +48,10 @@ std::string split(std::string_view line, Fields& fields) {
       if (field.find('"') != std::string::npos) return "a quotation mark inside a field without quotation marks";
       at = end;
     }
-    const bool is_last = column + 1 == columns;
-    if (is_last != (at >= line.size())) {
-      return "expected " + std::to_string(columns) + " fields: " + std::string(header);
-    }
+    const bool is_at_end = at >= line.size();
+    if (is_at_end ? column + 1 < columns : column + 1 == columns_here)
+      return "expected " + std::to_string(columns_here) +
+             " fields: " + std::string(may_have_port ? header_with_port : header);
     ++at;
   }
   return "";
@@ -83,13 +89,22 @@ bool read_protocols(std::string_view text, PublicResolver& resolver) {
   }
 }
 
+/// 1 to 65535, or nothing and 0; absent where it is neither.
+std::optional<std::uint16_t> read_port(std::string_view text) {
+  std::uint16_t port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (text.empty() || (error == std::errc() && end == text.data() + text.size() && port != 0)) return port;
+  return std::nullopt;
+}
+
 }  // namespace
 
 ResolverBook::Reading ResolverBook::read(std::string_view csv) {
   Reading reading;
   Fields fields;
   if (csv.starts_with("\xef\xbb\xbf")) csv.remove_prefix(3);
-  bool has_header = false;
+  bool has_header = false, may_have_port = false;
+  std::unordered_map<std::uint16_t, IpAddress> by_port;
   std::size_t number = 0;
   const auto report = [&](std::string what) { reading.problems.push_back({number, std::move(what)}); };
   const auto read_line = [&](std::string_view line) -> std::string {
@@ -98,10 +113,11 @@ ResolverBook::Reading ResolverBook::read(std::string_view csv) {
     if (std::any_of(line.begin(), line.end(), is_control)) return "not text";
     if (!has_header) {
       has_header = true;
-      return line == header ? "" : "the first line must be " + std::string(header);
+      may_have_port = line == header_with_port;
+      return line == header || may_have_port ? "" : "the first line must be " + std::string(header_with_port);
     }
-    if (std::string wrong = split(line, fields); !wrong.empty()) return wrong;
-    auto& [address_text, operator_name, country, protocols, hostname, note] = fields;
+    if (std::string wrong = split(line, may_have_port, fields); !wrong.empty()) return wrong;
+    auto& [address_text, operator_name, country, protocols, hostname, note, port_text] = fields;
     const auto address = IpAddress::parse(address_text);
     if (!address) return "'" + address_text + "' is not an address";
     PublicResolver resolver;
@@ -111,12 +127,18 @@ ResolverBook::Reading ResolverBook::read(std::string_view csv) {
       return "'" + protocols + "' is not one or more of plain, dot, doh, doq joined by '+'";
     if (!is_hostname(hostname)) return "'" + hostname + "' is not a host name in small letters";
     if (reading.book.by_address_.contains(*address)) return address->to_string() + " stands here for the second time";
+    const auto port = read_port(port_text);
+    if (!port) return "'" + port_text + "' is not a port: 1 to 65535, or nothing";
+    if (const auto taken = by_port.find(*port); taken != by_port.end())
+      return "port " + port_text + " stands for " + taken->second.to_string() + " already";
     if (reading.book.by_address_.size() == resolvers_max)
       return "more than " + std::to_string(resolvers_max) + " resolvers";
     resolver.operator_name = std::move(operator_name);
     resolver.country = std::move(country);
     resolver.hostname = std::move(hostname);
     resolver.note = std::move(note);
+    resolver.port = *port;
+    if (*port != 0) by_port.emplace(*port, *address);
     reading.book.by_address_.emplace(*address, std::move(resolver));
     return "";
   };

@@ -2,9 +2,10 @@
 // name.
 //
 // Immutable value in a snapshot; look-ups from any thread. CSV columns:
-// address,operator,country,protocols,hostname,note.
+// address,operator,country,protocols,hostname,note and, where there is one, port.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -21,6 +22,7 @@ struct PublicResolver {
   bool plain = false, dot = false, doh = false, doq = false;
   std::string hostname;  ///< TLS name or DoH URL host; may be empty
   std::string note;
+  std::uint16_t port = 0;  ///< of ours that stands for it (`redirect.port_map: listed`), in one book only once; 0: none
 };
 
 struct ResolverLineProblem {

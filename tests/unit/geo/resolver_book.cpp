@@ -74,6 +74,38 @@ TEST_CASE("a bad line is reported with its number and reason and the rest is use
   CHECK(reading.book.size() == 1);
 }
 
+TEST_CASE("a port stands for one resolver, and a line may go without") {
+  const std::string with_port = "address,operator,country,protocols,hostname,note,port\n";
+  const auto reading = ResolverBook::read(with_port +
+                                          "9.9.9.9,Quad9,CH,plain,,\"a,b\",29200\r\n"
+                                          "1.1.1.1,Cloudflare,US,plain,,a,\n"
+                                          "8.8.8.8,Google,US,plain,,a\n"
+                                          "8.8.4.4,Google,US,plain,,");
+  CHECK(reading.problems.empty());
+  REQUIRE(reading.book.size() == 4);
+  CHECK(reading.book.find(IpAddress::v4(9, 9, 9, 9))->port == 29200);
+  CHECK(reading.book.find(IpAddress::v4(9, 9, 9, 9))->note == "a,b");
+  CHECK(reading.book.find(IpAddress::v4(1, 1, 1, 1))->port == 0);
+  CHECK(reading.book.find(IpAddress::v4(8, 8, 8, 8))->port == 0);
+  CHECK(reading.book.find(IpAddress::v4(8, 8, 8, 8))->note == "a");
+  CHECK(reading.book.find(IpAddress::v4(8, 8, 4, 4))->port == 0);
+
+  const auto problem_behind = [&](const std::string& line) {
+    const auto wrong = ResolverBook::read(with_port + "9.9.9.9,Quad9,CH,plain,,,29200\n" + line + "\n");
+    REQUIRE(wrong.problems.size() == 1);
+    CHECK(wrong.problems[0].line == 3);
+    CHECK(wrong.book.size() == 1);
+    return wrong.problems[0].what;
+  };
+  CHECK(problem_behind("1.1.1.1,Cloudflare,US,plain,,,29200") == "port 29200 stands for 9.9.9.9 already");
+  for (const std::string port : {"0", "65536", "-1", " 1", "1x", "x"})
+    CHECK(problem_behind("1.1.1.1,Cloudflare,US,plain,,," + port) ==
+          "'" + port + "' is not a port: 1 to 65535, or nothing");
+  CHECK(problem_behind("1.1.1.1,Cloudflare,US,plain,") ==
+        "expected 7 fields: " + with_port.substr(0, with_port.size() - 1));
+  CHECK(problem_behind("1.1.1.1,Cloudflare,US,plain,,,1,").find("expected 7 fields") == 0);
+}
+
 TEST_CASE("the second line of an address is a problem, in whatever spelling") {
   const auto reading = ResolverBook::read(header + "2a09::,DNS.SB,DE,plain,,\n2a09:0::0,Other,DE,plain,,\n");
   REQUIRE(reading.problems.size() == 1);
@@ -85,7 +117,8 @@ TEST_CASE("the second line of an address is a problem, in whatever spelling") {
 TEST_CASE("a file without the header line says so and is read all the same") {
   const auto reading = ResolverBook::read("address,name\n1.1.1.1,Cloudflare,US,plain,,\n");
   REQUIRE(reading.problems.size() == 1);
-  CHECK(reading.problems[0].what.find("the first line must be address,operator") == 0);
+  CHECK(reading.problems[0].what.find("the first line must be address,operator,country,protocols,hostname,note,port") ==
+        0);
   CHECK(reading.book.size() == 1);
 }
 
@@ -113,4 +146,25 @@ TEST_CASE("the shipped resolvers.csv is without problems and knows the resolvers
     CHECK(resolver->operator_name == operator_name);
     CHECK(resolver->plain);
   }
+}
+
+// Routers remember these numbers: a port once given to an address is neither changed nor given to another. 29170 to
+// 29998 are nobody's (IANA), and below what kernels give to clients.
+TEST_CASE("every shipped resolver has a port that nothing else uses, and keeps it") {
+  std::ifstream file(DOLINE_SOURCE_DIR "/blocklists/resolvers.csv");
+  const std::string csv{std::istreambuf_iterator<char>(file), {}};
+  const auto reading = ResolverBook::read(csv);
+  std::set<std::uint16_t> ports;
+  for (const auto& [address, resolver] : reading.book.all()) {
+    CAPTURE(address.to_string());
+    CHECK((resolver.port >= 29200 && resolver.port <= 29998));
+    ports.insert(resolver.port);
+  }
+  // Numbers are given without gaps, so that a line taken out (or renumbered to the end) is noticed.
+  REQUIRE(!ports.empty());
+  CHECK(*ports.begin() == 29200);
+  CHECK(*ports.rbegin() - *ports.begin() + std::size_t{1} == ports.size());
+  for (const auto& [address, port] :
+       {std::pair{"114.114.114.114", 29200}, {"8.8.8.8", 29247}, {"209.88.198.133", 29615}})
+    CHECK(reading.book.find(*IpAddress::parse(address))->port == port);
 }
