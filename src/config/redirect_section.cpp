@@ -43,8 +43,15 @@ void read_exempt(Reading& reading, const Node& node, const std::vector<device::D
       if (const auto prefix = read_prefix(reading, *value)) exempt.destinations.push_back(*prefix);
 }
 
-/// `20001: 8.8.8.8`: what comes to that port was meant for that resolver.
-void read_port_map(Reading& reading, const Node& node, const Fixed& fixed, std::vector<device::MappedPort>& map) {
+/// `20001: 8.8.8.8`: what comes to that port was meant for that resolver. `listed`: as `resolver_list` says.
+void read_port_map(Reading& reading, const Node& node, const std::filesystem::path& resolver_list, Fixed& fixed) {
+  if (node.kind == Node::Kind::scalar) {
+    fixed.maps_listed = read_word<bool>(reading, node, "a source of ports", {{"listed", true}}).value_or(false);
+    if (fixed.maps_listed && resolver_list.empty())
+      reading.add(node, "which resolvers are listed is not said",
+                  "write 'resolver_list: blocklists/resolvers.csv', or ports here: {20001: 8.8.8.8}");
+    return;
+  }
   if (expect_map(reading, node, "ports of this machine") == nullptr) return;
   if (node.entries.size() > device::mapped_ports_max) {
     reading.add(node, "at most " + std::to_string(device::mapped_ports_max) + " ports");
@@ -54,13 +61,11 @@ void read_port_map(Reading& reading, const Node& node, const Fixed& fixed, std::
     const auto port = read_number(reading, key, "a port", 1, 65'535);
     const auto resolver = read_address(reading, value);
     if (!port || !resolver) continue;
-    const bool is_taken = fixed.redirect->nat_port == *port ||
-                          std::any_of(fixed.listen.begin(), fixed.listen.end(),
-                                      [&](const Endpoint& address) { return address.port == *port; });
-    if (is_taken) reading.add(key, "port " + key.text + " is Doline's own already; 20001 and above are seldom taken");
+    if (is_own_port(fixed, static_cast<std::uint16_t>(*port)))
+      reading.add(key, "port " + key.text + " is Doline's own already; 20001 and above are seldom taken");
     if (!resolver->is_unicast() || resolver->is_loopback())
       reading.add(value, quote(value.text) + " is nobody's whom a device could ask");
-    map.push_back({static_cast<std::uint16_t>(*port), *resolver});
+    fixed.port_map.push_back({static_cast<std::uint16_t>(*port), *resolver});
   }
 }
 
@@ -162,7 +167,8 @@ void read_redirect(Reading& reading, const Keys& top, Settings& settings) {
   if (const Node* routers = keys.find("trusted_routers"))
     for (const Node* value : to_list(reading, *routers, redirect::exempt_max, "routers"))
       if (const auto prefix = read_prefix(reading, *value)) settings.live.trusted_routers.push_back(*prefix);
-  if (const Node* map = keys.find("port_map")) read_port_map(reading, *map, settings.fixed, settings.fixed.port_map);
+  if (const Node* map = keys.find("port_map"))
+    read_port_map(reading, *map, settings.live.resolver_list, settings.fixed);
   if (const Node* kernel = keys.find("kernel")) read_kernel(reading, *kernel, options.kernel);
 
   // Together they must make sense too; said once each value makes sense alone.

@@ -1,5 +1,7 @@
 #include "config/settings.h"
 
+#include <algorithm>
+
 namespace doline::config {
 
 namespace {
@@ -10,6 +12,12 @@ bool is_equal(const cache::Options& left, const cache::Options& right) {
 }
 
 }  // namespace
+
+bool is_own_port(const Fixed& fixed, std::uint16_t port) {
+  return (fixed.redirect && fixed.redirect->nat_port == port) ||
+         std::any_of(fixed.listen.begin(), fixed.listen.end(),
+                     [port](const Endpoint& address) { return address.port == port; });
+}
 
 void place_state(Fixed& fixed, const std::filesystem::path& folder) {
   if (fixed.control_socket == fixed.state / control_socket_name) fixed.control_socket = folder / control_socket_name;
@@ -33,7 +41,7 @@ std::vector<std::string> changed_keys(const Fixed& running, const Fixed& wanted)
   compare("querylog", running.query_log == wanted.query_log);
   compare("cache", is_equal(running.cache, wanted.cache));
   compare("redirect", running.redirect == wanted.redirect);
-  compare("redirect.port_map", running.port_map == wanted.port_map);
+  compare("redirect.port_map", running.port_map == wanted.port_map && running.maps_listed == wanted.maps_listed);
   compare("flows.warm_up", running.flow_warm_up == wanted.flow_warm_up);
   return keys;
 }

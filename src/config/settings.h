@@ -75,6 +75,7 @@ struct Fixed {
   listener::TcpLimits tcp;
   std::optional<redirect::Options> redirect;  ///< absent: the file has no such section. `flows.watch` is among them
   std::vector<device::MappedPort> port_map;   ///< `redirect.port_map`; works without a redirect of our own
+  bool maps_listed = false;                   ///< `port_map: listed`: as Live::resolver_list says at the start
   seconds flow_warm_up{3'600};                ///< after the start, for which no connection is called without lookup
 };
 
@@ -113,6 +114,9 @@ struct Settings {
   Fixed fixed;
   Live live;
 };
+
+/// Is it a port that Doline serves on, or takes stray queries on?
+[[nodiscard]] bool is_own_port(const Fixed& fixed, std::uint16_t port);
 
 /// As if the file had said `state: FOLDER`: for `--state`. What the file puts elsewhere by name stays there.
 void place_state(Fixed& fixed, const std::filesystem::path& folder);

@@ -39,7 +39,7 @@ struct MappedPort {
   IpAddress resolver;
   auto operator<=>(const MappedPort&) const = default;
 };
-inline constexpr std::size_t mapped_ports_max = 64;
+inline constexpr std::size_t mapped_ports_max = 1'024;
 
 [[nodiscard]] std::string_view to_string(DestinationSource source);
 

@@ -10,14 +10,17 @@
 #include "control/place_keeper.h"
 #include "control/text_file.h"
 #include "doline/exit_status.h"
+#include "doline/port_map.h"
 #include "doline/terminal_text.h"
+#include "geo/resolver_book.h"
 
 namespace doline {
 
 namespace {
 
 /// What the running program would do without, said of each file that cannot be read now.
-std::vector<std::string> find_shortcomings(const config::Live& live) {
+std::vector<std::string> find_shortcomings(const config::Settings& settings) {
+  const config::Live& live = settings.live;
   std::vector<std::string> found;
   const auto note = [&](const auto& read, const std::string& key) {
     if (!read) found.push_back(key + ": " + read.error());
@@ -27,7 +30,15 @@ std::vector<std::string> find_shortcomings(const config::Live& live) {
   };
   note_place(live.country_file, geo::PlaceKind::country, "geo.country");
   note_place(live.asn_file, geo::PlaceKind::asn, "geo.asn");
-  if (!live.resolver_list.empty()) note(control::read_text_file(live.resolver_list), "resolver_list");
+  if (!live.resolver_list.empty()) {
+    const auto text = control::read_text_file(live.resolver_list);
+    note(text, "resolver_list");
+    if (text)
+      for (const auto& problem : geo::ResolverBook::read(*text).problems)
+        found.push_back("resolver_list: " + live.resolver_list.native() + ':' + std::to_string(problem.line) + ": " +
+                        problem.what);
+  }
+  for (std::string& problem : find_port_map(settings).problems) found.push_back(std::move(problem));
   for (const auto& file : live.hosts_files) note(control::read_text_file(file), "hosts_files");
   for (const config::ListSettings& list : live.lists) {
     if (list.file.empty()) continue;
@@ -44,7 +55,7 @@ std::vector<std::string> find_shortcomings(const config::Live& live) {
 int run_check(const CheckArguments& arguments, std::ostream& out, std::ostream& err) {
   const auto settings = config::read_settings(arguments.file);
   if (settings) {
-    for (const std::string& warning : find_shortcomings(settings->live)) {
+    for (const std::string& warning : find_shortcomings(*settings)) {
       if (arguments.json)
         out << nlohmann::ordered_json({{"file", arguments.file.native()}, {"warning", warning}})
                    .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)

@@ -25,6 +25,7 @@
 #include "doline/lists_command.h"
 #include "doline/log_command.h"
 #include "doline/pause_command.h"
+#include "doline/port_map.h"
 #include "doline/redirect_command.h"
 #include "doline/replay_command.h"
 #include "doline/run_command.h"
@@ -178,6 +179,12 @@ int main(int count, char** words) {
     auto settings = is_wish ? choose_settings(choice, std::cerr) : choose_places(choice, std::cerr);
     if (!settings) return settings.error();
     redirect.restrictions = find_restrictions(*settings, clock.now().wall);
+    if (redirect.verb == RedirectArguments::Verb::render) {
+      PortMap map = find_port_map(*settings);
+      for (const std::string& problem : map.problems)
+        std::cerr << "doline redirect render: " << printable(problem) << '\n';
+      redirect.render.port_map = std::move(map.ports);
+    }
     return run_redirect(redirect, settings->fixed, std::cout, std::cerr);
   }
   if (version_command->parsed()) {

@@ -46,7 +46,7 @@ int run_render(const RenderArguments& arguments, const config::Fixed& settings,
   if (const auto platform = redirect::parse_platform(arguments.platform)) {
     redirect::RouterFacts facts = redirect::gather_router_facts(
         *platform, settings.redirect.value_or(redirect::Options{}), redirect::gather_host_facts());
-    facts.port_map = settings.port_map;
+    facts.port_map = arguments.port_map;
     facts.doh_networks = doh_networks;
     problems = take_in(arguments, facts);
     if (problems.empty()) problems = redirect::find_problems(*platform, facts);

@@ -16,6 +16,7 @@ struct RenderArguments {
   std::string box_mac{};
   std::vector<std::string> lan{};  ///< the router's interfaces, the one that the box is behind first
   std::string router{};
+  std::vector<device::MappedPort> port_map{};  ///< of the configuration
 };
 
 /// exit_ok, or exit_wrong_usage with a sentence for each thing that is wrong or missing.

@@ -15,6 +15,7 @@
 #include "control/control.h"
 #include "doline/exit_status.h"
 #include "doline/give_up_privileges.h"
+#include "doline/port_map.h"
 #include "doline/version.h"
 #include "listener/sockets.h"
 #include "querylog/log_writer.h"
@@ -98,11 +99,14 @@ bool logs_groups(const config::Live& live) {
                      [](const auto& group) { return group.encrypted == redirect::Encrypted::log; });
 }
 
-Doors open_doors(const config::Fixed& fixed, int workers) {
+Doors open_doors(const config::Settings& settings, int workers) {
   using listener::SocketKind;
+  const config::Fixed& fixed = settings.fixed;
+  const PortMap map = find_port_map(settings);
   Doors doors;
+  doors.faults = map.problems;
   doors.add(listener::open_sockets(fixed.listen, SocketKind::ordinary, workers), SocketKind::ordinary);
-  doors.add(listener::open_mapped_sockets(fixed.port_map, workers), SocketKind::mapped);
+  doors.add(listener::open_mapped_sockets(map.ports, workers), SocketKind::mapped);
   if (!intercepts(fixed)) return doors;
   const SocketKind kind =
       fixed.redirect->mode == redirect::Mode::nat ? SocketKind::redirected : SocketKind::transparent;
@@ -138,7 +142,7 @@ int run_doline(const RunArguments& arguments, std::ostream& err) {
 
   // What needs privilege comes first; then the privilege goes, and only then do threads begin.
   take_up_privileges();
-  Doors doors = open_doors(fixed, workers);
+  Doors doors = open_doors(settings, workers);
   if (doors.serving.empty()) {
     for (const std::string& fault : doors.faults) err << "doline: " << fault << '\n';
     err << "doline: no address to serve on could be opened. Another port needs no privilege: doline run --port 5300\n";

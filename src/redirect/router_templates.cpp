@@ -6,13 +6,16 @@ namespace {
 
 // The gaps: box4 box6 mac router - lan (the box's) eachlan lans lanset lanwords - eachport portset portlist - home4
 // home6 (what stays at home) - exemptmac exemptfrom4 exemptfrom6 exemptto4 exemptto6 - mapped4 mapped4port mapped6
-// mapped6port - doh4 doh6 (where encrypted DNS is refused) doh4set doh6set.
-// Empty ones that only choose their line: v6 encrypted anydoh4 anydoh6 nomap.
+// mapped6port - numbered numberedlan numbered4 numbered4port (each of mapped4 on each of eachlan, by a number) - doh4
+// doh6 (where encrypted DNS is refused) doh4set doh6set. Empty ones that only choose their line: v6 encrypted anydoh4
+// anydoh6 - hop (the router leads by next hop) or rewrites (it gives each known resolver a port of the box), anymap4
+// anymap6.
 
 // ── Linux ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 constexpr std::string_view nftables_head = R"(#!/bin/sh
-# Any Linux router with nft: leads DNS that devices send abroad to the Doline box beside it, by next hop, untouched.
+{hop}# Any Linux router with nft: leads DNS that devices send abroad to the Doline box beside it, by next hop, untouched.
+{rewrites}# Any Linux router with nft: rewrites DNS that goes abroad so that it comes to the Doline box, where each known resolver has a port.
 #   the box: {box4}
 #   the box: {box6}
 #   its MAC: {mac}
@@ -23,14 +26,19 @@ constexpr std::string_view nftables_head = R"(#!/bin/sh
 #   sh /etc/doline-router.sh down     undoes all of it
 # Nothing of it outlives a restart of the router: let its service manager start `watch`.
 #
-# How it fails: with `watch`, DNS goes its old way a few seconds after Doline or the box is gone. With `up` alone it does so
-# if the box runs on and routes (net.ipv4.ip_forward=1 there), and else goes nowhere until `down`.
-# The answers come in by {lan} with foreign sources: for devices of other LANs net.ipv4.conf.{lan}.rp_filter must be 0 or 2.
+{rewrites}# The box must stand in a network of its own, with no masquerade before it: beside the devices it would answer them past the
+{rewrites}# router, from an address they did not ask. Devices must be let through to the ports below.
+{hop}# How it fails: with `watch`, DNS goes its old way a few seconds after Doline or the box is gone. With `up` alone it does so
+{hop}# if the box runs on and routes (net.ipv4.ip_forward=1 there), and else goes nowhere until `down`.
+{hop}# The answers come in by {lan} with foreign sources: for devices of other LANs net.ipv4.conf.{lan}.rp_filter must be 0 or 2.
+{rewrites}# How it fails: with `watch`, new DNS goes its old way a few seconds after Doline or the box is gone; with `up` alone it goes
+{rewrites}# nowhere until `down`. Who asks from one and the same port goes on as he began until the router's conntrack forgets him.
 # Tried in network namespaces with real packets, not on real equipment.
 )";
 
 constexpr std::string_view openwrt_head = R"(#!/bin/sh
-# OpenWrt 22.03 or later (fw4): leads DNS that devices send abroad to the Doline box beside it, by next hop, untouched.
+{hop}# OpenWrt 22.03 or later (fw4): leads DNS that devices send abroad to the Doline box beside it, by next hop, untouched.
+{rewrites}# OpenWrt 22.03 or later (fw4): rewrites DNS that goes abroad so that it comes to the Doline box, where each known resolver has a port.
 #   the box: {box4}
 #   the box: {box6}
 #   its MAC: {mac}
@@ -43,14 +51,17 @@ constexpr std::string_view openwrt_head = R"(#!/bin/sh
 # Then `sh /etc/doline-router.sh watch &`, or restart the router. `fw4` leaves the table alone: it is not its own.
 # Undo: take out those two lines, end the watch, `sh /etc/doline-router.sh down`.
 #
-# How it fails: DNS goes its old way a few seconds after Doline or the box is gone. Flow offloading (software or hardware)
-# does not harm what is not tracked.
-# The answers come in by {lan} with foreign sources: for devices of other LANs net.ipv4.conf.{lan}.rp_filter must be 0 or 2.
+{rewrites}# The box must stand in a network of its own, with no masquerade before it: beside the devices it would answer them past the
+{rewrites}# router, from an address they did not ask. Devices must be let through to the ports below.
+# How it fails: DNS goes its old way a few seconds after Doline or the box is gone.
+{hop}# Flow offloading (software or hardware) does not harm what is not tracked.
+{hop}# The answers come in by {lan} with foreign sources: for devices of other LANs net.ipv4.conf.{lan}.rp_filter must be 0 or 2.
 # The script was tried in network namespaces on Debian; on OpenWrt it was NOT tried.
 )";
 
 constexpr std::string_view iptables_head = R"(#!/bin/sh
-# Any Linux router with iptables: leads DNS that devices send abroad to the Doline box beside it, by next hop, untouched.
+{hop}# Any Linux router with iptables: leads DNS that devices send abroad to the Doline box beside it, by next hop, untouched.
+{rewrites}# Any Linux router with iptables: rewrites DNS that goes abroad so that it comes to the Doline box, where each known resolver has a port.
 #   the box: {box4}
 #   the box: {box6}
 #   its MAC: {mac}
@@ -61,16 +72,22 @@ constexpr std::string_view iptables_head = R"(#!/bin/sh
 #   sh /etc/doline-router.sh down     undoes all of it
 # Nothing of it outlives a restart of the router: let its service manager start `watch`.
 #
-# How it fails: with `watch`, DNS goes its old way a few seconds after Doline or the box is gone. With `up` alone it does so
-# if the box runs on and routes (net.ipv4.ip_forward=1 there), and else goes nowhere until `down`.
-# The answers come in by {lan} with foreign sources: for devices of other LANs net.ipv4.conf.{lan}.rp_filter must be 0 or 2.
+{rewrites}# The box must stand in a network of its own, with no masquerade before it: beside the devices it would answer them past the
+{rewrites}# router, from an address they did not ask. Devices must be let through to the ports below.
+{hop}# How it fails: with `watch`, DNS goes its old way a few seconds after Doline or the box is gone. With `up` alone it does so
+{hop}# if the box runs on and routes (net.ipv4.ip_forward=1 there), and else goes nowhere until `down`.
+{hop}# The answers come in by {lan} with foreign sources: for devices of other LANs net.ipv4.conf.{lan}.rp_filter must be 0 or 2.
+{rewrites}# How it fails: with `watch`, new DNS goes its old way a few seconds after Doline or the box is gone; with `up` alone it goes
+{rewrites}# nowhere until `down`. Who asks from one and the same port goes on as he began until the router's conntrack forgets him.
 # DNS between your own networks is told by address; take in what is missing (-d ... -j RETURN), above all public IPv6.
 # Tried in network namespaces with real packets, not on real equipment.
 )";
 
 constexpr std::string_view merlin_head = R"(#!/bin/sh
-# Asuswrt-Merlin: leads DNS that devices send abroad to the Doline box beside it, by next hop, untouched. (DNS Director
-# would rewrite and masquerade it: then the box sees the router only. Leave it off.)
+{hop}# Asuswrt-Merlin: leads DNS that devices send abroad to the Doline box beside it, by next hop, untouched. (DNS Director
+{hop}# would rewrite and masquerade it: then the box sees the router only. Leave it off.)
+{rewrites}# Asuswrt-Merlin: rewrites DNS that goes abroad so that it comes to the Doline box, where each known resolver has a port.
+{rewrites}# (DNS Director would masquerade it too: then the box sees the router only. Leave it off.)
 #   the box: {box4}
 #   the box: {box6}
 #   its MAC: {mac}
@@ -82,6 +99,8 @@ constexpr std::string_view merlin_head = R"(#!/bin/sh
 #   chmod a+rx /jffs/scripts/*; restart the router
 # Undo: take out those two lines, end the watch, `sh /jffs/scripts/doline-router.sh down`.
 #
+{rewrites}# The box must stand in a network of its own, with no masquerade before it: beside the devices it would answer them past the
+{rewrites}# router, from an address they did not ask. Devices must be let through to the ports below.
 # How it fails: DNS goes its old way a few seconds after Doline or the box is gone.
 # DNS between your own networks is told by address; take in what is missing (-d ... -j RETURN), above all public IPv6.
 # The script was tried in network namespaces on Debian; on Asuswrt-Merlin it was NOT tried.
@@ -121,18 +140,32 @@ is_up() { nft list table inet doline_router >/dev/null 2>&1; }
 
 up() {
   down
-  ip route add default via {box4} dev {lan} table 5399
-  ip rule add fwmark 0x5399/0xffff lookup 5399 pref 5399
-  ip -6 route add default via {box6} dev {lan} table 5399
-  {v6}ip -6 rule add fwmark 0x5399/0xffff lookup 5399 pref 5399
+  {hop}ip route add default via {box4} dev {lan} table 5399
+  {hop}ip rule add fwmark 0x5399/0xffff lookup 5399 pref 5399
+  {hop}ip -6 route add default via {box6} dev {lan} table 5399
+  {hop}{v6}ip -6 rule add fwmark 0x5399/0xffff lookup 5399 pref 5399
   nft -f - <<'RULES'
 table inet doline_router {
-  # Before conntrack, which would see only one half of what the box answers.
+  {anymap4}map resolvers4 {
+  {anymap4}  type ipv4_addr : ipv4_addr . inet_service
+  {anymap4}  elements = {
+      {mapped4} : {box4} . {mapped4port},
+  {anymap4}  }
+  {anymap4}}
+  {anymap6}map resolvers6 {
+  {anymap6}  type ipv6_addr : ipv6_addr . inet_service
+  {anymap6}  elements = {
+      {mapped6} : {box6} . {mapped6port},
+  {anymap6}  }
+  {anymap6}}
+  {hop}# Before conntrack, which would see only one half of what the box answers.
+  {rewrites}# Before what others rewrite: the first to do so is the only one.
   chain lead {
-    type filter hook prerouting priority raw; policy accept;
+    {hop}type filter hook prerouting priority raw; policy accept;
+    {rewrites}type nat hook prerouting priority dstnat - 5; policy accept;
     iifname != { {lanset} } return
     meta l4proto != { tcp, udp } return
-    ether saddr {mac} th sport { {portset} } fib saddr oifname != { {lanset} } notrack return
+    {hop}ether saddr {mac} th sport { {portset} } fib saddr oifname != { {lanset} } notrack return
     ether saddr {mac} return
     meta pkttype != host return
     th dport != { {portset} } return
@@ -143,15 +176,19 @@ table inet doline_router {
     ip6 daddr {exemptto6} return
     fib daddr type != unicast return
     fib daddr oifname { {lanset} } return
-    meta nfproto ipv4 meta mark set meta mark & 0xffff0000 | 0x5399 notrack
-    {v6}meta nfproto ipv6 meta mark set meta mark & 0xffff0000 | 0x5399 notrack
+    {hop}meta nfproto ipv4 meta mark set meta mark & 0xffff0000 | 0x5399 notrack
+    {hop}{v6}meta nfproto ipv6 meta mark set meta mark & 0xffff0000 | 0x5399 notrack
+    {anymap4}meta l4proto { tcp, udp } th dport 53 dnat ip to ip daddr map @resolvers4
+    {anymap6}meta l4proto { tcp, udp } th dport 53 dnat ip6 to ip6 daddr map @resolvers6
+    {rewrites}meta l4proto { tcp, udp } dnat ip to {box4}:53
+    {rewrites}meta l4proto { tcp, udp } dnat ip6 to [{box6}]:53
   }
-  # To the router each of these packets shows a shorter way, by the box; devices must not take it for all they send.
-  chain redirects {
-    type filter hook output priority filter; policy accept;
-    oifname { {lanset} } icmp type redirect drop
-    oifname { {lanset} } icmpv6 type nd-redirect drop
-  }
+  {hop}# To the router each of these packets shows a shorter way, by the box; devices must not take it for all they send.
+  {hop}chain redirects {
+  {hop}  type filter hook output priority filter; policy accept;
+    {hop}oifname { {lanset} } icmp type redirect drop
+    {hop}oifname { {lanset} } icmpv6 type nd-redirect drop
+  {hop}}
   set doh4 { type ipv4_addr; flags interval; elements = { {doh4set} }; }
   set doh6 { type ipv6_addr; flags interval; elements = { {doh6set} }; }
   {encrypted}# DoT, DoQ and known DoH servers, so that devices fall back to plain DNS
@@ -183,9 +220,11 @@ set -u
 
 down() {
   for program in iptables ip6tables; do
-    for lan in {lanwords}; do $program -t raw -D PREROUTING -i "$lan" -j DOLINE_ROUTER; done
-    for chain in DOLINE_ROUTER DOLINE_LEAD DOLINE_BACK; do $program -t raw -F $chain; done
-    for chain in DOLINE_ROUTER DOLINE_LEAD DOLINE_BACK; do $program -t raw -X $chain; done
+    for table in raw nat; do
+      for lan in {lanwords}; do $program -t $table -D PREROUTING -i "$lan" -j DOLINE_ROUTER; done
+      for chain in DOLINE_ROUTER DOLINE_LEAD DOLINE_BACK DOLINE_MAP; do $program -t $table -F $chain; done
+      for chain in DOLINE_ROUTER DOLINE_LEAD DOLINE_BACK DOLINE_MAP; do $program -t $table -X $chain; done
+    done
     $program -D OUTPUT -j DOLINE_REDIRECTS
     $program -F DOLINE_REDIRECTS
     $program -X DOLINE_REDIRECTS
@@ -202,23 +241,26 @@ down() {
   true
 }
 
-is_up() { iptables -t raw -C DOLINE_LEAD -j MARK --set-xmark 0x5399/0xffff 2>/dev/null; }
+{rewrites}is_up() { iptables -t nat -S DOLINE_MAP >/dev/null 2>&1; }
+{hop}is_up() { iptables -t raw -C DOLINE_LEAD -j MARK --set-xmark 0x5399/0xffff 2>/dev/null; }
 
 up() {
   down
-  ip route add default via {box4} dev {lan} table 5399
-  ip rule add fwmark 0x5399/0xffff lookup 5399 pref 5399
-  ip -6 route add default via {box6} dev {lan} table 5399
-  {v6}ip -6 rule add fwmark 0x5399/0xffff lookup 5399 pref 5399
-  # Before conntrack, which would see only one half of what the box answers. To the router each of these packets shows a
-  # shorter way, by the box; devices must not take it (redirects) for all they send.
+  {hop}ip route add default via {box4} dev {lan} table 5399
+  {hop}ip rule add fwmark 0x5399/0xffff lookup 5399 pref 5399
+  {hop}ip -6 route add default via {box6} dev {lan} table 5399
+  {hop}{v6}ip -6 rule add fwmark 0x5399/0xffff lookup 5399 pref 5399
+  {hop}# Before conntrack, which would see only one half of what the box answers. To the router each of these packets shows a
+  {hop}# shorter way, by the box; devices must not take it (redirects) for all they send.
   iptables-restore --noflush <<'RULES'
-*raw
+{hop}*raw
+{rewrites}*nat
 :DOLINE_ROUTER - [0:0]
-:DOLINE_LEAD - [0:0]
-:DOLINE_BACK - [0:0]
--A DOLINE_ROUTER -m mac --mac-source {mac} -p udp -m multiport --sports {portlist} -j DOLINE_BACK
--A DOLINE_ROUTER -m mac --mac-source {mac} -p tcp -m multiport --sports {portlist} -j DOLINE_BACK
+{hop}:DOLINE_LEAD - [0:0]
+{hop}:DOLINE_BACK - [0:0]
+{rewrites}:DOLINE_MAP - [0:0]
+{hop}-A DOLINE_ROUTER -m mac --mac-source {mac} -p udp -m multiport --sports {portlist} -j DOLINE_BACK
+{hop}-A DOLINE_ROUTER -m mac --mac-source {mac} -p tcp -m multiport --sports {portlist} -j DOLINE_BACK
 -A DOLINE_ROUTER -m mac --mac-source {mac} -j RETURN
 -A DOLINE_ROUTER -m pkttype ! --pkt-type unicast -j RETURN
 -A DOLINE_ROUTER -m addrtype ! --dst-type UNICAST -j RETURN
@@ -226,18 +268,24 @@ up() {
 -A DOLINE_ROUTER -m mac --mac-source {exemptmac} -j RETURN
 -A DOLINE_ROUTER -s {exemptfrom4} -j RETURN
 -A DOLINE_ROUTER -d {exemptto4} -j RETURN
--A DOLINE_ROUTER -p udp -m multiport --dports {portlist} -j DOLINE_LEAD
--A DOLINE_ROUTER -p tcp -m multiport --dports {portlist} -j DOLINE_LEAD
--A DOLINE_LEAD -j MARK --set-xmark 0x5399/0xffff
--A DOLINE_LEAD -j CT --notrack
--A DOLINE_BACK -s {home4} -j RETURN
--A DOLINE_BACK -j CT --notrack
+{hop}-A DOLINE_ROUTER -p udp -m multiport --dports {portlist} -j DOLINE_LEAD
+{hop}-A DOLINE_ROUTER -p tcp -m multiport --dports {portlist} -j DOLINE_LEAD
+{hop}-A DOLINE_LEAD -j MARK --set-xmark 0x5399/0xffff
+{hop}-A DOLINE_LEAD -j CT --notrack
+{hop}-A DOLINE_BACK -s {home4} -j RETURN
+{hop}-A DOLINE_BACK -j CT --notrack
+{rewrites}-A DOLINE_ROUTER -p udp --dport 53 -j DOLINE_MAP
+{rewrites}-A DOLINE_ROUTER -p tcp --dport 53 -j DOLINE_MAP
+{rewrites}-A DOLINE_ROUTER -p udp -m multiport --dports {portlist} -j DNAT --to-destination {box4}:53
+{rewrites}-A DOLINE_ROUTER -p tcp -m multiport --dports {portlist} -j DNAT --to-destination {box4}:53
+-A DOLINE_MAP -d {mapped4} -p udp -j DNAT --to-destination {box4}:{mapped4port}
+-A DOLINE_MAP -d {mapped4} -p tcp -j DNAT --to-destination {box4}:{mapped4port}
 -I PREROUTING -i {eachlan} -j DOLINE_ROUTER
 COMMIT
 *filter
-:DOLINE_REDIRECTS - [0:0]
--A DOLINE_REDIRECTS -o {eachlan} -p icmp --icmp-type redirect -j DROP
--I OUTPUT -j DOLINE_REDIRECTS
+{hop}:DOLINE_REDIRECTS - [0:0]
+{hop}-A DOLINE_REDIRECTS -o {eachlan} -p icmp --icmp-type redirect -j DROP
+{hop}-I OUTPUT -j DOLINE_REDIRECTS
 {encrypted}:DOLINE_ENCRYPTED - [0:0]
 {encrypted}:DOLINE_REFUSE - [0:0]
 {encrypted}-A DOLINE_REFUSE -p tcp -j REJECT --reject-with tcp-reset
@@ -256,12 +304,14 @@ COMMIT
 COMMIT
 RULES
   {v6}ip6tables-restore --noflush <<'RULES'
-{v6}*raw
+{v6}{hop}*raw
+{v6}{rewrites}*nat
 {v6}:DOLINE_ROUTER - [0:0]
-{v6}:DOLINE_LEAD - [0:0]
-{v6}:DOLINE_BACK - [0:0]
-{v6}-A DOLINE_ROUTER -m mac --mac-source {mac} -p udp -m multiport --sports {portlist} -j DOLINE_BACK
-{v6}-A DOLINE_ROUTER -m mac --mac-source {mac} -p tcp -m multiport --sports {portlist} -j DOLINE_BACK
+{v6}{hop}:DOLINE_LEAD - [0:0]
+{v6}{hop}:DOLINE_BACK - [0:0]
+{v6}{rewrites}:DOLINE_MAP - [0:0]
+{v6}{hop}-A DOLINE_ROUTER -m mac --mac-source {mac} -p udp -m multiport --sports {portlist} -j DOLINE_BACK
+{v6}{hop}-A DOLINE_ROUTER -m mac --mac-source {mac} -p tcp -m multiport --sports {portlist} -j DOLINE_BACK
 {v6}-A DOLINE_ROUTER -m mac --mac-source {mac} -j RETURN
 {v6}-A DOLINE_ROUTER -m pkttype ! --pkt-type unicast -j RETURN
 {v6}-A DOLINE_ROUTER -m addrtype ! --dst-type UNICAST -j RETURN
@@ -269,18 +319,24 @@ RULES
 {v6}-A DOLINE_ROUTER -m mac --mac-source {exemptmac} -j RETURN
 {v6}-A DOLINE_ROUTER -s {exemptfrom6} -j RETURN
 {v6}-A DOLINE_ROUTER -d {exemptto6} -j RETURN
-{v6}-A DOLINE_ROUTER -p udp -m multiport --dports {portlist} -j DOLINE_LEAD
-{v6}-A DOLINE_ROUTER -p tcp -m multiport --dports {portlist} -j DOLINE_LEAD
-{v6}-A DOLINE_LEAD -j MARK --set-xmark 0x5399/0xffff
-{v6}-A DOLINE_LEAD -j CT --notrack
-{v6}-A DOLINE_BACK -s {home6} -j RETURN
-{v6}-A DOLINE_BACK -j CT --notrack
+{v6}{hop}-A DOLINE_ROUTER -p udp -m multiport --dports {portlist} -j DOLINE_LEAD
+{v6}{hop}-A DOLINE_ROUTER -p tcp -m multiport --dports {portlist} -j DOLINE_LEAD
+{v6}{hop}-A DOLINE_LEAD -j MARK --set-xmark 0x5399/0xffff
+{v6}{hop}-A DOLINE_LEAD -j CT --notrack
+{v6}{hop}-A DOLINE_BACK -s {home6} -j RETURN
+{v6}{hop}-A DOLINE_BACK -j CT --notrack
+{v6}{rewrites}-A DOLINE_ROUTER -p udp --dport 53 -j DOLINE_MAP
+{v6}{rewrites}-A DOLINE_ROUTER -p tcp --dport 53 -j DOLINE_MAP
+{rewrites}-A DOLINE_ROUTER -p udp -m multiport --dports {portlist} -j DNAT --to-destination [{box6}]:53
+{rewrites}-A DOLINE_ROUTER -p tcp -m multiport --dports {portlist} -j DNAT --to-destination [{box6}]:53
+-A DOLINE_MAP -d {mapped6} -p udp -j DNAT --to-destination [{box6}]:{mapped6port}
+-A DOLINE_MAP -d {mapped6} -p tcp -j DNAT --to-destination [{box6}]:{mapped6port}
 {v6}-I PREROUTING -i {eachlan} -j DOLINE_ROUTER
 {v6}COMMIT
 {v6}*filter
-{v6}:DOLINE_REDIRECTS - [0:0]
-{v6}-A DOLINE_REDIRECTS -o {eachlan} -p icmpv6 --icmpv6-type redirect -j DROP
-{v6}-I OUTPUT -j DOLINE_REDIRECTS
+{v6}{hop}:DOLINE_REDIRECTS - [0:0]
+{v6}{hop}-A DOLINE_REDIRECTS -o {eachlan} -p icmpv6 --icmpv6-type redirect -j DROP
+{v6}{hop}-I OUTPUT -j DOLINE_REDIRECTS
 {v6}{encrypted}:DOLINE_ENCRYPTED - [0:0]
 {v6}{encrypted}:DOLINE_REFUSE - [0:0]
 {v6}{encrypted}-A DOLINE_REFUSE -p tcp -j REJECT --reject-with tcp-reset
@@ -304,45 +360,59 @@ RULES
 // ── RouterOS ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 constexpr std::string_view routeros_head =
-    R"(# MikroTik RouterOS 7: leads DNS that devices send abroad to the Doline box beside it, by next hop, untouched.
+    R"({hop}# MikroTik RouterOS 7: leads DNS that devices send abroad to the Doline box beside it, by next hop, untouched.
+{rewrites}# MikroTik RouterOS 7: rewrites DNS that goes abroad so that it comes to the Doline box, where each known resolver has a port.
 #   the box: {box4}
 #   the box: {box6}
 #   its MAC: {mac}
 #
 # Paste it into a terminal of the router ({router}). {lan} is the interface list of your LANs; name yours with --lan.
 # Undo, in the same way:
-#   /ip/firewall/mangle remove [find comment=doline]
+#   {hop}/ip/firewall/mangle remove [find comment=doline]
+#   {rewrites}/ip/firewall/nat remove [find comment=doline]
 #   /ip/firewall/filter remove [find comment=doline]
 #   /ip/firewall/address-list remove [find list=doline-home]
 #   {encrypted}/ip/firewall/address-list remove [find list=doline-doh]
-#   /ip/route remove [find comment=doline]
-#   /ip/settings set send-redirects=yes
-#   {v6}/ipv6/firewall/mangle remove [find comment=doline]
+#   {hop}/ip/route remove [find comment=doline]
+#   {hop}/ip/settings set send-redirects=yes
+#   {hop}{v6}/ipv6/firewall/mangle remove [find comment=doline]
+#   {rewrites}{v6}/ipv6/firewall/nat remove [find comment=doline]
 #   {v6}/ipv6/firewall/filter remove [find comment=doline]
 #   {v6}/ipv6/firewall/address-list remove [find list=doline-home]
 #   {v6}{encrypted}/ipv6/firewall/address-list remove [find list=doline-doh]
-#   {v6}/ipv6/route remove [find comment=doline]
-#   /routing/table remove [find name=doline]
+#   {hop}{v6}/ipv6/route remove [find comment=doline]
+#   {hop}/routing/table remove [find name=doline]
 #
-# How it fails: the routes are given up when the box does not answer pings (check-gateway), some twenty seconds after it is
-# gone, and DNS goes its old way. If Doline ends but the box runs on, it does so where the box routes (net.ipv4.ip_forward=1).
-# FastTrack does no harm: it takes established connections, which these never become for the router.
+{rewrites}# The box must stand in a network of its own, with no masquerade before it: beside the devices it would answer them past the
+{rewrites}# router, from an address they did not ask. Devices must be let through to the ports below.
+{hop}# How it fails: the routes are given up when the box does not answer pings (check-gateway), some twenty seconds after it is
+{hop}# gone, and DNS goes its old way. If Doline ends but the box runs on, it does so where the box routes (net.ipv4.ip_forward=1).
+{hop}# FastTrack does no harm: it takes established connections, which these never become for the router.
+{rewrites}# How it fails: if Doline or the box is gone, DNS that devices send abroad is refused or goes nowhere until this is undone.
 # NOT tried on a real router.
 )";
 
 constexpr std::string_view routeros_body = R"(
-/routing/table add name=doline fib comment=doline
-/ip/route add dst-address=0.0.0.0/0 gateway={box4} routing-table=doline check-gateway=ping comment=doline
+{hop}/routing/table add name=doline fib comment=doline
+{hop}/ip/route add dst-address=0.0.0.0/0 gateway={box4} routing-table=doline check-gateway=ping comment=doline
 /ip/firewall/address-list add list=doline-home address={home4}
 /ip/firewall/address-list add list=doline-home address={exemptto4}
-/ip/firewall/mangle add chain=prerouting in-interface-list={lan} src-mac-address={exemptmac} action=accept comment=doline
-/ip/firewall/mangle add chain=prerouting in-interface-list={lan} src-address={exemptfrom4} protocol=udp dst-port={portlist} action=accept comment=doline
-/ip/firewall/mangle add chain=prerouting in-interface-list={lan} src-address={exemptfrom4} protocol=tcp dst-port={portlist} action=accept comment=doline
-/ip/firewall/mangle add chain=prerouting in-interface-list={lan} src-mac-address=!{mac} dst-address-type=!local dst-address-list=!doline-home protocol=udp dst-port={portlist} action=mark-routing new-routing-mark=doline passthrough=no comment=doline
-/ip/firewall/mangle add chain=prerouting in-interface-list={lan} src-mac-address=!{mac} dst-address-type=!local dst-address-list=!doline-home protocol=tcp dst-port={portlist} action=mark-routing new-routing-mark=doline passthrough=no comment=doline
-# The router sees one half only of what the box answers over TCP, and calls it invalid.
-/ip/firewall/filter add chain=forward in-interface-list={lan} out-interface-list={lan} connection-state=invalid protocol=tcp dst-port={portlist} action=accept place-before=0 comment=doline
-/ip/firewall/filter add chain=forward in-interface-list={lan} out-interface-list={lan} connection-state=invalid protocol=tcp src-port={portlist} action=accept place-before=0 comment=doline
+{hop}/ip/firewall/mangle add chain=prerouting in-interface-list={lan} src-mac-address={exemptmac} action=accept comment=doline
+{hop}/ip/firewall/mangle add chain=prerouting in-interface-list={lan} src-address={exemptfrom4} protocol=udp dst-port={portlist} action=accept comment=doline
+{hop}/ip/firewall/mangle add chain=prerouting in-interface-list={lan} src-address={exemptfrom4} protocol=tcp dst-port={portlist} action=accept comment=doline
+{hop}/ip/firewall/mangle add chain=prerouting in-interface-list={lan} src-mac-address=!{mac} dst-address-type=!local dst-address-list=!doline-home protocol=udp dst-port={portlist} action=mark-routing new-routing-mark=doline passthrough=no comment=doline
+{hop}/ip/firewall/mangle add chain=prerouting in-interface-list={lan} src-mac-address=!{mac} dst-address-type=!local dst-address-list=!doline-home protocol=tcp dst-port={portlist} action=mark-routing new-routing-mark=doline passthrough=no comment=doline
+{hop}# The router sees one half only of what the box answers over TCP, and calls it invalid.
+{hop}/ip/firewall/filter add chain=forward in-interface-list={lan} out-interface-list={lan} connection-state=invalid protocol=tcp dst-port={portlist} action=accept place-before=0 comment=doline
+{hop}/ip/firewall/filter add chain=forward in-interface-list={lan} out-interface-list={lan} connection-state=invalid protocol=tcp src-port={portlist} action=accept place-before=0 comment=doline
+{rewrites}/ip/firewall/nat add chain=dstnat in-interface-list={lan} src-mac-address=!{mac} dst-address-type=!local dst-address-list=!doline-home protocol=udp dst-port={portlist} action=jump jump-target=doline comment=doline
+{rewrites}/ip/firewall/nat add chain=dstnat in-interface-list={lan} src-mac-address=!{mac} dst-address-type=!local dst-address-list=!doline-home protocol=tcp dst-port={portlist} action=jump jump-target=doline comment=doline
+{rewrites}/ip/firewall/nat add chain=doline src-mac-address={exemptmac} action=return comment=doline
+{rewrites}/ip/firewall/nat add chain=doline src-address={exemptfrom4} action=return comment=doline
+/ip/firewall/nat add chain=doline dst-address={mapped4} protocol=udp dst-port=53 action=dst-nat to-addresses={box4} to-ports={mapped4port} comment=doline
+/ip/firewall/nat add chain=doline dst-address={mapped4} protocol=tcp dst-port=53 action=dst-nat to-addresses={box4} to-ports={mapped4port} comment=doline
+{rewrites}/ip/firewall/nat add chain=doline protocol=udp action=dst-nat to-addresses={box4} to-ports=53 comment=doline
+{rewrites}/ip/firewall/nat add chain=doline protocol=tcp action=dst-nat to-addresses={box4} to-ports=53 comment=doline
 {encrypted}# DoT, DoQ and known DoH servers, so that devices fall back to plain DNS.
 /ip/firewall/address-list add list=doline-doh address={doh4}
 {encrypted}/ip/firewall/filter add chain=doline-encrypted src-mac-address={mac} action=return comment=doline
@@ -354,15 +424,23 @@ constexpr std::string_view routeros_body = R"(
 {encrypted}/ip/firewall/filter add chain=doline-encrypted protocol=udp dst-port=853,8853 action=reject reject-with=icmp-port-unreachable comment=doline
 {encrypted}/ip/firewall/filter add chain=doline-encrypted protocol=udp dst-port=443 dst-address-list=doline-doh action=reject reject-with=icmp-port-unreachable comment=doline
 {encrypted}/ip/firewall/filter add chain=forward in-interface-list={lan} connection-state=new action=jump jump-target=doline-encrypted place-before=0 comment=doline
-/ip/settings set send-redirects=no
-/ipv6/route add dst-address=::/0 gateway={box6} routing-table=doline check-gateway=ping comment=doline
+{hop}/ip/settings set send-redirects=no
+{hop}/ipv6/route add dst-address=::/0 gateway={box6} routing-table=doline check-gateway=ping comment=doline
 {v6}/ipv6/firewall/address-list add list=doline-home address={home6}
 {v6}/ipv6/firewall/address-list add list=doline-home address={exemptto6}
-{v6}/ipv6/firewall/mangle add chain=prerouting in-interface-list={lan} src-mac-address={exemptmac} action=accept comment=doline
-{v6}/ipv6/firewall/mangle add chain=prerouting in-interface-list={lan} src-mac-address=!{mac} dst-address-list=!doline-home protocol=udp dst-port={portlist} action=mark-routing new-routing-mark=doline passthrough=no comment=doline
-{v6}/ipv6/firewall/mangle add chain=prerouting in-interface-list={lan} src-mac-address=!{mac} dst-address-list=!doline-home protocol=tcp dst-port={portlist} action=mark-routing new-routing-mark=doline passthrough=no comment=doline
-{v6}/ipv6/firewall/filter add chain=forward in-interface-list={lan} out-interface-list={lan} connection-state=invalid protocol=tcp dst-port={portlist} action=accept place-before=0 comment=doline
-{v6}/ipv6/firewall/filter add chain=forward in-interface-list={lan} out-interface-list={lan} connection-state=invalid protocol=tcp src-port={portlist} action=accept place-before=0 comment=doline
+{hop}{v6}/ipv6/firewall/mangle add chain=prerouting in-interface-list={lan} src-mac-address={exemptmac} action=accept comment=doline
+{hop}{v6}/ipv6/firewall/mangle add chain=prerouting in-interface-list={lan} src-mac-address=!{mac} dst-address-list=!doline-home protocol=udp dst-port={portlist} action=mark-routing new-routing-mark=doline passthrough=no comment=doline
+{hop}{v6}/ipv6/firewall/mangle add chain=prerouting in-interface-list={lan} src-mac-address=!{mac} dst-address-list=!doline-home protocol=tcp dst-port={portlist} action=mark-routing new-routing-mark=doline passthrough=no comment=doline
+{hop}{v6}/ipv6/firewall/filter add chain=forward in-interface-list={lan} out-interface-list={lan} connection-state=invalid protocol=tcp dst-port={portlist} action=accept place-before=0 comment=doline
+{hop}{v6}/ipv6/firewall/filter add chain=forward in-interface-list={lan} out-interface-list={lan} connection-state=invalid protocol=tcp src-port={portlist} action=accept place-before=0 comment=doline
+{rewrites}{v6}/ipv6/firewall/nat add chain=dstnat in-interface-list={lan} src-mac-address=!{mac} dst-address-list=!doline-home protocol=udp dst-port={portlist} action=jump jump-target=doline comment=doline
+{rewrites}{v6}/ipv6/firewall/nat add chain=dstnat in-interface-list={lan} src-mac-address=!{mac} dst-address-list=!doline-home protocol=tcp dst-port={portlist} action=jump jump-target=doline comment=doline
+{rewrites}{v6}/ipv6/firewall/nat add chain=doline src-mac-address={exemptmac} action=return comment=doline
+{rewrites}{v6}/ipv6/firewall/nat add chain=doline src-address={exemptfrom6} action=return comment=doline
+/ipv6/firewall/nat add chain=doline dst-address={mapped6} protocol=udp dst-port=53 action=dst-nat to-address={box6}/128 to-ports={mapped6port} comment=doline
+/ipv6/firewall/nat add chain=doline dst-address={mapped6} protocol=tcp dst-port=53 action=dst-nat to-address={box6}/128 to-ports={mapped6port} comment=doline
+{rewrites}/ipv6/firewall/nat add chain=doline protocol=udp action=dst-nat to-address={box6}/128 to-ports=53 comment=doline
+{rewrites}/ipv6/firewall/nat add chain=doline protocol=tcp action=dst-nat to-address={box6}/128 to-ports=53 comment=doline
 {v6}/ipv6/firewall/address-list add list=doline-doh address={doh6}
 {v6}{encrypted}/ipv6/firewall/filter add chain=doline-encrypted src-mac-address={mac} action=return comment=doline
 {v6}{encrypted}/ipv6/firewall/filter add chain=doline-encrypted src-mac-address={exemptmac} action=return comment=doline
@@ -373,7 +451,7 @@ constexpr std::string_view routeros_body = R"(
 {v6}{encrypted}/ipv6/firewall/filter add chain=doline-encrypted protocol=udp dst-port=853,8853 action=reject reject-with=icmp-port-unreachable comment=doline
 {v6}{encrypted}/ipv6/firewall/filter add chain=doline-encrypted protocol=udp dst-port=443 dst-address-list=doline-doh action=reject reject-with=icmp-port-unreachable comment=doline
 {v6}{encrypted}/ipv6/firewall/filter add chain=forward in-interface-list={lan} connection-state=new action=jump jump-target=doline-encrypted place-before=0 comment=doline
-{v6}/ipv6/firewall/filter add chain=output out-interface-list={lan} protocol=icmpv6 icmp-options=137:0-255 action=drop comment=doline
+{hop}{v6}/ipv6/firewall/filter add chain=output out-interface-list={lan} protocol=icmpv6 icmp-options=137:0-255 action=drop comment=doline
 )";
 
 // ── pf ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -468,59 +546,67 @@ constexpr std::string_view pfsense_body = R"(
 // ── Ubiquiti ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 constexpr std::string_view edgeos_head =
-    R"(# EdgeOS: leads DNS that devices send abroad to the Doline box beside it, by next hop, untouched.
+    R"({hop}# EdgeOS: leads DNS that devices send abroad to the Doline box beside it, by next hop, untouched.
+{rewrites}# EdgeOS: rewrites DNS that goes abroad so that it comes to the Doline box, where each known resolver has a port.
 #   the box: {box4}
 #   the box: {box6}
 #   its MAC: {mac}
 #
-# Type it on the router ({router}) after `configure`. If an interface has a `firewall in modify` already, take its name instead
-# of DOLINE. Undo, in the same place:
-#   delete interfaces ethernet {eachlan} firewall in modify
-#   {v6}delete interfaces ethernet {eachlan} firewall in ipv6-modify
-#   delete firewall modify DOLINE
-#   {v6}delete firewall ipv6-modify DOLINE6
-#   delete firewall group network-group DOLINE_HOME
-#   {v6}delete firewall group ipv6-network-group DOLINE_HOME6
-#   delete protocols static table 53
-#   set firewall send-redirects enable
+{hop}# Type it on the router ({router}) after `configure`. If an interface has a `firewall in modify` already, take its name instead
+{hop}# of DOLINE. Undo, in the same place:
+{rewrites}# Type it on the router ({router}) after `configure`. The numbers must be free: `show service nat`. Undo, in the same place:
+#   delete service nat rule {numbered}
+{hop}#   delete interfaces ethernet {eachlan} firewall in modify
+#   {hop}{v6}delete interfaces ethernet {eachlan} firewall in ipv6-modify
+{hop}#   delete firewall modify DOLINE
+#   {hop}{v6}delete firewall ipv6-modify DOLINE6
+{hop}#   delete firewall group network-group DOLINE_HOME
+#   {hop}{v6}delete firewall group ipv6-network-group DOLINE_HOME6
+{hop}#   delete protocols static table 53
+{hop}#   set firewall send-redirects enable
 #   commit; save
 #
-# How it fails: if the box is off, DNS that devices send abroad goes nowhere until this is undone: EdgeOS does not watch a
-# static next hop. If Doline ends but the box runs on, DNS goes its old way where the box routes (net.ipv4.ip_forward=1).
-# A forward rule that drops state invalid must except {portlist} between your LANs: of TCP the router sees one half only.
-# A switch is `interfaces switch NAME`, a VLAN `interfaces ethernet NAME vif NUMBER`. Hardware offload (ipsec aside) skips
-# modify rules on some models: `set system offload ipv4 forwarding disable` there.
+{rewrites}# The box must stand in a network of its own, with no masquerade before it: beside the devices it would answer them past the
+{rewrites}# router, from an address they did not ask. Devices must be let through to the ports below.
+{hop}# How it fails: if the box is off, DNS that devices send abroad goes nowhere until this is undone: EdgeOS does not watch a
+{hop}# static next hop. If Doline ends but the box runs on, DNS goes its old way where the box routes (net.ipv4.ip_forward=1).
+{hop}# A forward rule that drops state invalid must except {portlist} between your LANs: of TCP the router sees one half only.
+{rewrites}# How it fails: if Doline or the box is gone, DNS that devices send to these resolvers goes nowhere until this is undone. What
+{rewrites}# they send to others, and by IPv6 (which EdgeOS cannot rewrite), goes its way. Whoever is exempt needs a rule before these, with `exclude`.
+{hop}# A switch is `interfaces switch NAME`, a VLAN `interfaces ethernet NAME vif NUMBER`. Hardware offload (ipsec aside) skips
+{hop}# modify rules on some models: `set system offload ipv4 forwarding disable` there.
 # NOT tried on a real router.
 )";
 
 constexpr std::string_view edgeos_body = R"(
-set protocols static table 53 route 0.0.0.0/0 next-hop {box4}
-set protocols static table 53 route6 ::/0 next-hop {box6}
-set firewall group network-group DOLINE_HOME network {home4}
-set firewall group network-group DOLINE_HOME network {exemptto4}
-set firewall modify DOLINE rule 10 action accept
-set firewall modify DOLINE rule 10 source mac-address {mac}
-set firewall modify DOLINE rule 20 action accept
-set firewall modify DOLINE rule 20 destination group network-group DOLINE_HOME
-# Exempt (one rule each, from 21 on): source mac-address {exemptmac}
-# Exempt (one rule each, from 21 on): source address {exemptfrom4}
-set firewall modify DOLINE rule 50 action modify
-set firewall modify DOLINE rule 50 modify table 53
-set firewall modify DOLINE rule 50 protocol tcp_udp
-set firewall modify DOLINE rule 50 destination port {portlist}
-set interfaces ethernet {eachlan} firewall in modify DOLINE
-set firewall send-redirects disable
-{v6}set firewall group ipv6-network-group DOLINE_HOME6 ipv6-network {home6}
-{v6}set firewall group ipv6-network-group DOLINE_HOME6 ipv6-network {exemptto6}
-{v6}set firewall ipv6-modify DOLINE6 rule 10 action accept
-{v6}set firewall ipv6-modify DOLINE6 rule 10 source mac-address {mac}
-{v6}set firewall ipv6-modify DOLINE6 rule 20 action accept
-{v6}set firewall ipv6-modify DOLINE6 rule 20 destination group ipv6-network-group DOLINE_HOME6
-{v6}set firewall ipv6-modify DOLINE6 rule 50 action modify
-{v6}set firewall ipv6-modify DOLINE6 rule 50 modify table 53
-{v6}set firewall ipv6-modify DOLINE6 rule 50 protocol tcp_udp
-{v6}set firewall ipv6-modify DOLINE6 rule 50 destination port {portlist}
-{v6}set interfaces ethernet {eachlan} firewall in ipv6-modify DOLINE6
+{hop}set protocols static table 53 route 0.0.0.0/0 next-hop {box4}
+{hop}set protocols static table 53 route6 ::/0 next-hop {box6}
+{hop}set firewall group network-group DOLINE_HOME network {home4}
+{hop}set firewall group network-group DOLINE_HOME network {exemptto4}
+{hop}set firewall modify DOLINE rule 10 action accept
+{hop}set firewall modify DOLINE rule 10 source mac-address {mac}
+{hop}set firewall modify DOLINE rule 20 action accept
+{hop}set firewall modify DOLINE rule 20 destination group network-group DOLINE_HOME
+{hop}# Exempt (one rule each, from 21 on): source mac-address {exemptmac}
+{hop}# Exempt (one rule each, from 21 on): source address {exemptfrom4}
+{hop}set firewall modify DOLINE rule 50 action modify
+{hop}set firewall modify DOLINE rule 50 modify table 53
+{hop}set firewall modify DOLINE rule 50 protocol tcp_udp
+{hop}set firewall modify DOLINE rule 50 destination port {portlist}
+{hop}set interfaces ethernet {eachlan} firewall in modify DOLINE
+{hop}set firewall send-redirects disable
+{hop}{v6}set firewall group ipv6-network-group DOLINE_HOME6 ipv6-network {home6}
+{hop}{v6}set firewall group ipv6-network-group DOLINE_HOME6 ipv6-network {exemptto6}
+{hop}{v6}set firewall ipv6-modify DOLINE6 rule 10 action accept
+{hop}{v6}set firewall ipv6-modify DOLINE6 rule 10 source mac-address {mac}
+{hop}{v6}set firewall ipv6-modify DOLINE6 rule 20 action accept
+{hop}{v6}set firewall ipv6-modify DOLINE6 rule 20 destination group ipv6-network-group DOLINE_HOME6
+{hop}{v6}set firewall ipv6-modify DOLINE6 rule 50 action modify
+{hop}{v6}set firewall ipv6-modify DOLINE6 rule 50 modify table 53
+{hop}{v6}set firewall ipv6-modify DOLINE6 rule 50 protocol tcp_udp
+{hop}{v6}set firewall ipv6-modify DOLINE6 rule 50 destination port {portlist}
+{hop}{v6}set interfaces ethernet {eachlan} firewall in ipv6-modify DOLINE6
+set service nat rule {numbered} type destination; set service nat rule {numbered} description doline; set service nat rule {numbered} inbound-interface {numberedlan}; set service nat rule {numbered} protocol tcp_udp; set service nat rule {numbered} destination address {numbered4}; set service nat rule {numbered} destination port 53; set service nat rule {numbered} inside-address address {box4}; set service nat rule {numbered} inside-address port {numbered4port}
 commit; save
 )";
 
@@ -539,15 +625,16 @@ NOT tried on a real router.
 
 constexpr std::string_view unifi_body = R"(
 1. Settings: Networks: a network for the box alone, in which it has {box4}; devices may reach it on the ports below.
-2. Settings: Policy Engine: NAT (on older versions Routing: NAT): add, type Destination NAT, in this order
+2. Settings: Policy Engine: NAT (on older versions Routing: NAT): add, type Destination NAT, in this order (of the known resolvers
+   as many as are worth a rule; what is asked of others comes by the last lines)
      interfaces {lans}, TCP and UDP, from any, to {mapped4} port 53: translated to {box4} port {mapped4port}
      interfaces {lans}, TCP and UDP, from any, to {mapped6} port 53: translated to {box6} port {mapped6port}
      interfaces {lans}, TCP and UDP, from any but {box4}, to any but your own networks, port 53: translated to {box4} port 53
      interfaces {lans}, TCP and UDP, from any but {box6}, to any but your own networks, port 53: translated to {box6} port 53
    and NO source NAT (masquerade) between the two networks: it would hide who asks.
 3. Ports that are often used beside 53, as far as wanted, like the last lines: {portlist}
-{nomap}Doline's configuration has no `redirect.port_map` yet, so all of these come as meant for the box. As an example:
-{nomap}     redirect: {mode: off, port_map: {20001: 8.8.8.8, 20002: 114.114.114.114}}
+{hop}Doline's configuration has no `redirect.port_map` yet, so all of these come as meant for the box. As an example:
+{hop}     redirect: {mode: off, port_map: listed}
 )";
 
 }  // namespace

@@ -11,6 +11,9 @@ namespace doline::redirect {
 
 namespace {
 
+// Of EdgeOS, whose rules have numbers; beyond the last they would rewrite sources.
+constexpr std::size_t rule_number_first = 1'001, rule_number_last = 4'999;
+
 struct Word {
   Platform platform;
   std::string_view text;
@@ -99,6 +102,16 @@ Values values_of(const RouterFacts& facts) {
   const auto one = [](const std::optional<IpAddress>& address) {
     return address ? std::vector<std::string>{address->to_string()} : std::vector<std::string>{};
   };
+  const auto maps = [&](bool v4) { return !texts_of_family(facts.port_map, v4, port_text).empty(); };
+  std::vector<std::string> numbers, numbered_lans, numbered_resolvers, numbered_ports;
+  for (const std::string& interface : facts.interfaces)
+    for (const device::MappedPort& mapped : facts.port_map)
+      if (mapped.resolver.is_v4()) {
+        numbers.push_back(std::to_string(rule_number_first + numbers.size()));
+        numbered_lans.push_back(interface);
+        numbered_resolvers.push_back(resolver_text(mapped));
+        numbered_ports.push_back(port_text(mapped));
+      }
   return {{"box4", one(facts.box_v4)},
           {"box6", one(facts.box_v6)},
           {"mac", {facts.box_mac.to_string()}},
@@ -129,7 +142,14 @@ Values values_of(const RouterFacts& facts) {
           {"anydoh6", only_if(!doh(false).empty())},
           {"doh4set", as_set(doh(true))},
           {"doh6set", as_set(doh(false))},
-          {"nomap", only_if(facts.port_map.empty())}};
+          {"hop", only_if(facts.port_map.empty())},
+          {"rewrites", only_if(!facts.port_map.empty())},
+          {"anymap4", only_if(maps(true))},
+          {"anymap6", only_if(facts.box_v6 && maps(false))},
+          {"numbered", numbers},
+          {"numberedlan", numbered_lans},
+          {"numbered4", numbered_resolvers},
+          {"numbered4port", numbered_ports}};
 }
 
 /// The box's interface: the first that the redirect is for, else the one by which the world is reached.
@@ -180,6 +200,10 @@ std::vector<std::string> find_problems(Platform platform, const RouterFacts& fac
     if (!is_plain_interface(interface))
       problems.push_back("--lan: an interface has a name of 1 to " + std::to_string(interface_name_max) +
                          " letters, digits, and any of _ - . @ :");
+  const auto mapped_v4 = static_cast<std::size_t>(std::count_if(
+      facts.port_map.begin(), facts.port_map.end(), [](const auto& mapped) { return mapped.resolver.is_v4(); }));
+  if (platform == Platform::edgeos && facts.interfaces.size() * mapped_v4 > rule_number_last - rule_number_first + 1)
+    problems.emplace_back("EdgeOS has no numbers for so many rules: name fewer interfaces with --lan, or fewer ports");
   if (facts.options.ports.empty()) problems.emplace_back("no port is named");
   return problems;
 }

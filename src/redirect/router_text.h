@@ -2,8 +2,9 @@
 // steps with the box's addresses filled in, how to undo them, and how they fail. Pure: facts in, text out; nothing is
 // carried out.
 //
-// Where a router can route by next hop, it leads queries to the box untouched (`mode: remote`). One that can only
-// rewrite destinations gives each known resolver a port of the box (`port_map`).
+// Where a router can route by next hop, it leads queries to the box untouched (`mode: remote`). Where there is a
+// `port_map`, it rewrites them instead, and each known resolver has a port of the box; but for OPNsense and pfSense,
+// where each of those would be a rule made by hand.
 #pragma once
 
 #include <cstdint>

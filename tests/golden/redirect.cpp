@@ -78,6 +78,8 @@ TEST_CASE("What routers are told is the golden text") {
        {"openwrt", "routeros", "opnsense", "pfsense", "edgeos", "unifi", "merlin", "iptables", "nftables"}) {
     const Platform platform = *parse_platform(word);
     CHECK(is_golden("redirect/router." + std::string(word), router_text(platform, router_facts())));
+    if (platform != Platform::opnsense && platform != Platform::pfsense)
+      CHECK(is_golden("redirect/router-ports." + std::string(word), router_text(platform, mapped_router_facts())));
   }
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A box beside the router, in every way that stray DNS can come to it: led there by next hop, with the very texts that `doline
 # redirect render` prints for nftables and iptables; as the devices' gateway (one arm); asked by the router's dnsmasq, which says
-# for whom; by ports that stand for resolvers; and with PROXY headers. And that the house keeps its DNS when the box fails.
+# for whom; by ports that stand for resolvers, again with the very texts; and with PROXY headers. And that the house keeps its DNS when the box fails.
 # Prints a table (cells.sh) and what else was tried; exit code 1 where something is wrong.
 # shellcheck disable=SC2154,SC2317  # what home.sh and start set; what until_true calls
 here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
@@ -220,29 +220,39 @@ NFT
 
 # ── by a port for each resolver ──────────────────────────────────────────────────────────────────────────────────────
 
+# by_ports TOOL: with the router's text, which gives each resolver of our list the port that the list says
 by_ports() {
-  settings "redirect: {mode: off, port_map: {20001: 114.114.114.114, 20002: \"2400:3200::1\"}}"
+  local tool=$1 platform=nftables way="a port each ($1)" script=$lab/router.sh server transport name client
+  [[ $tool == nft ]] || platform=iptables
+  settings "redirect: {mode: off, port_map: listed}" "resolver_list: $here/../../blocklists/resolvers.csv"
+  on box "$doline" redirect render --for "$platform" --lan iot0 --config "$config" >"$script" ||
+    { say_wrong "redirect render"; return; }
+  ruleset gateway >"$lab/before"
+  on gateway sh "$script" up || say_wrong "the router does not take the text"
   start_doline box nft "$config" || return
-  on gateway nft -f - <<NFT
-table inet router {
-  chain pre {
-    type nat hook prerouting priority dstnat
-    iifname "iot0" ip daddr 114.114.114.114 meta l4proto { tcp, udp } th dport 53 dnat ip to $box4:20001
-    iifname "iot0" ip6 daddr 2400:3200::1 meta l4proto { tcp, udp } th dport 53 dnat ip6 to [$box6]:20002
-    iifname "iot0" ip daddr 8.8.8.8 meta l4proto { tcp, udp } th dport 53 dnat ip to $box4:53
-  }
-}
-NFT
-  gets tv 114.114.114.114 "$truth4" || say_wrong "the tv gets no answer"
-  logged once.lab.example '"client":"192.168.60.31"' '"original_destination":"114.114.114.114"' '"intercepted_by":"port map"'
-  { gets tv 114.114.114.114 "$truth4" +tcp && gets tv 2400:3200::1 "$truth6" && gets tv 2400:3200::1 "$truth6" +tcp; } ||
-    say_wrong "the tv gets no answer"
-  on tv dig +short +tries=1 +time=1 @2400:3200::1 +tcp mapped.lab.example AAAA >/dev/null
-  logged mapped.lab.example '"client":"2001:db8:60::31"' '"original_destination":"2400:3200::1"' '"original_port":53' '"transport":"tcp"'
-  on tv dig +short +tries=1 +time=1 @8.8.8.8 unlisted.lab.example A >/dev/null
-  logged unlisted.lab.example '"client":"192.168.60.31"' '"original_destination":null'
-  done_well "a port each" "the box knows whom a rewritten query was meant for, where that resolver has a port"
-  on gateway nft delete table inet router
+  forget_packets internet
+  for server in 114.114.114.114 8.8.8.8 2400:3200::1 2620:fe::fe; do
+    client=192.168.60.31
+    [[ $server != *:* ]] || client=2001:db8:60::31
+    for transport in udp tcp; do
+      name=ports-$tool-$transport-${server//[.:]/-}.lab.example
+      [[ $(on tv dig +short +tries=1 +time=1 "$([[ $transport == tcp ]] && echo +tcp || echo +notcp)" "@$server" "$name" A) == "$truth4" ]] ||
+        say_wrong "the tv gets no answer to $name"
+      logged "$name" "\"client\":\"$client\"" "\"original_destination\":\"$server\"" '"original_port":53' '"intercepted_by":"port map"' \
+        "\"transport\":\"$transport\""
+    done
+  done
+  [[ $(packets internet foreign) == 0 ]] || say_wrong "$(packets internet foreign) packets came to the foreign resolvers"
+  # One that is not listed, and one on another port than DNS has.
+  on tv dig +short +tries=1 +time=1 "@$trusted4" "unlisted-$tool.lab.example" A >/dev/null
+  logged "unlisted-$tool.lab.example" '"client":"192.168.60.31"' '"original_destination":null'
+  on tv dig +short +tries=1 +time=1 -p 5353 @8.8.8.8 "strange-$tool.lab.example" A >/dev/null
+  logged "strange-$tool.lab.example" '"client":"192.168.60.31"' '"original_destination":null'
+  on gateway sh "$script" down || say_wrong "the text cannot be undone"
+  ruleset gateway >"$lab/after"
+  diff "$lab/before" "$lab/after" >&2 || say_wrong "the router's ruleset is not what it was"
+  { gets tv 8.8.8.8 "$lie4" && gets tv 2620:fe::fe "$lie6" +tcp; } || say_wrong "what is undone still rewrites"
+  done_well "$way" "the box knows whom a rewritten query was meant for, where that resolver is listed: UDP and TCP, IPv4 and IPv6"
   end_doline
 }
 
@@ -287,7 +297,8 @@ mapfile -t names < <(cell_names remote-{nft,iptables} gateway-one-arm)
 for form in raw base64 text; do
   for client in 192-168-50-31 2001-db8-50--31; do names+=("dnsmasq-$form-$client-"{udp,tcp}.lab.example); done
 done
-names+=(once.lab.example liar.lab.example mapped.lab.example unlisted.lab.example forged.lab.example
+names+=(once.lab.example liar.lab.example forged.lab.example {unlisted,strange}-{nft,iptables}.lab.example
+  ports-{nft,iptables}-{udp,tcp}-{114-114-114-114,8-8-8-8,2400-3200--1,2620-fe--fe}.lab.example
   proxy-{udp,tcp}-{4,6}.lab.example)
 home_build
 device box "$box_mac" 50 home0 53
@@ -303,10 +314,11 @@ if command -v iptables-restore >/dev/null; then
   empty_chains gateway
   empty_chains box
   next_hop iptables
+  by_ports iptables
 else
   echo "iptables is not installed: not tried"
 fi
 by_dnsmasq
-by_ports
+by_ports nft
 by_proxy
 exit "$wrong"

@@ -140,3 +140,17 @@ TEST_CASE("Ports that stand for resolvers are read, with or without interception
   CHECK_FALSE(problems_of("redirect: {mode: off, port_map: [20001]}\n").empty());
   CHECK_FALSE(problems_of("redirect: {mode: off, port_map: {20001: 8.8.8.8, 20001: 8.8.4.4}}\n").empty());
 }
+
+TEST_CASE("Ports may be those of the listed resolvers, where there is a list") {
+  const Settings settings = settings_of("resolver_list: r.csv\nredirect: {mode: off, port_map: listed}\n");
+  CHECK(settings.fixed.maps_listed);
+  CHECK(settings.fixed.port_map.empty());
+  CHECK_FALSE(settings_of("redirect: {mode: off, port_map: {20001: 8.8.8.8}}\n").fixed.maps_listed);
+  CHECK(changed_keys(settings_of("").fixed, settings.fixed) ==
+        std::vector<std::string>{"redirect", "redirect.port_map"});
+
+  CHECK(problems_of("redirect: {mode: off, port_map: listed}\n").find("2:33: which resolvers are listed is not said") ==
+        0);
+  CHECK(problems_of("resolver_list: r.csv\nredirect: {mode: off, port_map: lsted}\n").find("did you mean 'listed'?") !=
+        std::string::npos);
+}

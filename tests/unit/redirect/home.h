@@ -67,7 +67,15 @@ inline redirect::RouterFacts router_facts() {
   facts.box_mac = *device::MacAddress::parse("b8:27:eb:00:50:53");
   facts.networks = {prefix("192.168.50.0/24"), prefix("2001:db8:50::/64")};
   facts.router = IpAddress::parse("192.168.50.1");
-  facts.port_map = {{20001, *IpAddress::parse("114.114.114.114")}, {20002, *IpAddress::parse("2400:3200::1")}};
+  return facts;
+}
+
+/// The same, with a port for each of three resolvers.
+inline redirect::RouterFacts mapped_router_facts() {
+  redirect::RouterFacts facts = router_facts();
+  facts.port_map = {{20001, *IpAddress::parse("114.114.114.114")},
+                    {20002, *IpAddress::parse("2400:3200::1")},
+                    {20003, *IpAddress::parse("8.8.8.8")}};
   return facts;
 }
 

@@ -10,6 +10,7 @@
 using namespace doline;
 using namespace doline::redirect;
 using doline::tests::home_options;
+using doline::tests::mapped_router_facts;
 using doline::tests::prefix;
 using doline::tests::router_facts;
 
@@ -39,32 +40,35 @@ TEST_CASE("Every platform has a word, and the word leads back to it") {
 }
 
 TEST_CASE("Every text names the box, says how it is undone and how it fails, and leaves no gap") {
-  for (const Platform platform : platforms) {
-    CAPTURE(to_string(platform));
-    const RouterFacts facts = router_facts();
-    REQUIRE(find_problems(platform, facts).empty());
-    const std::string text = router_text(platform, facts);
-    for (const char* part : {"192.168.50.53", "fd00:50::53", "ow it fails", "ndo", "ried", "home0", "192.168.50.1"}) {
-      CAPTURE(part);
-      CHECK(has(text, part));
+  for (const RouterFacts& facts : {router_facts(), mapped_router_facts()})
+    for (const Platform platform : platforms) {
+      CAPTURE(to_string(platform));
+      REQUIRE(find_problems(platform, facts).empty());
+      const std::string text = router_text(platform, facts);
+      for (const char* part : {"192.168.50.53", "fd00:50::53", "ow it fails", "ndo", "ried", "home0", "192.168.50.1"}) {
+        CAPTURE(part);
+        CHECK(has(text, part));
+      }
+      for (const char* gap : {"{box", "{lan", "{home", "{exempt", "{v6", "{port", "{each", "{map", "{enc", "{mac",
+                              "{hop", "{rewrites", "{any", "{numbered"})
+        CHECK_FALSE(has(text, gap));
+      CHECK(has(text, "NOT tried on a real router") + has(text, "NOT tried.") +
+                has(text, "Tried in network namespaces") ==
+            1);
     }
-    for (const char* gap : {"{box", "{lan", "{home", "{exempt", "{v6", "{port", "{each", "{map", "{enc", "{mac"})
-      CHECK_FALSE(has(text, gap));
-    CHECK(has(text, "NOT tried on a real router") + has(text, "NOT tried.") +
-              has(text, "Tried in network namespaces") ==
-          1);
-  }
 }
 
 TEST_CASE("Without an IPv6 address of the box there is nothing of IPv6 that would lead nowhere") {
-  RouterFacts facts = router_facts();
-  facts.box_v6.reset();
-  for (const Platform platform : platforms) {
-    CAPTURE(to_string(platform));
-    REQUIRE(find_problems(platform, facts).empty());
-    const std::string text = router_text(platform, facts);
-    for (const char* part : {"ip -6", "/ipv6", "nfproto ipv6", "ip6tables-restore", "DOLINE6", "fd00:50::53"})
-      CHECK_FALSE(has(text, part));
+  for (RouterFacts facts : {router_facts(), mapped_router_facts()}) {
+    facts.box_v6.reset();
+    for (const Platform platform : platforms) {
+      CAPTURE(to_string(platform));
+      REQUIRE(find_problems(platform, facts).empty());
+      const std::string text = router_text(platform, facts);
+      for (const char* part : {"ip -6", "/ipv6", "nfproto ipv6", "ip6tables-restore", "DOLINE6", "fd00:50::53",
+                               "resolvers6", "2400:3200::1"})
+        CHECK_FALSE(has(text, part));
+    }
   }
 }
 
@@ -118,13 +122,49 @@ TEST_CASE("Exemptions hold on the router too") {
   }
 }
 
-TEST_CASE("A router that can only rewrite has a port for each known resolver, or an example of the key") {
-  RouterFacts facts = router_facts();
-  CHECK(has(router_text(Platform::unifi, facts), "to 114.114.114.114 port 53: translated to 192.168.50.53 port 20001"));
-  CHECK(has(router_text(Platform::unifi, facts), "to 2400:3200::1 port 53: translated to fd00:50::53 port 20002"));
+TEST_CASE(
+    "With a port map each known resolver has a port of the box, in the router's own words, and nothing goes by next "
+    "hop") {
+  const RouterFacts facts = mapped_router_facts();
+  for (const auto& [platform, rule] : std::initializer_list<std::pair<Platform, const char*>>{
+           {Platform::unifi, "to 114.114.114.114 port 53: translated to 192.168.50.53 port 20001"},
+           {Platform::unifi, "to 2400:3200::1 port 53: translated to fd00:50::53 port 20002"},
+           {Platform::nftables, "114.114.114.114 : 192.168.50.53 . 20001,"},
+           {Platform::openwrt, "2400:3200::1 : fd00:50::53 . 20002,"},
+           {Platform::iptables, "-d 114.114.114.114 -p tcp -j DNAT --to-destination 192.168.50.53:20001"},
+           {Platform::merlin, "-d 2400:3200::1 -p udp -j DNAT --to-destination [fd00:50::53]:20002"},
+           {Platform::routeros,
+            "dst-address=8.8.8.8 protocol=udp dst-port=53 action=dst-nat "
+            "to-addresses=192.168.50.53 to-ports=20003"},
+           {Platform::routeros,
+            "dst-address=2400:3200::1 protocol=tcp dst-port=53 action=dst-nat "
+            "to-address=fd00:50::53/128 to-ports=20002"},
+           {Platform::edgeos, "set service nat rule 1002 inside-address port 20003"},
+           {Platform::edgeos, "set service nat rule 1003 inbound-interface iot0"},
+           {Platform::edgeos, "delete service nat rule 1004"}}) {
+    CAPTURE(rule);
+    const std::string text = router_text(platform, facts);
+    CHECK(has(text, rule));
+    for (const char* part :
+         {"next hop, untouched", "via 192.168.50.53 dev", "mark-routing", "notrack", "modify DOLINE"})
+      CHECK_FALSE(has(text, part));
+  }
+  for (const Platform platform : platforms) CHECK_FALSE(has(router_text(platform, router_facts()), "20001"));
+  CHECK(has(router_text(Platform::unifi, router_facts()), "port_map: listed"));
   CHECK_FALSE(has(router_text(Platform::unifi, facts), "has no `redirect.port_map`"));
-  facts.port_map.clear();
-  CHECK(has(router_text(Platform::unifi, facts), "has no `redirect.port_map`"));
+  // Hand-made rules by the hundred make no sense where the router can lead by next hop.
+  for (const Platform platform : {Platform::opnsense, Platform::pfsense})
+    CHECK(router_text(platform, facts) == router_text(platform, router_facts()));
+}
+
+TEST_CASE("EdgeOS has numbers for its rules, and not more than that") {
+  RouterFacts facts = router_facts();
+  for (std::uint16_t port = 20'000; port < 22'000; ++port)
+    facts.port_map.push_back({port, IpAddress::v4(8, 8, static_cast<std::uint8_t>(port >> 8), port & 0xff)});
+  CHECK(is_told(Platform::edgeos, facts, "numbers"));
+  CHECK(find_problems(Platform::nftables, facts).empty());
+  facts.port_map.resize(1'999);
+  CHECK(find_problems(Platform::edgeos, facts).empty());
 }
 
 TEST_CASE(
