@@ -536,6 +536,13 @@ remote-control:
             self.assertRegex(done.stderr, rf"doline\.yml: warning: {key}: .*(gone|ads)")
         done = subprocess.run([DOLINE, "check", "--json", home.config], capture_output=True, text=True)
         self.assertIn("gone.mmdb", json.loads(done.stdout.splitlines()[0])["warning"])
+        # What is wrong with a line of the resolvers, and how many have no port: once.
+        (home.folder / "resolvers.csv").write_text("address,operator,country,protocols,hostname,note,port\n8.8.8.8,Google,US,plain,,,29200\n"
+                                                   "1.1.1.1,Cloudflare,US,plain,,,\n9.9.9.9,Quad9,CH,plain,,\n8.8.4.4,Google,US,plain,,,29200\n")
+        home.config.write_text(good + "resolver_list: resolvers.csv\nredirect: {mode: off, port_map: listed}\n")
+        done = subprocess.run([DOLINE, "check", home.config], capture_output=True, text=True)
+        self.assertIn("resolvers.csv:5: port 29200 stands for 8.8.8.8 already", done.stderr)
+        self.assertEqual((done.returncode, done.stderr.count("2 of 3 resolvers in"), done.stderr.count("have no port")), (0, 1, 1), done.stderr)
         home.config.write_text(good.replace("upstreams:", "upstrems:") + "nonsense: 1\n")
         done = subprocess.run([DOLINE, "check", home.config], capture_output=True, text=True)
         self.assertEqual(done.returncode, 78)
