@@ -119,7 +119,7 @@ std::vector<std::string> find_interference(std::string_view ruleset, const Optio
     if (words.empty()) continue;
     if (words[0] == "table" && words.size() >= 3) {
       table = shown(words[1], name_letters_max) + " " + shown(words[2], name_letters_max);
-      is_ours = words[2] == rules_table || words[2] == seen_table || words[2] == "doline_gate";
+      is_ours = words[2] == rules_table || words[2] == seen_table || words[2] == gate_table || words[2] == watch_table;
     } else if (words[0] == "chain" && words.size() >= 2) {
       chain = shown(words[1], name_letters_max);
     }

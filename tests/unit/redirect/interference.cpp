@@ -67,6 +67,15 @@ TEST_CASE("Who uses our mark or our NFLOG group is found") {
     CHECK(sentence.find("Cure: another `redirect: {kernel: {") < sentence.size());
 }
 
+TEST_CASE("None of our own tables interferes, though one logs to our NFLOG group") {
+  for (const char* table : {"doline", "doline_gate", "doline_seen", "doline_watch", "other"}) {
+    CAPTURE(table);
+    const std::string ruleset = "table inet " + std::string(table) +
+                                " {\n\tchain connections {\n\t\tlog prefix \"doline connection\" group 53\n\t}\n}\n";
+    CHECK(find_interference(ruleset, home_options(Mode::tproxy)).empty() == (std::string(table) != "other"));
+  }
+}
+
 TEST_CASE("Rules of legacy iptables are read as it prints them") {
   const std::string rules =
       "-P PREROUTING ACCEPT\n-N DOLINE\n-A PREROUTING -j DOLINE\n-A DOLINE -p udp -m udp --dport 53 -j REDIRECT\n"
