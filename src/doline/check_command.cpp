@@ -1,8 +1,10 @@
 #include "doline/check_command.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "blocklist/list_file.h"
@@ -13,6 +15,8 @@
 #include "doline/port_map.h"
 #include "doline/terminal_text.h"
 #include "geo/resolver_book.h"
+#include "redirect/options.h"
+#include "redirect/restrictions.h"
 
 namespace doline {
 
@@ -50,12 +54,26 @@ std::vector<std::string> find_shortcomings(const config::Settings& settings) {
   return found;
 }
 
+/// What the configuration asks for, and this kind of place cannot give to everybody.
+std::vector<std::string> find_limits(const config::Settings& settings) {
+  const bool is_beside = settings.fixed.redirect && settings.fixed.redirect->mode == redirect::Mode::remote;
+  const auto& groups = settings.live.restrictions;
+  if (!is_beside ||
+      std::all_of(groups.begin(), groups.end(), [](const auto& group) { return group.flows == redirect::Flows::any; }))
+    return {};
+  return {
+      "groups.*.flows: with `redirect: {mode: remote}` only devices that have this machine as their gateway are "
+      "held; of those whose router leads DNS here, nothing else passes"};
+}
+
 }  // namespace
 
 int run_check(const CheckArguments& arguments, std::ostream& out, std::ostream& err) {
   const auto settings = config::read_settings(arguments.file);
   if (settings) {
-    for (const std::string& warning : find_shortcomings(*settings)) {
+    std::vector<std::string> warnings = find_shortcomings(*settings);
+    for (std::string& limit : find_limits(*settings)) warnings.push_back(std::move(limit));
+    for (const std::string& warning : warnings) {
       if (arguments.json)
         out << nlohmann::ordered_json({{"file", arguments.file.native()}, {"warning", warning}})
                    .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)

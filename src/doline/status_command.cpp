@@ -91,7 +91,10 @@ std::string describe_status(const json& status) {
                     figure(gate, "only_resolved"), figure(gate, "refused"), figure(gate, "observed"),
                     figure(gate, "would_refuse")) +
         fmt::format("admission      {} answers told to the kernel first, {} not (in time)\n",
-                    figure(queries, "admitted"), figure(queries, "unadmitted"));
+                    figure(queries, "admitted"), figure(queries, "unadmitted")) +
+        (text(interception.at("mode")) == "remote"
+             ? "               held are only devices that have this machine as their gateway\n"
+             : "");
   for (const json& device : gate.value("devices", json::array()))
     page += fmt::format("  {:<12} {} connections refused, {} would be; {} of encrypted DNS refused\n",
                         text(device.at("device")), figure(device, "refused"), figure(device, "would_refuse"),

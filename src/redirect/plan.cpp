@@ -72,6 +72,10 @@ void warn_of_one_arm(Plan& plan, const HostFacts& facts) {
     warnings.emplace_back(
         "What the router leads here carries the router's MAC: devices that are exempt by theirs must be exempt there "
         "(`doline redirect render` writes that), or here by address.");
+  if (plan.restrictions.hold_flows())
+    warnings.emplace_back(
+        "Devices are held to what they look up only where they have this machine as their gateway: of those whose "
+        "router leads DNS here, nothing else passes.");
   if (plan.options.encrypted == Encrypted::reject)
     warnings.emplace_back(
         "Encrypted DNS is refused here only to devices whose gateway this machine is; the others' the router refuses "

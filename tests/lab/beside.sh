@@ -155,6 +155,36 @@ on_a_stick() {
   ip -n camera -6 route replace default via "$gateway6"
 }
 
+# The gate of a box beside the router: it holds those whose gateway it is, and says of the others that it cannot.
+gate_on_a_stick() {
+  local way=gate-one-arm
+  settings "resolver_list: $lab/resolvers.csv" "groups: {cameras: {flows: only-resolved}}" "redirect: {mode: remote, interfaces: eth0}"
+  sed -i "s/camera: {mac: \"$camera_mac\"}/camera: {mac: \"$camera_mac\", groups: [cameras]}/; s/tv: {mac: \"$tv_mac\"}/tv: {mac: \"$tv_mac\", groups: [cameras]}/" "$config"
+  on box sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+  ip -n camera route replace default via "$box4"
+  ip -n camera -6 route replace default via "$box6"
+  "$doline" check "$config" 2>&1 | grep -q 'only devices that have this machine as their gateway are held' ||
+    say_wrong "check does not tell whom the gate of a box beside the router cannot hold"
+  start_doline box nft "$config" || return
+  doline_redirect box nft apply "$config"
+  grep -q 'Devices are held to what they look up only where' "$lab/redirect.log" || say_wrong "apply does not tell it"
+  is_held() { comes_to refused camera 8.8.8.8 443; }
+  until_true 10 is_held || say_wrong "the camera is not held"
+  { comes_to refused camera "$truth4" 443 && comes_to refused camera 2620:fe::fe 443 && comes_to connected phone 8.8.8.8 443; } ||
+    say_wrong "not the camera alone is held"
+  { gets camera 114.114.114.114 "$truth4" && comes_to connected camera "$truth4" 443; } || say_wrong "what an answer gave is refused"
+  # Of another LAN: its gateway is the router, which nobody has told to lead anything here.
+  comes_to connected tv 8.8.8.8 443 || say_wrong "the tv is held"
+  status_tells() { on box "$doline" status --config "$config" | grep 'held are only devices that have this machine as their gateway'; }
+  until_true 15 status_tells || say_wrong "status does not tell whom it cannot hold: $(on box "$doline" status --config "$config")"
+  done_well "$way" "whose gateway the box is, connects only to what an answer gave; of the others check, apply and status tell"
+  doline_redirect box nft remove "$config"
+  end_doline
+  on box sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
+  ip -n camera route replace default via "$gateway4"
+  ip -n camera -6 route replace default via "$gateway6"
+}
+
 # What routers tell a device of shorter ways is counted there.
 count_redirects() {
   on "$1" nft -f - <<'NFT'
@@ -303,12 +333,14 @@ names+=(once.lab.example liar.lab.example forged.lab.example {unlisted,strange}-
 home_build
 device box "$box_mac" 50 home0 53
 home_internet "${names[@]}"
+ip -n internet addr add "$truth4" dev lo
 count_redirects camera
 count_redirects phone
 # Those that are known for DoH, and another; at all of them something listens.
 printf 'address,operator,country,protocols,hostname,note\n8.8.8.8,Google,US,plain+doh,,\n2620:fe::fe,Quad9,CH,plain+doh,,\n114.114.114.114,114DNS,CN,plain,,\n' >"$lab/resolvers.csv"
 start internet_serve internet python3 -B "$here/gate_traffic.py" serve
 next_hop nft
+gate_on_a_stick
 on_a_stick # before the box has a table of NAT, which holds redirects back by itself
 if command -v iptables-restore >/dev/null; then
   empty_chains gateway

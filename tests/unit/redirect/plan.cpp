@@ -142,6 +142,10 @@ TEST_CASE("A machine with one arm is told what each of its two ways needs") {
   CHECK(is_warned(plan(options, facts), "net.ipv4.conf.home0.send_redirects=0"));
   CHECK(is_warned(plan(options, facts), "net.ipv6.conf.home0.accept_ra=2"));
   CHECK(is_warned(plan(home_options(Mode::remote), facts), "exempt there"));
+  Restrictions cameras;
+  CHECK_FALSE(is_warned(plan(home_options(Mode::remote), facts, cameras), "Devices are held"));
+  cameras.only_resolved = {*doline::device::MacAddress::parse("94:51:3d:13:9a:35")};
+  CHECK(is_warned(plan(home_options(Mode::remote), facts, cameras), "Devices are held to what they look up only"));
   CHECK(is_warned(plan(home_options(Mode::remote), facts), "Encrypted DNS is refused here only"));
   facts.forwards_v4 = facts.forwards_v6 = false;
   const Plan led = plan(options, facts);
