@@ -134,10 +134,21 @@ def swap(place, options, names, say):
 # ── lists ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def come_to_rest(server, names, listed=None):
+    """What the start needed is given back, and what a home's queries need is there: of the list `listed` all."""
+    time.sleep(2)
+    asked = [f"--queries 1000 --names file={names['cached']}"]
+    if listed:
+        asked.append(f"--queries 200000 --names file={listed},expect=blocked")
+    for words in asked:
+        workloads.load(server.place, server.port, f"--window 8 --seconds 20 {words}")
+
+
 def sizes(place, options, names, say):
     """Text lists to serving, the next start, and memory: without a list, with made ones, and with all real ones."""
     with Server(place, "doline") as server:
         server.start()
+        come_to_rest(server, names)
         yield figure("resident, no list", server.memory_mib()["resident_mib"], "MiB", anonymous(server))
     chosen = {f"{size} names": [lists.made(place.folder, size)] for size in options.sizes.split(",")}
     real = lists.real(place.folder / "real")
@@ -149,7 +160,7 @@ def sizes(place, options, names, say):
         say(f"starts with {label}")
         with Server(place, "doline", blocklists=files) as server:
             yield figure(f"text to serving, {label}", server.start(), "s")
-            time.sleep(1)  # what the compilation needed is given back
+            come_to_rest(server, names, files[0] if len(files) == 1 else None)
             yield figure(f"resident, {label}", server.memory_mib()["resident_mib"], "MiB", anonymous(server))
             again = []
             for _ in range(5):
