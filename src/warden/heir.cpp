@@ -8,15 +8,29 @@
 #include <array>
 #include <cerrno>
 #include <optional>
+#include <thread>
 #include <vector>
 
+#include "base/time.h"
+#include "redirect/host_facts.h"
+#include "redirect/plan.h"
 #include "redirect/request.h"
+#include "warden/conntrack.h"
 #include "warden/leftovers.h"
+#include "warden/nf_tables.h"
 #include "warden/say.h"
 
 namespace doline::warden {
 
 namespace {
+
+/// The kernel drops a table once its nft has ended, which takes milliseconds; one that stays is a successor's.
+constexpr milliseconds pause{10};
+constexpr int tries_max = 100;
+
+bool vanish_by_themselves(const redirect::HostFacts& facts) {
+  return !facts.nft.empty() && facts.has_owner_tables();
+}
 
 /// Until the warden's end of the channel closes, however it ends. What counts is what was said last.
 std::optional<redirect::Options> read_to_the_end(int descriptor) {
@@ -32,6 +46,20 @@ std::optional<redirect::Options> read_to_the_end(int descriptor) {
   }
 }
 
+void clear_up(const redirect::Options& options) {
+  if (vanish_by_themselves(redirect::gather_host_facts())) {
+    NfTables tables;
+    for (int tries = 0; tries < tries_max && tables.state_of(redirect::rules_table) != redirect::TableState::absent;
+         ++tries)
+      std::this_thread::sleep_for(pause);
+    // Without conntrack there are no flows that remember anything.
+    static_cast<void>(Conntrack().forget(options.ports));
+    return;
+  }
+  say("the warden has died: its rules are taken away");
+  for (const std::string& complaint : remove_leftovers(options, Memory::keep)) say(complaint);
+}
+
 [[noreturn]] void live(int descriptor, const Channels& channels) {
   // The warden's ends must close when it dies.
   for (const auto* ends : {&channels.talk, &channels.admissions})
@@ -40,10 +68,7 @@ std::optional<redirect::Options> read_to_the_end(int descriptor) {
   // Told to whom the warden is told too; it ends when the warden has.
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGPIPE}) ::signal(signal, SIG_IGN);
   prctl(PR_SET_NAME, "doline-heir", 0, 0, 0);
-  if (const auto options = read_to_the_end(descriptor)) {
-    say("the warden has died: its rules are taken away");
-    for (const std::string& complaint : remove_leftovers(*options, Memory::keep)) say(complaint);
-  }
+  if (const auto options = read_to_the_end(descriptor)) clear_up(*options);
   _exit(0);
 }
 
@@ -72,7 +97,7 @@ void Heir::begin(const Channels& channels) {
 }
 
 void Heir::know(const redirect::Options& options) {
-  if (options.on_failure == redirect::OnFailure::closed) return forget();
+  if (options.on_failure == redirect::OnFailure::closed || !redirect::intercepts(options.mode)) return forget();
   send_to(descriptor_, redirect::Apply{options, 0});
 }
 

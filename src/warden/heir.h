@@ -1,6 +1,7 @@
-// Heir: a process that does nothing but wait for the warden's end. Rules that do not vanish with their maker (iptables,
-// and nft before Linux 5.12) would outlive a warden that is killed: the heir takes them away, as the kernel does with a
-// table that has an owner. It ends with the warden; on_failure: closed leaves it nothing to do.
+// Heir: a process that does nothing but wait for the warden's end, however it ends, and clears up after one that was
+// killed. Rules that do not vanish with their maker (iptables, and nft before Linux 5.12) it takes away; where they do,
+// it forgets the flows that they led here: in `nat` a device that asks again and again from one port would otherwise
+// keep a flow alive by which no answer comes. With on_failure: closed there is nothing to do.
 //
 // If it is killed too, the next start or `doline redirect remove --after-crash` clears up.
 #pragma once

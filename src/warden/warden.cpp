@@ -556,7 +556,7 @@ int run(const Channels& channels, const Bounds& bounds) {
   const redirect::HostFacts facts = redirect::gather_host_facts();
   const bool has_privilege = keep_only(facts.nft.empty() ? Kept::rules_and_raw_sockets : Kept::rules);
   Heir heir;
-  if (facts.nft.empty() || !facts.has_owner_tables()) heir.begin(channels);
+  heir.begin(channels);
   uv_loop_t loop;
   check(uv_loop_init(&loop) == 0);
   {

@@ -6,7 +6,8 @@
 //   - its control channel closes, or SIGTERM: rules away, conntrack flushed, exit;
 //   - the resolver is silent for redirect::silence_max: rules away until it is heard again;
 //   - it dies itself: its nft child reads end of file and ends, and the kernel drops the child's table; rules that have
-//     no owner its heir takes away (heir.h); the gate, whose table is nobody's, opens ten seconds later by itself.
+//     no owner, and flows, its heir takes away (heir.h); the gate, whose table is nobody's, opens ten seconds later by
+//     itself.
 #pragma once
 
 #include <cstdint>

@@ -89,7 +89,7 @@ killed() {
     until_true 10 is_ours 5555 || say_wrong "not brought home"
     answered_after 2400:3200::1 AAAA 5556 >/dev/null
     local victim=$doline_id nft
-    read -r nft _ <"/proc/${warden_id[0]}/task/${warden_id[0]}/children" || true
+    for nft in $(<"/proc/${warden_id[0]}/task/${warden_id[0]}/children"); do [[ $(<"/proc/$nft/comm") != nft ]] || break; done
     [[ $what != warden ]] || victim=${warden_id[0]}
     [[ $what != nft ]] || victim=$nft
     kill -KILL "$victim"

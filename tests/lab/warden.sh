@@ -41,6 +41,11 @@ camera_is() {
 # The shell says nothing of one that it has been told to expect.
 kill_doline() { kill -KILL "$doline_id" "$@"; wait "$doline_id" 2>/dev/null || true; }
 child_of() { local children; read -r -a children <"/proc/$1/task/$1/children"; printf '%s' "${children[0]:-}"; }
+# children_of WARDEN NAME: of the processes nft and doline-heir those
+children_of() {
+  local child
+  for child in $(<"/proc/$1/task/$1/children"); do [[ $(<"/proc/$child/comm") != "$2"* ]] || printf '%s' "$child"; done
+}
 is_over() { ! kill -0 "$1" 2>/dev/null; }
 
 after_crash() {
@@ -83,7 +88,7 @@ every_death() {
   home_masquerade
   camera_is ours "another tool has flushed every rule"
   until_true 60 on gateway nft list table inet doline_seen || say_wrong "the memory is not made anew"
-  kill -KILL "$(child_of "$warden_id")"
+  kill -KILL "$(children_of "$warden_id" nft)"
   camera_is ours "the nft that holds the rules is killed"
   kill -STOP "$doline_id"
   camera_is foreign "Doline hangs"
@@ -97,17 +102,14 @@ every_death() {
   begin
   camera_is ours "Doline runs anew"
   kill -KILL "$warden_id"
-  # An IPv4 flow that nat has redirected stays so while it lives, and Doline answers it; in tproxy nothing stays.
-  [[ $mode != nat ]] || port=5556
   camera_is foreign "the warden is killed"
-  port=5555
   on gateway dig +short +tries=1 +time=2 "@$gateway4" api.wyzecam.com A | grep -qx "$truth4" || say_wrong "Doline does not serve on"
   on gateway "$doline" redirect status --config "$config" >"$lab/status.log" 2>&1 && say_wrong "status says that all is well"
   finish
 
   begin
   camera_is ours "Doline runs anew"
-  kill_doline "$warden_id" "$(child_of "$warden_id")"
+  kill_doline "$warden_id" "$(children_of "$warden_id" nft)" "$(children_of "$warden_id" doline-heir)"
   # A flow that nat has redirected leads to nobody now, until it expires or the service manager's stop action forgets it.
   [[ $mode != nat ]] || after_crash
   camera_is foreign "everything is killed at once"
@@ -145,7 +147,7 @@ without_nft() {
   start_doline gateway iptables "$config" || return
   warden_id=$(child_of "$doline_id")
   camera_is ours "Doline runs anew"
-  kill_doline "$warden_id" "$(child_of "$warden_id")"
+  kill_doline "$warden_id" "$(children_of "$warden_id" doline-heir)"
   has_chains || say_wrong "what was to be left is not there"
   run_doline gateway iptables redirect status --config "$config" >"$lab/status.log" 2>&1 && say_wrong "status says that all is well"
   grep -q 'Chain DOLINE is there' "$lab/status.log" || { cat "$lab/status.log"; say_wrong "status does not tell what is left"; }

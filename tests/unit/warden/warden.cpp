@@ -77,7 +77,9 @@ bool is_refused(RunningWarden& warden, const redirect::Request& request) {
 /// The process that holds the rules: the warden's child.
 pid_t nft_of(const RunningWarden& warden) {
   const std::string id = std::to_string(warden.process());
-  return std::atoi(shell("cat /proc/" + id + "/task/" + id + "/children").output.c_str());
+  return std::atoi(shell("for child in $(cat /proc/" + id + "/task/" + id +
+                         "/children); do grep -qx nft /proc/$child/comm && echo $child; done")
+                       .output.c_str());
 }
 
 }  // namespace
