@@ -22,7 +22,8 @@ namespace doline {
 
 namespace {
 
-/// What the running program would do without, said of each file that cannot be read now.
+/// What the running program would do without, said of each file that cannot be read now, and what it cannot do in this
+/// place.
 std::vector<std::string> find_shortcomings(const config::Settings& settings) {
   const config::Live& live = settings.live;
   std::vector<std::string> found;
@@ -51,19 +52,13 @@ std::vector<std::string> find_shortcomings(const config::Settings& settings) {
     if (text && !list.format && !blocklist::recognise(*text))
       found.push_back("lists." + list.name + ": " + list.file.native() + " looks like none of the formats of lists");
   }
-  return found;
-}
-
-/// What the configuration asks for, and this kind of place cannot give to everybody.
-std::vector<std::string> find_limits(const config::Settings& settings) {
   const bool is_beside = settings.fixed.redirect && settings.fixed.redirect->mode == redirect::Mode::remote;
-  const auto& groups = settings.live.restrictions;
-  if (!is_beside ||
-      std::all_of(groups.begin(), groups.end(), [](const auto& group) { return group.flows == redirect::Flows::any; }))
-    return {};
-  return {
-      "groups.*.flows: with `redirect: {mode: remote}` only devices that have this machine as their gateway are "
-      "held; of those whose router leads DNS here, nothing else passes"};
+  if (is_beside && std::any_of(live.restrictions.begin(), live.restrictions.end(),
+                               [](const auto& group) { return group.flows != redirect::Flows::any; }))
+    found.emplace_back(
+        "groups.*.flows: with `redirect: {mode: remote}` only devices that have this machine as their gateway are "
+        "held; of those whose router leads DNS here, nothing else passes");
+  return found;
 }
 
 }  // namespace
@@ -71,9 +66,7 @@ std::vector<std::string> find_limits(const config::Settings& settings) {
 int run_check(const CheckArguments& arguments, std::ostream& out, std::ostream& err) {
   const auto settings = config::read_settings(arguments.file);
   if (settings) {
-    std::vector<std::string> warnings = find_shortcomings(*settings);
-    for (std::string& limit : find_limits(*settings)) warnings.push_back(std::move(limit));
-    for (const std::string& warning : warnings) {
+    for (const std::string& warning : find_shortcomings(*settings)) {
       if (arguments.json)
         out << nlohmann::ordered_json({{"file", arguments.file.native()}, {"warning", warning}})
                    .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)

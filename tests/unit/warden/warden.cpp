@@ -82,6 +82,13 @@ pid_t nft_of(const RunningWarden& warden) {
                        .output.c_str());
 }
 
+/// Where nft is hidden, is there iptables to stand in? Says what is skipped where not.
+bool leaves_iptables(const Hidden& nft) {
+  if (nft && is_installed("iptables")) return true;
+  MESSAGE("skipped: no iptables, or nft cannot be hidden");
+  return false;
+}
+
 }  // namespace
 
 TEST_CASE("Applied, applied again, verified and removed: the machine is as it was") {
@@ -378,10 +385,7 @@ TEST_CASE("Without nft, iptables is led there, led there again and cleared") {
     const auto home = SmallHome::build();
     if (!home) return;
     const Hidden nft("/usr/sbin/nft");
-    if (!nft || !is_installed("iptables")) {
-      MESSAGE("skipped: no iptables, or nft cannot be hidden");
-      return;
-    }
+    if (!leaves_iptables(nft)) return;
     // Once used, iptables leaves tables with their chains and no rules: that is its zero.
     const std::string rules =
         "PATH=$PATH:/usr/sbin; for t in mangle nat; do iptables -t $t -S; ip6tables -t $t -S; done";
@@ -702,10 +706,7 @@ TEST_CASE("Without nft a trial ends as well") {
   const auto home = SmallHome::build();
   if (!home) return;
   const Hidden nft("/usr/sbin/nft");
-  if (!nft || !is_installed("iptables")) {
-    MESSAGE("skipped: no iptables, or nft cannot be hidden");
-    return;
-  }
+  if (!leaves_iptables(nft)) return;
   const std::string rules =
       "PATH=$PATH:/usr/sbin; for t in mangle nat; do iptables -t $t -S; ip6tables -t $t -S; done; ip rule; ip route "
       "show table all";
@@ -724,10 +725,7 @@ TEST_CASE("Without nft a killed warden's rules are taken away, on trial even whe
   const auto home = SmallHome::build();
   if (!home) return;
   const Hidden nft("/usr/sbin/nft");
-  if (!nft || !is_installed("iptables")) {
-    MESSAGE("skipped: no iptables, or nft cannot be hidden");
-    return;
-  }
+  if (!leaves_iptables(nft)) return;
   const std::string rules =
       "PATH=$PATH:/usr/sbin; for t in mangle nat; do iptables -t $t -S; ip6tables -t $t -S; done; ip rule";
   const std::string before = shell(rules).output;
