@@ -206,6 +206,15 @@ struct Cache::Impl {
     return age_of(entry, now) >= seconds(entry.ttl_seconds) + options.stale;
   }
 
+  static Hit hit_of(Entry& entry, std::chrono::nanoseconds age) {
+    Hit hit;
+    hit.words = {entry.words(), entry.words_octets};
+    hit.age_seconds = static_cast<std::uint32_t>(std::chrono::floor<seconds>(age).count());
+    hit.is_stale = age >= seconds(entry.ttl_seconds);
+    if (!hit.is_stale) hit.ttl_left_seconds = entry.ttl_seconds - hit.age_seconds;
+    return hit;
+  }
+
   std::optional<Hit> find(const Key& key, MonotonicTime now) {
     Entry* entry = index ? *find_link(key, known_hash(key)) : nullptr;
     if (entry && is_dead(*entry, now)) {
@@ -218,15 +227,11 @@ struct Cache::Impl {
     }
     const auto age = age_of(*entry, now);
     const seconds ttl(entry->ttl_seconds);
-    Hit hit;
-    hit.words = {entry->words(), entry->words_octets};
-    hit.age_seconds = static_cast<std::uint32_t>(std::chrono::floor<seconds>(age).count());
-    hit.is_stale = age >= ttl;
+    Hit hit = hit_of(*entry, age);
     if (hit.is_stale) {
       ++statistics.stale_hits;
     } else {
       ++statistics.hits;
-      hit.ttl_left_seconds = entry->ttl_seconds - hit.age_seconds;
       // Once: whoever refreshes it and fails has the rest of the tenth, and stale words after that.
       hit.wants_prefetch = entry->was_asked && !entry->was_hinted && (ttl - age) * 10 < ttl;
       entry->was_hinted |= hit.wants_prefetch;
@@ -351,6 +356,15 @@ struct Cache::Impl {
   }
   static void release(Entry& entry) { ::operator delete(&entry); }
 
+  std::size_t visit(std::size_t bucket, std::size_t buckets, MonotonicTime now,
+                    const std::function<void(const Hit&)>& see) const {
+    const std::size_t count = index ? mask + 1 : 0, end = std::min(count, bucket + buckets);
+    for (; bucket < end; ++bucket)
+      for (Entry* entry = index[bucket]; entry; entry = entry->chained)
+        if (const Hit hit = hit_of(*entry, age_of(*entry, now)); !hit.is_stale) see(hit);
+    return bucket < count ? bucket : 0;
+  }
+
   void clear() {
     for (Queue* queue : {&probation, &main})
       while (queue->oldest) remove(*queue->oldest);
@@ -378,6 +392,10 @@ std::optional<Hit> Cache::find(const Key& key, MonotonicTime now) {
 }
 void Cache::insert(const Key& key, dns::Octets words, seconds ttl, bool is_negative, MonotonicTime now) {
   impl_->insert(key, words, ttl, is_negative, now);
+}
+std::size_t Cache::visit(std::size_t bucket, std::size_t buckets, MonotonicTime now,
+                         const std::function<void(const Hit&)>& see) const {
+  return impl_->visit(bucket, buckets, now, see);
 }
 void Cache::clear() {
   impl_->clear();

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -62,6 +63,9 @@ class Cache {
   /// `ttl`: of the whole answer, as upstream::accept() computed it; bounded by the options here. Zero after bounding:
   /// not kept. Replaces an older entry.
   void insert(const Key& key, dns::Octets words, seconds ttl, bool is_negative, MonotonicTime now);
+  /// Fresh words in so many buckets of the index from this one on; that is no access. Where to go on; 0: all were seen.
+  [[nodiscard]] std::size_t visit(std::size_t bucket, std::size_t buckets, MonotonicTime now,
+                                  const std::function<void(const Hit&)>& see) const;
   void clear();
   [[nodiscard]] const Statistics& statistics() const;
 

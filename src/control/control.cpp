@@ -211,9 +211,8 @@ struct Control::Impl {
     made->places = places.current();
     made->rebinding = settings.live.rebinding;
     made->rate_tally = rate_tally;
-    if (settings.fixed.redirect && settings.fixed.redirect->mode != redirect::Mode::off)
-      made->gate =
-          gate_of(*made->roster, settings.live.restrictions, book.flow_locks(), encrypted(), doh_sources(*made));
+    if (settings.fixed.redirect) find_doh_names(*made);
+    if (settings.fixed.redirect && settings.fixed.redirect->mode != redirect::Mode::off) made->gate = make_gate(*made);
     made->answer_notification = lists.notifications();
     made->trusted_routers = settings.live.trusted_routers;
     made->block = settings.live.block;
@@ -227,7 +226,23 @@ struct Control::Impl {
     return made;
   }
 
+  /// What the warden may not know of DoH names, it is told by the workers.
+  std::shared_ptr<const resolver::Gate> make_gate(const resolver::Snapshot& snapshot) {
+    auto gate = gate_of(*snapshot.roster, settings.live.restrictions, book.flow_locks(), encrypted(), doh);
+    if (gate) gate->doh_telling = doh_telling;
+    return gate;
+  }
+
+  void find_doh_names(const resolver::Snapshot& snapshot) {
+    auto found = std::make_shared<const blocklist::DohNames>(doh_names_of(doh_sources(snapshot)));
+    const bool are_others = !doh || !(*doh == *found) || (!doh->lists.empty() && current->lists != snapshot.lists);
+    if (!are_others) return;
+    doh = std::move(found);
+    ++doh_telling;
+  }
+
   [[nodiscard]] redirect::Encrypted encrypted() const {
+    if (interception) return interception->encrypted();
     return settings.fixed.redirect ? settings.fixed.redirect->encrypted : redirect::Encrypted::leave;
   }
 
@@ -250,6 +265,8 @@ struct Control::Impl {
     legend.lists = snapshot.lists;
     for (const policy::ListPolicy& list : snapshot.rules->lists()) legend.list_names.push_back(list.name);
     legend.rule_texts = rule_texts(*snapshot.rules);
+    legend.doh = doh;
+    legend.encrypted_is_refused = encrypted() == redirect::Encrypted::reject;
     charge.log->install(std::move(legend));
   }
 
@@ -677,6 +694,10 @@ struct Control::Impl {
           [this](const redirect::RefusedReply& refused) { take_refused(refused); },
           [this](std::vector<device::MacAddress> macs, Interception::Done done) {
             recall_answers(std::move(macs), std::move(done));
+          },
+          [this] {
+            ++doh_telling;
+            publish_soon();
           });
     restrict();
     loops = std::make_unique<LoopWatch>(loop, charge.canaries, clock, log, [this] { take_loops(); });
@@ -749,6 +770,8 @@ struct Control::Impl {
   std::vector<std::string> waiting_for_restart;
   std::string log_trouble;
 
+  std::shared_ptr<const blocklist::DohNames> doh;  // null: nobody asks
+  std::uint64_t doh_telling = 0;  // another number: the warden is to be told again of what was answered
   std::optional<Interception> interception;
   std::unique_ptr<LoopWatch> loops;  // of the run
   std::string withdrawn;             // why we took interception away ourselves

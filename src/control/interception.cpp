@@ -145,23 +145,28 @@ redirect::Restrictions restrictions_of(const device::Roster& roster,
   return all;
 }
 
-std::shared_ptr<const resolver::Gate> gate_of(const device::Roster& roster,
-                                              std::span<const redirect::GroupRestriction> by_group,
-                                              std::span<const redirect::FlowLock> locks, redirect::Encrypted otherwise,
-                                              const DohSources& sources) {
+blocklist::DohNames doh_names_of(const DohSources& sources) {
+  blocklist::DohNames doh;
+  doh.lists = doh_lists_of(sources.list_policies);
+  for (const auto& [address, resolver] : sources.resolvers.all())
+    if (const auto name = dns::Name::parse(resolver.hostname); resolver.doh && name && !name->is_root())
+      doh.names.push_back(*name);
+  std::sort(doh.names.begin(), doh.names.end());
+  doh.names.erase(std::unique(doh.names.begin(), doh.names.end()), doh.names.end());
+  return doh;
+}
+
+std::shared_ptr<resolver::Gate> gate_of(const device::Roster& roster,
+                                        std::span<const redirect::GroupRestriction> by_group,
+                                        std::span<const redirect::FlowLock> locks, redirect::Encrypted otherwise,
+                                        std::shared_ptr<const blocklist::DohNames> doh) {
   const redirect::Restrictions all = redirect::restrictions_of(roster, by_group, locks);
   const bool knows_doh = all.hold_encrypted(otherwise) || !all.log_encrypted.empty();
   if (!all.hold_flows() && !knows_doh) return nullptr;
   auto gate = std::make_shared<resolver::Gate>();
   for (const device::Device& device : roster.devices())
     gate->is_held.push_back(redirect::restriction_of(device, roster, by_group, locks).flows != redirect::Flows::any);
-  if (!knows_doh) return gate;
-  gate->doh_lists = doh_lists_of(sources.list_policies);
-  for (const auto& [address, resolver] : sources.resolvers.all())
-    if (const auto name = dns::Name::parse(resolver.hostname); resolver.doh && name && !name->is_root())
-      gate->doh_names.push_back(*name);
-  std::sort(gate->doh_names.begin(), gate->doh_names.end());
-  gate->doh_names.erase(std::unique(gate->doh_names.begin(), gate->doh_names.end()), gate->doh_names.end());
+  if (knows_doh) gate->doh = std::move(doh);
   return gate;
 }
 
@@ -202,14 +207,17 @@ std::vector<redirect::Admission> admissions_of(const std::filesystem::path& log,
 
 Interception::Interception(Loop& loop, std::unique_ptr<warden::Client> warden, redirect::Options options,
                            spdlog::logger& log, std::function<void(const redirect::RefusedReply&)> on_refused,
-                           std::function<void(std::vector<device::MacAddress>, Done)> on_held)
+                           std::function<void(std::vector<device::MacAddress>, Done)> on_held,
+                           std::function<void()> on_doh_unknown)
     : loop_(loop),
       warden_(std::move(warden)),
       at_start_(std::move(options)),
       wanted_(at_start_),
       log_(log),
       on_refused_(std::move(on_refused)),
-      on_held_(std::move(on_held)) {
+      on_held_(std::move(on_held)),
+      on_doh_unknown_(std::move(on_doh_unknown)),
+      encrypted_(at_start_.encrypted) {
   readable_ = loop_.on_events(warden_->descriptor(), UV_READABLE, [this](int) { read(); });
   looking_ = loop_.every(interception_look_every, [this] {
     if (is_starting_) start([](const json&) {});
@@ -219,7 +227,7 @@ Interception::Interception(Loop& loop, std::unique_ptr<warden::Client> warden, r
 }
 
 void Interception::look_for_refusals() {
-  if (!restrictions_.hold_flows() && !restrictions_.hold_encrypted(wanted_.encrypted)) return;
+  if (!restrictions_.hold_flows() && !restrictions_.hold_encrypted(encrypted_)) return;
   warden_->ask(redirect::Refused{}, [this](const std::optional<redirect::Reply>& reply) {
     const auto* refused = reply ? std::get_if<redirect::RefusedReply>(&*reply) : nullptr;
     // Until the answers from before are known, what they explain counts as unexplained.
@@ -268,7 +276,9 @@ void Interception::restrict(redirect::Restrictions restrictions) {
     held.assign(awaiting_recall_.begin(), awaiting_recall_.end());
   }
   say_restrictions([this, held = std::move(held)] {
-    if (state_ == redirect::State::applied) recall(held);
+    if (state_ != redirect::State::applied) return;
+    recall(held);
+    on_doh_unknown_();
   });
 }
 
@@ -354,12 +364,18 @@ void Interception::apply(seconds trial, Answer answer) {
         {"the configuration has another mode or other ports than when Doline was started, and its sockets with them: "
          "start Doline again"}}));
   ask(redirect::Apply{wanted_, static_cast<std::uint16_t>(trial.count())},
-      [this, trial, answer = std::move(answer)](const json& reply) {
+      [this, trial, encrypted = wanted_.encrypted, answer = std::move(answer)](const json& reply) {
         if (reply.value("ok", false)) {
           state_ = redirect::State::applied;
           reason_.clear();
+          if (trial.count() == 0)
+            encrypted_before_trial_.reset();
+          else if (!encrypted_before_trial_)
+            encrypted_before_trial_ = encrypted_;
+          encrypted_ = encrypted;
           tell_applied(trial);
           recall(held_by(restrictions_));
+          on_doh_unknown_();
           for (const auto& warning : reply.value("warnings", json::array()))
             log_.warn("Interception: {}", warning.get<std::string>());
         } else if (reply.contains("reasons")) {
@@ -385,7 +401,10 @@ void Interception::tell_applied(seconds trial) {
 
 void Interception::confirm(Answer answer) {
   ask(redirect::Confirm{}, [this, answer = std::move(answer)](const json& reply) {
-    if (reply.value("ok", false)) log_.info("Interception: the rules on trial are confirmed.");
+    if (reply.value("ok", false)) {
+      encrypted_before_trial_.reset();
+      log_.info("Interception: the rules on trial are confirmed.");
+    }
     answer(reply);
   });
 }
@@ -419,9 +438,15 @@ void Interception::take_in(const redirect::StatusReply& status) {
   else if (status.reason != reason_ && !status.reason.empty())
     log_.warn("Interception: {}", status.reason);
   state_ = status.state;
+  if (encrypted_before_trial_ && status.trial_seconds_left == 0) {  // what was before the trial is back
+    encrypted_ = *std::exchange(encrypted_before_trial_, std::nullopt);
+    on_doh_unknown_();
+  }
   // Somebody took the table away, and the warden has put it back.
-  if (state_ == redirect::State::applied && status.gate.admitted == 0 && gate_.admitted > 0)
+  if (state_ == redirect::State::applied && status.gate.admitted == 0 && gate_.admitted > 0) {
     recall(held_by(restrictions_));
+    on_doh_unknown_();
+  }
   if (!is_starting_) reason_ = status.reason;
   gate_ = status.gate;
 }

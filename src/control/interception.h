@@ -15,6 +15,7 @@
 #include <span>
 #include <string>
 
+#include "blocklist/doh_names.h"
 #include "blocklist/list_set.h"
 #include "control/loop.h"
 #include "device/roster.h"
@@ -48,11 +49,13 @@ struct DohSources {
                                                      std::span<const redirect::GroupRestriction> by_group,
                                                      std::span<const redirect::FlowLock> locks,
                                                      const DohSources& sources);
-/// The same for the path of a query; null: nobody is restricted.
-[[nodiscard]] std::shared_ptr<const resolver::Gate> gate_of(const device::Roster& roster,
-                                                            std::span<const redirect::GroupRestriction> by_group,
-                                                            std::span<const redirect::FlowLock> locks,
-                                                            redirect::Encrypted otherwise, const DohSources& sources);
+[[nodiscard]] blocklist::DohNames doh_names_of(const DohSources& sources);
+/// The same for the path of a query; null: nobody is restricted. `doh`: as doh_names_of().
+[[nodiscard]] std::shared_ptr<resolver::Gate> gate_of(const device::Roster& roster,
+                                                      std::span<const redirect::GroupRestriction> by_group,
+                                                      std::span<const redirect::FlowLock> locks,
+                                                      redirect::Encrypted otherwise,
+                                                      std::shared_ptr<const blocklist::DohNames> doh);
 
 [[nodiscard]] nlohmann::json json_of(const redirect::GateCounts& gate);
 /// What was refused, by device: by its name, or its MAC where nobody knows it.
@@ -71,9 +74,11 @@ class Interception {
 
   /// `on_refused`: what the warden says of refusals, every refusals_look_every. `on_held`: the kernel holds these
   /// devices and need not know what they were told; `done` is to be called once admit() has told it, or cannot.
+  /// `on_doh_unknown`: the kernel need not know either what was told it of DoH servers.
   Interception(Loop& loop, std::unique_ptr<warden::Client> warden, redirect::Options options, spdlog::logger& log,
                std::function<void(const redirect::RefusedReply&)> on_refused,
-               std::function<void(std::vector<device::MacAddress>, Done done)> on_held);
+               std::function<void(std::vector<device::MacAddress>, Done done)> on_held,
+               std::function<void()> on_doh_unknown);
   /// What these devices were told before: one message after the other, where the rules are there.
   void admit(std::vector<redirect::Admission> admissions, Done done);
   ~Interception();
@@ -101,6 +106,8 @@ class Interception {
   void end(milliseconds patience);
   /// As the warden last said.
   [[nodiscard]] redirect::State state() const { return state_; }
+  /// By the rules in force; before there are any, by those of the start.
+  [[nodiscard]] redirect::Encrypted encrypted() const { return encrypted_; }
   [[nodiscard]] const std::string& reason() const { return reason_; }
   [[nodiscard]] const redirect::GateCounts& gate() const { return gate_; }
   [[nodiscard]] const redirect::RefusedReply& refused() const { return refused_; }
@@ -127,10 +134,13 @@ class Interception {
   spdlog::logger& log_;
   std::function<void(const redirect::RefusedReply&)> on_refused_;
   std::function<void(std::vector<device::MacAddress>, Done)> on_held_;
+  std::function<void()> on_doh_unknown_;
   Watch readable_, looking_, looking_for_refusals_;
   bool is_decided_ = false;   // by the operator
   bool is_starting_ = false;  // not on yet, since begin(), and the operator has not decided
   redirect::State state_ = redirect::State::absent;
+  redirect::Encrypted encrypted_;
+  std::optional<redirect::Encrypted> encrypted_before_trial_;
   std::string reason_;
   redirect::Restrictions restrictions_;
   std::set<device::MacAddress> awaiting_recall_;  // observed until then

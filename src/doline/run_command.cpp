@@ -120,10 +120,7 @@ querylog::Options log_options(const config::Settings& settings, int flow_channel
   options.answers = settings.fixed.query_log->answers;
   options.keep = settings.live.log_keep;
   options.max_size_octets = settings.live.log_max_size_octets;
-  if (flow_channel >= 0)
-    options.flows = {.channel = flow_channel,
-                     .warm_up = settings.fixed.flow_warm_up,
-                     .encrypted_is_refused = settings.fixed.redirect->encrypted == redirect::Encrypted::reject};
+  if (flow_channel >= 0) options.flows = {.channel = flow_channel, .warm_up = settings.fixed.flow_warm_up};
   return options;
 }
 

@@ -22,6 +22,7 @@ Kind kind_of(LoggedBy rule) {
     case LoggedBy::encrypted_dns:
       return Kind::encrypted_dns;
     case LoggedBy::connection:
+    case LoggedBy::https:
       return Kind::connection;
   }
   return Kind::connection;

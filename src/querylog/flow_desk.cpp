@@ -19,6 +19,7 @@ namespace {
 constexpr int batches_at_once = 256;
 constexpr seconds prune_every{60};
 constexpr std::size_t elsewhere_max = 4'096;
+constexpr std::uint16_t https_port = 443;
 /// A wall clock that was set meanwhile must not make an event ages old.
 constexpr seconds late_at_most{10};
 
@@ -33,6 +34,13 @@ const device::Device& identify(const device::Roster& roster, const IpAddress& cl
   if (device.id.value != 0 || mac.is_zero()) return device;
   const device::Device* const known = roster.find(mac);
   return known != nullptr ? *known : device;
+}
+
+/// Does it lead, by the port of DoH, to what the device was given for the name of such a server?
+bool is_doh(const flows::Tuple& tuple, const dns::Name& name, const Legend& legend) {
+  const bool is_by_port =
+      tuple.destination.port == https_port && (tuple.protocol == IPPROTO_TCP || tuple.protocol == IPPROTO_UDP);
+  return is_by_port && legend.doh && legend.doh->hold(name, *legend.lists);
 }
 
 }  // namespace
@@ -83,14 +91,15 @@ void FlowDesk::take(flows::LoggedPacket packet, const Moment& now, const Legend*
   }
   const MonotonicTime at = monotonic_of(packet.time, now);
   const flows::Kind kind = flows::kind_of(packet.rule);
-  if (kind == flows::Kind::plain_dns || (kind == flows::Kind::encrypted_dns && !options_.encrypted_is_refused))
+  if (kind == flows::Kind::plain_dns || (kind == flows::Kind::encrypted_dns && newest && !newest->encrypted_is_refused))
     note_elsewhere(packet.mac, parsed->tuple.client.address, at);
   if (const auto known = counted_.find(parsed->tuple); known != counted_.end() && !known->second.has_ended) {
     known->second.heard = now.monotonic;
     ++statistics_.repeated;
     return;
   }
-  ++statistics_.seen;
+  const bool matters_as_doh_only = packet.rule == flows::LoggedBy::https;
+  if (!matters_as_doh_only) ++statistics_.seen;
   if (!shares_.take(
           packet.mac.is_zero() ? flows::Holder::of(parsed->tuple.client.address) : flows::Holder::of(packet.mac), at))
     return;
@@ -103,7 +112,7 @@ void FlowDesk::take(flows::LoggedPacket packet, const Moment& now, const Legend*
     counted = {};
     counted.heard = now.monotonic;
   }
-  held_.push_back({packet.time, at, packet.mac, std::move(packet.interface), parsed->tuple, kind});
+  held_.push_back({packet.time, at, packet.mac, std::move(packet.interface), parsed->tuple, kind, matters_as_doh_only});
 }
 
 void FlowDesk::take(const flows::TrafficReport& report, const Moment& now) {
@@ -208,11 +217,19 @@ void FlowDesk::judge_one(Connection connection, const std::shared_ptr<const Lege
   for (const IpAddress& address : device.addresses) holders.push_back(flows::Holder::of(address));
 
   Judged judged{std::move(connection), {}, {}, newest, device.id};
-  const Connection& its = judged.connection;
+  Connection& its = judged.connection;
   flows::Circumstances circumstances;
   for (const flows::Holder& holder : holders) {
     if (!judged.name) judged.name = book_.find(holder, its.tuple.destination.address, its.at);
     circumstances.may_have_missed = circumstances.may_have_missed || book_.has_forgotten(holder, its.at);
+  }
+  if (judged.name && is_doh(its.tuple, *judged.name, *newest)) {
+    its.kind = flows::Kind::encrypted_dns;
+    if (!newest->encrypted_is_refused) note_elsewhere(its.mac, its.tuple.client.address, its.at);
+    if (its.matters_as_doh_only) ++statistics_.seen;
+  } else if (its.matters_as_doh_only) {
+    counted_.erase(its.tuple);
+    return;
   }
   circumstances.was_given = judged.name.has_value();
   circumstances.asked_elsewhere = asks_elsewhere(its.mac, its.tuple.client.address, its.at);

@@ -40,7 +40,6 @@ struct FlowOptions {
   int channel = -1;  ///< from the warden; taken over
   /// So long after the start nobody is accused: devices use addresses that they were given before we listened.
   seconds warm_up{3'600};
-  bool encrypted_is_refused = false;  ///< then who tries it does not get answers that we do not see
 };
 
 struct FlowStatistics {
@@ -99,6 +98,7 @@ class FlowDesk {
     std::string interface;
     flows::Tuple tuple;
     flows::Kind kind = flows::Kind::connection;
+    bool matters_as_doh_only = false;
   };
   struct Judged {
     Connection connection;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "blocklist/doh_names.h"
 #include "blocklist/list_set.h"
 #include "device/roster.h"
 
@@ -18,8 +19,10 @@ struct Legend {
   std::uint64_t generation = 0;  ///< of the snapshot; grows
   std::shared_ptr<const device::Roster> roster;
   std::shared_ptr<const blocklist::ListSet> lists;
-  std::vector<std::string> list_names;  ///< position = ListId
-  std::vector<std::string> rule_texts;  ///< position = RuleId: `doline.yml:42`
+  std::vector<std::string> list_names;             ///< position = ListId
+  std::vector<std::string> rule_texts;             ///< position = RuleId: `doline.yml:42`
+  std::shared_ptr<const blocklist::DohNames> doh;  ///< null: none is known
+  bool encrypted_is_refused = false;               ///< then who tries it does not get answers that we do not see
 };
 
 }  // namespace doline::querylog

@@ -9,11 +9,12 @@ namespace doline::redirect {
 
 namespace {
 
-constexpr std::array<std::pair<LoggedBy, std::string_view>, 4> prefixes{{
+constexpr std::array<std::pair<LoggedBy, std::string_view>, 5> prefixes{{
     {LoggedBy::connection, "doline connection"},
     {LoggedBy::plain_dns, "doline plain-dns"},
     {LoggedBy::encrypted_dns, "doline encrypted-dns"},
     {LoggedBy::query, "doline query"},
+    {LoggedBy::https, "doline https"},
 }};
 
 /// The kernel hands packets over in lots of so many, or after a hundredth of a second.
@@ -52,7 +53,10 @@ std::string connection_chain(const Options& options, const std::vector<IpPrefix>
     for (const std::string_view protocol : {"tcp", "udp"})
       add(known + std::string(protocol) + " dport 443 ", LoggedBy::encrypted_dns);
   }
-  if (!options.watch) return rules + "  }\n";
+  if (!options.watch) {
+    for (const std::string_view protocol : {"tcp", "udp"}) add(std::string(protocol) + " dport 443 ", LoggedBy::https);
+    return rules + "  }\n";
+  }
   for (const std::string_view protocol : {"tcp", "udp"})
     add(std::string(protocol) + " dport " + port_set_of(options) + ' ', LoggedBy::plain_dns);
   add("", LoggedBy::connection);

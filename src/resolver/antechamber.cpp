@@ -24,6 +24,7 @@ bool Antechamber::ask_admission(const Snapshot& under, const querylog::Record& r
   if (under.gate == nullptr || !under.gate->holds(record.device)) return false;
   const auto ticket = held_back_.next_ticket();
   collect_admissible(response);
+  wanted_.age_seconds = 0;
   wanted_.purpose = redirect::Purpose::connect;
   wanted_.devices = under.roster->devices()[record.device.value].macs;
   if (wanted_.addresses.empty()) return false;
@@ -33,8 +34,9 @@ bool Antechamber::ask_admission(const Snapshot& under, const querylog::Record& r
   return false;
 }
 
-void Antechamber::tell_of_doh(dns::Octets words) {
+void Antechamber::tell_of_doh(dns::Octets words, std::uint32_t age_seconds) {
   collect_admissible(words);
+  wanted_.age_seconds = age_seconds;
   wanted_.purpose = redirect::Purpose::doh;
   wanted_.devices.clear();
   wanted_.ticket = HeldBack::no_ticket;

@@ -31,8 +31,9 @@ class Antechamber {
   /// long.
   [[nodiscard]] bool hold(const Snapshot& under, HeldBack::Entry entry, dns::Octets response, std::uint16_t delay_ms,
                           MonotonicTime now);
-  /// The addresses of a known DoH name are refused to those who may not encrypt. Nobody waits for that.
-  void tell_of_doh(dns::Octets words);
+  /// The addresses of a known DoH name, answered so long ago, are refused to those who may not encrypt. Nobody waits
+  /// for that.
+  void tell_of_doh(dns::Octets words, std::uint32_t age_seconds);
   /// What the warden says; a ticket of the past is passed over. Calls `let_go(Entry&, dns::Octets)` for whom it frees.
   template <class LetGo>
   void hear(redirect::AdmissionAnswer answer, MonotonicTime now, LetGo let_go) {

@@ -62,6 +62,10 @@ dns::Name qname_of(dns::Octets words) {
   return *name;
 }
 
+/// Of the cache, looked through between queries: some 100 us, and then a pause.
+constexpr std::size_t doh_buckets_at_once = 1'024;
+constexpr milliseconds doh_pause{1};
+
 std::uint16_t delay_of(const policy::Action& action) {
   const auto* forward = std::get_if<policy::Forward>(&action);
   return forward ? forward->delay_ms : std::uint16_t{0};
@@ -264,8 +268,7 @@ struct Resolver::Impl final : upstream::Landing {
   /// Steps 6 to 12 for the queries that waited for this exchange.
   void land(upstream::Ticket flight, const Result<upstream::Reply, upstream::ExchangeFault>& result) override {
     const cache::Key key = waiting_room.key(flight);  // a copy: the room may move while queries go on to wait
-    if (result && snapshot->gate && snapshot->gate->is_doh(key.question.qname, *snapshot->lists))
-      antechamber.tell_of_doh(result->words);
+    if (result && is_doh(key.question.qname)) antechamber.tell_of_doh(result->words, 0);
     if (result) {
       const seconds ttl =
           waiting_room.is_of_search(flight) ? std::max(result->facts.ttl, server_ttl_min) : result->facts.ttl;
@@ -376,9 +379,31 @@ struct Resolver::Impl final : upstream::Landing {
   void send_due() {
     begin_batch(doors.clock.now());
     antechamber.send_due(now.monotonic, [this](auto& held, dns::Octets response) { let_go(held, response); });
+    if (doh_bucket) tell_cached_doh();
   }
   void let_go(HeldBack::Entry& held, dns::Octets response) {
     leave_late(held.route, held.client, held.record, response, response, held.received);
+  }
+
+  /// Must the warden know what this name's addresses are?
+  bool is_doh(const dns::Name& name) const {
+    return snapshot->gate && snapshot->gate->doh && snapshot->gate->doh->hold(name, *snapshot->lists);
+  }
+
+  /// Must the warden be told of such names in the cache, which under the snapshot before it need not?
+  bool tells_more(const Snapshot& before) const {
+    const Gate* const gate = snapshot->gate.get();
+    if (!gate || !gate->doh) return false;
+    return !before.gate || !before.gate->doh || before.gate->doh_telling != gate->doh_telling;
+  }
+
+  /// Part of what the cache holds of such names; the rest a moment later, after the queries that have come meanwhile.
+  void tell_cached_doh() {
+    doh_bucket = cache.visit(*doh_bucket, doh_buckets_at_once, now.monotonic, [this](const cache::Hit& hit) {
+      if (is_doh(qname_of(hit.words))) antechamber.tell_of_doh(hit.words, hit.age_seconds);
+    });
+    if (doh_bucket == std::size_t{0}) return doh_bucket.reset();
+    doors.wake_at(now.monotonic + doh_pause);
   }
 
   /// Before 7: whom the answer comes from, as far as lists speak of that. What must be answered before more is known,
@@ -675,6 +700,10 @@ struct Resolver::Impl final : upstream::Landing {
   std::shared_ptr<const Snapshot> install(std::shared_ptr<const Snapshot> next) {
     check(next && next->roster && next->lists && next->rules && next->resolvers);
     std::swap(snapshot, next);
+    if (next && tells_more(*next)) {
+      doh_bucket = 0;
+      doors.wake_at(doors.clock.now().monotonic);
+    }
     speech.install(*snapshot);
     clients.install(*snapshot);
     interfaces.forget();
@@ -715,6 +744,7 @@ struct Resolver::Impl final : upstream::Landing {
   std::vector<IpAddress> answer_addresses;  // of the answer that DNS64 looks at
   std::string rate_text;
   MonotonicTime suspicion_again{};
+  std::optional<std::size_t> doh_bucket;  // of the cache: from here on DoH names are to be told again
 };
 
 Resolver::Resolver(Options options, Doors doors, std::shared_ptr<const Snapshot> snapshot)

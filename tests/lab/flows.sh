@@ -156,6 +156,28 @@ remove
 on camera dig +short +tries=1 +time=2 @114.114.114.114 audit.example A >/dev/null
 finish
 
+# ── encrypted DNS alone ──
+echo api.wyzecam.com >"$lab/doh.txt"
+echo 192.0.2.1 >"$lab/doh-addresses.txt"
+configure "redirect: {mode: off, interfaces: [home0, iot0], encrypted: log}" "lists: {doh: {file: $lab/doh.txt, kind: doh}, doh-addresses: {file: $lab/doh-addresses.txt, kind: doh}}"
+begin
+for type in A AAAA; do on phone dig +short "@$gateway4" api.wyzecam.com "$type" >/dev/null; done
+call phone "$truth4" 443
+say phone "$truth6" 443
+say phone "$truth4" 5000
+say phone 61.188.37.216 443
+call phone 8.8.8.8 853
+expect "looked-up 6 $truth4 443 api.wyzecam.com $phone_mac
+looked-up 17 $truth6 443 api.wyzecam.com $phone_mac
+resolver 6 8.8.8.8 853 - $phone_mac"
+printf '61.188.37.0/24\n' >"$lab/doh-addresses.txt.new"
+mv "$lab/doh-addresses.txt.new" "$lab/doh-addresses.txt"
+is_followed() { say phone 61.188.37.216 443; ! count_is 0 --address 61.188.37.216; }
+until_true 20 is_followed || say_wrong "what is recorded does not follow the list"
+! "$doline" flows --config "$config" --limit 0 | grep -w 'UDP\|TCP' | grep -v 'encrypted DNS' || say_wrong "more than encrypted DNS is recorded"
+remove
+finish
+
 # ── watching alone ──
 configure "redirect: {mode: off, interfaces: [home0]}" "flows: {watch: true}"
 begin

@@ -39,7 +39,7 @@ gate_status() { on gateway "$doline" redirect status --config "$config" --json; 
 of_gate() { gate_status | sed -nE "s/.*\"$1\":([0-9]+).*/\1/p"; }
 elements() { on gateway nft list set inet doline_gate "$1" | grep -c expires || true; }
 
-write_config() { # FLOWS ON_FAILURE
+write_config() { # FLOWS ON_FAILURE [ENCRYPTED]
   cat >"$config.new" <<YAML
 upstreams:
   default: {servers: ["$trusted4"]}
@@ -58,7 +58,7 @@ groups:
   cameras: {flows: $1}
   logged: {encrypted: log}
   plain-dns: {encrypted: reject}
-redirect: {mode: $mode, interfaces: [home0, iot0], on_failure: $2}
+redirect: {mode: $mode, interfaces: [home0, iot0], on_failure: $2, encrypted: ${3:-leave}}
 YAML
   mv "$config.new" "$config"
 }
@@ -215,6 +215,19 @@ until_true 15 is_listed || say_wrong "the phone's connection to a listed network
 on gateway "$doline" redirect plan --config "$config" >"$lab/plan" 2>&1 || say_wrong "plan"
 grep -q "doh_servers4 { 9.9.9.9/32, 192.0.2.1/32, 198.18.221.0/24 }" "$lab/plan" || say_wrong "the plan does not count the lists: $(<"$lab/plan")"
 
+echo "what is newly refused to all, by apply, is refused to what was answered before too"
+resolves camera 114.114.114.114 dns.lab.example A "$truth4"
+tries camera tcp "$truth4" 443 connected
+# apply_until ENCRYPTED OUTCOME: Doline reads the file by itself, but `redirect` counts when it is applied.
+apply_until() {
+  write_config only-resolved open "$1"
+  applies() { on gateway "$doline" redirect apply --config "$config" >"$lab/apply" 2>&1 && is_tried camera tcp "$truth4" 443 "$2"; }
+  until_true 15 applies "$@" || say_wrong "encrypted: $1 is not in force: $(<"$lab/apply")"
+}
+apply_until reject refused
+tries phone tcp "$truth4" 443 connected
+apply_until leave connected
+
 echo "a locked device connects to what answers give it and to what its lock allows, and to nothing else"
 device_command() { on gateway "$doline" device "$1" camera --config "$config" "${@:2}" 2>&1; }
 write_config any open
@@ -267,10 +280,13 @@ until_true 10 restricts 1 0 || say_wrong "the camera is not restricted (closed)"
 echo "  what the camera was told before, the gate knows again, though its table was lost"
 until_true 10 is_tried camera tcp 198.18.200.1 10240 connected || say_wrong "the camera may not use what it was told before the restart"
 tries camera tcp 198.18.202.1 10240 refused
+resolves tv 8.8.8.8 dns.lab.example A "$truth4"
+until_true 10 is_tried tv tcp "$truth4" 443 refused || say_wrong "an answer for a DoH name did not shut its address (closed)"
 gate_status >/dev/null
 on gateway nft delete table inet doline_gate
 gate_status >/dev/null # it looks, and puts it back
 until_true 20 is_tried camera tcp 198.18.200.1 10240 connected || say_wrong "the camera may not use what it was told before its table was lost"
+until_true 20 is_tried tv tcp "$truth4" 443 refused || say_wrong "what was answered for a DoH name is open since its table was lost"
 tries camera tcp 198.18.202.1 10240 refused
 kill -KILL "$warden_id" "$doline_id"
 wait "$doline_id" 2>/dev/null || true

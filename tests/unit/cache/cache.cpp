@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -191,6 +192,30 @@ TEST_CASE("clear() forgets all and counts it") {
   CHECK(cache.statistics().entries == 0);
   CHECK(cache.statistics().octets == empty_octets);
   CHECK_FALSE(cache.find(key_of("n1"), start).has_value());
+}
+
+TEST_CASE("visits see all that is fresh, part by part, and count no access") {
+  Cache cache({.size_octets = 1 << 20}, 15);
+  const int asked = 200;
+  for (int i = 0; i < asked; ++i)
+    cache.insert(key_of("n" + std::to_string(i)), words_of(std::to_string(i)), seconds(i % 2 == 0 ? 60 : 5), false,
+                 start);
+  std::vector<std::string> seen;
+  std::size_t bucket = 0;
+  int parts = 0;
+  do {
+    bucket = cache.visit(bucket, 1'000, start + seconds(10), [&](const Hit& hit) {
+      seen.emplace_back(hit.words.begin(), hit.words.end());
+      CHECK(hit.age_seconds == 10);
+      CHECK(hit.ttl_left_seconds == 50);
+    });
+    ++parts;
+  } while (bucket != 0);
+  CHECK(parts == 5);  // of 4,096 buckets
+  CHECK(seen.size() == asked / 2);
+  CHECK(std::set<std::string>(seen.begin(), seen.end()).size() == asked / 2);
+  CHECK(cache.statistics().hits == 0);
+  CHECK(Cache({.size_octets = 0}, 16).visit(0, 1'000, start, [](const Hit&) { FAIL("nothing is kept"); }) == 0);
 }
 
 TEST_CASE("a hit allocates nothing") {

@@ -38,7 +38,8 @@ struct Stage {
         [this](std::vector<device::MacAddress> macs, Interception::Done done) {
           held = std::move(macs);
           is_recalled = std::move(done);
-        });
+        },
+        [this] { ++times_doh_unknown; });
     hearing = loop.on_events(warden, UV_READABLE, [this](int) { hear(); });
   }
   ~Stage() {
@@ -81,6 +82,7 @@ struct Stage {
   std::vector<redirect::Request> requests;
   std::vector<redirect::RefusedReply> told_refused;
   std::vector<device::MacAddress> held;
+  int times_doh_unknown = 0;
   Interception::Done is_recalled;
   redirect::Reply reply = redirect::Done{};
 };
@@ -98,13 +100,15 @@ TEST_CASE("rejecting what is encrypted means the known DoH servers too") {
   const device::Roster nobody;
   const auto none = blocklist::ListSet::none();
   const DohSources by_book{resolvers.book, *none, {}};
-  CHECK(gate_of(nobody, {}, {}, Encrypted::leave, by_book) == nullptr);
+  const auto doh = std::make_shared<const blocklist::DohNames>(doh_names_of(by_book));
+  CHECK(gate_of(nobody, {}, {}, Encrypted::leave, doh) == nullptr);
   CHECK(restrictions_of(nobody, {}, {}, by_book).doh_networks ==
         std::vector{*IpPrefix::parse("1.1.1.1"), *IpPrefix::parse("9.9.9.9")});
-  const auto gate = gate_of(nobody, {}, {}, Encrypted::reject, by_book);
+  const auto gate = gate_of(nobody, {}, {}, Encrypted::reject, doh);
   REQUIRE(gate);
-  CHECK(gate->is_doh(*dns::Name::parse("DNS.quad9.net"), *none));
-  CHECK_FALSE(gate->is_doh(*dns::Name::parse("quad9.net"), *none));
+  CHECK(gate->doh == doh);
+  CHECK(doh->hold(*dns::Name::parse("DNS.quad9.net"), *none));
+  CHECK_FALSE(doh->hold(*dns::Name::parse("quad9.net"), *none));
   CHECK_FALSE(gate->holds(device::DeviceId{0}));
 }
 
@@ -165,11 +169,10 @@ TEST_CASE("lists of DoH servers name them by name, address and network, and what
   CHECK(restrictions_of(nobody, {}, {}, sources).doh_networks == std::vector{*IpPrefix::parse("9.9.9.0/24"),
                                                                              *IpPrefix::parse("192.0.2.7"),
                                                                              *IpPrefix::parse("2001:db8:1::/48")});
-  const auto gate = gate_of(nobody, {}, {}, redirect::Encrypted::reject, sources);
-  REQUIRE(gate);
-  CHECK(gate->is_doh(*dns::Name::parse("DNS.example"), **lists));
-  CHECK_FALSE(gate->is_doh(*dns::Name::parse("other.example"), **lists));
-  CHECK_FALSE(gate->is_doh(*dns::Name::parse("ads.example"), **lists));
+  const auto doh = doh_names_of(sources);
+  CHECK(doh.hold(*dns::Name::parse("DNS.example"), **lists));
+  CHECK_FALSE(doh.hold(*dns::Name::parse("other.example"), **lists));
+  CHECK_FALSE(doh.hold(*dns::Name::parse("ads.example"), **lists));
 }
 
 TEST_CASE("the devices of restricted groups are held by every MAC that is known") {
@@ -193,14 +196,15 @@ TEST_CASE("the devices of restricted groups are held by every MAC that is known"
   const redirect::GroupRestriction strict[] = {{.flows = redirect::Flows::only_resolved, .encrypted = {}}};
   const auto all = restrictions_of(*roster, strict, {}, nothing);
   CHECK(all.only_resolved == std::vector{mac});
-  const auto gate = gate_of(*roster, strict, {}, redirect::Encrypted::leave, nothing);
+  const auto doh = std::make_shared<const blocklist::DohNames>();
+  const auto gate = gate_of(*roster, strict, {}, redirect::Encrypted::leave, doh);
   REQUIRE(gate);
   CHECK(gate->holds(roster->find("camera")->id));
   CHECK_FALSE(gate->holds(roster->find("phone")->id));
-  CHECK(gate->doh_names.empty());
+  CHECK(gate->doh == nullptr);
   const redirect::FlowLock lock[] = {{.device = "camera", .flows = redirect::Flows::observe, .allowed = {}}};
   CHECK(restrictions_of(*roster, {}, lock, nothing).observed == std::vector{mac});
-  CHECK(gate_of(*roster, {}, lock, redirect::Encrypted::leave, nothing)->holds(roster->find("camera")->id));
+  CHECK(gate_of(*roster, {}, lock, redirect::Encrypted::leave, doh)->holds(roster->find("camera")->id));
 
   redirect::RefusedReply refused;
   refused.devices = {
@@ -451,4 +455,52 @@ TEST_CASE("a warden that dies is a lost interception, told once, and whoever ask
   CHECK(told.find("has died") != std::string::npos);
   CHECK(told.find("has died") == told.rfind("has died"));
   stage.interception->end(milliseconds(100));
+}
+
+TEST_CASE("what is refused of encrypted DNS follows the rules in force, on trial only until it is over") {
+  using redirect::Encrypted;
+  Stage stage;
+  CHECK(stage.interception->encrypted() == Encrypted::leave);
+  redirect::Options options;
+  options.mode = redirect::Mode::tproxy;
+  options.interfaces = {"br-lan"};
+  options.encrypted = Encrypted::reject;
+  stage.interception->want(options);
+  CHECK(stage.interception->encrypted() == Encrypted::leave);
+  (void)stage.wait([&](auto take) { stage.interception->apply(seconds(60), take); });
+  CHECK(stage.interception->encrypted() == Encrypted::reject);
+  CHECK(stage.times_doh_unknown == 1);
+
+  redirect::StatusReply status;
+  status.state = redirect::State::applied;
+  status.trial_seconds_left = 30;
+  stage.reply = status;
+  (void)stage.wait([&](auto take) { stage.interception->status(take); });
+  CHECK(stage.interception->encrypted() == Encrypted::reject);
+  status.trial_seconds_left = 0;
+  stage.reply = status;
+  (void)stage.wait([&](auto take) { stage.interception->status(take); });
+  CHECK(stage.interception->encrypted() == Encrypted::leave);
+  CHECK(stage.times_doh_unknown == 2);
+
+  stage.reply = redirect::Done{};
+  (void)stage.wait([&](auto take) { stage.interception->apply(seconds(60), take); });
+  (void)stage.wait([&](auto take) { stage.interception->confirm(take); });
+  stage.reply = status;
+  (void)stage.wait([&](auto take) { stage.interception->status(take); });
+  CHECK(stage.interception->encrypted() == Encrypted::reject);
+}
+
+TEST_CASE("a table that was put back has forgotten the DoH servers too") {
+  Stage stage;
+  (void)stage.wait([&](auto take) { stage.interception->apply(seconds(0), take); });
+  redirect::StatusReply status;
+  status.state = redirect::State::applied;
+  for (const std::uint64_t admitted : {7, 0}) {
+    status.gate.admitted = admitted;
+    stage.reply = status;
+    stage.times_doh_unknown = 0;
+    (void)stage.wait([&](auto take) { stage.interception->status(take); });
+    CHECK(stage.times_doh_unknown == (admitted == 0 ? 1 : 0));
+  }
 }

@@ -84,9 +84,13 @@ class Watched {
     ours_ = ends[0];
     Options options;
     options.path = file();
-    options.flows = {.channel = ends[1], .warm_up = warm_up_, .encrypted_is_refused = encrypted_is_refused_};
+    options.flows = {.channel = ends[1], .warm_up = warm_up_};
     writer_.emplace(options, std::vector<Ring*>{&ring_}, clock_, events_.taker());
-    writer_->install(legend());
+    Legend known = legend();
+    known.encrypted_is_refused = encrypted_is_refused_;
+    known.doh = std::make_shared<const blocklist::DohNames>(
+        blocklist::DohNames{.names = {*dns::Name::parse("dns.google")}, .lists = {}});
+    writer_->install(std::move(known));
   }
 
   const seconds warm_up_;
@@ -287,4 +291,31 @@ TEST_CASE("a device that scans leaves room for the others: what is left out of i
   REQUIRE(statistics->left_out_most);
   CHECK((statistics->left_out_most->holder == flows::Holder::of(camera_mac)));
   CHECK(statistics->lost == 0);
+}
+
+TEST_CASE("a connection to what a DoH name was answered with is encrypted DNS, by the port of DoH alone") {
+  Watched watched;
+  watched.answer("192.168.50.104", "dns.google", "8.8.8.8");
+  watched.answer("192.168.50.104", "api.wyze.com", "120.24.59.150");
+  watched.connect("192.168.50.104", "8.8.8.8", 443);
+  watched.connect("192.168.50.104", "8.8.8.8", 80);
+  watched.connect("192.168.50.104", "120.24.59.150", 443);
+  // Where encrypted DNS alone is asked for, nothing else is recorded.
+  const auto https = [&](const char* to, std::uint16_t from_port) {
+    watched.connect(packets::v4("192.168.50.104", to, IPPROTO_UDP, packets::udp(from_port, 443)),
+                    flows::LoggedBy::https);
+  };
+  https("8.8.8.8", 50'001);
+  https("120.24.59.150", 50'002);
+  https("61.188.37.216", 50'003);
+  const auto rows = watched.rows();
+  REQUIRE(rows.size() == 4);
+  CHECK(rows[0].kind == flows::Kind::encrypted_dns);
+  CHECK(rows[0].explanation == flows::Explanation::looked_up);
+  CHECK(rows[0].name == *dns::Name::parse("dns.google"));
+  CHECK(rows[1].kind == flows::Kind::connection);
+  CHECK(rows[2].kind == flows::Kind::connection);
+  CHECK(rows[3].kind == flows::Kind::encrypted_dns);
+  CHECK(rows[3].client.port == 50'001);
+  CHECK(watched.writer().statistics().flows->seen == 4);
 }

@@ -122,11 +122,12 @@ inline std::shared_ptr<const device::Roster> household() {
 }
 
 inline Legend legend(std::uint64_t generation = 1, std::shared_ptr<const device::Roster> roster = household()) {
-  return {generation,
-          std::move(roster),
-          blocklist::ListSet::none(),
-          {"ads", "telemetry"},
-          {"doline.yml:40", "doline.yml:41", "doline.yml:42"}};
+  return {.generation = generation,
+          .roster = std::move(roster),
+          .lists = blocklist::ListSet::none(),
+          .list_names = {"ads", "telemetry"},
+          .rule_texts = {"doline.yml:40", "doline.yml:41", "doline.yml:42"},
+          .doh = nullptr};
 }
 
 inline Record record(const device::Roster& roster, WallTime time, std::string_view client, std::string_view qname,

@@ -41,6 +41,7 @@ TEST_CASE("Each wish has its own rules: connections, encrypted DNS alone, querie
   const std::string encrypted = nft_watch(options, TableLife::until_removed, known);
   CHECK_FALSE(has(encrypted, "flags owner"));
   CHECK(has(encrypted, "ip daddr @doh_servers4 tcp dport 443 log prefix \"doline encrypted-dns\""));
+  CHECK(has(encrypted, "tcp dport 443 log prefix \"doline https\""));
   CHECK_FALSE(has(encrypted, "doline connection"));
 
   const std::string queries = nft_watch(home_options(Mode::audit), TableLife::until_removed);
@@ -57,7 +58,8 @@ TEST_CASE("The exempt are watched, but their queries are not audited") {
 }
 
 TEST_CASE("A prefix leads to its rule, another tool's to none") {
-  for (const LoggedBy rule : {LoggedBy::connection, LoggedBy::plain_dns, LoggedBy::encrypted_dns, LoggedBy::query})
+  for (const LoggedBy rule :
+       {LoggedBy::connection, LoggedBy::plain_dns, LoggedBy::encrypted_dns, LoggedBy::query, LoggedBy::https})
     CHECK(parse_prefix(prefix_of(rule)) == rule);
   CHECK_FALSE(parse_prefix("IN=br0"));
   CHECK_FALSE(parse_prefix(""));

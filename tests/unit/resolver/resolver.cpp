@@ -41,6 +41,7 @@ struct House {
   RingOutbox outbox;
   std::size_t late_responses = 0;
   CanaryCage cage{9};
+  std::optional<MonotonicTime> woken_at;
   std::vector<CanaryReturn> returned;
   std::vector<std::uint8_t> out = std::vector<std::uint8_t>(response_octets_max);
   Resolver resolver{{.cache = {}, .seed = 1, .cookies = dns::CookieSecrets(secret, secret), .canaries = cage},
@@ -56,7 +57,7 @@ struct House {
                            admissions.push_back(admission);
                            return has_warden;
                          },
-                     .wake_at = [](MonotonicTime) {},
+                     .wake_at = [this](MonotonicTime at) { woken_at = at; },
                      .clock = clock},
                     begun_with};
 
@@ -88,7 +89,7 @@ struct House {
   }
 
   /// The same where the client that asks is a camera that is only-resolved, and doh.example a known DoH name.
-  static std::shared_ptr<const Snapshot> snapshot_with_gate() {
+  static std::shared_ptr<const Snapshot> snapshot_with_gate(std::uint64_t telling = 0) {
     auto changed = std::make_shared<Snapshot>(*snapshot());
     device::RosterBuilder builder;
     builder.add_device({.name = "camera",
@@ -101,7 +102,9 @@ struct House {
     changed->roster = builder.build();
     auto gate = std::make_shared<Gate>();
     gate->is_held = {false, true};
-    gate->doh_names = {*dns::Name::parse("doh.example")};
+    gate->doh = std::make_shared<const blocklist::DohNames>(
+        blocklist::DohNames{.names = {*dns::Name::parse("doh.example")}, .lists = {}});
+    gate->doh_telling = telling;
     changed->gate = gate;
     return changed;
   }
@@ -316,6 +319,36 @@ TEST_CASE("upstream's addresses of a known DoH name are told to the warden, for 
   CHECK(house.admissions[0].purpose == redirect::Purpose::doh);
   CHECK(house.admissions[0].devices.empty());
   CHECK(house.admissions[0].addresses == std::vector{IpAddress::v4(192, 0, 2, 1)});
+}
+
+TEST_CASE("what the cache holds of DoH names is told when they become known, and again when it may be forgotten") {
+  House house;
+  for (const char* name : {"doh.example", "other.example"}) {
+    (void)house.cost_of(name);
+    house.answer_all({address_record(name)});
+  }
+  const auto tell = [&](std::shared_ptr<const Snapshot> next) {
+    house.admissions.clear();
+    house.woken_at.reset();
+    (void)house.resolver.install(std::move(next));
+    while (house.woken_at) {
+      house.woken_at.reset();
+      house.resolver.send_due();
+    }
+    return house.admissions;
+  };
+  CHECK(tell(House::snapshot()).empty());
+  house.clock.pass(seconds(100));
+  const auto told = tell(House::snapshot_with_gate(1));
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].purpose == redirect::Purpose::doh);
+  CHECK(told[0].addresses == std::vector{IpAddress::v4(192, 0, 2, 1)});
+  CHECK(told[0].ttl_seconds == 300);
+  CHECK(told[0].age_seconds == 100);
+  CHECK(tell(House::snapshot_with_gate(1)).empty());
+  CHECK(tell(House::snapshot_with_gate(2)).size() == 1);
+  house.clock.pass(seconds(200));
+  CHECK(tell(House::snapshot_with_gate(3)).empty());  // its TTL has run out
 }
 
 }  // namespace
