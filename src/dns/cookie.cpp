@@ -15,9 +15,11 @@ constexpr std::uint8_t cookie_version = 1;
 constexpr std::int32_t age_seconds_max = 3600;
 constexpr std::int32_t ahead_seconds_max = 300;
 
+/// Up to eight.
 std::uint64_t load_little(const std::uint8_t* octets, std::size_t count) {
   std::uint64_t word = 0;
-  for (std::size_t i = 0; i < count; ++i) word |= std::uint64_t{octets[i]} << (8 * i);
+  std::memcpy(&word, octets, count);
+  if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
   return word;
 }
 

@@ -92,7 +92,9 @@ bool encode_addresses(dns::Octets response, const dns::Name& qname, EncodedAnswe
   const std::size_t first = dns::header_octets + qname.size() + 4;
   if (word_at(response, 4) != 1 || word_at(response, 8) != 0 || count > answers_max) return false;
   if (first + fixed_octets > response.size()) return false;
-  if (dns::Name::from_wire(response.subspan(dns::header_octets, qname.size())) != qname) return false;
+  const dns::Octets asked = response.subspan(dns::header_octets, qname.size());
+  if (!std::equal(asked.begin(), asked.end(), qname.wire().begin()) && dns::Name::from_wire(asked) != qname)
+    return false;
   const std::uint32_t type = word_at(response, first + 2);
   const std::size_t size = type == static_cast<int>(dns::RecordType::a)      ? 4
                            : type == static_cast<int>(dns::RecordType::aaaa) ? 16

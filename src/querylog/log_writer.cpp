@@ -440,10 +440,12 @@ struct LogWriter::Impl {
     if (!store || (!is_urgent && now() < next_try)) return;
     in_order.resize(pending.size());
     std::iota(in_order.begin(), in_order.end(), 0u);
-    std::sort(in_order.begin(), in_order.end(), [this](std::uint32_t left, std::uint32_t right) {
-      const auto one = pending[left].record.time, other = pending[right].record.time;
-      return one != other ? one < other : left < right;
-    });
+    const auto is_before = [](const Entry& one, const Entry& other) { return one.record.time < other.record.time; };
+    if (!std::is_sorted(pending.begin(), pending.end(), is_before))
+      std::sort(in_order.begin(), in_order.end(), [&](std::uint32_t left, std::uint32_t right) {
+        const Entry &one = pending[left], &other = pending[right];
+        return is_before(one, other) || (!is_before(other, one) && left < right);
+      });
     const auto done = write_batch();
     if (!done) {
       fault(done.error());
@@ -557,17 +559,21 @@ struct LogWriter::Impl {
   }
 
   Store::Id rule_row(policy::RuleId rule, Known* known) {
-    if (rule == policy::no_rule) return store->text("otherwise");
-    if (rule == policy::lists_rule) return store->text("lists");
-    if (known == nullptr || rule.value >= known->legend->rule_texts.size())
-      return store->text("rule " + std::to_string(rule.value));
+    if (known == nullptr) return store->text(text_of(rule, nullptr));
     std::uint32_t& row = known->rules[rule.value];
     if (row == 0) {
-      const auto found = store->text(known->legend->rule_texts[rule.value]);
+      const auto found = store->text(text_of(rule, known->legend.get()));
       if (!found) return found;
       row = *found;
     }
     return row;
+  }
+
+  static std::string text_of(policy::RuleId rule, const Legend* legend) {
+    if (rule == policy::no_rule) return "otherwise";
+    if (rule == policy::lists_rule) return "lists";
+    if (legend == nullptr || rule.value >= legend->rule_texts.size()) return "rule " + std::to_string(rule.value);
+    return legend->rule_texts[rule.value];
   }
 
   Store::Id lists_row(std::uint32_t set, Known* known) {

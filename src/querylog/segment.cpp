@@ -15,6 +15,7 @@ constexpr std::uint8_t format = 1;  // the first octet of a head
 constexpr std::uint8_t set_in_head = 0;
 constexpr std::uint8_t set_in_body = 1;
 constexpr std::uint8_t differences = 2;  // as set_in_body; a value is the difference to the row before
+constexpr std::size_t room_min = 256;    // rows
 
 // What is searched for, and what names entries of dictionaries.
 constexpr Column in_head[] = {Column::device, Column::client,        Column::destination, Column::name,
@@ -113,25 +114,38 @@ bool read_set(dns::Octets octets, std::size_t count, std::uint64_t largest, std:
 void SegmentWriter::add(std::int64_t time, const Values& values) {
   first_ = times_.empty() ? time : std::min(first_, time);
   last_ = times_.empty() ? time : std::max(last_, time);
+  const std::size_t row = times_.size();
+  if (row == room_) make_room(row + 1);
   times_.push_back(time);
-  for (std::size_t column = 1; column < columns; ++column) values_[column].push_back(values[column]);
+  std::uint32_t* into = values_.data() + row;
+  for (std::size_t column = 1; column < columns; ++column, into += room_) *into = values[column];
 }
 
 void SegmentWriter::add(const SegmentWriter& rows) {
   if (rows.rows() == 0) return;
   first_ = times_.empty() ? rows.first_ : std::min(first_, rows.first_);
   last_ = times_.empty() ? rows.last_ : std::max(last_, rows.last_);
+  const std::size_t before = times_.size();
+  if (before + rows.rows() > room_) make_room(before + rows.rows());
   times_.insert(times_.end(), rows.times_.begin(), rows.times_.end());
   for (std::size_t column = 1; column < columns; ++column)
-    values_[column].insert(values_[column].end(), rows.values_[column].begin(), rows.values_[column].end());
+    std::copy_n(rows.values_of(column), rows.rows(), values_of(column) + before);
 }
 
 void SegmentWriter::clear() {
   times_.clear();
-  for (auto& values : values_) values.clear();
 }
 
-/// From column_: set_ and places_.
+void SegmentWriter::make_room(std::size_t rows) {
+  const std::size_t wider = std::max({rows, 2 * room_, room_min});
+  std::vector<std::uint32_t> values((columns - 1) * wider);
+  for (std::size_t column = 1; column < columns; ++column)
+    std::copy_n(values_of(column), times_.size(), values.data() + (column - 1) * wider);
+  values_ = std::move(values);
+  room_ = wider;
+}
+
+/// From column_: set_ and, where it has several values, places_.
 void SegmentWriter::find_set() {
   const std::size_t rows = column_.size();
   places_.resize(rows);
@@ -173,6 +187,18 @@ void SegmentWriter::find_set() {
   for (std::uint16_t& place : places_) place = place_of_[place];
 }
 
+/// Most columns have one value in all rows.
+void SegmentWriter::find_set_of(Column column) {
+  const std::uint32_t* const values = values_of(static_cast<std::size_t>(column));
+  const std::size_t rows = times_.size();
+  if (rows > 0 && std::equal(values + 1, values + rows, values)) {
+    set_.assign(1, values[0]);
+    return;
+  }
+  column_.assign(values, values + rows);
+  find_set();
+}
+
 void SegmentWriter::write(std::vector<std::uint8_t>& head, std::vector<std::uint8_t>& body) {
   check(times_.size() <= segment_rows_max);
   head.assign(1, format);
@@ -180,7 +206,6 @@ void SegmentWriter::write(std::vector<std::uint8_t>& head, std::vector<std::uint
   put_number(head, times_.size());
   std::vector<std::uint8_t> set;
   const auto put = [&](Column column, std::uint8_t coding) {
-    find_set();
     if (set_.empty() || (set_.size() == 1 && set_[0] == 0)) return;
     set.clear();
     put_set(set, set_);
@@ -193,8 +218,7 @@ void SegmentWriter::write(std::vector<std::uint8_t>& head, std::vector<std::uint
     put_places(body, places_, bits_for(set_.size()));
   };
   const auto put_values = [&](Column column, std::uint8_t coding) {
-    const auto& values = values_[static_cast<std::size_t>(column)];
-    column_.assign(values.begin(), values.end());
+    find_set_of(column);
     put(column, coding);
   };
   for (const Column column : in_head) put_values(column, set_in_head);
@@ -205,6 +229,7 @@ void SegmentWriter::write(std::vector<std::uint8_t>& head, std::vector<std::uint
         to_unsigned(static_cast<std::int64_t>(static_cast<std::uint64_t>(time) - static_cast<std::uint64_t>(before))));
     before = time;
   }
+  find_set();
   put(Column::time, differences);
   for (const Column column : in_body) put_values(column, set_in_body);
 }

@@ -65,8 +65,15 @@ class SegmentWriter {
   void clear();
 
  private:
+  [[nodiscard]] std::uint32_t* values_of(std::size_t column) { return values_.data() + (column - 1) * room_; }
+  [[nodiscard]] const std::uint32_t* values_of(std::size_t column) const {
+    return values_.data() + (column - 1) * room_;
+  }
+  void make_room(std::size_t rows);
+
   std::vector<std::int64_t> times_;
-  std::array<std::vector<std::uint32_t>, columns> values_;
+  std::vector<std::uint32_t> values_;  // all columns but `time`, one after the other, each with room for so many rows
+  std::size_t room_ = 0;
   std::int64_t first_ = 0, last_ = 0;
 
   // The column that is being written.
@@ -76,6 +83,7 @@ class SegmentWriter {
   std::vector<std::uint16_t> places_;  // for each row the value's number, then its place in the set
   std::vector<std::uint16_t> place_of_;
   void find_set();
+  void find_set_of(Column column);
 };
 
 /// What a segment holds. After read_head(): the sets of the searched columns; after read_body(): the rows.
