@@ -39,6 +39,7 @@ using nlohmann::json;
 constexpr seconds hung_after{2};
 constexpr milliseconds stop_patience{2'000};
 constexpr milliseconds install_again_after{50};
+constexpr seconds answer_patience{3};                       // of who commands something; then it is on its way
 constexpr milliseconds presences_noted_every{15 * 60'000};  // of devices that stay where they are
 constexpr milliseconds exemptions_looked_at{60'000};        ///< at least so often, where any will end
 
@@ -251,10 +252,11 @@ struct Control::Impl {
   }
 
   /// With the snapshot that knows of them.
-  void restrict() {
+  void restrict(const std::shared_ptr<void>& said = {}) {
     if (interception)
       interception->restrict(
-          restrictions_of(*current->roster, settings.live.restrictions, book.flow_locks(), doh_sources(*current)));
+          restrictions_of(*current->roster, settings.live.restrictions, book.flow_locks(), doh_sources(*current)),
+          said);
   }
 
   void tell_log(const resolver::Snapshot& snapshot) {
@@ -266,7 +268,11 @@ struct Control::Impl {
     for (const policy::ListPolicy& list : snapshot.rules->lists()) legend.list_names.push_back(list.name);
     legend.rule_texts = rule_texts(*snapshot.rules);
     legend.doh = doh;
-    legend.encrypted_is_refused = encrypted() == redirect::Encrypted::reject;
+    if (has_gate())
+      for (const device::Device& device : snapshot.roster->devices())
+        legend.encrypted_refused.push_back(
+            redirect::restriction_of(device, *snapshot.roster, settings.live.restrictions)
+                .encrypted.value_or(encrypted()) == redirect::Encrypted::reject);
     charge.log->install(std::move(legend));
   }
 
@@ -283,10 +289,31 @@ struct Control::Impl {
     }
     publishing = Watch();
     current = make_snapshot();
-    restrict();
+    in_force = answer_when_dropped(std::exchange(answers_due, {}));
+    restrict(in_force);
     tell_log(*current);
     unacknowledged = charge.workers.size();
     for (std::size_t i = 0; i < charge.workers.size(); ++i) install(i, current);
+  }
+
+  /// The operator's command is answered when what it changed is in force, or when that takes too long.
+  void answer_in_force(CommandSocket::Answer answer, json told) {
+    auto once = std::make_shared<CommandSocket::Answer>(std::move(answer));
+    const auto say = [once, told = std::move(told)] {
+      if (*once) std::exchange(*once, nullptr)(told);
+    };
+    answers_due.push_back(say);
+    answers_late.push_back(loop.after(answer_patience, say));
+    publish_soon();
+  }
+
+  /// What workers and the warden hold until they have done what they were told.
+  std::shared_ptr<void> answer_when_dropped(std::vector<std::function<void()>> answers) {
+    if (answers.empty()) return {};
+    return {nullptr, [answers = std::move(answers), while_serving = std::weak_ptr<void>(serving)](void*) {
+              if (while_serving.expired()) return;
+              for (const auto& answer : answers) answer();
+            }};
   }
 
   void install(std::size_t worker, std::shared_ptr<const resolver::Snapshot> snapshot) {
@@ -298,6 +325,8 @@ struct Control::Impl {
   void acknowledge() {
     if (--unacknowledged > 0) return;
     installing.clear();
+    in_force.reset();
+    answers_late.clear();
     look_ready();
     if (!announcement.empty())
       log.info("Generation {}: {} names, {} devices{}.", current->generation, current->lists->name_count(),
@@ -557,8 +586,7 @@ struct Control::Impl {
              wanted->device.empty() ? "" : ", device " + config::printable(wanted->device),
              wanted->group.empty() ? "" : ", group " + config::printable(wanted->group));
     make_rules();
-    publish_soon();
-    answer(told);
+    answer_in_force(answer, std::move(told));
   }
 
   /// `doline device`.
@@ -574,11 +602,12 @@ struct Control::Impl {
     if (const BookedDevice* device = book.find(told.value("/book/device"_json_pointer, std::string()));
         request["ask"] == "device.lock" && device != nullptr && device->lock && device->lock->flows && !has_gate())
       told["warning"] = "Its connections are not held: that needs interception, which is not configured (`redirect:`).";
-    answer(told);
+    if (changed.empty()) return answer(told);
+    answer_in_force(answer, std::move(told));
   }
 
   [[nodiscard]] bool has_gate() const {
-    return interception && settings.fixed.redirect && settings.fixed.redirect->mode != redirect::Mode::off;
+    return interception && settings.fixed.redirect && redirect::intercepts(settings.fixed.redirect->mode);
   }
 
   void take_lock_alarm(const resolver::LockAlarm& alarm) {
@@ -628,7 +657,15 @@ struct Control::Impl {
           log->flush();
           *admissions = admissions_of(file, macs, *roster, now);
         },
-        [this, admissions, done] { interception->admit(std::move(*admissions), done); });
+        [this, admissions, done] {
+          std::size_t count = 0;
+          for (const redirect::Admission& one : *admissions) count += one.addresses.size();
+          if (count >= admissions_recalled_max)
+            log.warn(
+                "Of what devices that are only-resolved were told before, the newest {} addresses are known again.",
+                count);
+          interception->admit(std::move(*admissions), done);
+        });
   }
 
   void collect_and_answer(const CommandSocket::Answer& answer) {
@@ -690,7 +727,7 @@ struct Control::Impl {
     tell_log(*current);
     if (charge.warden && settings.fixed.redirect)
       interception.emplace(
-          loop, std::move(charge.warden), *settings.fixed.redirect, log,
+          loop, std::move(charge.warden), *settings.fixed.redirect, settings.fixed.state / "redirect-trial.json", log,
           [this](const redirect::RefusedReply& refused) { take_refused(refused); },
           [this](std::vector<device::MacAddress> macs, Interception::Done done) {
             recall_answers(std::move(macs), std::move(done));
@@ -723,6 +760,7 @@ struct Control::Impl {
     watch_files();
     publish_soon();  // what has changed since the workers' snapshot was made
     loop.run();
+    serving.reset();
     if (interception) interception->end(stop_patience);
     socket.reset();
     loops.reset();
@@ -773,8 +811,12 @@ struct Control::Impl {
   std::shared_ptr<const blocklist::DohNames> doh;  // null: nobody asks
   std::uint64_t doh_telling = 0;  // another number: the warden is to be told again of what was answered
   std::optional<Interception> interception;
-  std::unique_ptr<LoopWatch> loops;  // of the run
-  std::string withdrawn;             // why we took interception away ourselves
+  std::unique_ptr<LoopWatch> loops;                // of the run
+  std::string withdrawn;                           // why we took interception away ourselves
+  std::vector<std::function<void()>> answers_due;  // of the operator's commands, for the next snapshot
+  std::vector<Watch> answers_late;
+  std::shared_ptr<void> in_force;                           // dropped when all workers have the current snapshot
+  std::shared_ptr<void> serving = std::make_shared<int>();  // commands, still
   std::unique_ptr<CommandSocket> socket;
   MonotonicTime began{};
   bool is_ready = false, were_alive = true;

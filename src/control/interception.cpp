@@ -206,18 +206,23 @@ std::vector<redirect::Admission> admissions_of(const std::filesystem::path& log,
 }
 
 Interception::Interception(Loop& loop, std::unique_ptr<warden::Client> warden, redirect::Options options,
-                           spdlog::logger& log, std::function<void(const redirect::RefusedReply&)> on_refused,
+                           std::filesystem::path trial_file, spdlog::logger& log,
+                           std::function<void(const redirect::RefusedReply&)> on_refused,
                            std::function<void(std::vector<device::MacAddress>, Done)> on_held,
                            std::function<void()> on_doh_unknown)
     : loop_(loop),
       warden_(std::move(warden)),
       at_start_(std::move(options)),
       wanted_(at_start_),
+      trial_file_(std::move(trial_file)),
       log_(log),
       on_refused_(std::move(on_refused)),
       on_held_(std::move(on_held)),
-      on_doh_unknown_(std::move(on_doh_unknown)),
-      encrypted_(at_start_.encrypted) {
+      on_doh_unknown_(std::move(on_doh_unknown)) {
+  std::string complaint;
+  unconfirmed_ = read_trial_mark(trial_file_, complaint);
+  if (!complaint.empty()) log_.warn("{}", complaint);
+  if (unconfirmed_ && unconfirmed_->on_trial != at_start_) forget_trial();  // the operator has decided otherwise
   readable_ = loop_.on_events(warden_->descriptor(), UV_READABLE, [this](int) { read(); });
   looking_ = loop_.every(interception_look_every, [this] {
     if (is_starting_) start([](const json&) {});
@@ -227,7 +232,7 @@ Interception::Interception(Loop& loop, std::unique_ptr<warden::Client> warden, r
 }
 
 void Interception::look_for_refusals() {
-  if (!restrictions_.hold_flows() && !restrictions_.hold_encrypted(encrypted_)) return;
+  if (!restrictions_.hold_flows() && !restrictions_.hold_encrypted(encrypted())) return;
   warden_->ask(redirect::Refused{}, [this](const std::optional<redirect::Reply>& reply) {
     const auto* refused = reply ? std::get_if<redirect::RefusedReply>(&*reply) : nullptr;
     // Until the answers from before are known, what they explain counts as unexplained.
@@ -263,7 +268,7 @@ void Interception::ask(redirect::Request request, Answer answer) {
   if (!warden_->is_alive()) lose();
 }
 
-void Interception::restrict(redirect::Restrictions restrictions) {
+void Interception::restrict(redirect::Restrictions restrictions, const std::shared_ptr<void>& said) {
   if (restrictions == restrictions_) return;
   std::vector<device::MacAddress> held = held_by(restrictions);
   std::erase_if(held, [before = held_by(restrictions_)](const device::MacAddress& mac) {
@@ -275,7 +280,7 @@ void Interception::restrict(redirect::Restrictions restrictions) {
     awaiting_recall_.insert(held.begin(), held.end());
     held.assign(awaiting_recall_.begin(), awaiting_recall_.end());
   }
-  say_restrictions([this, held = std::move(held)] {
+  say_restrictions([this, said, held = std::move(held)] {
     if (state_ != redirect::State::applied) return;
     recall(held);
     on_doh_unknown_();
@@ -327,13 +332,43 @@ void Interception::begin(Answer answer) {
 }
 
 void Interception::start(Answer answer) {
-  apply(seconds(0), [this, answer = std::move(answer)](const json& reply) {
+  if (unconfirmed_) log_.warn("{}", describe_unconfirmed());
+  if (unconfirmed_ && !unconfirmed_->former) return answer({{"ok", false}});
+  const redirect::Options options = unconfirmed_ ? *unconfirmed_->former : at_start_;
+  apply(options, seconds(0), [this, answer = std::move(answer)](const json& reply) {
     is_starting_ = !reply.value("ok", false);
     answer(reply);
   });
 }
 
+/// Empty: nothing waits for the operator's word.
+std::string Interception::describe_unconfirmed() const {
+  if (!unconfirmed_ || is_on_trial_) return {};
+  return "The configured redirect was on trial and nobody confirmed it, so " +
+         std::string(unconfirmed_->former ? "the one before it is in force" : "none is in force, as before it") +
+         ": `doline redirect apply` makes it count.";
+}
+
+/// Before the rules come: what cannot be remembered is not tried. The sentence why not, or "".
+std::string Interception::mark_trial(seconds trial) {
+  if (trial.count() == 0) return {};
+  TrialMark mark{wanted_, in_force_};
+  if (unconfirmed_) mark.former = unconfirmed_->former;
+  if (std::string failure = write_trial_mark(trial_file_, mark); !failure.empty())
+    return "rules on trial must be remembered, in case that Doline ends before somebody confirms them: " + failure;
+  unconfirmed_ = std::move(mark);
+  return {};
+}
+
+void Interception::forget_trial() {
+  is_on_trial_ = false;
+  unconfirmed_.reset();
+  std::error_code error;
+  std::filesystem::remove(trial_file_, error);
+}
+
 std::string Interception::shortcoming() const {
+  if (std::string waiting = describe_unconfirmed(); !waiting.empty()) return waiting;
   if (is_starting_ || state_ == redirect::State::lost || state_ == redirect::State::suspended)
     return "Interception is " + std::string(is_starting_ ? "off" : redirect::to_string(state_)) +
            (reason_.empty() ? "." : ": " + reason_);
@@ -359,25 +394,29 @@ void Interception::want(redirect::Options options) {
 void Interception::apply(seconds trial, Answer answer) {
   is_decided_ = true;
   is_starting_ = false;
-  if (wanted_.mode != at_start_.mode || wanted_.ports != at_start_.ports || wanted_.nat_port != at_start_.nat_port)
+  const auto before = unconfirmed_;
+  if (std::string failure = mark_trial(trial); !failure.empty())
+    return answer(to_json(redirect::Failed{{std::move(failure)}}));
+  apply(wanted_, trial, [this, trial, before, answer = std::move(answer)](const json& reply) {
+    const bool is_applied = reply.value("ok", false);
+    if (is_applied && trial.count() == 0) forget_trial();
+    if (!is_applied && trial.count() > 0) {  // what was there is there
+      unconfirmed_ = before;
+      if (!before || !write_trial_mark(trial_file_, *before).empty()) forget_trial();
+    }
+    answer(reply);
+  });
+}
+
+void Interception::apply(const redirect::Options& options, seconds trial, Answer answer) {
+  if (options.mode != at_start_.mode || options.ports != at_start_.ports || options.nat_port != at_start_.nat_port)
     return answer(to_json(redirect::Failed{
         {"the configuration has another mode or other ports than when Doline was started, and its sockets with them: "
          "start Doline again"}}));
-  ask(redirect::Apply{wanted_, static_cast<std::uint16_t>(trial.count())},
-      [this, trial, encrypted = wanted_.encrypted, answer = std::move(answer)](const json& reply) {
+  ask(redirect::Apply{options, static_cast<std::uint16_t>(trial.count())},
+      [this, trial, options, answer = std::move(answer)](const json& reply) {
         if (reply.value("ok", false)) {
-          state_ = redirect::State::applied;
-          reason_.clear();
-          if (trial.count() == 0)
-            encrypted_before_trial_.reset();
-          else if (!encrypted_before_trial_)
-            encrypted_before_trial_ = encrypted_;
-          encrypted_ = encrypted;
-          tell_applied(trial);
-          recall(held_by(restrictions_));
-          on_doh_unknown_();
-          for (const auto& warning : reply.value("warnings", json::array()))
-            log_.warn("Interception: {}", warning.get<std::string>());
+          take_applied(options, trial, reply);
         } else if (reply.contains("reasons")) {
           const std::string first = reply["reasons"].empty() ? "" : reply["reasons"][0].get<std::string>();
           if (first != reason_)  // not again and again
@@ -388,21 +427,33 @@ void Interception::apply(seconds trial, Answer answer) {
       });
 }
 
+void Interception::take_applied(const redirect::Options& options, seconds trial, const json& reply) {
+  state_ = redirect::State::applied;
+  reason_.clear();
+  in_force_ = options;
+  is_on_trial_ = trial.count() > 0;
+  tell_applied(trial);
+  recall(held_by(restrictions_));
+  on_doh_unknown_();
+  for (const auto& warning : reply.value("warnings", json::array()))
+    log_.warn("Interception: {}", warning.get<std::string>());
+}
+
 void Interception::tell_applied(seconds trial) {
-  const std::string interfaces = json(wanted_.interfaces).dump();
+  const std::string interfaces = json(in_force_->interfaces).dump();
   const std::string limit = trial.count() > 0 ? ", on trial for " + std::to_string(trial.count()) + " s" : "";
-  if (redirect::intercepts(wanted_.mode))
-    log_.info("Interception is on ({}): stray DNS from {} is answered here{}.", redirect::to_string(wanted_.mode),
+  if (redirect::intercepts(in_force_->mode))
+    log_.info("Interception is on ({}): stray DNS from {} is answered here{}.", redirect::to_string(in_force_->mode),
               interfaces, limit);
-  if (wanted_.mode == redirect::Mode::audit)
+  if (in_force_->mode == redirect::Mode::audit)
     log_.info("Audit is on: stray DNS from {} goes its way, and is recorded{}.", interfaces, limit);
-  if (wanted_.watch) log_.info("Connections from {} to the outside are watched{}.", interfaces, limit);
+  if (in_force_->watch) log_.info("Connections from {} to the outside are watched{}.", interfaces, limit);
 }
 
 void Interception::confirm(Answer answer) {
   ask(redirect::Confirm{}, [this, answer = std::move(answer)](const json& reply) {
     if (reply.value("ok", false)) {
-      encrypted_before_trial_.reset();
+      forget_trial();
       log_.info("Interception: the rules on trial are confirmed.");
     }
     answer(reply);
@@ -416,6 +467,8 @@ void Interception::remove(Answer answer) {
     if (reply.value("ok", false)) {
       state_ = redirect::State::absent;
       reason_.clear();
+      in_force_.reset();
+      is_on_trial_ = false;
       log_.info("Interception is off.");
     }
     answer(reply);
@@ -438,8 +491,9 @@ void Interception::take_in(const redirect::StatusReply& status) {
   else if (status.reason != reason_ && !status.reason.empty())
     log_.warn("Interception: {}", status.reason);
   state_ = status.state;
-  if (encrypted_before_trial_ && status.trial_seconds_left == 0) {  // what was before the trial is back
-    encrypted_ = *std::exchange(encrypted_before_trial_, std::nullopt);
+  if (is_on_trial_ && status.trial_seconds_left == 0) {  // what was before it is back
+    is_on_trial_ = false;
+    in_force_ = unconfirmed_ ? unconfirmed_->former : std::nullopt;
     on_doh_unknown_();
   }
   // Somebody took the table away, and the warden has put it back.

@@ -18,6 +18,7 @@
 #include "blocklist/doh_names.h"
 #include "blocklist/list_set.h"
 #include "control/loop.h"
+#include "control/trial_mark.h"
 #include "device/roster.h"
 #include "geo/resolver_book.h"
 #include "policy/rule_book.h"
@@ -30,7 +31,8 @@ namespace doline::control {
 
 inline constexpr seconds interception_look_every{15};  ///< are the rules still there?
 inline constexpr seconds refusals_look_every{5};       ///< where anybody is restricted
-inline constexpr std::size_t admissions_recalled_max = 16'384;
+/// As many as the kernel's sets hold (redirect/gate_rules.h).
+inline constexpr std::size_t admissions_recalled_max = std::size_t{2} * 65'536;
 inline constexpr std::size_t sightings_told = 5;  ///< in the log at start; `doline redirect seen` shows all
 
 /// Networks of DoH servers that lists name are no larger: a mistake in a list must not shut half the Internet.
@@ -74,8 +76,10 @@ class Interception {
 
   /// `on_refused`: what the warden says of refusals, every refusals_look_every. `on_held`: the kernel holds these
   /// devices and need not know what they were told; `done` is to be called once admit() has told it, or cannot.
-  /// `on_doh_unknown`: the kernel need not know either what was told it of DoH servers.
-  Interception(Loop& loop, std::unique_ptr<warden::Client> warden, redirect::Options options, spdlog::logger& log,
+  /// `on_doh_unknown`: the kernel need not know either what was told it of DoH servers. `trial_file`: where it is
+  /// remembered that nobody has confirmed a trial (trial_mark.h); read now.
+  Interception(Loop& loop, std::unique_ptr<warden::Client> warden, redirect::Options options,
+               std::filesystem::path trial_file, spdlog::logger& log,
                std::function<void(const redirect::RefusedReply&)> on_refused,
                std::function<void(std::vector<device::MacAddress>, Done done)> on_held,
                std::function<void()> on_doh_unknown);
@@ -84,10 +88,12 @@ class Interception {
   ~Interception();
 
   /// From now on these; said again only where they differ. Devices that nothing held until now are observed at first,
-  /// and refused what no answer gave them only when the kernel knows the answers that they had before.
-  void restrict(redirect::Restrictions restrictions);
-  /// Rules on, once Doline answers; not where the operator has decided already. Before that, what the kernel has seen
-  /// while Doline was away is told in the log. What fails is tried again, every interception_look_every.
+  /// and refused what no answer gave them only when the kernel knows the answers that they had before. `said` is
+  /// dropped when the warden has carried it out, or will not.
+  void restrict(redirect::Restrictions restrictions, const std::shared_ptr<void>& said = {});
+  /// Rules on, once Doline answers; not where the operator has decided already. If the options of the start were on
+  /// trial and nobody confirmed them, what was before them. Before that, what the kernel has seen while Doline was away
+  /// is told in the log. What fails is tried again, every interception_look_every.
   void begin(Answer answer);
   /// What the operator's file says now; the next apply() makes rules of it, where the sockets of the start serve it.
   void want(redirect::Options options);
@@ -107,7 +113,7 @@ class Interception {
   /// As the warden last said.
   [[nodiscard]] redirect::State state() const { return state_; }
   /// By the rules in force; before there are any, by those of the start.
-  [[nodiscard]] redirect::Encrypted encrypted() const { return encrypted_; }
+  [[nodiscard]] redirect::Encrypted encrypted() const { return in_force_ ? in_force_->encrypted : at_start_.encrypted; }
   [[nodiscard]] const std::string& reason() const { return reason_; }
   [[nodiscard]] const redirect::GateCounts& gate() const { return gate_; }
   [[nodiscard]] const redirect::RefusedReply& refused() const { return refused_; }
@@ -126,11 +132,19 @@ class Interception {
   void say_restrictions(Done done);
   void recall(std::vector<device::MacAddress> macs);
   void start(Answer answer);
+  void apply(const redirect::Options& options, seconds trial, Answer answer);
+  void take_applied(const redirect::Options& options, seconds trial, const nlohmann::json& reply);
+  [[nodiscard]] std::string describe_unconfirmed() const;
+  [[nodiscard]] std::string mark_trial(seconds trial);
+  void forget_trial();
   void lose();
 
   Loop& loop_;
   std::unique_ptr<warden::Client> warden_;
   redirect::Options at_start_, wanted_;
+  std::filesystem::path trial_file_;
+  std::optional<TrialMark> unconfirmed_;  // what the file says
+  bool is_on_trial_ = false;              // the warden holds it, for now
   spdlog::logger& log_;
   std::function<void(const redirect::RefusedReply&)> on_refused_;
   std::function<void(std::vector<device::MacAddress>, Done)> on_held_;
@@ -139,8 +153,7 @@ class Interception {
   bool is_decided_ = false;   // by the operator
   bool is_starting_ = false;  // not on yet, since begin(), and the operator has not decided
   redirect::State state_ = redirect::State::absent;
-  redirect::Encrypted encrypted_;
-  std::optional<redirect::Encrypted> encrypted_before_trial_;
+  std::optional<redirect::Options> in_force_;
   std::string reason_;
   redirect::Restrictions restrictions_;
   std::set<device::MacAddress> awaiting_recall_;  // observed until then

@@ -36,6 +36,10 @@ const device::Device& identify(const device::Roster& roster, const IpAddress& cl
   return known != nullptr ? *known : device;
 }
 
+bool is_refused(const Legend& legend, const IpAddress& client, const device::MacAddress& mac) {
+  return legend.refuses_encrypted(identify(*legend.roster, client, mac).id);
+}
+
 /// Does it lead, by the port of DoH, to what the device was given for the name of such a server?
 bool is_doh(const flows::Tuple& tuple, const dns::Name& name, const Legend& legend) {
   const bool is_by_port =
@@ -91,8 +95,10 @@ void FlowDesk::take(flows::LoggedPacket packet, const Moment& now, const Legend*
   }
   const MonotonicTime at = monotonic_of(packet.time, now);
   const flows::Kind kind = flows::kind_of(packet.rule);
-  if (kind == flows::Kind::plain_dns || (kind == flows::Kind::encrypted_dns && newest && !newest->encrypted_is_refused))
-    note_elsewhere(packet.mac, parsed->tuple.client.address, at);
+  const bool gets_answers =
+      kind == flows::Kind::plain_dns ||
+      (kind == flows::Kind::encrypted_dns && newest && !is_refused(*newest, parsed->tuple.client.address, packet.mac));
+  if (gets_answers) note_elsewhere(packet.mac, parsed->tuple.client.address, at);
   if (const auto known = counted_.find(parsed->tuple); known != counted_.end() && !known->second.has_ended) {
     known->second.heard = now.monotonic;
     ++statistics_.repeated;
@@ -111,6 +117,8 @@ void FlowDesk::take(flows::LoggedPacket packet, const Moment& now, const Legend*
     Counted& counted = counted_[parsed->tuple];
     counted = {};
     counted.heard = now.monotonic;
+    counted.gets_answers = gets_answers;
+    counted.mac = packet.mac;
   }
   held_.push_back({packet.time, at, packet.mac, std::move(packet.interface), parsed->tuple, kind, matters_as_doh_only});
 }
@@ -122,6 +130,7 @@ void FlowDesk::take(const flows::TrafficReport& report, const Moment& now) {
   counted.heard = now.monotonic;
   counted.has_ended = report.has_ended;
   if (counted.traffic == report.traffic && !report.has_ended) return;
+  if (counted.gets_answers) note_elsewhere(counted.mac, report.tuple.client.address, now.monotonic);
   counted.traffic = report.traffic;
   if (std::exchange(counted.is_changed, true)) return;
   if (counted.number != 0) changed_.push_back(report.tuple);
@@ -179,16 +188,22 @@ void FlowDesk::miss(const Moment& now) {
 }
 
 void FlowDesk::note_elsewhere(const device::MacAddress& mac, const IpAddress& client, MonotonicTime at) {
-  const MonotonicTime until = at + flows::answer_grace;
-  if (!mac.is_zero() && elsewhere_.size() < elsewhere_max) elsewhere_[mac] = until;
-  if (mac.is_zero() && elsewhere_by_address_.size() < elsewhere_max) elsewhere_by_address_[client] = until;
+  const auto note = [at](auto& spans, const auto& who) {
+    const auto known = spans.find(who);
+    if (known == spans.end() && spans.size() >= elsewhere_max) return;
+    Span& span = spans[who];
+    if (at > span.until) span.since = at;
+    span.until = std::max(span.until, at + flows::answer_grace);
+  };
+  mac.is_zero() ? note(elsewhere_by_address_, client) : note(elsewhere_, mac);
 }
 
 bool FlowDesk::asks_elsewhere(const device::MacAddress& mac, const IpAddress& client, MonotonicTime at) const {
-  const auto by_mac = elsewhere_.find(mac);
-  if (by_mac != elsewhere_.end() && by_mac->second >= at) return true;
-  const auto by_address = elsewhere_by_address_.find(client);
-  return by_address != elsewhere_by_address_.end() && by_address->second >= at;
+  const auto does = [at](const auto& spans, const auto& who) {
+    const auto known = spans.find(who);
+    return known != spans.end() && known->second.since <= at && at <= known->second.until;
+  };
+  return does(elsewhere_, mac) || does(elsewhere_by_address_, client);
 }
 
 // ── judging ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -225,7 +240,10 @@ void FlowDesk::judge_one(Connection connection, const std::shared_ptr<const Lege
   }
   if (judged.name && is_doh(its.tuple, *judged.name, *newest)) {
     its.kind = flows::Kind::encrypted_dns;
-    if (!newest->encrypted_is_refused) note_elsewhere(its.mac, its.tuple.client.address, its.at);
+    if (!newest->refuses_encrypted(device.id)) {
+      note_elsewhere(its.mac, its.tuple.client.address, its.at);
+      if (const auto counted = counted_.find(its.tuple); counted != counted_.end()) counted->second.gets_answers = true;
+    }
     if (its.matters_as_doh_only) ++statistics_.seen;
   } else if (its.matters_as_doh_only) {
     counted_.erase(its.tuple);
@@ -308,8 +326,8 @@ void FlowDesk::prune(const Moment& now) {
   next_prune_ = now.monotonic + prune_every;
   book_.prune(now.monotonic);
   shares_.prune(now.monotonic);
-  std::erase_if(elsewhere_, [&](const auto& entry) { return entry.second < now.monotonic; });
-  std::erase_if(elsewhere_by_address_, [&](const auto& entry) { return entry.second < now.monotonic; });
+  std::erase_if(elsewhere_, [&](const auto& entry) { return entry.second.until < now.monotonic; });
+  std::erase_if(elsewhere_by_address_, [&](const auto& entry) { return entry.second.until < now.monotonic; });
   std::erase_if(counted_, [&](const auto& entry) {
     return entry.second.number != 0 && now.monotonic - entry.second.heard > flow_silent_max;
   });

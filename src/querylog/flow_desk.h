@@ -111,6 +111,8 @@ class FlowDesk {
     std::int64_t number = 0;  // of the row; 0: not written yet
     std::optional<flows::Traffic> traffic;
     bool is_changed = false, has_ended = false;
+    bool gets_answers = false;  // that we do not see: as long as something passes
+    device::MacAddress mac;
     MonotonicTime heard{};
   };
 
@@ -120,6 +122,7 @@ class FlowDesk {
   void record_queries(const flows::LoggedPacket& packet, const Moment& now, const Legend* newest,
                       const std::function<void(const Record&)>& record_query);
   void judge_one(Connection connection, const std::shared_ptr<const Legend>& newest);
+  /// It may get answers that we do not see, from then on and for a while.
   void note_elsewhere(const device::MacAddress& mac, const IpAddress& client, MonotonicTime at);
   [[nodiscard]] bool asks_elsewhere(const device::MacAddress& mac, const IpAddress& client, MonotonicTime at) const;
   void prune(const Moment& now);
@@ -130,8 +133,11 @@ class FlowDesk {
   std::vector<IpAddress> addresses_;
   flows::AnswerBook book_;
   flows::FairShare shares_;
-  std::unordered_map<device::MacAddress, MonotonicTime> elsewhere_;  // until when
-  std::unordered_map<IpAddress, MonotonicTime> elsewhere_by_address_;
+  struct Span {
+    MonotonicTime since{}, until{};
+  };
+  std::unordered_map<device::MacAddress, Span> elsewhere_;
+  std::unordered_map<IpAddress, Span> elsewhere_by_address_;
   std::optional<MonotonicTime> began_;
   MonotonicTime blind_until_{}, next_prune_{};
   std::deque<Connection> held_;

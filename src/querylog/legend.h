@@ -22,7 +22,12 @@ struct Legend {
   std::vector<std::string> list_names;             ///< position = ListId
   std::vector<std::string> rule_texts;             ///< position = RuleId: `doline.yml:42`
   std::shared_ptr<const blocklist::DohNames> doh;  ///< null: none is known
-  bool encrypted_is_refused = false;               ///< then who tries it does not get answers that we do not see
+  /// By DeviceId: its encrypted DNS is refused, so that it gets no answers by it that we do not see. Past its end: not.
+  std::vector<bool> encrypted_refused;
+
+  [[nodiscard]] bool refuses_encrypted(device::DeviceId device) const {
+    return device.value < encrypted_refused.size() && encrypted_refused[device.value];
+  }
 };
 
 }  // namespace doline::querylog

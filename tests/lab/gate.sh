@@ -14,7 +14,7 @@ command -v python3 >/dev/null || home_skip "python3 is not installed"
 wrong=0
 mode=${1:-tproxy}
 config=$lab/doline.yml
-pairs=${PAIRS:-4000}
+pairs=${PAIRS:-5000}
 say_wrong() {
   printf '   WRONG: %s\n' "$*"
   wrong=1

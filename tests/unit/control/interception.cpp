@@ -18,12 +18,15 @@
 using namespace doline;
 using namespace doline::control;
 using nlohmann::json;
+using redirect::Encrypted;
 
 namespace {
 
 /// Interception on a loop, and the warden's end of its channel, played by the test.
 struct Stage {
-  Stage() {
+  Stage() : Stage(std::make_shared<tests::TemporaryFolder>(), Encrypted::leave) {}
+  /// In whose folder an earlier one may have left something.
+  Stage(std::shared_ptr<tests::TemporaryFolder> state, Encrypted encrypted) : folder(std::move(state)) {
     int ends[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
     warden::Spawned spawned;
@@ -32,8 +35,9 @@ struct Stage {
     redirect::Options options;
     options.mode = redirect::Mode::tproxy;
     options.interfaces = {"br-lan"};
+    options.encrypted = encrypted;
     interception.emplace(
-        loop, std::make_unique<warden::Client>(spawned), options, log,
+        loop, std::make_unique<warden::Client>(spawned), options, *folder / "trial.json", log,
         [this](const redirect::RefusedReply& refused) { told_refused.push_back(refused); },
         [this](std::vector<device::MacAddress> macs, Interception::Done done) {
           held = std::move(macs);
@@ -73,6 +77,7 @@ struct Stage {
     return answer;
   }
 
+  std::shared_ptr<tests::TemporaryFolder> folder;
   std::ostringstream told;
   spdlog::logger log{"test", std::make_shared<spdlog::sinks::ostream_sink_st>(told)};
   Loop loop;
@@ -96,7 +101,6 @@ TEST_CASE("rejecting what is encrypted means the known DoH servers too") {
       "1.1.1.1,Cloudflare,US,plain+dot+doh,cloudflare-dns.com,\n"
       "114.114.114.114,114DNS,CN,plain,,\n");
   REQUIRE(resolvers.problems.empty());
-  using redirect::Encrypted;
   const device::Roster nobody;
   const auto none = blocklist::ListSet::none();
   const DohSources by_book{resolvers.book, *none, {}};
@@ -458,7 +462,6 @@ TEST_CASE("a warden that dies is a lost interception, told once, and whoever ask
 }
 
 TEST_CASE("what is refused of encrypted DNS follows the rules in force, on trial only until it is over") {
-  using redirect::Encrypted;
   Stage stage;
   CHECK(stage.interception->encrypted() == Encrypted::leave);
   redirect::Options options;
@@ -503,4 +506,75 @@ TEST_CASE("a table that was put back has forgotten the DoH servers too") {
     (void)stage.wait([&](auto take) { stage.interception->status(take); });
     CHECK(stage.times_doh_unknown == (admitted == 0 ? 1 : 0));
   }
+}
+
+TEST_CASE(
+    "a trial that nobody confirmed stays one over a restart: what was before it comes, until the operator decides") {
+  const auto folder = std::make_shared<tests::TemporaryFolder>();
+  const auto began_with = [](Stage& stage) -> std::optional<redirect::Options> {
+    stage.requests.clear();
+    (void)stage.wait([&](auto take) { stage.interception->begin(take); });
+    for (const redirect::Request& request : stage.requests)
+      if (const auto* apply = std::get_if<redirect::Apply>(&request)) return apply->options;
+    return std::nullopt;
+  };
+  {
+    Stage first(folder, Encrypted::leave);
+    redirect::Options edited = *began_with(first);
+    edited.encrypted = Encrypted::reject;
+    first.interception->want(edited);
+    (void)first.wait([&](auto take) { first.interception->apply(seconds(60), take); });
+    CHECK(first.interception->shortcoming().empty());
+  }
+  for (int starts = 0; starts < 2; ++starts) {
+    Stage again(folder, Encrypted::reject);
+    const auto options = began_with(again);
+    REQUIRE(options);
+    CHECK(options->encrypted == Encrypted::leave);
+    CHECK(again.interception->encrypted() == Encrypted::leave);
+    CHECK(again.interception->shortcoming().find("nobody confirmed it, so the one before it is in force") !=
+          std::string::npos);
+  }
+  {
+    Stage decided(folder, Encrypted::reject);
+    (void)decided.wait([&](auto take) { decided.interception->apply(seconds(0), take); });
+    CHECK(decided.interception->encrypted() == Encrypted::reject);
+    CHECK(decided.interception->shortcoming().empty());
+  }
+  Stage last(folder, Encrypted::reject);
+  CHECK(began_with(last)->encrypted == Encrypted::reject);
+}
+
+TEST_CASE("after a trial from nothing nothing begins by itself, unless the operator has written something else") {
+  const auto folder = std::make_shared<tests::TemporaryFolder>();
+  const auto begins = [](Stage& stage) {
+    return stage.wait([&](auto take) { stage.interception->begin(take); }).value("ok", false);
+  };
+  {
+    Stage first(folder, Encrypted::leave);
+    (void)first.wait([&](auto take) { first.interception->apply(seconds(60), take); });
+    (void)first.wait([&](auto take) { first.interception->remove(take); });
+  }
+  {
+    Stage again(folder, Encrypted::leave);
+    CHECK_FALSE(begins(again));
+    CHECK(again.interception->state() == redirect::State::absent);
+    CHECK(again.interception->shortcoming().find("none is in force") != std::string::npos);
+  }
+  Stage edited(folder, Encrypted::reject);
+  CHECK(begins(edited));
+  CHECK(edited.interception->shortcoming().empty());
+}
+
+TEST_CASE("a trial that cannot be remembered, or that fails, changes nothing") {
+  Stage stage;
+  (void)stage.wait([&](auto take) { stage.interception->apply(seconds(0), take); });
+  stage.reply = redirect::Failed{{"nft says no"}};
+  (void)stage.wait([&](auto take) { stage.interception->apply(seconds(60), take); });
+  CHECK_FALSE(std::filesystem::exists(*stage.folder / "trial.json"));
+  std::filesystem::create_directory(*stage.folder / "trial.json.new");
+  stage.requests.clear();
+  const json answer = stage.wait([&](auto take) { stage.interception->apply(seconds(60), take); });
+  CHECK(answer["reasons"][0].get<std::string>().find("trial.json cannot be written") != std::string::npos);
+  CHECK(stage.requests.empty());
 }

@@ -62,6 +62,7 @@ class Watched {
   /// The warden has died.
   void hang_up() { close(std::exchange(ours_, -1)); }
   [[nodiscard]] WallTime now() const { return clock_.now().wall; }
+  void pass(microseconds time) { clock_.pass(time); }
   [[nodiscard]] std::filesystem::path file() const { return folder_.path() / "doline.db"; }
   LogWriter& writer() { return *writer_; }
   /// What is in the file once the writer has stopped, which judges what it has held.
@@ -87,7 +88,7 @@ class Watched {
     options.flows = {.channel = ends[1], .warm_up = warm_up_};
     writer_.emplace(options, std::vector<Ring*>{&ring_}, clock_, events_.taker());
     Legend known = legend();
-    known.encrypted_is_refused = encrypted_is_refused_;
+    known.encrypted_refused.assign(known.roster->devices().size(), encrypted_is_refused_);
     known.doh = std::make_shared<const blocklist::DohNames>(
         blocklist::DohNames{.names = {*dns::Name::parse("dns.google")}, .lists = {}});
     writer_->install(std::move(known));
@@ -291,6 +292,39 @@ TEST_CASE("a device that scans leaves room for the others: what is left out of i
   REQUIRE(statistics->left_out_most);
   CHECK((statistics->left_out_most->holder == flows::Holder::of(camera_mac)));
   CHECK(statistics->lost == 0);
+}
+
+TEST_CASE("who asks elsewhere is excused from then on, and while the connection is in use") {
+  Watched watched;
+  const auto at = watched.now();
+  const auto to = [&](WallTime time, const char* address, std::uint16_t port, flows::LoggedBy rule) {
+    watched.send(
+        {flows::LoggedPacket{time, camera_mac, "home0", rule,
+                             packets::v4("192.168.50.104", address, IPPROTO_UDP, packets::udp(56'159, port))}});
+  };
+  watched.writer().flush();  // it has begun
+  watched.pass(seconds(3));
+  to(at, "61.188.37.216", 10'240, flows::LoggedBy::connection);
+  to(at + seconds(1), "8.8.8.8", 853, flows::LoggedBy::encrypted_dns);
+  to(at + seconds(2), "114.215.137.159", 10'240, flows::LoggedBy::connection);
+  watched.pass(seconds(3));
+  watched.writer().flush();
+  // The connection lasts, and something passes now and then.
+  for (std::uint64_t parts = 1; parts <= 16; ++parts) {
+    watched.pass(std::chrono::minutes(5));
+    flows::TrafficReport report;
+    report.tuple = {IPPROTO_UDP, {address("192.168.50.104"), 56'159}, {address("8.8.8.8"), 853}};
+    report.traffic.octets_in = parts * 100;
+    watched.send({report});
+    watched.writer().flush();
+  }
+  to(watched.now(), "120.24.59.150", 10'240, flows::LoggedBy::connection);
+  const auto rows = watched.rows();
+  REQUIRE(rows.size() == 4);
+  CHECK(rows[0].explanation == flows::Explanation::without_lookup);
+  CHECK(rows[1].explanation == flows::Explanation::resolver);
+  CHECK(rows[2].explanation == flows::Explanation::asked_elsewhere);
+  CHECK(rows[3].explanation == flows::Explanation::asked_elsewhere);
 }
 
 TEST_CASE("a connection to what a DoH name was answered with is encrypted DNS, by the port of DoH alone") {

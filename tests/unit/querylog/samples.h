@@ -33,11 +33,18 @@ using Folder = tests::TemporaryFolder;
 class WallClock final : public Clock {
  public:
   explicit WallClock(WallTime wall) : wall_(wall.time_since_epoch().count()) {}
-  Moment now() const override { return {SystemClock().now().monotonic, WallTime(microseconds(wall_.load()))}; }
+  Moment now() const override {
+    return {SystemClock().now().monotonic + microseconds(passed_.load()), WallTime(microseconds(wall_.load()))};
+  }
   void advance(microseconds by) { wall_ += by.count(); }
+  /// On the other clock too.
+  void pass(microseconds by) {
+    advance(by);
+    passed_ += by.count();
+  }
 
  private:
-  std::atomic<std::int64_t> wall_;
+  std::atomic<std::int64_t> wall_, passed_ = 0;
 };
 
 inline dns::Name name(std::string_view text) {
@@ -127,7 +134,8 @@ inline Legend legend(std::uint64_t generation = 1, std::shared_ptr<const device:
           .lists = blocklist::ListSet::none(),
           .list_names = {"ads", "telemetry"},
           .rule_texts = {"doline.yml:40", "doline.yml:41", "doline.yml:42"},
-          .doh = nullptr};
+          .doh = nullptr,
+          .encrypted_refused = {}};
 }
 
 inline Record record(const device::Roster& roster, WallTime time, std::string_view client, std::string_view qname,
