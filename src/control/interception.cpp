@@ -479,7 +479,13 @@ void Interception::verify(Answer answer) {
   ask(redirect::Verify{}, std::move(answer));
 }
 void Interception::status(Answer answer) {
-  ask(redirect::Status{}, std::move(answer));
+  ask(redirect::Status{}, [this, answer = std::move(answer)](json reply) {
+    if (const std::string waiting = describe_unconfirmed(); !waiting.empty() && reply.contains("text")) {
+      reply["unconfirmed"] = waiting;
+      reply["text"] = reply["text"].get<std::string>() + waiting + '\n';
+    }
+    answer(reply);
+  });
 }
 void Interception::seen(Answer answer) {
   ask(redirect::Seen{}, std::move(answer));

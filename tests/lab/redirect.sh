@@ -128,6 +128,17 @@ by_hand() {
   expect 1 "too late" confirm
   say "apply --confirm takes itself back, and what was before is there again"
 
+  # Whoever is cut off by what is on trial can also turn the machine off and on again.
+  expect 0 "apply on trial, before the crash" apply --confirm 60s
+  theirs || say_wrong "what is on trial is not in force"
+  kill -KILL "$doline_id"
+  wait "$doline_id" 2>/dev/null || true
+  start doline gateway "$doline" run --config "$config"
+  until_true 20 ours || say_wrong "what was on trial counts after a crash"
+  redirect status >"$lab/said" 2>&1 || true
+  said "nobody confirmed it, so the one before it is in force"
+  say "a trial that nobody confirmed stays one over kill -9"
+
   expect 0 "apply on trial again" apply --confirm 60s
   expect 0 "confirm" confirm
   expect 0 "status of what is confirmed" status
