@@ -54,8 +54,7 @@ std::string endpoint_text(const Endpoint& endpoint) {
   return endpoint.port == 0 ? endpoint.address.to_string() : endpoint.to_string();
 }
 
-/// `as dns.google`, `WITHOUT LOOKUP`, `encrypted DNS to dns.google`.
-std::string explanation_text(const FlowRow& row, const KnownAddresses& known) {
+std::string why_text(const FlowRow& row, const KnownAddresses& known) {
   std::string text;
   if (row.kind != flows::Kind::connection) {
     text = flows::to_string(row.kind);
@@ -72,6 +71,11 @@ std::string explanation_text(const FlowRow& row, const KnownAddresses& known) {
   std::transform(text.begin(), text.end(), text.begin(),
                  [](char letter) { return letter >= 'a' && letter <= 'z' ? static_cast<char>(letter - 32) : letter; });
   return text;
+}
+
+/// `as dns.google`, `WITHOUT LOOKUP`, `encrypted DNS to dns.google, refused`.
+std::string explanation_text(const FlowRow& row, const KnownAddresses& known) {
+  return why_text(row, known) + (row.is_refused ? ", refused" : "");
 }
 
 std::string octets_text(std::uint64_t octets) {
@@ -103,6 +107,7 @@ struct SumKey {
   std::string target;  // the name, or the address where none explains it
   std::uint16_t port = 0;
   Explanation explanation = Explanation::not_known;
+  bool is_refused = false;
   auto operator<=>(const SumKey&) const = default;
 };
 
@@ -118,7 +123,8 @@ class Sums {
   void add(const FlowRow& row) {
     SumKey key{row.device,           row.mac ? row.mac->to_string() : "",
                row.protocol,         row.name ? row.name->to_string() : row.destination.address.to_string(),
-               row.destination.port, row.explanation};
+               row.destination.port, row.explanation,
+               row.is_refused};
     if (sums_.size() >= flow_sums_max && !sums_.contains(key)) {
       ++left_out_;
       return;
@@ -175,6 +181,7 @@ ordered_json object_of(const FlowRow& row, const KnownAddresses& known) {
   object["port"] = row.destination.port;
   object["kind"] = std::string(flows::to_string(row.kind));
   object["explanation"] = std::string(flows::to_string(row.explanation));
+  object["refused"] = row.is_refused;
   object["name"] = row.name ? ordered_json(row.name->to_string()) : ordered_json(nullptr);
   object["country"] = text_or_null(known.places.country_of(address).to_string());
   const std::uint32_t asn = known.places.asn_of(address);

@@ -27,7 +27,7 @@ LoggedPacket read_packet(WireReader& in) {
   packet.time = WallTime(microseconds(static_cast<std::int64_t>(in.integer<std::uint64_t>())));
   packet.mac = in.mac();
   packet.interface = in.text(redirect::interface_name_max);
-  packet.rule = in.enumerator(LoggedBy::https);
+  packet.rule = in.enumerator(LoggedBy::refused);
   const std::string octets = in.text(redirect::query_octets_logged);
   packet.octets.assign(octets.begin(), octets.end());
   return packet;

@@ -23,6 +23,7 @@ Kind kind_of(LoggedBy rule) {
       return Kind::encrypted_dns;
     case LoggedBy::connection:
     case LoggedBy::https:
+    case LoggedBy::refused:
       return Kind::connection;
   }
   return Kind::connection;

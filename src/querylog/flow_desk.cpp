@@ -93,6 +93,10 @@ void FlowDesk::take(flows::LoggedPacket packet, const Moment& now, const Legend*
     ++statistics_.unreadable;
     return;
   }
+  if (packet.rule == flows::LoggedBy::refused) {
+    if (const auto known = counted_.find(parsed->tuple); known != counted_.end()) known->second.is_refused = true;
+    return;
+  }
   const MonotonicTime at = monotonic_of(packet.time, now);
   const flows::Kind kind = flows::kind_of(packet.rule);
   const bool gets_answers =
@@ -284,8 +288,10 @@ Result<void, DatabaseFault> FlowDesk::write(Store& store, const DeviceRow& devic
     entry.protocol = connection.tuple.protocol;
     entry.kind = connection.kind;
     entry.explanation = judged.explanation;
-    if (const auto counted = counted_.find(connection.tuple); counted != counted_.end())
+    if (const auto counted = counted_.find(connection.tuple); counted != counted_.end()) {
       entry.traffic = counted->second.traffic;
+      entry.is_refused = counted->second.is_refused;
+    }
     const auto number = store.insert(entry);
     if (!number) return fail(number.error());
     numbers_.push_back(*number);

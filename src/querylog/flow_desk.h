@@ -110,7 +110,7 @@ class FlowDesk {
   struct Counted {
     std::int64_t number = 0;  // of the row; 0: not written yet
     std::optional<flows::Traffic> traffic;
-    bool is_changed = false, has_ended = false;
+    bool is_changed = false, has_ended = false, is_refused = false;
     bool gets_answers = false;  // that we do not see: as long as something passes
     device::MacAddress mac;
     MonotonicTime heard{};

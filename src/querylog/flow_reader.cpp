@@ -46,6 +46,7 @@ FlowRow row_of(const Statement& statement) {
     const auto count = [&](int column) { return static_cast<std::uint64_t>(number(column)); };
     row.traffic = flows::Traffic{count(14), count(15), count(16), count(17)};
   }
+  row.is_refused = number(18) != 0;
   return row;
 }
 
@@ -67,12 +68,15 @@ Result<std::uint64_t, DatabaseFault> FlowReader::read(const FlowFilter& filter, 
   const auto has_table = has_flow_table(database_);
   if (!has_table) return fail(has_table.error());
   if (!*has_table) return 0;
+  const auto tells_refused = tells_refused_flows(database_);
+  if (!tells_refused) return fail(tells_refused.error());
   const bool is_forward = order == Order::oldest_first;
   constexpr int first_free = 6;
   std::string sql =
       "SELECT f.number, f.time, d.name, d.mac, d.vendor, c.address, f.client_port, a.address, f.port, f.protocol, "
-      "f.kind, f.explanation, n.key, t.text, f.packets_out, f.octets_out, f.packets_in, f.octets_in FROM flow f "
-      "LEFT JOIN device d ON d.id = f.device LEFT JOIN endpoint c ON c.id = f.client "
+      "f.kind, f.explanation, n.key, t.text, f.packets_out, f.octets_out, f.packets_in, f.octets_in, " +
+      std::string(*tells_refused ? "f.refused" : "0") +
+      " FROM flow f LEFT JOIN device d ON d.id = f.device LEFT JOIN endpoint c ON c.id = f.client "
       "LEFT JOIN endpoint a ON a.id = f.destination LEFT JOIN name n ON n.id = f.name "
       "LEFT JOIN text t ON t.id = f.interface WHERE f.number ";
   sql += is_forward ? "> ?1" : "< ?1";

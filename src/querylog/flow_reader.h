@@ -43,6 +43,7 @@ struct FlowRow {
   flows::Explanation explanation = flows::Explanation::not_known;
   std::optional<dns::Name> name;          ///< that it was looked up under; small letters
   std::optional<flows::Traffic> traffic;  ///< as conntrack counted so far; absent: nothing yet
+  bool is_refused = false;                ///< by the gate
 };
 
 class FlowReader {

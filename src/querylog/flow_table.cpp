@@ -20,8 +20,10 @@ CREATE TABLE IF NOT EXISTS flow(
   explanation INTEGER NOT NULL,
   name INTEGER NOT NULL,
   interface INTEGER NOT NULL,
-  packets_out INTEGER, octets_out INTEGER, packets_in INTEGER, octets_in INTEGER);
+  packets_out INTEGER, octets_out INTEGER, packets_in INTEGER, octets_in INTEGER,
+  refused INTEGER NOT NULL DEFAULT 0);
 )";
+constexpr const char* add_refused = "ALTER TABLE flow ADD COLUMN refused INTEGER NOT NULL DEFAULT 0";
 
 void bind_traffic(Statement& statement, int position, const flows::Traffic& traffic) {
   for (const std::uint64_t count : {traffic.packets_out, traffic.octets_out, traffic.packets_in, traffic.octets_in})
@@ -36,12 +38,16 @@ std::uint32_t id_of(const Statement& statement, int column) {
 
 Result<FlowTable, DatabaseFault> FlowTable::open(Database& database) {
   if (const auto made = database.execute(make_table); !made) return fail(made.error());
+  const auto tells_refused = tells_refused_flows(database);
+  if (!tells_refused) return fail(tells_refused.error());
+  if (!*tells_refused)
+    if (const auto added = database.execute(add_refused); !added) return fail(added.error());
   FlowTable table;
   const std::pair<Statement*, const char*> statements[] = {
       {&table.insert_,
        "INSERT INTO flow(time, device, client, client_port, destination, port, protocol, kind, explanation, name, "
-       "interface, packets_out, octets_out, packets_in, octets_in) "
-       "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) RETURNING number"},
+       "interface, packets_out, octets_out, packets_in, octets_in, refused) "
+       "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) RETURNING number"},
       {&table.set_traffic_,
        "UPDATE flow SET packets_out = ?2, octets_out = ?3, packets_in = ?4, octets_in = ?5 WHERE number = ?1"},
       {&table.oldest_, "SELECT time FROM flow ORDER BY number LIMIT 1"},
@@ -71,7 +77,8 @@ Result<std::int64_t, DatabaseFault> FlowTable::insert(const FlowEntry& entry) {
       .bind(8, static_cast<std::int64_t>(entry.kind))
       .bind(9, static_cast<std::int64_t>(entry.explanation))
       .bind(10, std::int64_t{entry.name})
-      .bind(11, std::int64_t{entry.interface});
+      .bind(11, std::int64_t{entry.interface})
+      .bind(16, std::int64_t{entry.is_refused});
   if (entry.traffic)
     bind_traffic(insert_, 12, *entry.traffic);
   else
@@ -133,6 +140,12 @@ void FlowTable::reset() {
 
 Result<bool, DatabaseFault> has_flow_table(Database& database) {
   const auto count = database.integer("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'flow'");
+  if (!count) return fail(count.error());
+  return *count == 1;
+}
+
+Result<bool, DatabaseFault> tells_refused_flows(Database& database) {
+  const auto count = database.integer("SELECT count(*) FROM pragma_table_info('flow') WHERE name = 'refused'");
   if (!count) return fail(count.error());
   return *count == 1;
 }

@@ -22,12 +22,13 @@ struct FlowEntry {
   std::uint8_t protocol = 0;
   flows::Kind kind = flows::Kind::connection;
   flows::Explanation explanation = flows::Explanation::not_known;
+  bool is_refused = false;                ///< by the gate
   std::optional<flows::Traffic> traffic;  ///< absent: nothing was counted yet
 };
 
 class FlowTable {
  public:
-  /// Makes the table where it is not there yet: a log that was begun before there were flows.
+  /// Makes the table where it is not there yet: a log that was begun before there were flows. Likewise `refused`.
   [[nodiscard]] static Result<FlowTable, DatabaseFault> open(Database& database);
 
   /// The number of the new row; no two rows of a file have one.
@@ -48,8 +49,10 @@ class FlowTable {
   Statement insert_, set_traffic_, oldest_, remove_, ids_;
 };
 
-/// A database that was never opened by a writer of this version has none.
+/// A database that was never opened by a writer of this version has none, or one that says of no connection that it was
+/// refused.
 [[nodiscard]] Result<bool, DatabaseFault> has_flow_table(Database& database);
+[[nodiscard]] Result<bool, DatabaseFault> tells_refused_flows(Database& database);
 /// Rows of these devices (nothing: all) from before `before`. How many went.
 [[nodiscard]] Result<std::uint64_t, DatabaseFault> forget_flows(
     Database& database, const std::optional<std::span<const std::uint32_t>>& devices, std::int64_t before);

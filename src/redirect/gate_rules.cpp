@@ -64,9 +64,13 @@ std::string chain_of(std::string_view name, const std::string& rules) {
 
 /// A refusal at once: clients of encrypted DNS fall back to plain DNS by it. TCP takes a reset as such in IPv6 too,
 /// where a port-unreachable costs it a second.
-std::string refuse(std::string_view counter, std::string_view by_mac) {
+/// Where connections are watched, it is told.
+std::string refuse(std::string_view counter, std::string_view by_mac, const Options& options) {
+  const std::string told = logs_encrypted(options)
+                               ? "    " + log_statement(LoggedBy::refused, connection_octets_logged, options) + "\n"
+                               : "";
   return "    update @" + std::string(by_mac) + " { ether saddr counter }\n    counter name \"" + std::string(counter) +
-         "\"\n    meta l4proto tcp reject with tcp reset\n    reject with icmpx type port-unreachable\n";
+         "\"\n" + told + "    meta l4proto tcp reject with tcp reset\n    reject with icmpx type port-unreachable\n";
 }
 
 /// DoT and DoQ by port, DoH by known address or network.
@@ -80,10 +84,10 @@ std::string for_encrypted(const std::string& statement) {
   return rules;
 }
 
-std::string encrypted_chains(Encrypted otherwise) {
-  const std::string spared = otherwise == Encrypted::reject ? "    ether saddr @may_encrypt return\n" : "";
+std::string encrypted_chains(const Options& options) {
+  const std::string spared = options.encrypted == Encrypted::reject ? "    ether saddr @may_encrypt return\n" : "";
   return chain_of("encrypted", spared + for_encrypted("goto refuse_encrypted")) +
-         chain_of("refuse_encrypted", refuse("encrypted", "encrypted_by"));
+         chain_of("refuse_encrypted", refuse("encrypted", "encrypted_by", options));
 }
 
 /// Of a connection its first packet, as in watch_rules.h.
@@ -110,7 +114,7 @@ std::string allowed_chain(const std::vector<Allowance>& allowances) {
   return chain_of("allowed", rules);
 }
 
-std::string flow_chains(const std::vector<Allowance>& allowances) {
+std::string flow_chains(const Options& options, const std::vector<Allowance>& allowances) {
   const std::string explained =
       "    ether saddr . ip daddr @allowed4 return\n"
       "    ether saddr . ip6 daddr @allowed6 return\n"
@@ -122,7 +126,7 @@ std::string flow_chains(const std::vector<Allowance>& allowances) {
              family + " { ether saddr . " + field + " daddr . meta l4proto . th dport counter }\n";
   return allowed_chain(allowances) + chain_of("unexplained", noted) +
          chain_of("only_resolved", explained + "    goto refuse_flow\n") +
-         chain_of("refuse_flow", refuse("refused", "refused_by")) +
+         chain_of("refuse_flow", refuse("refused", "refused_by", options)) +
          chain_of("observed", explained +
                                   "    update @would_refuse_by { ether saddr counter }\n"
                                   "    counter name \"would_refuse\"\n");
@@ -171,8 +175,8 @@ std::string nft_gate(const Options& options, const Restrictions& restrictions, c
   script += "flush set inet doline_gate unexplained4\nflush set inet doline_gate unexplained6\n";
   script += "table inet doline_gate {\n";
   if (logs) script += log_chain(options);
-  if (holds_encrypted) script += encrypted_chains(options.encrypted);
-  if (restrictions.hold_flows()) script += flow_chains(restrictions.allowances);
+  if (holds_encrypted) script += encrypted_chains(options);
+  if (restrictions.hold_flows()) script += flow_chains(options, restrictions.allowances);
   return script + egress_chain(options, restrictions, lan) + "}\n";
 }
 

@@ -9,12 +9,13 @@ namespace doline::redirect {
 
 namespace {
 
-constexpr std::array<std::pair<LoggedBy, std::string_view>, 5> prefixes{{
+constexpr std::array<std::pair<LoggedBy, std::string_view>, 6> prefixes{{
     {LoggedBy::connection, "doline connection"},
     {LoggedBy::plain_dns, "doline plain-dns"},
     {LoggedBy::encrypted_dns, "doline encrypted-dns"},
     {LoggedBy::query, "doline query"},
     {LoggedBy::https, "doline https"},
+    {LoggedBy::refused, "doline refused"},
 }};
 
 /// The kernel hands packets over in lots of so many, or after a hundredth of a second.

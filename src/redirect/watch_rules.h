@@ -18,8 +18,8 @@
 namespace doline::redirect {
 
 /// Which rule logged a packet. `https`: of a connection that is DoH if its device has this address for the name of such
-/// a server.
-enum class LoggedBy : std::uint8_t { connection, plain_dns, encrypted_dns, query, https };
+/// a server. `refused`: by the gate, of a connection that another rule has logged.
+enum class LoggedBy : std::uint8_t { connection, plain_dns, encrypted_dns, query, https, refused };
 
 /// Enough for the longest chain of headers up to the ports, and for those up to a question's end.
 inline constexpr std::size_t connection_octets_logged = 128;

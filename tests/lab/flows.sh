@@ -178,6 +178,22 @@ until_true 20 is_followed || say_wrong "what is recorded does not follow the lis
 remove
 finish
 
+# ── what the gate refuses ──
+configure "redirect: {mode: tproxy, interfaces: [home0, iot0], encrypted: reject}" "flows: {watch: true, warm_up: 0s}" \
+  "groups: {strict: {network: 192.168.50.31/32, flows: only-resolved}}"
+begin
+is_held() { say camera 61.188.37.216 10240 && "$doline" flows --config "$config" | grep -q '61.188.37.216:10240 .*WITHOUT LOOKUP, refused'; }
+until_true 20 is_held || say_wrong "a refused connection is not told as such"
+call phone 8.8.8.8 853
+say phone 61.188.37.216 10240
+is_told() { "$doline" flows --config "$config" --device phone | grep -q '8.8.8.8:853 .*encrypted DNS, refused'; }
+until_true 10 is_told || say_wrong "refused encrypted DNS is not told as such"
+# Who is refused gets no answers elsewhere, and is accused.
+expect "without-lookup 17 61.188.37.216 10240 - $phone_mac" --device phone --address 61.188.37.216
+! "$doline" flows --config "$config" --device phone --address 61.188.37.216 | grep refused || say_wrong "what passed is told as refused"
+remove
+finish
+
 # ── watching alone ──
 configure "redirect: {mode: off, interfaces: [home0]}" "flows: {watch: true}"
 begin

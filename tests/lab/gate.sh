@@ -235,7 +235,7 @@ until_true 10 restricts 0 0 || say_wrong "the camera is still restricted: $(gate
 tries camera tcp 198.18.210.1 10240 connected
 device_command lock --since 1h --flow 198.18.210.0/24,udp,10240 --flow 2001:db8:beef::d200,tcp >"$lab/lock" || say_wrong "lock: $(<"$lab/lock")"
 grep -q "udp 198.18.210.0/24 port 10240" "$lab/lock" || say_wrong "the lock does not say what it allows: $(<"$lab/lock")"
-restricts 1 0 || say_wrong "the locked camera is not held: $(gate_status)"
+until_true 10 restricts 1 0 || say_wrong "the locked camera is not held: $(gate_status)"
 tries camera udp 198.18.210.1 10240 connected
 tries camera tcp 198.18.210.1 10240 refused
 tries camera tcp 2001:db8:beef::d200 10240 connected

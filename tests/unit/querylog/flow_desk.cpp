@@ -353,3 +353,20 @@ TEST_CASE("a connection to what a DoH name was answered with is encrypted DNS, b
   CHECK(rows[3].client.port == 50'001);
   CHECK(watched.writer().statistics().flows->seen == 4);
 }
+
+TEST_CASE("what the gate refuses is told of the connection that it refused") {
+  Watched watched;
+  watched.connect("192.168.50.104", "61.188.37.216", 10'240, 50'001);
+  watched.connect("192.168.50.104", "61.188.37.216", 10'240, 50'002);
+  const auto refuse = [&](std::uint16_t from_port) {
+    watched.connect(packets::v4("192.168.50.104", "61.188.37.216", IPPROTO_UDP, packets::udp(from_port, 10'240)),
+                    flows::LoggedBy::refused);
+  };
+  refuse(50'002);
+  refuse(50'003);  // of a connection that was not logged
+  const auto rows = watched.rows();
+  REQUIRE(rows.size() == 2);
+  CHECK_FALSE(rows[0].is_refused);
+  CHECK(rows[1].is_refused);
+  CHECK(watched.writer().statistics().flows->seen == 2);
+}

@@ -127,3 +127,30 @@ TEST_CASE("a log of before there were connections has none, and one that is not 
   CHECK(found(folder, {}).empty());
   CHECK(FlowReader::open(folder.path() / "none.db").error() == DatabaseFault::missing);
 }
+
+TEST_CASE("a log from before refusals were told is read, and tells them once a writer has opened it") {
+  const Folder folder;
+  {
+    const auto store = opened(folder);
+    REQUIRE(store->begin());
+    add(*store, "camera", "120.24.59.150", 0, flows::Explanation::without_lookup);
+    REQUIRE(store->commit());
+    auto database = Database::open(folder.path() / "doline.db", Database::Access::write, milliseconds(1'000));
+    REQUIRE(database);
+    REQUIRE(database->execute("ALTER TABLE flow DROP COLUMN refused"));
+  }
+  const auto before = found(folder, {});
+  REQUIRE(before.size() == 1);
+  CHECK_FALSE(before[0].is_refused);
+  const auto store = opened(folder);
+  REQUIRE(store->begin());
+  FlowEntry entry;
+  entry.time = morning.time_since_epoch().count();
+  entry.is_refused = true;
+  REQUIRE(store->insert(entry));
+  REQUIRE(store->commit());
+  const auto after = found(folder, {});
+  REQUIRE(after.size() == 2);
+  CHECK_FALSE(after[0].is_refused);
+  CHECK(after[1].is_refused);
+}

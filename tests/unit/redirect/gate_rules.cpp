@@ -96,6 +96,11 @@ TEST_CASE("What a lock allows is let go before it is noted, counted and refused"
   }
   CHECK(has(rules, "jump allowed\n    jump unexplained\n    goto refuse_flow"));
   CHECK(has(rules, "update @refused_by { ether saddr counter }\n    counter name \"refused\""));
+  CHECK_FALSE(has(rules, "doline refused"));
+  Options watched = home_options(Mode::tproxy);
+  watched.watch = true;
+  CHECK(has(nft_gate(watched, home_restrictions()),
+            "counter name \"refused\"\n    log prefix \"doline refused\" group "));
 }
 
 TEST_CASE("Renewed, the gate forgets whom it held, and keeps what answers gave") {
