@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "base/check.h"
 
@@ -13,9 +14,12 @@ namespace doline::cache {
 
 namespace {
 
-/// One bucket of the index and one slot of the ghost list for so many octets of cache: about the smallest entry, so
-/// that chains stay short. Together 1/16 of the cache.
+/// At most one bucket of the index and one slot of the ghost list for so many octets of cache: about the smallest
+/// entry, so that chains stay short. Together 1/16 of the cache.
 constexpr std::size_t octets_per_bucket = 256;
+/// As long as there may be more.
+constexpr std::size_t buckets_per_entry = 2;
+constexpr std::size_t buckets_min = 512;  // a page
 /// Part of the entries' octets that what is new may use before it must prove itself.
 constexpr std::size_t probation_part = 10;
 constexpr std::uint8_t frequency_max = 3;
@@ -96,6 +100,55 @@ Table<T> make_table(std::size_t count) {
   return Table<T>(static_cast<T*>(std::calloc(count, sizeof(T))));
 }
 
+/// Chains of entries by their hash, in a table that grows by a bucket at a time (linear hashing: Litwin, VLDB 1980): it
+/// uses no more memory than its entries need, and no query waits until all others have moved.
+class Index {
+ public:
+  Index() = default;
+  /// `buckets_max`: a power of two.
+  explicit Index(std::size_t buckets_max)
+      : buckets_(make_table<Entry*>(buckets_max)),
+        max_(buckets_max),
+        count_(std::min(buckets_min, buckets_max)),
+        mask_(count_ - 1) {}
+
+  [[nodiscard]] bool has_memory() const { return buckets_ != nullptr; }
+  [[nodiscard]] std::size_t count() const { return has_memory() ? count_ : 0; }
+  /// Growing moves entries only to the end: who looks at chain after chain meanwhile misses none.
+  [[nodiscard]] Entry* chain(std::size_t bucket) const { return buckets_[bucket]; }
+  [[nodiscard]] Entry*& chain_of(std::uint64_t hash) {
+    const std::uint64_t bucket = hash >> 1 & mask_;
+    return buckets_[bucket < count_ ? bucket : bucket & mask_ >> 1];
+  }
+  void grow_for(std::size_t entries) {
+    const std::size_t wanted = std::min(entries * buckets_per_entry, max_);
+    while (count_ < wanted) split();
+  }
+
+ private:
+  /// The next bucket takes those entries that until now stood for want of it in another.
+  void split() {
+    if (count_ > mask_) mask_ = mask_ << 1 | 1;
+    Entry** link = &buckets_[count_ & mask_ >> 1];
+    Entry** moved = &buckets_[count_];
+    while (Entry* const entry = *link) {
+      if ((entry->hash >> 1 & mask_) == count_) {
+        *link = entry->chained;
+        *moved = entry;
+        moved = &entry->chained;
+      } else {
+        link = &entry->chained;
+      }
+    }
+    *moved = nullptr;
+    ++count_;
+  }
+
+  Table<Entry*> buckets_;
+  std::size_t max_ = 0, count_ = 0;
+  std::uint64_t mask_ = 0;  // of the power of two that the count grows to
+};
+
 /// What left probation unproven: fingerprints with the time of leaving, counted in leavings. A fingerprint that is
 /// forgotten early, or taken for another's, costs one place in the wrong queue.
 class GhostList {
@@ -119,6 +172,7 @@ class GhostList {
   }
   /// Whether it left among the last `leavings_max`; then it is forgotten.
   [[nodiscard]] bool take(std::uint64_t hash, std::size_t leavings_max) {
+    if (leavings_ == 0) return false;  // and no page of it is used
     for (Slot& slot : bucket_of(hash)) {
       if (slot.fingerprint != fingerprint(hash)) continue;
       const bool is_recent = age(slot) < leavings_max;
@@ -159,9 +213,8 @@ struct Cache::Impl {
     if (buckets == 0 || fixed_octets >= options.size_octets) return;  // too small for anything
     ghosts = GhostList(buckets);
     if (!ghosts.has_memory()) return;
-    index = make_table<Entry*>(buckets);
-    if (!index) return;
-    mask = buckets - 1;
+    index = Index(buckets);
+    if (!index.has_memory()) return;
     room = options.size_octets - fixed_octets;
     statistics.octets = fixed_octets;
   }
@@ -184,15 +237,14 @@ struct Cache::Impl {
            std::memcmp(entry.qname(), question.qname.lowered().wire().data(), entry.qname_octets) == 0;
   }
 
-  [[nodiscard]] std::size_t bucket_of(std::uint64_t hash) const { return hash >> 1 & mask; }
   /// Where the pointer to the entry stands; to null where there is none.
   Entry** find_link(const Key& key, std::uint64_t hash) {
-    Entry** link = &index[bucket_of(hash)];
+    Entry** link = &index.chain_of(hash);
     while (*link && ((*link)->hash != hash || !is_for(**link, key))) link = &(*link)->chained;
     return link;
   }
   Entry** link_to(const Entry& entry) {
-    Entry** link = &index[bucket_of(entry.hash)];
+    Entry** link = &index.chain_of(entry.hash);
     while (*link != &entry) link = &(*link)->chained;
     return link;
   }
@@ -216,7 +268,7 @@ struct Cache::Impl {
   }
 
   std::optional<Hit> find(const Key& key, MonotonicTime now) {
-    Entry* entry = index ? *find_link(key, known_hash(key)) : nullptr;
+    Entry* entry = index.has_memory() ? *find_link(key, known_hash(key)) : nullptr;
     if (entry && is_dead(*entry, now)) {
       remove(*entry);
       entry = nullptr;
@@ -243,7 +295,7 @@ struct Cache::Impl {
 
   void insert(const Key& key, dns::Octets words, seconds ttl, bool is_negative, MonotonicTime now) {
     check(words.size() <= dns::message_octets_max);
-    if (!index) return;
+    if (!index.has_memory()) return;
     const std::uint64_t hash = known_hash(key);
     Entry* const before = *find_link(key, hash);
     const seconds bounded = bound(ttl, is_negative);
@@ -262,9 +314,8 @@ struct Cache::Impl {
     } else {
       entry.place = ghosts.take(hash, statistics.entries) ? Place::main : Place::probation;
       queue_of(entry).push(entry);
-      entry.chained = index[bucket_of(hash)];
-      index[bucket_of(hash)] = &entry;
-      ++statistics.entries;
+      index.grow_for(++statistics.entries);
+      entry.chained = std::exchange(index.chain_of(hash), &entry);
       statistics.octets += octets;
     }
     while (probation.octets + main.octets > room) make_room(entry, now);
@@ -358,9 +409,9 @@ struct Cache::Impl {
 
   std::size_t visit(std::size_t bucket, std::size_t buckets, MonotonicTime now,
                     const std::function<void(const Hit&)>& see) const {
-    const std::size_t count = index ? mask + 1 : 0, end = std::min(count, bucket + buckets);
+    const std::size_t count = index.count(), end = std::min(count, bucket + buckets);
     for (; bucket < end; ++bucket)
-      for (Entry* entry = index[bucket]; entry; entry = entry->chained)
+      for (Entry* entry = index.chain(bucket); entry; entry = entry->chained)
         if (const Hit hit = hit_of(*entry, age_of(*entry, now)); !hit.is_stale) see(hit);
     return bucket < count ? bucket : 0;
   }
@@ -372,8 +423,7 @@ struct Cache::Impl {
 
   Options options;
   std::uint64_t seed;
-  Table<Entry*> index;
-  std::uint64_t mask = 0;
+  Index index;
   std::size_t room = 0;   // for entries
   std::size_t grown = 0;  // octets for which memory has been taken once
   Queue probation, main;

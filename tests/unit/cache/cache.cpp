@@ -39,6 +39,20 @@ TEST_CASE("what was inserted is found under its question, and ages") {
   CHECK(cache.statistics().entries == 1);
 }
 
+TEST_CASE("what was kept is found while the cache grows") {
+  Cache cache({}, 1);
+  const auto name = [](int number) { return "www" + std::to_string(number) + ".example"; };
+  for (int count = 1; count <= 6'000; ++count) {
+    cache.insert(key_of(name(count)), words_of(name(count)), seconds(60), false, start);
+    CHECK(text_of(cache.find(key_of(name(count)), start)) == name(count));
+    if (count % 500 != 0) continue;
+    for (int number = 1; number <= count; ++number)
+      CHECK(text_of(cache.find(key_of(name(number)), start)) == name(number));
+    CHECK_FALSE(cache.find(key_of(name(count + 1)), start));
+  }
+  CHECK(cache.statistics().entries == 6'000);
+}
+
 TEST_CASE("the case of the name does not matter, all else of the key does") {
   Cache cache({}, 2);
   Key key = key_of("WWW.Example");
@@ -204,18 +218,36 @@ TEST_CASE("visits see all that is fresh, part by part, and count no access") {
   std::size_t bucket = 0;
   int parts = 0;
   do {
-    bucket = cache.visit(bucket, 1'000, start + seconds(10), [&](const Hit& hit) {
+    bucket = cache.visit(bucket, 100, start + seconds(10), [&](const Hit& hit) {
       seen.emplace_back(hit.words.begin(), hit.words.end());
       CHECK(hit.age_seconds == 10);
       CHECK(hit.ttl_left_seconds == 50);
     });
     ++parts;
   } while (bucket != 0);
-  CHECK(parts == 5);  // of 4,096 buckets
+  CHECK(parts == 6);  // of 512 buckets
   CHECK(seen.size() == asked / 2);
   CHECK(std::set<std::string>(seen.begin(), seen.end()).size() == asked / 2);
   CHECK(cache.statistics().hits == 0);
   CHECK(Cache({.size_octets = 0}, 16).visit(0, 1'000, start, [](const Hit&) { FAIL("nothing is kept"); }) == 0);
+}
+
+TEST_CASE("visits miss nothing that was there when they began, however the cache grows meanwhile") {
+  Cache cache({}, 17);
+  int kept = 0;
+  const auto keep = [&](int count) {
+    for (int i = 0; i < count; ++i, ++kept)
+      cache.insert(key_of("n" + std::to_string(kept)), words_of(std::to_string(kept)), seconds(60), false, start);
+  };
+  keep(1'000);
+  std::set<std::string> seen;
+  std::size_t bucket = 0;
+  do {
+    bucket =
+        cache.visit(bucket, 100, start, [&](const Hit& hit) { seen.insert({hit.words.begin(), hit.words.end()}); });
+    if (kept < 3'000) keep(70);
+  } while (bucket != 0);
+  for (int i = 0; i < 1'000; ++i) CHECK(seen.contains(std::to_string(i)));
 }
 
 TEST_CASE("a hit allocates nothing") {
