@@ -8,6 +8,7 @@
 #include <asio/posix/stream_descriptor.hpp>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "base/check.h"
@@ -141,7 +142,7 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
   void drain(std::size_t index) {
     for (int round = 0; round < batches_per_wake && !is_stopped; ++round)
       if (!serve_batch(index)) break;
-    if (!is_stopped) wait(index);
+    if (!is_stopped) drained = index;
   }
 
   /// False when the socket has no more for now.
@@ -305,6 +306,7 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
   void stop() {
     flush();
     is_stopped = true;
+    drained.reset();
     std::error_code ignored;
     for (Door& door : doors) door.descriptor.close(ignored);
   }
@@ -317,6 +319,7 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
   std::unique_ptr<Batch> batch{new Batch};
   std::size_t last_count = 0;               // datagrams of the last batch
   std::size_t out_count = 0, out_door = 0;  // responses that wait for flush(), all of one door
+  std::optional<std::size_t> drained;       // the door that is waited at again when the turn ends
   bool is_stopped = false;
   bool tells_interfaces = false;
   std::vector<IpPrefix> routers;  // that may speak for others
@@ -366,6 +369,7 @@ void UdpListener::send(const ReplyRoute& route, const Endpoint& client, std::spa
 
 void UdpListener::flush() {
   impl_->flush();
+  if (const auto door = std::exchange(impl_->drained, std::nullopt)) impl_->wait(*door);
 }
 
 const UdpStatistics& UdpListener::statistics() const {

@@ -4,6 +4,7 @@
 // Lives on the worker's loop. Asio only says when a socket is readable; packets are moved here. At most
 // batches_per_wake batches of datagrams_per_batch are taken from a socket before other work gets its turn. Late
 // responses are gathered too: whoever runs the loop calls flush() when a turn ends, so that nothing waits for the next.
+// Only then the socket is waited at again: that is a system call, for which no query should wait.
 #pragma once
 
 #include <cstdint>

@@ -377,7 +377,6 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     attempt.seat = *seat;
     const std::size_t octets = write_query(exchange, attempt, sockets.id(*seat), sockets.room_for(query_octets_max));
     if (sockets.queue(*seat, octets)) unsent.push_back({exchange.request.route, attempt.server});
-    sockets.watch(seat->socket);
     return true;
   }
 

@@ -143,7 +143,10 @@ ServerSockets::Sent ServerSockets::send_some(DatagramBatch& batch, std::size_t f
   int sent;
   do sent = ::sendmmsg(socket.descriptor, batch.messages.data(), count, MSG_DONTWAIT | MSG_NOSIGNAL);
   while (sent < 0 && errno == EINTR);
-  if (sent > 0) return {.done = static_cast<std::size_t>(sent)};
+  if (sent > 0) {
+    watch(first.socket);  // not before: that is a system call for which no query should wait
+    return {.done = static_cast<std::size_t>(sent)};
+  }
   // An ICMP error is an earlier datagram's. Now that the kernel has told it this one may go.
   if (errno == ECONNREFUSED && may_be_refused) return {.socket = first.socket, .refused = true};
   return {.done = 1, .failed = socket.table.asker(first.row)};

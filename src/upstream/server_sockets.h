@@ -85,8 +85,8 @@ class ServerSockets {
   /// flush(). True: it is the only one.
   [[nodiscard]] std::span<std::uint8_t> room_for(std::size_t octets);
   bool queue(Seat seat, std::size_t octets);
-  /// Sends what waits. Queries whose askers left are left out. `fail(Asker)`: that one could not be sent;
-  /// `refused(socket)`: an ICMP error has come meanwhile. Both may sit, leave and queue.
+  /// Sends what waits, and watches the sockets. Queries whose askers left are left out. `fail(Asker)`: that one could
+  /// not be sent; `refused(socket)`: an ICMP error has come meanwhile. Both may sit, leave and queue.
   template <class Fail, class Refused>
   void flush(DatagramBatch& batch, Fail fail, Refused refused) {
     int refusals = 0;

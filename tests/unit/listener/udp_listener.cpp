@@ -25,7 +25,13 @@ struct Bench {
 
   void start() { listener.start(); }
   void settle() { test::settle(loop); }
-  bool run_until(const std::function<bool()>& holds) { return test::run_until(loop, holds); }
+  /// As whoever runs the loop: each turn ends in flush().
+  bool run_until(const std::function<bool()>& holds) {
+    return test::run_until(loop, [&] {
+      listener.flush();
+      return holds();
+    });
+  }
 
   std::size_t serve_one(const Arrival& arrival, std::span<std::uint8_t> out) {
     arrivals.push_back(arrival);
