@@ -580,7 +580,7 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
   const TcpLimits limits;
   Serve serve;
   SocketWatch watch;
-  asio::posix::stream_descriptor waiting;  // for news of the watch
+  asio::posix::basic_stream_descriptor<asio::io_context::executor_type> waiting;  // for news of the watch
   asio::steady_timer sweeping;
   MonotonicTime armed_for = never;
   std::vector<Door> doors;

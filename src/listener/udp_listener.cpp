@@ -106,9 +106,12 @@ bool was_for_many(const Envelope& envelope) {
 
 }  // namespace
 
+/// Of this very kind of executor: to hold any kind costs at each wait.
+using Descriptor = asio::posix::basic_stream_descriptor<asio::io_context::executor_type>;
+
 struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
   struct Door {
-    asio::posix::stream_descriptor descriptor;
+    Descriptor descriptor;
     SocketKind kind;
     Endpoint address;
     bool has_one_address;
@@ -331,7 +334,7 @@ UdpListener::UdpListener(asio::io_context& loop, std::vector<SocketPair>& pairs,
     : impl_(std::make_shared<Impl>(clock, std::move(begin_batch), std::move(serve))) {
   impl_->prepare_all();
   for (SocketPair& pair : pairs)
-    impl_->doors.push_back({asio::posix::stream_descriptor(loop, pair.udp.release()), pair.kind, pair.address,
+    impl_->doors.push_back({Descriptor(loop, pair.udp.release()), pair.kind, pair.address,
                             has_one_address(pair.address.address, pair.kind), pair.address.address.is_v6(),
                             pair.resolver});
 }

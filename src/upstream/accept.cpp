@@ -250,7 +250,7 @@ class Sieve {
   union {
     std::array<Name, cname_max + 1> names_;  // the chain; made as it grows
   };
-  std::array<std::uint16_t, cname_max + 1> offsets_{};  // where each stands in the response, for pointers; 0: nowhere
+  std::array<std::uint16_t, cname_max + 1> offsets_;  // where each stands in the response, for pointers; 0: nowhere
   int links_ = 0;
   std::uint32_t ttl_ = UINT32_MAX;
   bool is_negative_ = false;

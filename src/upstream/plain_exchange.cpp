@@ -113,8 +113,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   }
 
   /// Sending may fail, and so make others be asked.
-  void flush() {
-    has_begun_landings = false;
+  void send_queries() {
     for (std::size_t i = 0; i < unsent.size() && !is_stopped; ++i) {
       const auto at = unsent[i];
       routes[at.route].servers[at.server]->sockets.flush(
@@ -756,8 +755,10 @@ void PlainExchange::ask(const Request& request, Ticket ticket, MonotonicTime now
 }
 
 void PlainExchange::flush() {
+  impl_->has_begun_landings = false;
+  if (impl_->unsent.empty()) return;
   const std::shared_ptr<Impl> impl = impl_;  // what lands may end us
-  impl->flush();
+  impl->send_queries();
 }
 
 std::size_t PlainExchange::in_flight() const {

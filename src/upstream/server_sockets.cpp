@@ -40,14 +40,17 @@ Result<int, int> open_connected(const Endpoint& server, RandomSource& random) {
 
 DatagramBatch::DatagramBatch() {
   for (std::size_t i = 0; i < datagrams_per_call; ++i) {
+    pieces[i] = {answers[i].data(), answer_octets_max};
     messages[i].msg_hdr.msg_iov = &pieces[i];
-    messages[i].msg_hdr.msg_iovlen = 1;
+    queries[i].msg_hdr.msg_iov = &query_pieces[i];
+    messages[i].msg_hdr.msg_iovlen = queries[i].msg_hdr.msg_iovlen = 1;
   }
 }
 
 struct ServerSockets::Handle {
   explicit Handle(asio::io_context& loop) : descriptor(loop) {}
-  asio::posix::stream_descriptor descriptor;
+  // Of this very kind of executor: to hold any kind costs at each wait.
+  asio::posix::basic_stream_descriptor<asio::io_context::executor_type> descriptor;
 };
 
 ServerSockets::ServerSockets(asio::io_context& loop, const Endpoint& server, RandomSource& random,
@@ -137,11 +140,11 @@ ServerSockets::Sent ServerSockets::send_some(DatagramBatch& batch, std::size_t f
   for (std::size_t at = from; at < queries_.size() && count < datagrams_per_call; ++at) {
     const Query& query = queries_[at];
     if (query.seat.socket != first.socket || !is_wanted(query)) break;
-    batch.pieces[count++] = {octets_.data() + query.begin, query.octets};
+    batch.query_pieces[count++] = {octets_.data() + query.begin, query.octets};
   }
   Socket& socket = *sockets_[first.socket];
   int sent;
-  do sent = ::sendmmsg(socket.descriptor, batch.messages.data(), count, MSG_DONTWAIT | MSG_NOSIGNAL);
+  do sent = ::sendmmsg(socket.descriptor, batch.queries.data(), count, MSG_DONTWAIT | MSG_NOSIGNAL);
   while (sent < 0 && errno == EINTR);
   if (sent > 0) {
     watch(first.socket);  // not before: that is a system call for which no query should wait
@@ -167,7 +170,6 @@ void ServerSockets::watch(std::uint16_t index) {
 }
 
 int ServerSockets::receive(std::uint16_t index, DatagramBatch& batch) {
-  for (std::size_t i = 0; i < datagrams_per_call; ++i) batch.pieces[i] = {batch.answers[i].data(), answer_octets_max};
   int got;
   do got = ::recvmmsg(sockets_[index]->descriptor, batch.messages.data(), datagrams_per_call, MSG_DONTWAIT, nullptr);
   while (got < 0 && errno == EINTR);

@@ -44,8 +44,8 @@ inline constexpr std::size_t answer_octets_max = 4'160;
 /// The room that system calls with many datagrams need; one for all sockets of a loop.
 struct DatagramBatch {
   DatagramBatch();
-  std::array<mmsghdr, datagrams_per_call> messages{};
-  std::array<iovec, datagrams_per_call> pieces{};
+  std::array<mmsghdr, datagrams_per_call> messages{}, queries{};
+  std::array<iovec, datagrams_per_call> pieces, query_pieces{};
   std::array<std::array<std::uint8_t, answer_octets_max>, datagrams_per_call> answers;
 };
 
