@@ -122,7 +122,11 @@ class Index {
   }
   void grow_for(std::size_t entries) {
     const std::size_t wanted = std::min(entries * buckets_per_entry, max_);
+    if (count_ >= wanted) return;
     while (count_ < wanted) split();
+    // Of those that the next ones split: what is not looked up is not near.
+    for (std::size_t ahead = 0; ahead < buckets_per_entry; ++ahead)
+      __builtin_prefetch(buckets_[(count_ + ahead) & mask_ >> 1]);
   }
 
  private:
