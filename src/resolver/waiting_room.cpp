@@ -29,7 +29,7 @@ FlightId WaitingRoom::find_flight(const cache::Key& key, std::uint64_t hash) {
 
 /// none where there is no room.
 FlightId WaitingRoom::begin_flight(const cache::Key& key, std::uint64_t hash) {
-  if (flights_.free.empty() && flights_.slots.size() >= waiting_max) return none;
+  if (flights_.free == none && flights_.slots.size() >= waiting_max) return none;
   const FlightId id = flights_.add(hash);
   Flight& flight = flights_.slots[id];
   flight.key = key;
@@ -61,12 +61,12 @@ WaitingRoom::Admission WaitingRoom::admit(const cache::Key& key, const IpAddress
   }
   ++shares_.slots[share].waiting;
   ++waiting_;
-  if (free_places_.empty()) {
-    free_places_.push_back(static_cast<std::uint32_t>(places_.size()));
+  if (free_place_ == none) {
+    free_place_ = static_cast<std::uint32_t>(places_.size());
     places_.push_back(std::make_unique<Waiting>());
+    places_.back()->next = none;
   }
-  const std::uint32_t place = free_places_.back();
-  free_places_.pop_back();
+  const std::uint32_t place = std::exchange(free_place_, places_[free_place_]->next);
   join(place, admission.flight);
   Waiting& waiting = *places_[place];
   waiting.place = place;
@@ -110,7 +110,7 @@ void WaitingRoom::leave(std::uint32_t place) {
   Share& share = shares_.slots[waiting.share];
   check(share.waiting > 0);
   if (--share.waiting == 0) shares_.remove(waiting.share, hash_of(share.client));
-  free_places_.push_back(place);
+  waiting.next = std::exchange(free_place_, place);
   --waiting_;
 }
 

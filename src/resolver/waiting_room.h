@@ -71,7 +71,7 @@ struct Waiting {
   std::shared_ptr<const Snapshot> snapshot;  ///< a query finishes under the snapshot it began with
   // The room's own:
   std::uint32_t place = 0;  ///< where it stands
-  std::uint32_t next = 0;   ///< of the same flight
+  std::uint32_t next = 0;   ///< of the same flight, or of the free ones
   std::uint32_t share = 0;  ///< its client's
 };
 
@@ -132,7 +132,7 @@ class WaitingRoom {
   template <class Slot>
   struct Chained {
     std::vector<Slot> slots;
-    std::vector<std::uint32_t> free;
+    std::uint32_t free = none;               // the first of those not in use, which are a chain too
     std::array<std::uint32_t, 2'048> heads;  // at waiting_max four to a chain
 
     Chained() { heads.fill(none); }
@@ -146,20 +146,18 @@ class WaitingRoom {
       return slot;
     }
     std::uint32_t add(std::uint64_t hash) {
-      if (free.empty()) {
-        free.push_back(static_cast<std::uint32_t>(slots.size()));
+      if (free == none) {
+        free = static_cast<std::uint32_t>(slots.size());
         slots.emplace_back();
       }
-      const std::uint32_t slot = free.back();
-      free.pop_back();
+      const std::uint32_t slot = std::exchange(free, slots[free].next);
       slots[slot].next = std::exchange(head(hash), slot);
       return slot;
     }
     void remove(std::uint32_t slot, std::uint64_t hash) {
       std::uint32_t* link = &head(hash);
       while (*link != slot) link = &slots[*link].next;
-      *link = slots[slot].next;
-      free.push_back(slot);
+      *link = std::exchange(slots[slot].next, std::exchange(free, slot));
     }
   };
 
@@ -172,7 +170,7 @@ class WaitingRoom {
   void leave(std::uint32_t place);
 
   std::vector<std::unique_ptr<Waiting>> places_;
-  std::vector<std::uint32_t> free_places_;
+  std::uint32_t free_place_ = none;  // the first of them
   Chained<Flight> flights_;
   Chained<Share> shares_;
   std::size_t waiting_ = 0;
