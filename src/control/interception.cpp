@@ -328,11 +328,11 @@ void Interception::begin(Answer answer) {
   warden_->ask(redirect::Seen{}, [this](const std::optional<redirect::Reply>& reply) {
     if (const auto* seen = reply ? std::get_if<redirect::SeenReply>(&*reply) : nullptr) tell(*seen);
   });
+  if (unconfirmed_) log_.warn("{}", describe_unconfirmed());
   start(std::move(answer));
 }
 
 void Interception::start(Answer answer) {
-  if (unconfirmed_) log_.warn("{}", describe_unconfirmed());
   if (unconfirmed_ && !unconfirmed_->former) return answer({{"ok", false}});
   const redirect::Options options = unconfirmed_ ? *unconfirmed_->former : at_start_;
   apply(options, seconds(0), [this, answer = std::move(answer)](const json& reply) {
