@@ -2,7 +2,6 @@
 
 #include <re2/filtered_re2.h>
 #include <re2/set.h>
-#include <re2/stringpiece.h>
 
 #include <algorithm>
 #include <array>
@@ -113,7 +112,7 @@ struct PatternSet::Automata {
 PatternSet::Automata::Automata(std::span<const std::string_view> expressions) {
   for (std::size_t at = 0; at < expressions.size(); ++at) {
     int place = 0;
-    const re2::StringPiece piece(expressions[at].data(), expressions[at].size());
+    const re2::StringPiece piece = piece_of(expressions[at]);
     if (filtered.Add(piece, re2_options(), &place) == RE2::NoError) numbers.push_back(static_cast<std::uint32_t>(at));
   }
   if (numbers.empty()) return;
@@ -138,7 +137,7 @@ std::vector<std::uint32_t> PatternSet::match(const dns::Name& lowered) const {
   if (automata.numbers.empty()) return matching;
 
   const NameText spelled(lowered);
-  const re2::StringPiece text(spelled.view().data(), spelled.view().size());
+  const re2::StringPiece text = piece_of(spelled.view());
 
   const auto try_one = [&](int place) {
     if (RE2::PartialMatch(text, automata.filtered.GetRE2(place)))

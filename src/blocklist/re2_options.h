@@ -2,8 +2,10 @@
 #pragma once
 
 #include <re2/re2.h>
+#include <re2/stringpiece.h>
 
 #include <cstdint>
+#include <string_view>
 
 namespace doline::blocklist {
 
@@ -19,6 +21,11 @@ inline RE2::Options re2_options(std::int64_t memory_max = expression_memory_max)
   options.set_encoding(RE2::Options::EncodingLatin1);
   options.set_max_mem(memory_max);
   return options;
+}
+
+/// What RE2 takes as a text: its own type, or Abseil's, which need not be the standard's.
+inline re2::StringPiece piece_of(std::string_view text) {
+  return {text.data(), text.size()};
 }
 
 }  // namespace doline::blocklist
