@@ -112,8 +112,8 @@ struct PatternSet::Automata {
 PatternSet::Automata::Automata(std::span<const std::string_view> expressions) {
   for (std::size_t at = 0; at < expressions.size(); ++at) {
     int place = 0;
-    const re2::StringPiece piece = piece_of(expressions[at]);
-    if (filtered.Add(piece, re2_options(), &place) == RE2::NoError) numbers.push_back(static_cast<std::uint32_t>(at));
+    if (filtered.Add(piece_of(expressions[at]), re2_options(), &place) == RE2::NoError)
+      numbers.push_back(static_cast<std::uint32_t>(at));
   }
   if (numbers.empty()) return;
   std::vector<std::string> atoms;
