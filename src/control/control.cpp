@@ -697,6 +697,7 @@ struct Control::Impl {
     if (charge.log) all.log = charge.log->statistics();
     if (interception) all.interception = {interception->state(), interception->reason()};
     if (interception) all.gate = interception->gate();
+    if (interception) all.interference = interception->interference();
     if (interception) all.refused = json_of(interception->refused(), *current->roster);
     all.redirect_mode = settings.fixed.redirect ? settings.fixed.redirect->mode : redirect::Mode::off;
     all.waiting_for_restart = waiting_for_restart;

@@ -226,7 +226,7 @@ Interception::Interception(Loop& loop, std::unique_ptr<warden::Client> warden, r
   readable_ = loop_.on_events(warden_->descriptor(), UV_READABLE, [this](int) { read(); });
   looking_ = loop_.every(interception_look_every, [this] {
     if (is_starting_) start([](const json&) {});
-    status([](const json&) {});
+    ask(redirect::Status{}, [](const json&) {});
   });
   looking_for_refusals_ = loop_.every(refusals_look_every, [this] { look_for_refusals(); });
 }
@@ -479,7 +479,7 @@ void Interception::verify(Answer answer) {
   ask(redirect::Verify{}, std::move(answer));
 }
 void Interception::status(Answer answer) {
-  ask(redirect::Status{}, [this, answer = std::move(answer)](json reply) {
+  ask(redirect::Status{.looks_anew = true}, [this, answer = std::move(answer)](json reply) {
     if (const std::string waiting = describe_unconfirmed(); !waiting.empty() && reply.contains("text")) {
       reply["unconfirmed"] = waiting;
       reply["text"] = reply["text"].get<std::string>() + waiting + '\n';
@@ -509,6 +509,7 @@ void Interception::take_in(const redirect::StatusReply& status) {
   }
   if (!is_starting_) reason_ = status.reason;
   gate_ = status.gate;
+  interference_ = status.interference;
 }
 
 void Interception::beat() {

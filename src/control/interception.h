@@ -104,6 +104,7 @@ class Interception {
   /// Rules off, until apply() or the next start.
   void remove(Answer answer);
   void verify(Answer answer);
+  /// With interference as it is now: the warden looks anew.
   void status(Answer answer);
   void seen(Answer answer);
   /// "The resolver lives": every redirect::heartbeat_period, as long as all workers answer.
@@ -116,6 +117,7 @@ class Interception {
   [[nodiscard]] redirect::Encrypted encrypted() const { return in_force_ ? in_force_->encrypted : at_start_.encrypted; }
   [[nodiscard]] const std::string& reason() const { return reason_; }
   [[nodiscard]] const redirect::GateCounts& gate() const { return gate_; }
+  [[nodiscard]] const std::vector<std::string>& interference() const { return interference_; }
   [[nodiscard]] const redirect::RefusedReply& refused() const { return refused_; }
   /// Why nobody is restricted though the operator wants it; empty: all is as asked.
   [[nodiscard]] const std::string& gate_trouble() const { return gate_trouble_; }
@@ -158,6 +160,7 @@ class Interception {
   redirect::Restrictions restrictions_;
   std::set<device::MacAddress> awaiting_recall_;  // observed until then
   redirect::GateCounts gate_;
+  std::vector<std::string> interference_;
   redirect::RefusedReply refused_;
   std::string gate_trouble_;
 };

@@ -235,7 +235,8 @@ json to_json(const Status& status) {
   json interception = {{"mode", redirect::to_string(status.redirect_mode)},
                        {"state", redirect::to_string(redirect::State::absent)},
                        {"reason", ""},
-                       {"gate", json_of(status.gate)}};
+                       {"gate", json_of(status.gate)},
+                       {"interference", status.interference}};
   interception["gate"]["devices"] = status.refused;
   if (status.interception) {
     interception["state"] = redirect::to_string(status.interception->first);

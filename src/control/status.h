@@ -35,6 +35,7 @@ struct Status {
   std::optional<querylog::LogStatistics> log;                           ///< absent: the query log is off
   std::optional<std::pair<redirect::State, std::string>> interception;  ///< and the reason; absent: no warden
   redirect::GateCounts gate;                                            ///< as the warden last said
+  std::vector<std::string> interference;                                ///< the same
   nlohmann::json refused = nlohmann::json::array();                     ///< the same by device
   redirect::Mode redirect_mode = redirect::Mode::off;
   std::vector<std::string> waiting_for_restart;  ///< keys whose new values are not in force

@@ -84,6 +84,9 @@ std::string describe_status(const json& status) {
   page += fmt::format("interception   {} (mode {}), {} queries caught{}\n", text(interception.at("state")),
                       text(interception.at("mode")), figure(queries, "intercepted"),
                       text(interception.at("reason")).empty() ? "" : ": " + text(interception.at("reason")));
+  if (const std::size_t others = interception.value("interference", json::array()).size(); others > 0)
+    page +=
+        fmt::format("interference   {} found on this machine: `doline redirect status` tells, with the cure\n", others);
   const json& gate = interception.at("gate");
   if (figure(gate, "only_resolved") + figure(gate, "observed") > 0)
     page +=

@@ -10,7 +10,7 @@ namespace doline::redirect {
 namespace {
 
 /// Both ends are one program; a number all the same, because during an upgrade they need not be.
-constexpr std::uint8_t version = 2;
+constexpr std::uint8_t version = 3;
 
 template <class Variant, class Body, std::size_t index = 0>
 constexpr std::uint8_t kind_of() {
@@ -107,7 +107,9 @@ Restrict read_restrict(WireReader& in) {
 }
 
 void write(WireWriter&, const Remove&) {}
-void write(WireWriter&, const Status&) {}
+void write(WireWriter& out, const Status& status) {
+  out.integer(static_cast<std::uint8_t>(status.looks_anew));
+}
 void write(WireWriter&, const Verify&) {}
 void write(WireWriter&, const Seen&) {}
 void write(WireWriter& out, const Admit& admit) {
@@ -268,7 +270,7 @@ Result<Numbered<Request>, MessageFault> parse_request(std::span<const std::uint8
         body = Remove{};
         break;
       case kind_of<Request, Status>():
-        body = Status{};
+        body = Status{in.boolean()};
         break;
       case kind_of<Request, Verify>():
         body = Verify{};

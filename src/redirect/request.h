@@ -43,7 +43,8 @@ struct Apply {  ///< Rules for these options in place of whatever rules there ar
 struct Remove {  ///< No rules, no memory of who asked whom. → Done, Failed
   bool operator==(const Remove&) const = default;
 };
-struct Status {  ///< → StatusReply
+struct Status {             ///< → StatusReply
+  bool looks_anew = false;  ///< at the interference too, by running nft; otherwise it is as old as the last look
   bool operator==(const Status&) const = default;
 };
 struct Verify {  ///< Is everything as it was applied? → Done (as warnings: interference), Failed

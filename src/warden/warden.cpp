@@ -86,7 +86,7 @@ class Warden {
 
  private:
   // what is asked
-  void carry_out(redirect::Numbered<redirect::Request> request);
+  void carry_out(const redirect::Numbered<redirect::Request>& request);
   void apply_wanted(const redirect::Apply& wanted, Answer done);
   void confirm(Answer done);
   void remove_for_good(Answer done);
@@ -108,6 +108,7 @@ class Warden {
   void beat();
   void check_silence();
   void look_around();
+  void look_for_interference(std::function<void()> done);
   void look_for_tables();
   void nft_died();
 
@@ -160,7 +161,7 @@ Warden::Warden(uv_loop_t* loop, const Channels& channels, const Bounds& bounds, 
               .routing = {}},
       reception_(loop, channels, kernel_,
                  {.heard = [this] { beat(); },
-                  .asked = [this](redirect::Numbered<redirect::Request> request) { carry_out(std::move(request)); },
+                  .asked = [this](const redirect::Numbered<redirect::Request>& request) { carry_out(request); },
                   .ended = [this] { leave(); }}),
       fitter_(loop, nft_path_, channels.flows, kernel_, [this] { nft_died(); }),
       trial_(loop, [this] { jobs_.add([this](Finish finish) { put_back_former(std::move(finish)); }); }) {
@@ -179,7 +180,7 @@ Warden::Warden(uv_loop_t* loop, const Channels& channels, const Bounds& bounds, 
 
 // ── what is asked ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-void Warden::carry_out(redirect::Numbered<redirect::Request> request) {
+void Warden::carry_out(const redirect::Numbered<redirect::Request>& request) {
   const std::uint32_t number = request.number;
   if (jobs_.are_full()) return reception_.reply(number, redirect::Failed{{"too much is asked at once"}});
   /// A job that ends with its reply.
@@ -206,9 +207,10 @@ void Warden::carry_out(redirect::Numbered<redirect::Request> request) {
     });
   } else if (std::holds_alternative<redirect::Verify>(request.body)) {
     enqueue([this](Answer done) { verify(std::move(done)); });
-  } else if (std::holds_alternative<redirect::Status>(request.body)) {
+  } else if (const auto* wanted_status = std::get_if<redirect::Status>(&request.body)) {
     look_for_tables();
-    reception_.reply(number, status());
+    if (!wanted_status->looks_anew || state_ != State::applied) return reception_.reply(number, status());
+    enqueue([this](Answer done) { look_for_interference([this, done = std::move(done)] { done(status()); }); });
   } else if (std::holds_alternative<redirect::Seen>(request.body)) {
     reception_.reply(number, kernel_.tables.seen());
   } else if (std::holds_alternative<redirect::Refused>(request.body)) {
@@ -300,10 +302,7 @@ void Warden::verify(Answer done) {
     if (plan_ == nullptr) return done(redirect::Failed{{"the redirect is absent"}});
     if (auto reasons = find_changes(*plan_, listed_, listed, kernel_); !reasons.empty())
       return done(redirect::Failed{std::move(reasons)});
-    find_interference(loop_, nft_path_, plan_, kernel_.routing, [this, done](std::vector<std::string> found) {
-      interference_ = found;
-      done(redirect::Done{std::move(found)});
-    });
+    look_for_interference([this, done] { done(redirect::Done{interference_}); });
   });
 }
 
@@ -346,12 +345,10 @@ void Warden::settle(const std::shared_ptr<Plan>& plan, Answer done) {
   if (!caught_the_same) fitter_.forget_flows(*plan, Conntrack::Which::not_redirected);
   list_rules(loop_, nft_path_, plan_.get(), [this, plan, done = std::move(done)](std::string listed) {
     listed_ = std::move(listed);
-    find_interference(loop_, nft_path_, plan_, kernel_.routing, [this, plan, done](std::vector<std::string> found) {
-      interference_ = found;
+    look_for_interference([this, plan, done] {
       std::vector<std::string> warnings = plan->warnings;
-      for (std::string& sentence : found)
-        if (std::find(warnings.begin(), warnings.end(), sentence) == warnings.end())
-          warnings.push_back(std::move(sentence));
+      for (const std::string& sentence : interference_)
+        if (std::find(warnings.begin(), warnings.end(), sentence) == warnings.end()) warnings.push_back(sentence);
       done(redirect::Done{std::move(warnings)});
     });
   });
@@ -471,9 +468,16 @@ void Warden::stay_alive() {
 
 void Warden::look_around() {
   look_for_tables();
-  if (state_ == State::applied)
-    find_interference(loop_, nft_path_, plan_, kernel_.routing,
-                      [this](std::vector<std::string> found) { interference_ = std::move(found); });
+  if (state_ == State::applied) look_for_interference([] {});
+}
+
+/// `done` also where the rules have gone meanwhile.
+void Warden::look_for_interference(std::function<void()> done) {
+  find_interference(loop_, nft_path_, plan_, kernel_.routing,
+                    [this, done = std::move(done)](std::vector<std::string> found) {
+                      interference_ = std::move(found);
+                      done();
+                    });
 }
 
 /// A table that is not its maker's goes without a sound: doline_seen always, doline with on_failure: closed or on an

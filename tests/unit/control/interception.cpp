@@ -347,8 +347,13 @@ TEST_CASE("status and seen come as JSON") {
   status.mode = redirect::Mode::tproxy;
   status.counters.udp4 = 7;
   status.reason = "the resolver was silent";
+  status.interference = {"docker"};
   stage.reply = status;
   const json answer = stage.wait([&](auto take) { stage.interception->status(take); });
+  REQUIRE(stage.requests.size() == 1);
+  CHECK(stage.requests[0] == redirect::Request(redirect::Status{.looks_anew = true}));
+  CHECK(stage.interception->interference() == status.interference);
+  CHECK(answer["interference"] == json{"docker"});
   CHECK(answer["state"] == "suspended");
   CHECK(answer["mode"] == "tproxy");
   CHECK(answer["counters"]["udp4"] == 7);

@@ -37,6 +37,7 @@ std::vector<Request> all_requests() {
           Apply{watching},
           Remove{},
           Status{},
+          Status{.looks_anew = true},
           Verify{},
           Seen{},
           Refused{},

@@ -66,8 +66,8 @@ class RunningWarden {
       for (const std::string& reason : failed->reasons) MESSAGE("the warden says: " << reason);
     return std::holds_alternative<redirect::Done>(*reply);
   }
-  redirect::StatusReply status() {
-    const auto reply = ask(redirect::Status{});
+  redirect::StatusReply status(bool looks_anew = false) {
+    const auto reply = ask(redirect::Status{looks_anew});
     REQUIRE(reply);
     REQUIRE(std::holds_alternative<redirect::StatusReply>(*reply));
     return std::get<redirect::StatusReply>(*reply);
