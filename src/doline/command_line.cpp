@@ -246,9 +246,10 @@ CLI::App* add_redirect_command(CLI::App& app, RedirectArguments& arguments) {
       "Examples:\n  doline redirect plan\n  doline redirect apply && doline redirect verify\n"
       "  doline redirect apply --confirm 60s    and, if you can still type it:  doline redirect confirm\n"
       "  sudo doline redirect verify            doline redirect verify --device tv --for 5m\n\n"
-      "Exit status: 0 in place or done, 1 not, 2 verify found nothing wrong but could not try everything, 69 no Doline "
-      "runs there, 77 no permission, 78 the configuration is "
-      "wrong.");
+      "Exit status: 0 in place or done, 1 not (of status also: another program holds a port, so that what is led "
+      "there\n"
+      "is not answered), 2 verify found nothing wrong but could not try everything, 69 no Doline runs there, 77 no\n"
+      "permission, 78 the configuration is wrong.");
   for (const Word& word : words) {
     CLI::App* verb = redirect->add_subcommand(name_of(word.verb), word.help);
     verb->add_option("--config", arguments.config, "the configuration (default: where `doline run` looks)")

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <fstream>
 #include <set>
@@ -28,7 +29,20 @@ std::string path_of(const char* program) {
   return {};
 }
 
-void look_at_legacy(const redirect::Options& options, std::vector<std::string>& found) {
+/// Has a Doline its transparent sockets on this port?
+bool are_ours(const std::vector<listener::PortHolder>& holders) {
+  const auto is_held = [&](const IpAddress& address) {
+    return std::any_of(holders.begin(), holders.end(), [&](const listener::PortHolder& holder) {
+      return holder.name == "doline" && holder.address == address;
+    });
+  };
+  return is_held(redirect::transparent_v4) && is_held(redirect::transparent_v6());
+}
+
+}  // namespace
+
+std::vector<std::string> find_foreign_rules(const redirect::Options& options) {
+  std::vector<std::string> found;
   for (const auto& [program, names] : legacy) {
     const std::string path = path_of(program);
     std::ifstream file(names);
@@ -39,13 +53,18 @@ void look_at_legacy(const redirect::Options& options, std::vector<std::string>& 
         found.push_back(std::move(sentence));
     }
   }
+  return found;
 }
 
-void look_at_holders(const redirect::Options& options, std::vector<std::string>& found) {
+std::vector<std::string> find_port_holders(const redirect::Options& options) {
+  std::vector<std::string> found;
+  if (!redirect::is_transparent(options.mode)) return found;
   for (const std::uint16_t port : options.ports) {
     std::set<std::string> told;
-    for (const listener::PortHolder& holder : listener::holders_of_port(port)) {
-      if (!holder.address.is_unspecified() || holder.name == "doline") continue;
+    const auto holders = listener::holders_of_port(port);
+    if (are_ours(holders)) continue;
+    for (const listener::PortHolder& holder : holders) {
+      if (!holder.address.is_unspecified() || holder.process == 0 || holder.name == "doline") continue;
       const std::string who = listener::to_string(holder);
       if (told.insert(who).second)
         found.push_back(
@@ -55,14 +74,6 @@ void look_at_holders(const redirect::Options& options, std::vector<std::string>&
             "Doline again.");
     }
   }
-}
-
-}  // namespace
-
-std::vector<std::string> find_foreign_rules(const redirect::Options& options) {
-  std::vector<std::string> found;
-  look_at_legacy(options, found);
-  if (redirect::is_transparent(options.mode)) look_at_holders(options, found);
   return found;
 }
 

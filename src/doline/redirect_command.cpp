@@ -89,7 +89,8 @@ int show_plan(const RedirectArguments& arguments, redirect::Options options, std
           << printable(section_of(*suggested)) << "\n\nThat would do the following.\n";
       options = *suggested;
     }
-  const redirect::Plan plan = redirect::plan(options, facts, arguments.restrictions);
+  redirect::Plan plan = redirect::plan(options, facts, arguments.restrictions);
+  for (std::string& sentence : find_port_holders(options)) plan.warnings.push_back(std::move(sentence));
   warden::Comparison compared;
   if (plan.is_possible()) compared = warden::compare(plan, facts);
   if (arguments.json)
@@ -110,12 +111,23 @@ int show_plan(const RedirectArguments& arguments, redirect::Options options, std
   return redirect::find_problems(options).empty() ? exit_no : exit_configuration;
 }
 
-/// An answer of the running Doline: {"ok": …} with "text", "state", "warnings" or "reasons".
-int show_answer(const RedirectArguments& arguments, const nlohmann::json& answer, redirect::Mode mode,
+/// What Doline cannot see itself goes where it tells the like: in the "interference" and "text" of a status, in the
+/// "warnings" of what was applied.
+void add_what_root_sees(nlohmann::json& answer, Verb verb, const Sentences& found) {
+  for (const std::string& sentence : found) {
+    answer[verb == Verb::status ? "interference" : "warnings"].push_back(sentence);
+    if (verb == Verb::status)
+      answer["text"] = answer.value("text", std::string()) + "interference: " + printable(sentence) + '\n';
+  }
+}
+
+/// An answer of the running Doline: {"ok": …} with "text", "state", "warnings" or "reasons". `is_deaf`: to what the
+/// rules lead here, at least in part.
+int show_answer(const RedirectArguments& arguments, const nlohmann::json& answer, redirect::Mode mode, bool is_deaf,
                 std::ostream& out, std::ostream& err) {
   const bool is_ok = answer.value("ok", false);
   const bool is_in_place =
-      is_ok && (arguments.verb != Verb::status || answer.value("state", std::string()) == "applied");
+      is_ok && (arguments.verb != Verb::status || (answer.value("state", std::string()) == "applied" && !is_deaf));
   if (arguments.json) {
     print(out, answer);
     return is_in_place ? exit_ok : exit_no;
@@ -136,8 +148,10 @@ int show_answer(const RedirectArguments& arguments, const nlohmann::json& answer
       out << "and " << left_out << " more\n";
   } else if (is_ok) {
     const bool only_watches = !redirect::intercepts(mode) && arguments.verb != Verb::remove;
-    out << (arguments.verb == Verb::confirm  ? "The rules stay.\n"
-            : only_watches                   ? "The rules that watch are in place; nothing is altered.\n"
+    out << (arguments.verb == Verb::confirm ? "The rules stay.\n"
+            : only_watches                  ? "The rules that watch are in place; nothing is altered.\n"
+            : arguments.verb == Verb::apply && is_deaf
+                ? "The redirect is in place, but not all of what it leads here is answered.\n"
             : arguments.verb == Verb::apply  ? "The redirect is in place: stray DNS of the LAN is answered here.\n"
             : arguments.verb == Verb::verify ? "The redirect is in place, as it was applied.\n"
                                              : "The redirect is removed: stray DNS goes its own way.\n");
@@ -286,14 +300,14 @@ int run_redirect(const RedirectArguments& arguments, const config::Fixed& settin
   auto answer = control::ask(settings.control_socket, request);
   if (answer) {
     if (arguments.verb == Verb::status && warden::may_change_rules())
-      for (const std::string& sentence : find_foreign_rules(options)) {
-        (*answer)["interference"].push_back(sentence);
-        (*answer)["text"] = answer->value("text", std::string()) + "interference: " + printable(sentence) + '\n';
-      }
+      add_what_root_sees(*answer, arguments.verb, find_foreign_rules(options));
+    const bool is_shown = arguments.verb == Verb::status || arguments.verb == Verb::apply;
+    const Sentences holders = is_shown && answer->value("ok", false) ? find_port_holders(options) : Sentences();
+    add_what_root_sees(*answer, arguments.verb, holders);
     const bool proves =
         arguments.verb == Verb::verify && redirect::intercepts(options.mode) && answer->value("ok", false);
     if (proves && arguments.json) return prove(arguments, settings, *answer, out, err);
-    const int status = show_answer(arguments, *answer, options.mode, out, err);
+    const int status = show_answer(arguments, *answer, options.mode, !holders.empty(), out, err);
     return proves ? prove(arguments, settings, *answer, out, err) : status;
   }
 

@@ -2,7 +2,8 @@
 
 #include <ifaddrs.h>
 #include <linux/if_packet.h>
-#include <net/if.h>
+#include <linux/netfilter_ipv4/ip_tables.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -136,6 +137,18 @@ std::vector<IpAddress> temporary_addresses_in(const std::filesystem::path& addre
   return found;
 }
 
+/// Is there nothing in legacy iptables' nat table? No, where we may not ask.
+bool is_known_to_be_empty(std::string_view table) {
+  const int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  ipt_getinfo info{};
+  socklen_t size = sizeof info;
+  table.copy(info.name, sizeof info.name - 1);
+  const bool is_told = getsockopt(any, SOL_IP, IPT_SO_GET_INFO, &info, &size) == 0;
+  if (any >= 0) close(any);
+  // An empty one has each chain's policy, and its end.
+  return is_told && info.num_entries <= static_cast<unsigned>(std::popcount(info.valid_hooks)) + 1;
+}
+
 device::MacAddress mac_of(const sockaddr* address) {
   sockaddr_ll link;
   std::memcpy(&link, address, sizeof link);
@@ -166,6 +179,7 @@ HostFacts gather_host_facts(const std::filesystem::path& proc) {
   {
     std::ifstream tables(proc / "net/ip_tables_names");
     for (std::string table; std::getline(tables, table);) facts.has_legacy_nat |= table == "nat";
+    if (facts.has_legacy_nat && proc == "/proc") facts.has_legacy_nat = !is_known_to_be_empty("nat");
   }
 
   const std::vector<DefaultRoute> ways_out = default_routes_in(proc / "net/route");

@@ -32,7 +32,9 @@ struct HostFacts {
   bool has_ipv6 = false;
   bool forwards_v4 = false, forwards_v6 = false;
   bool bridge_calls_iptables = false;  ///< bridged packets pass the firewall (Docker switches that on)
-  bool has_legacy_nat = false;         ///< a legacy iptables nat table exists: nft does not show its rules
+  /// Legacy iptables has a nat table, whose rules nft does not show; not where it is known to hold none, which takes
+  /// CAP_NET_ADMIN.
+  bool has_legacy_nat = false;
   std::vector<InterfaceFacts> interfaces;
   std::optional<IpAddress> router;  ///< where the first default route of IPv4 leads to
 

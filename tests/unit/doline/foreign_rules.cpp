@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "own_network.h"
+#include "redirect/host_facts.h"
 
 using namespace doline;
 using namespace doline::tests;
@@ -39,8 +40,10 @@ TEST_CASE("Legacy iptables' rules about DNS are found, which nft does not show")
   }
   REQUIRE(shell("PATH=$PATH:/usr/sbin nft list ruleset").output.find("5300") == std::string::npos);
   CHECK(tells(find_foreign_rules(options_of_home()), "legacy iptables, table nat, also redirects DNS: -A PREROUTING"));
+  CHECK(redirect::gather_host_facts().has_legacy_nat);
   REQUIRE(shell("PATH=$PATH:/usr/sbin iptables-legacy -t nat -F PREROUTING").status == 0);
   CHECK(find_foreign_rules(options_of_home()).empty());
+  CHECK_FALSE(redirect::gather_host_facts().has_legacy_nat);
 }
 
 TEST_CASE("Who holds port 53 on all addresses is told by name") {
@@ -53,7 +56,10 @@ TEST_CASE("Who holds port 53 on all addresses is told by name") {
   REQUIRE(shell("PATH=$PATH:/usr/sbin; dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts "
                 "--pid-file= --user= >/dev/null 2>&1 & echo $! >/tmp/doline-test-holder.$$; sleep 0.5")
               .status == 0);
-  const auto found = find_foreign_rules(options_of_home());
+  const auto found = find_port_holders(options_of_home());
+  redirect::Options others = options_of_home();
+  others.ports = {5300};
+  CHECK(find_port_holders(others).empty());
   shell("PATH=$PATH:/usr/sbin; for file in /tmp/doline-test-holder.*; do kill $(cat $file); rm $file; done");
   CHECK(tells(found, "(dnsmasq) holds port 53 on all addresses"));
 }

@@ -1,6 +1,7 @@
 #include "doline/redirect_command.h"
 
 #include <doctest/doctest.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -129,6 +130,28 @@ TEST_CASE("The running Doline is asked, and what it says decides") {
   const json status{{"ok", true}, {"state", "applied"}, {"text", ""}};
   ran = run_against(Verb::status, status, nullptr, true);
   CHECK(json::parse(ran.out) == status);
+}
+
+TEST_CASE("Another program's port is told in plan, apply and status, and what is led there is not answered") {
+  if (!tests::own_network()) return;
+  const json status{{"ok", true}, {"state", "applied"}, {"text", ""}, {"interference", json::array()}};
+  CHECK(run_against(Verb::status, status).status == exit_ok);
+  const int holder = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const SocketAddress everywhere = to_socket_address({IpAddress::v4(0, 0, 0, 0), 53});
+  REQUIRE(::bind(holder, everywhere.get(), everywhere.length) == 0);
+  const std::string told = " holds port 53 on all addresses, so that Doline cannot listen there";
+  const auto tells = [&](const Ran& ran) { return ran.out.find(told) != std::string::npos; };
+  const Ran applied = run_against(Verb::apply, {{"ok", true}, {"warnings", json::array()}});
+  CHECK(applied.out.find("The redirect is in place, but not all of what it leads here is answered.\nNote: ") == 0);
+  CHECK(tells(applied));
+  const Ran shown = run_against(Verb::status, status);
+  CHECK(shown.status == exit_no);
+  CHECK(tells(shown));
+  CHECK(json::parse(run_against(Verb::status, status, nullptr, true).out)["interference"].size() == 1);
+  const TemporaryFolder folder;
+  const Ran planned = run(Verb::plan, settings_in(folder));
+  CHECK((tells(planned) || planned.status == exit_no));
+  ::close(holder);
 }
 
 TEST_CASE("Rules on trial are asked for by their time, and a confirmation asks for nothing else") {
