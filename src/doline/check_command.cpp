@@ -52,6 +52,9 @@ std::vector<std::string> find_shortcomings(const config::Settings& settings) {
     if (text && !list.format && !blocklist::recognise(*text))
       found.push_back("lists." + list.name + ": " + list.file.native() + " looks like none of the formats of lists");
   }
+  if (settings.fixed.redirect)
+    for (std::string& sentence : redirect::find_ports_of_others(*settings.fixed.redirect))
+      found.push_back(std::move(sentence));
   const bool is_beside = settings.fixed.redirect && settings.fixed.redirect->mode == redirect::Mode::remote;
   if (is_beside && std::any_of(live.restrictions.begin(), live.restrictions.end(),
                                [](const auto& group) { return group.flows != redirect::Flows::any; }))

@@ -18,6 +18,36 @@ bool has_twice(const std::vector<T>& values) {
 /// The kernel's own tables: unspec, compat, default, main, local.
 constexpr std::array<std::uint32_t, 5> reserved_tables{0, 252, 253, 254, 255};
 
+struct KnownPort {
+  std::uint16_t port;
+  std::string_view whose, what_breaks;
+};
+constexpr std::string_view web = "web pages, apps and updates of devices would fail";
+constexpr std::string_view encrypted_dns =
+    "its clients would wait in vain, where `redirect: {encrypted: reject}` has them fall back to plain DNS at once";
+constexpr KnownPort known_ports[] = {
+    {22, "SSH", "nobody could log in to a machine outside"},
+    {25, "mail", "devices could not send any"},
+    {80, "HTTP", web},
+    {123, "NTP", "devices would not know the time"},
+    {443, "HTTPS", web},
+    {465, "mail", "devices could not send any"},
+    {500, "IPsec", "VPNs of devices would fail"},
+    {587, "mail", "devices could not send any"},
+    {853, "encrypted DNS", encrypted_dns},
+    {993, "mail", "devices could not fetch any"},
+    {1194, "OpenVPN", "VPNs of devices would fail"},
+    {1883, "MQTT", "devices would lose their cloud"},
+    {3478, "STUN", "calls and games of devices would fail"},
+    {4500, "IPsec", "VPNs of devices would fail"},
+    {5060, "SIP", "telephones would fail"},
+    {8080, "HTTP", web},
+    {8443, "HTTPS", web},
+    {8853, "encrypted DNS", encrypted_dns},
+    {8883, "MQTT", "devices would lose their cloud"},
+    {51820, "WireGuard", "VPNs of devices would fail"},
+};
+
 }  // namespace
 
 bool is_plain_interface(std::string_view name) {
@@ -68,6 +98,17 @@ std::vector<std::string> find_problems(const Options& options) {
   if (options.kernel.table >= 32'766)
     problems.emplace_back("the routing table's number is also its rule's preference and must be below 32766");
   return problems;
+}
+
+std::vector<std::string> find_ports_of_others(const Options& options) {
+  std::vector<std::string> found;
+  if (!intercepts(options.mode)) return found;
+  for (const auto& [port, whose, what_breaks] : known_ports)
+    if (std::find(options.ports.begin(), options.ports.end(), port) != options.ports.end())
+      found.push_back("Port " + std::to_string(port) + " of `redirect.ports` is known as that of " +
+                      std::string(whose) + ": led to Doline, which speaks plain DNS alone, " +
+                      std::string(what_breaks) + ". Cure: take it out.");
+  return found;
 }
 
 std::string_view to_string(Mode mode) {

@@ -80,6 +80,9 @@ inline constexpr IpAddress transparent_v4 = IpAddress::v4(127, 0, 0, 153);
 /// Everything that makes the options impossible to carry out, a sentence each; empty: they can be.
 [[nodiscard]] std::vector<std::string> find_problems(const Options& options);
 
+/// What would break because a port is caught that is known to be another protocol's; a sentence each, with its cure.
+[[nodiscard]] std::vector<std::string> find_ports_of_others(const Options& options);
+
 /// May stand between quotes of a rule and in a path below /proc/sys. Linux allows more; nobody uses it.
 [[nodiscard]] bool is_plain_interface(std::string_view name);
 

@@ -105,6 +105,7 @@ void warn(Plan& plan, const HostFacts& facts) {
     warn_of_one_arm(plan, facts);
   else
     warn_of_no_routing(plan, facts);
+  for (std::string& sentence : find_ports_of_others(plan.options)) warnings.push_back(std::move(sentence));
   for (std::string& sentence : find_hindrances(plan.options, facts)) warnings.push_back(std::move(sentence));
   if (plan.tool == Tool::iptables)
     warnings.emplace_back(

@@ -86,6 +86,20 @@ TEST_CASE("The kernel's own routing tables, and preferences behind them, are lef
   CHECK(is_told(options, "mark"));
 }
 
+TEST_CASE("Ports of other protocols are told with what would break") {
+  Options options = home_options(Mode::tproxy);
+  CHECK(find_ports_of_others(Options{}).empty());
+  CHECK(find_ports_of_others(options).empty());
+  options.ports = {53, 443, 853};
+  const auto found = find_ports_of_others(options);
+  REQUIRE(found.size() == 2);
+  CHECK(found[0].find("Port 443 of `redirect.ports` is known as that of HTTPS") == 0);
+  CHECK(found[1].find("`redirect: {encrypted: reject}` has them fall back") != std::string::npos);
+  CHECK(find_problems(options).empty());
+  options.mode = Mode::audit;  // alters nothing
+  CHECK(find_ports_of_others(options).empty());
+}
+
 TEST_CASE("Who only watches needs interfaces too") {
   Options options;
   options.watch = true;

@@ -123,6 +123,9 @@ TEST_CASE("What the operator should know of the machine is said") {
   CHECK(is_warned(warned, "does not route IPv6"));
   CHECK(is_warned(warned, "bridge-nf-call-iptables"));
   CHECK(is_warned(warned, "Legacy iptables"));
+  Options everything = home_options(Mode::tproxy);
+  everything.ports.push_back(443);
+  CHECK(is_warned(plan(everything, home_facts()), "Port 443"));
   CHECK(is_warned(plan(home_options(Mode::nat), home_facts()), "flows that are under way are refused"));
 }
 
