@@ -139,6 +139,10 @@ std::string watch_summary(const Plan& plan) {
             " to the outside are recorded, set against what the device looked up: `doline flows`.\n";
   else if (options.encrypted == Encrypted::log)
     text += "Connections " + whose + " to servers of encrypted DNS are recorded, and left alone: `doline flows`.\n";
+  if (logs_encrypted(options))
+    text +=
+        "The kernel counts what connections carry from then on (it sets net.netfilter.nf_conntrack_acct to 1), until a "
+        "restart of\nthe machine or `sysctl net.netfilter.nf_conntrack_acct=0`; removing the rules leaves it so.\n";
   return text;
 }
 

@@ -65,6 +65,8 @@ TEST_CASE(
   CHECK(watching.rule_steps.empty());
   CHECK(describe(watching).find("are recorded, set against what the device looked up") != std::string::npos);
   CHECK(describe(watching).find("conntrack entries") == std::string::npos);
+  CHECK(describe(watching).find("sets net.netfilter.nf_conntrack_acct to 1") != std::string::npos);
+  CHECK(describe(plan(home_options(Mode::audit), home_facts())).find("nf_conntrack_acct") == std::string::npos);
   const Plan audit = plan(home_options(Mode::audit), home_facts());
   CHECK(audit.rules.empty());
   CHECK_FALSE(audit.seen.empty());
