@@ -9,12 +9,10 @@
 #include <cerrno>
 #include <cstring>
 
-#include "listener/neighbour_table.h"
-
 namespace doline::control {
 
-Result<std::unique_ptr<Neighbours>, std::string> Neighbours::follow(Loop& loop,
-                                                                    std::function<void(const device::Sighting&)> seen) {
+Result<std::unique_ptr<Neighbours>, std::string> Neighbours::follow(
+    Loop& loop, std::function<void(const listener::Neighbour&)> seen) {
   const int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
   if (descriptor < 0) return fail("the neighbour table cannot be read: " + std::string(std::strerror(errno)));
   std::unique_ptr<Neighbours> neighbours(new Neighbours(descriptor, std::move(seen)));
@@ -45,8 +43,8 @@ void Neighbours::read() {
       continue;
     }
     if (size <= 0) return;
-    for (const auto& sighting : listener::parse_neighbours({buffer.data(), static_cast<std::size_t>(size)}))
-      seen_(sighting);
+    for (const auto& neighbour : listener::parse_neighbours({buffer.data(), static_cast<std::size_t>(size)}))
+      seen_(neighbour);
   }
 }
 

@@ -8,7 +8,7 @@
 
 #include "base/result.h"
 #include "control/loop.h"
-#include "device/roster.h"
+#include "listener/neighbour_table.h"
 
 namespace doline::control {
 
@@ -16,7 +16,7 @@ class Neighbours {
  public:
   /// Asks for the whole table and follows it; the fault is a sentence. `seen` is called on the loop.
   static Result<std::unique_ptr<Neighbours>, std::string> follow(Loop& loop,
-                                                                 std::function<void(const device::Sighting&)> seen);
+                                                                 std::function<void(const listener::Neighbour&)> seen);
   ~Neighbours();
   Neighbours(const Neighbours&) = delete;
   Neighbours& operator=(const Neighbours&) = delete;
@@ -24,13 +24,13 @@ class Neighbours {
   void look_again() { ask_for_all(); }
 
  private:
-  Neighbours(int descriptor, std::function<void(const device::Sighting&)> seen)
+  Neighbours(int descriptor, std::function<void(const listener::Neighbour&)> seen)
       : descriptor_(descriptor), seen_(std::move(seen)) {}
   bool ask_for_all();
   void read();
 
   int descriptor_;
-  std::function<void(const device::Sighting&)> seen_;
+  std::function<void(const listener::Neighbour&)> seen_;
   Watch watch_;
 };
 

@@ -1,10 +1,12 @@
 #include "control/roster_keeper.h"
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -19,6 +21,7 @@
 #include "control/sighting_book.h"
 #include "control/text_file.h"
 #include "device/vendor_table.h"
+#include "redirect/host_facts.h"
 
 namespace doline::control {
 
@@ -56,6 +59,7 @@ struct RosterKeeper::Impl : std::enable_shared_from_this<RosterKeeper::Impl> {
        OnRoster to_call, RosterPace a_pace, std::filesystem::path vendors);
   void begin();
 
+  [[nodiscard]] bool is_outside(unsigned interface) const;
   void take(const device::Sighting& sighting);
   void hear(const IpAddress& source, const dns::Announcement& announcement);
   void take_name(const device::MacAddress& mac, std::string name, SightingBook::Hearing hearing);
@@ -112,7 +116,9 @@ RosterKeeper::Impl::Impl(Loop& control_loop, std::filesystem::path state_folder,
 }
 
 void RosterKeeper::Impl::begin() {
-  auto followed = Neighbours::follow(loop, [this](const device::Sighting& sighting) { take(sighting); });
+  auto followed = Neighbours::follow(loop, [this](const listener::Neighbour& neighbour) {
+    if (!is_outside(neighbour.interface)) take(neighbour.sighting);
+  });
   if (followed)
     neighbours = std::move(*followed);
   else
@@ -124,6 +130,15 @@ void RosterKeeper::Impl::begin() {
   forget_timer = loop.every(forget_every, [this] {
     if (book.forget(now())) build_soon();
   });
+}
+
+/// On the way to the Internet there are routers, and no devices of the LAN; but only where the operator has said where
+/// these are.
+bool RosterKeeper::Impl::is_outside(unsigned interface) const {
+  std::array<char, IF_NAMESIZE> name{};
+  const auto& inside = discovery.interfaces;
+  if (inside.empty() || if_indextoname(interface, name.data()) == nullptr) return false;
+  return std::find(inside.begin(), inside.end(), name.data()) == inside.end() && redirect::leads_out(name.data());
 }
 
 void RosterKeeper::Impl::take(const device::Sighting& sighting) {

@@ -35,7 +35,7 @@ struct RosterPace {
 /// Where names are looked for beyond leases (`discover`).
 struct Discovery {
   bool hears_announcements = false;
-  std::vector<std::string> interfaces;    ///< to hear on; empty: all of private networks
+  std::vector<std::string> interfaces;    ///< of the LAN; empty: all of private networks
   std::vector<PointerAsker::Zone> zones;  ///< to ask for PTR; empty: nobody is asked
 };
 

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "device/lease_file.h"
+#include "warden/scratch_device.h"
 
 namespace doline::control {
 
@@ -14,7 +15,7 @@ namespace {
 using device::MacAddress;
 
 bool names_a_device(const MacAddress& mac) {
-  return !mac.is_zero() && (mac.octets[0] & 1) == 0;
+  return !mac.is_zero() && (mac.octets[0] & 1) == 0 && mac != warden::scratch_mac;
 }
 bool names_a_client(const IpAddress& address) {
   return !address.is_unspecified() && !address.is_multicast() && !address.is_loopback();

@@ -26,7 +26,7 @@ void each_attribute(std::span<const std::uint8_t> octets, Each each) {
   }
 }
 
-std::optional<device::Sighting> parse_neighbour(std::span<const std::uint8_t> body) {
+std::optional<Neighbour> parse_neighbour(std::span<const std::uint8_t> body) {
   ndmsg neighbour;
   if (body.size() < sizeof neighbour) return std::nullopt;
   std::memcpy(&neighbour, body.data(), sizeof neighbour);
@@ -40,23 +40,23 @@ std::optional<device::Sighting> parse_neighbour(std::span<const std::uint8_t> bo
     if (type == NDA_LLADDR && value.size() == 6) std::memcpy(mac.octets.data(), value.data(), 6);
   });
   if (!address || address->is_multicast() || mac.is_zero() || (mac.octets[0] & 1) != 0) return std::nullopt;
-  return device::Sighting{*address, mac, {}};
+  return Neighbour{{*address, mac, {}}, static_cast<unsigned>(neighbour.ndm_ifindex)};
 }
 
 }  // namespace
 
-std::vector<device::Sighting> parse_neighbours(std::span<const std::uint8_t> datagram) {
-  std::vector<device::Sighting> sightings;
+std::vector<Neighbour> parse_neighbours(std::span<const std::uint8_t> datagram) {
+  std::vector<Neighbour> neighbours;
   while (datagram.size() >= sizeof(nlmsghdr)) {
     nlmsghdr header;
     std::memcpy(&header, datagram.data(), sizeof header);
     if (header.nlmsg_len < sizeof header || header.nlmsg_len > datagram.size()) break;
     if (header.nlmsg_type == RTM_NEWNEIGH)
-      if (auto sighting = parse_neighbour(datagram.subspan(NLMSG_HDRLEN, header.nlmsg_len - NLMSG_HDRLEN)))
-        sightings.push_back(std::move(*sighting));
+      if (auto neighbour = parse_neighbour(datagram.subspan(NLMSG_HDRLEN, header.nlmsg_len - NLMSG_HDRLEN)))
+        neighbours.push_back(std::move(*neighbour));
     datagram = datagram.subspan(std::min<std::size_t>(NLMSG_ALIGN(header.nlmsg_len), datagram.size()));
   }
-  return sightings;
+  return neighbours;
 }
 
 bool request_neighbours(int netlink, unsigned char family) {
@@ -84,7 +84,7 @@ std::optional<device::MacAddress> NeighbourTable::find(const IpAddress& client) 
   alignas(8) std::array<std::uint8_t, 32'768> buffer;
   // The kernel makes each datagram as the one before is received; to the end, so that no row is left for the next time.
   for (ssize_t size; (size = recv(netlink_, buffer.data(), buffer.size(), 0)) > 0;)
-    for (const auto& sighting : parse_neighbours({buffer.data(), static_cast<std::size_t>(size)}))
+    for (const auto& [sighting, interface] : parse_neighbours({buffer.data(), static_cast<std::size_t>(size)}))
       if (sighting.address == client) found = sighting.mac;
   return found;
 }

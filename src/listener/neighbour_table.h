@@ -18,9 +18,14 @@ namespace doline::listener {
 /// Asks the kernel for the rows of a family (AF_UNSPEC: all), which come as datagrams on `netlink`; false: see errno.
 bool request_neighbours(int netlink, unsigned char family);
 
-/// The sightings in one datagram of RTM_NEWNEIGH messages; what is malformed, multicast, NOARP or without MAC is passed
-/// over.
-[[nodiscard]] std::vector<device::Sighting> parse_neighbours(std::span<const std::uint8_t> datagram);
+struct Neighbour {
+  device::Sighting sighting;
+  unsigned interface = 0;  ///< its index
+};
+
+/// The neighbours in one datagram of RTM_NEWNEIGH messages; what is malformed, multicast, NOARP or without MAC is
+/// passed over.
+[[nodiscard]] std::vector<Neighbour> parse_neighbours(std::span<const std::uint8_t> datagram);
 
 class NeighbourTable {
  public:

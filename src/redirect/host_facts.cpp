@@ -219,6 +219,22 @@ HostFacts gather_host_facts(const std::filesystem::path& proc) {
   return facts;
 }
 
+bool leads_out(const std::string& interface) {
+  for (const DefaultRoute& route : default_routes_in("/proc/net/route"))
+    if (route.interface == interface) return true;
+  // `Destination Length Source Length NextHop Metric References Use Flags Interface`
+  std::ifstream routes("/proc/net/ipv6_route");
+  for (std::string line; std::getline(routes, line);) {
+    std::istringstream fields(line);
+    std::string destination, length, rest, name;
+    fields >> destination >> length;
+    for (int passed = 0; passed < 7; ++passed) fields >> rest;
+    fields >> name;
+    if (length == "00" && name == interface) return true;
+  }
+  return false;
+}
+
 std::vector<IpAddress> local_addresses() {
   std::vector<IpAddress> addresses;
   const InterfaceList list;

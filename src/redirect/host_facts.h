@@ -48,6 +48,9 @@ struct HostFacts {
 /// `proc`: where tests have a /proc of their own. Files that cannot be read count as "no".
 [[nodiscard]] HostFacts gather_host_facts(const std::filesystem::path& proc = "/proc");
 
+/// Does a default route, of IPv4 or IPv6, leave by this interface now?
+[[nodiscard]] bool leads_out(const std::string& interface);
+
 /// Every address of this machine, so that its own flows can be told from those of the LAN.
 [[nodiscard]] std::vector<IpAddress> local_addresses();
 

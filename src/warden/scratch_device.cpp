@@ -15,7 +15,6 @@
 #include <optional>
 #include <utility>
 
-#include "device/mac_address.h"
 #include "warden/netlink.h"
 
 namespace doline::warden {
@@ -23,8 +22,6 @@ namespace doline::warden {
 namespace {
 
 constexpr const char* inside = "eth0";
-/// Known beforehand, so that nobody need ask for it, and nobody keeps an older one's.
-constexpr device::MacAddress device_mac{{0x02, 0xd0, 0x11, 0x00, 0x02, 0x54}};
 /// A bridge takes the lowest MAC of its ports where it was given none: never this one's, while there are others.
 constexpr device::MacAddress port_mac{{0xfe, 0xff, 0xff, 0xff, 0xff, 0xfe}};
 
@@ -79,7 +76,7 @@ Result<void, NetlinkFault> add_veth(Netlink& netlink, const std::string& port, s
       message.nest(VETH_INFO_PEER, [&] {
         message.header<ifinfomsg>();
         message.text(IFLA_IFNAME, inside);
-        message.attribute(IFLA_ADDRESS, device_mac.octets);
+        message.attribute(IFLA_ADDRESS, scratch_mac.octets);
         message.integer(IFLA_NET_NS_FD, static_cast<std::uint32_t>(there));
       });
     });
@@ -192,7 +189,7 @@ Result<ScratchDevice, std::string> ScratchDevice::attach(const std::string& brid
   for (const IpAddress& address : {scratch_v4, scratch_v6()}) {
     if (const auto added = change_route(netlink, RTM_NEWROUTE, index, address, false); !added)
       return fail(why("there is no route to the device", added.error().error));
-    if (const auto added = change_neighbour(netlink, RTM_NEWNEIGH, index, address, device_mac); !added)
+    if (const auto added = change_neighbour(netlink, RTM_NEWNEIGH, index, address, scratch_mac); !added)
       return fail(why("the device cannot be made known", added.error().error));
   }
   return device;
@@ -205,7 +202,7 @@ ScratchDevice::~ScratchDevice() {
   if (!port_.empty()) {
     Netlink netlink(NETLINK_ROUTE);
     for (const IpAddress& address : {scratch_v4, scratch_v6()}) {
-      static_cast<void>(change_neighbour(netlink, RTM_DELNEIGH, bridge_, address, device_mac));
+      static_cast<void>(change_neighbour(netlink, RTM_DELNEIGH, bridge_, address, scratch_mac));
       static_cast<void>(change_route(netlink, RTM_DELROUTE, bridge_, address, false));
     }
     auto message = change(RTM_DELLINK);

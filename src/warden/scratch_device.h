@@ -12,6 +12,7 @@
 
 #include "base/ip_address.h"
 #include "base/result.h"
+#include "device/mac_address.h"
 #include "warden/scratch_network.h"
 
 namespace doline::warden {
@@ -19,6 +20,8 @@ namespace doline::warden {
 /// Of the device, and of a foreign resolver for it to ask: nobody's.
 inline constexpr IpAddress scratch_v4 = IpAddress::v4(192, 0, 2, 54);
 inline constexpr IpAddress scratch_resolver_v4 = IpAddress::v4(192, 0, 2, 53);
+/// Known beforehand, so that nobody need ask for it, and nobody keeps an older one's.
+inline constexpr device::MacAddress scratch_mac{{0x02, 0xd0, 0x11, 0x00, 0x02, 0x54}};
 [[nodiscard]] IpAddress scratch_v6();           ///< 2001:db8::54
 [[nodiscard]] IpAddress scratch_resolver_v6();  ///< 2001:db8::53
 

@@ -18,7 +18,8 @@ TEST_CASE("the kernel's table is read and then followed") {
             return "no first neighbour";
           Loop loop;
           std::map<std::string, std::string> seen;
-          const auto neighbours = Neighbours::follow(loop, [&](const device::Sighting& sighting) {
+          const auto neighbours = Neighbours::follow(loop, [&](const listener::Neighbour& neighbour) {
+            const device::Sighting& sighting = neighbour.sighting;
             seen[sighting.address.to_string()] = sighting.mac.to_string();
           });
           if (!neighbours) return neighbours.error();

@@ -221,6 +221,33 @@ TEST_CASE("what the kernel sees becomes a device, both families one, and an unkn
         }) == "");
 }
 
+TEST_CASE("routers on the way out are no devices of the LAN, where the operator has said which interfaces are its") {
+  CHECK(tests::in_small_network([]() -> std::string {
+          for (const char* command :
+               {"ip link add wan0 type veth peer name wan1", "ip link set wan0 up", "ip link set wan1 up",
+                "ip address add 198.51.100.2/24 dev wan0", "ip route add default via 198.51.100.1",
+                "ip link add lan2 type veth peer name lan3", "ip link set lan2 up",
+                "ip neigh add 198.51.100.1 lladdr 02:00:00:00:00:01 dev wan0 nud permanent",
+                "ip neigh add 192.0.2.5 lladdr 02:00:00:00:00:05 dev lan0 nud permanent",
+                "ip neigh add 192.168.9.5 lladdr 02:00:00:00:00:09 dev lan2 nud permanent"})
+            if (!tests::run(command)) return std::string("not done: ") + command;
+          const auto are_known = [](Home& home) {
+            return home.name_at("192.0.2.5") == "02:00:00:00:00:05" &&
+                   home.name_at("192.168.9.5") == "02:00:00:00:00:09";
+          };
+          Home home;
+          home.keeper->configure({}, {}, {});
+          home.keeper->discover({.hears_announcements = false, .interfaces = {"lan0"}, .zones = {}});
+          if (!home.until([&] { return are_known(home); })) return "not all were seen";
+          if (home.name_at("198.51.100.1") != "unknown") return "the router outside is a device";
+          Home untold;
+          untold.keeper->configure({}, {}, {});
+          if (!untold.until([&] { return are_known(untold) && untold.name_at("198.51.100.1") != "unknown"; }))
+            return "not all were seen where nobody said which interfaces lead to the LAN";
+          return "";
+        }) == "");
+}
+
 TEST_CASE("a device is called as it announces itself, and nobody as others say") {
   CHECK(tests::in_small_network([]() -> std::string {
           if (!has_private_network()) return "no private network";

@@ -61,6 +61,7 @@ TEST_CASE("what can be no device's is passed over") {
   };
   CHECK_FALSE(passes("10.0.0.1", {}));
   CHECK_FALSE(passes("10.0.0.1", mac(1, 0x01)));
+  CHECK_FALSE(passes("192.0.2.54", *MacAddress::parse("02:d0:11:00:02:54")));  // `doline redirect verify`
   CHECK_FALSE(passes("127.0.0.1", mac(1)));
   CHECK_FALSE(passes("0.0.0.0", mac(1)));
   CHECK_FALSE(passes("ff02::1", mac(1)));

@@ -39,6 +39,7 @@ Octets message(const IpAddress& address, std::span<const std::uint8_t> mac, std:
   ndmsg neighbour{};
   neighbour.ndm_family = address.is_v4() ? AF_INET : AF_INET6;
   neighbour.ndm_state = state;
+  neighbour.ndm_ifindex = 7;
   append(octets, &neighbour, sizeof neighbour);
   append_attribute(octets, NDA_DST, address.octets());
   append_attribute(octets, NDA_LLADDR, mac);
@@ -56,13 +57,14 @@ Octets operator+(Octets left, const Octets& right) {
 
 }  // namespace
 
-TEST_CASE("sightings are read of both families, several in one datagram") {
+TEST_CASE("neighbours are read of both families, several in one datagram") {
   const IpAddress four = IpAddress::v4(192, 0, 2, 5), six = *IpAddress::parse("2001:db8::5");
-  const auto sightings = parse_neighbours(message(four, camera.octets) + message(six, camera.octets, NUD_STALE));
-  REQUIRE(sightings.size() == 2);
-  CHECK(sightings[0].address == four);
-  CHECK(sightings[0].mac == camera);
-  CHECK(sightings[1].address == six);
+  const auto neighbours = parse_neighbours(message(four, camera.octets) + message(six, camera.octets, NUD_STALE));
+  REQUIRE(neighbours.size() == 2);
+  CHECK(neighbours[0].sighting.address == four);
+  CHECK(neighbours[0].sighting.mac == camera);
+  CHECK(neighbours[0].interface == 7);
+  CHECK(neighbours[1].sighting.address == six);
 }
 
 TEST_CASE("rows that name no device are passed over") {
