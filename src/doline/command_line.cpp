@@ -190,7 +190,7 @@ CLI::App* add_forget_command(CLI::App& log, ForgetArguments& arguments) {
 
 CLI::App* add_flows_command(CLI::App& app, FlowsArguments& arguments) {
   CLI::App* flows =
-      app.add_subcommand("flows", "What devices connected to, newest first, and which look-up explains it, or none");
+      app.add_subcommand("flows", "What devices connected to, oldest first, and which look-up explains it, or none");
   flows->add_option("--device", arguments.devices, "devices of this name")->type_name("NAME");
   flows->add_option("--address", arguments.addresses, "to this address")->type_name("ADDRESS");
   flows->add_flag("--without-lookup", arguments.without_lookup, "only connections that no look-up explains");

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -273,7 +274,7 @@ int run_flows(const FlowsArguments& arguments, const KnownAddresses& known, cons
   Sums sums;
   bool has_widths = false;
   std::uint64_t count = 0;
-  const auto done = reader->read(filter, querylog::Order::newest_first, [&](const FlowRow& row) {
+  const auto show = [&](const FlowRow& row) {
     ++count;
     if (arguments.summary) {
       sums.add(row);
@@ -286,8 +287,20 @@ int run_flows(const FlowsArguments& arguments, const KnownAddresses& known, cons
         has_widths = true;
       }
     }
-    return out.good() && (limit == 0 || count < limit);
-  });
+    return out.good();
+  };
+  Result<std::uint64_t, querylog::DatabaseFault> done = 0;
+  if (limit == 0) {
+    done = reader->read(filter, querylog::Order::oldest_first, show);
+  } else {
+    std::deque<FlowRow> newest;
+    done = reader->read(filter, querylog::Order::newest_first, [&](const FlowRow& row) {
+      newest.push_front(row);
+      return newest.size() < limit;
+    });
+    for (const FlowRow& row : newest)
+      if (!show(row)) break;
+  }
   if (!done) return complain("flows", arguments.database, done.error(), err);
   if (arguments.summary && count > 0)
     print_sums(arguments, sums, known, now, out);

@@ -50,7 +50,7 @@ finish() {
 flows() {
   "$doline" flows --config "$config" --json --limit 0 "$@" | python3 -c '
 import json, sys
-for row in reversed([json.loads(line) for line in sys.stdin]):
+for row in map(json.loads, sys.stdin):
     print(row["explanation"].replace(" ", "-"), row["protocol"], row["address"], row["port"], row["name"] or "-", row["mac"] or "-", sep=" ")'
 }
 count_is() { [[ $(flows "${@:2}" | wc -l) == "$1" ]]; }

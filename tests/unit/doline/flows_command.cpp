@@ -64,7 +64,7 @@ void fill(const Folder& folder) {
 
 }  // namespace
 
-TEST_CASE("connections are shown newest first, with what explains them") {
+TEST_CASE("connections are shown oldest first, as queries are, with what explains them") {
   const Folder folder;
   fill(folder);
   const Said said = run(folder, {});
@@ -73,7 +73,13 @@ TEST_CASE("connections are shown newest first, with what explains them") {
   CHECK(said.out.find("120.24.59.150:10240") != std::string::npos);
   CHECK(said.out.find("WITHOUT LOOKUP") != std::string::npos);
   CHECK(said.out.find("encrypted DNS to dns.google") != std::string::npos);
-  CHECK(said.out.find("8.8.8.8:853") < said.out.find("120.24.59.150"));
+  CHECK(said.out.find("120.24.59.150") < said.out.find("8.8.8.8:853"));
+  FlowsArguments newest;
+  newest.limit = 2;
+  const std::string two = run(folder, newest).out;
+  CHECK(two.find("120.24.59.150") < two.find("8.8.8.8:853"));
+  CHECK(two.find("8.8.8.8:853") < two.size());
+  CHECK(two.find("120.24.59.150") == two.rfind("120.24.59.150"));
 }
 
 TEST_CASE("as JSON a line for each, and what was not counted is null") {
@@ -85,8 +91,8 @@ TEST_CASE("as JSON a line for each, and what was not counted is null") {
   std::vector<nlohmann::json> rows;
   for (std::string line; std::getline(lines, line);) rows.push_back(nlohmann::json::parse(line));
   REQUIRE(rows.size() == 3);
-  CHECK(rows[0]["operator"] == "Google");
-  CHECK(rows[0]["octets_out"].is_null());
+  CHECK(rows[2]["operator"] == "Google");
+  CHECK(rows[2]["octets_out"].is_null());
   CHECK(rows[1]["octets_out"] == 128);
   CHECK(rows[1]["explanation"] == "without lookup");
   CHECK(rows[1]["port"] == 10'240);
