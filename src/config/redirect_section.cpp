@@ -116,7 +116,7 @@ void check_restrictions(Reading& reading, const Keys& top, const Settings& setti
     for (const auto& [key, value] : group.entries)
       if ((key.text == "flows" && value.text != "any") || (key.text == "encrypted" && value.text != "leave"))
         reading.add(value, quote(key.text + ": " + value.text) + " of the group " + quote(name.text) +
-                               " needs interception: `redirect:` with `interfaces`, in the mode tproxy or nat");
+                               " needs interception: `redirect:` with `interfaces`, in the mode tproxy, nat or remote");
 }
 
 }  // namespace

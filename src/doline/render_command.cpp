@@ -51,6 +51,12 @@ int run_render(const RenderArguments& arguments, const config::Fixed& settings,
     problems = take_in(arguments, facts);
     if (problems.empty()) problems = redirect::find_problems(*platform, facts);
     if (problems.empty()) {
+      const redirect::Mode mode = settings.redirect ? settings.redirect->mode : redirect::Mode::off;
+      if (mode != redirect::Mode::off && mode != redirect::Mode::remote)
+        err << "doline redirect render: this machine is to be the router itself (`redirect: {mode: "
+            << redirect::to_string(mode)
+            << "}`): what is printed is for another one, and would lead its DNS here. Beside a router the mode is "
+               "remote.\n";
       out << redirect::router_text(*platform, facts);
       return exit_ok;
     }

@@ -179,6 +179,11 @@ std::vector<std::string> find_legacy_interference(std::string_view table, std::s
 
 std::vector<std::string> find_hindrances(const Options& options, const HostFacts& facts) {
   std::vector<std::string> found;
+  for (const std::string& interface : options.interfaces)
+    if (facts.find(interface) == nullptr)
+      found.push_back(
+          "There is no interface " + interface +
+          " now; the rules wait for it. Cure, where it is called otherwise: `redirect: {interfaces: [...]}`.");
   if (facts.bridge_calls_iptables)
     found.emplace_back(
         "Bridged packets pass the firewall (net.bridge.bridge-nf-call-iptables is 1): DNS between devices of one LAN "

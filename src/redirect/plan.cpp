@@ -98,9 +98,6 @@ void warn_of_no_routing(Plan& plan, const HostFacts& facts) {
 
 void warn(Plan& plan, const HostFacts& facts) {
   auto& warnings = plan.warnings;
-  for (const std::string& interface : plan.options.interfaces)
-    if (facts.find(interface) == nullptr)
-      warnings.push_back("There is no interface " + interface + " now; the rules wait for it.");
   if (plan.options.mode == Mode::remote)
     warn_of_one_arm(plan, facts);
   else

@@ -188,7 +188,7 @@ Comparison compare(const Plan& plan, const redirect::HostFacts& facts) {
   Comparison result;
   Routing routing;
   const std::uint32_t table = plan.options.kernel.table;
-  result.parts.push_back({"policy rules", text_of(routing.rules_to(table)), text_of(plan.rule_steps)});
+  result.parts.push_back({"policy routing", text_of(routing.rules_to(table)), text_of(plan.rule_steps)});
   result.parts.push_back({"routes", text_of(routing.routes_of(table)), text_of(plan.route_steps)});
   if (!may_change_rules()) {
     result.unread.emplace_back(

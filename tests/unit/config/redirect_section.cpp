@@ -101,7 +101,7 @@ TEST_CASE("Restrictions that nobody would carry out are told, where they stand")
   const std::string group = "groups: {cameras: {flows: only-resolved}}\n";
   const std::string told =
       "2:27: 'flows: only-resolved' of the group 'cameras' needs interception: `redirect:` with `interfaces`, in the "
-      "mode tproxy or nat\n";
+      "mode tproxy, nat or remote\n";
   CHECK(problems_of(group) == told);
   CHECK(problems_of(group + "redirect: off\n") == told);
   CHECK(problems_of(group + "redirect: {mode: off}\n") == told);

@@ -16,10 +16,10 @@ struct Ran {
   std::string out, err;
 };
 
-Ran run(const RenderArguments& arguments) {
+Ran run(const RenderArguments& arguments, redirect::Mode mode = redirect::Mode::remote) {
   config::Fixed settings;
   settings.redirect.emplace();
-  settings.redirect->mode = redirect::Mode::remote;
+  settings.redirect->mode = mode;
   settings.redirect->interfaces = {"no-such-link"};
   std::ostringstream out, err;
   Ran ran;
@@ -52,6 +52,12 @@ TEST_CASE("What is typed is in the text, and this machine's own addresses are no
     CAPTURE(part);
     CHECK(has(ran.out, part));
   }
+}
+
+TEST_CASE("A machine that is the router itself is told that the text is for another one") {
+  CHECK(has(run(arguments(), redirect::Mode::tproxy).err, "is to be the router itself (`redirect: {mode: tproxy}`)"));
+  CHECK(run(arguments(), redirect::Mode::tproxy).status == exit_ok);
+  CHECK(run(arguments(), redirect::Mode::off).err.empty());
 }
 
 TEST_CASE("What is wrong or missing is told, all of it, and there is no text") {

@@ -106,6 +106,9 @@ TEST_CASE("Settings of the machine that stand in the way are told with their cur
   CHECK(found[2].find("src_valid_mark=0") < found[2].size());
   // nat leaves no mark.
   CHECK(find_hindrances(home_options(Mode::nat), facts).size() == 2);
+  Options elsewhere = home_options(Mode::nat);
+  elsewhere.interfaces = {"br-nowhere"};
+  CHECK(find_hindrances(elsewhere, facts)[0].find("There is no interface br-nowhere now") == 0);
 }
 
 TEST_CASE("In nat mode a dropping input chain has to let the private port in too") {

@@ -43,7 +43,7 @@ TEST_CASE("At first everything is added, once applied nothing is to do, and a ch
     const std::string first = changes(options);
     CHECK(has(first, "table inet doline is added:\n"));
     CHECK(has(first, "table inet doline_seen is added:\n"));
-    CHECK(has(first, "policy rules is added:\n+ ip -6 rule add fwmark 0x5353") == (mode == Mode::tproxy));
+    CHECK(has(first, "policy routing is added:\n+ ip -6 rule add fwmark 0x5353") == (mode == Mode::tproxy));
 
     RunningWarden warden;
     REQUIRE(warden.is_done(redirect::Apply{options}));
@@ -104,7 +104,7 @@ TEST_CASE("What others have changed is seen: rules, policy rules and routes") {
             "192.168.50.0/24 table 5353")
           .status == 0);
   const std::string told = changes(options);
-  CHECK(has(told, "policy rules changes:\n+ ip rule add fwmark 0x5353/0xffff lookup 5353 pref 5353\n"));
+  CHECK(has(told, "policy routing changes:\n+ ip rule add fwmark 0x5353/0xffff lookup 5353 pref 5353\n"));
   CHECK(has(told, "routes changes:\n+ ip route replace throw 192.168.50.0/24 table 5353\n"));
   CHECK(has(told, "table inet doline changes:\n+ \t\tmeta mark & 0x0000ffff == 0x00005353"));
   CHECK_FALSE(has(told, "doline_seen"));
