@@ -36,7 +36,7 @@ std::string dump(const auto& object) {
 }
 
 std::string time_text(const json& object, const char* key) {
-  return to_local_text(WallTime(seconds(object.value(key, std::int64_t{0}))));
+  return printable(to_zoned_text(WallTime(seconds(object.value(key, std::int64_t{0})))));
 }
 
 std::string text(const json& object, const char* key) {
@@ -89,7 +89,8 @@ Result<Evidence, int> look_at(const DeviceArguments& arguments, WallTime now, st
   // A device that has gone is in the log under its name all the same.
   filter.devices = {arguments.device};
   const control::BookedDevice* booked = book.find(arguments.device);
-  if (const auto device = control::find_device(*roster, arguments.device)) {
+  const auto device = control::find_device(*roster, arguments.device);
+  if (device) {
     filter.devices = {(*device)->name};
     filter.macs = (*device)->macs;
     booked = book.find((*device)->name);
@@ -131,6 +132,7 @@ Result<Evidence, int> look_at(const DeviceArguments& arguments, WallTime now, st
     connections.until = std::min(filter.until.value_or(WallTime::max()), booked->locked_since);
   if (const auto added = review_connections(*flows, connections, *review); !added)
     return fail(complain("device", evidence.database, added.error(), err));
+  if (!device && booked == nullptr && review->queries + review->connected == 0) return complain_of(device.error());
   evidence.review = std::move(*review);
   return evidence;
 }
@@ -150,11 +152,11 @@ std::string counted(const std::map<std::string, std::uint64_t>& counts) {
 }
 
 std::string describe_period(const querylog::LogFilter& filter) {
-  return (filter.since ? "from " + to_local_text(*filter.since) : "from the log's beginning") +
-         (filter.until ? " to " + to_local_text(*filter.until) : " until now");
+  return (filter.since ? "from " + printable(to_zoned_text(*filter.since)) : "from the log's beginning") +
+         (filter.until ? " to " + printable(to_zoned_text(*filter.until)) : " until now");
 }
 
-void print_review(const DeviceArguments& arguments, const Evidence& evidence, std::ostream& out) {
+void print_review(const DeviceArguments& arguments, const Evidence& evidence, WallTime now, std::ostream& out) {
   if (arguments.json) {
     for (const ReviewedGroup& group : evidence.review.groups) {
       ordered_json object = {{"registrable", group.registrable.to_string()},
@@ -187,7 +189,8 @@ void print_review(const DeviceArguments& arguments, const Evidence& evidence, st
           << '\n';
     return;
   }
-  TextTable table({"NAMES OF", "QUERIES", "NAMES", "VERDICTS", "FIRST", "LAST", "ANSWERED WITH", "MEANT FOR"});
+  const std::string first = "FIRST (" + printable(local_zone(now)) + ")";
+  TextTable table({"NAMES OF", "QUERIES", "NAMES", "VERDICTS", first, "LAST", "ANSWERED WITH", "MEANT FOR"});
   for (const ReviewedGroup& group : evidence.review.groups) {
     table.add({printable(group.registrable.to_string()), std::to_string(group.queries),
                std::to_string(group.names.size()), counted(group.verdicts), to_local_text(group.first),
@@ -198,7 +201,7 @@ void print_review(const DeviceArguments& arguments, const Evidence& evidence, st
   }
   if (!evidence.review.groups.empty()) table.print(out);
   if (!evidence.review.connections.empty()) {
-    TextTable connected({"CONNECTED TO", "PORT", "TIMES", "WHOSE", "LOOKED UP AS", "FIRST", "LAST"});
+    TextTable connected({"CONNECTED TO", "PORT", "TIMES", "WHOSE", "LOOKED UP AS", first, "LAST"});
     for (const ReviewedConnection& one : evidence.review.connections)
       connected.add({one.address.to_string(), protocol_text(one.protocol) + " " + std::to_string(one.port),
                      std::to_string(one.times), printable(whose_text(one.address, evidence.known)),
@@ -431,8 +434,9 @@ Result<json, int> request_of(const DeviceArguments& arguments, WallTime now, std
       break;
     case DeviceVerb::learn: {
       const auto duration = parse_duration(arguments.duration);
-      if (!duration || duration->count() == 0) {
-        err << "doline device: --for " << printable(arguments.duration) << " is no duration: 12h, 14d, 2w are.\n";
+      if (!duration || *duration < seconds(1) || *duration > control::learning_max) {
+        err << "doline device: --for " << printable(arguments.duration) << " is no time from 1s to "
+            << control::learning_max / std::chrono::hours(24) << "d: 12h, 14d, 2w are.\n";
         return fail(exit_wrong_usage);
       }
       request = {{"ask", "device.learn"}, {"seconds", duration->count()}};
@@ -474,6 +478,11 @@ int print_answer(const DeviceArguments& arguments, const json& answer, std::ostr
     case DeviceVerb::learn:
       out << "What " << name << " looks up until " << time_text(answer.at("book").at("learning"), "until")
           << " counts. Then: doline device review " << name << '\n';
+      if (!lock.empty())
+        out << "It stays locked meanwhile"
+            << (lock.value("observe", false)
+                    ? ", observed only.\n"
+                    : ": what the lock refuses is not learned. Without it: first unlock, then learn.\n");
       return exit_ok;
     case DeviceVerb::lock:
       out << name
@@ -501,7 +510,7 @@ int run_device(const DeviceArguments& arguments, const Clock& clock, std::ostrea
   if (arguments.verb == DeviceVerb::review) {
     const auto evidence = look_at(arguments, now, err);
     if (!evidence) return evidence.error();
-    print_review(arguments, *evidence, out);
+    print_review(arguments, *evidence, now, out);
     return evidence->review.queries + evidence->review.connected == 0 ? exit_no : exit_ok;
   }
   const auto request = request_of(arguments, now, err);

@@ -52,7 +52,7 @@ std::string booked_line(const json& device) {
   for (const json& mac : device.at("macs")) joined += mac.value("joined", false) ? 1 : 0;
   if (joined > 0) add(fmt::format("{} MAC{} joined", joined, joined == 1 ? "" : "s"));
   if (const auto learning = device.find("learning"); learning != device.end())
-    add("learned until " + to_local_text(WallTime(seconds(learning->value("until", std::int64_t{0})))));
+    add("learned until " + printable(to_zoned_text(WallTime(seconds(learning->value("until", std::int64_t{0}))))));
   if (const auto lock = device.find("lock"); lock != device.end())
     add(fmt::format("locked to {} names{}{}, {} others asked for", figure(*lock, "subtrees") + figure(*lock, "names"),
                     lock->contains("flows") ? fmt::format(" and {} connections", figure(*lock, "flows")) : "",

@@ -141,6 +141,10 @@ std::string to_local_text(WallTime time) {
   return text;
 }
 
+std::string to_zoned_text(WallTime time) {
+  return to_local_text(time) + ' ' + local_zone(time);
+}
+
 std::string local_zone(WallTime time) {
   const std::tm parts = local_parts(time);
   char text[48];

@@ -18,6 +18,8 @@ namespace doline {
 [[nodiscard]] std::string to_utc_text(WallTime time);
 /// `2026-11-01 13:30:15`, by local time.
 [[nodiscard]] std::string to_local_text(WallTime time);
+/// `2026-11-01 13:30:15 CET`
+[[nodiscard]] std::string to_zoned_text(WallTime time);
 /// `CET`.
 [[nodiscard]] std::string local_zone(WallTime time);
 
