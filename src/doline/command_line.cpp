@@ -43,6 +43,12 @@ constexpr Word words[] = {
     {Verb::render, "print what your own router must be told, so that it leads stray DNS to this machine beside it"},
 };
 
+/// What is no number, is below 0 or above.
+CLI::Validator rows_up_to(std::uint64_t most) {
+  CLI::Range range(std::int64_t{0}, static_cast<std::int64_t>(most));
+  return range.description("");
+}
+
 void add_database_option(CLI::App& command, std::filesystem::path& database) {
   command.add_option("--database", database, "the query log's file (default: as the configuration says)")
       ->type_name("FILE");
@@ -156,6 +162,7 @@ CLI::App* add_log_command(CLI::App& app, LogArguments& arguments) {
   log->add_option("--since", arguments.since, "24h, 7d, today, 2026-11-01, 2026-11-01T12:30Z")->type_name("TIME");
   log->add_option("--until", arguments.until, "before this time")->type_name("TIME");
   log->add_option("--limit", arguments.limit, "the newest N (default 100, or all with --since or --until; 0: all)")
+      ->check(rows_up_to(log_rows_max))
       ->type_name("N");
   log->add_flag("--follow,-f", arguments.follow, "go on as queries come");
   log->add_flag("--json", arguments.json, "one JSON object a line");
@@ -199,6 +206,7 @@ CLI::App* add_flows_command(CLI::App& app, FlowsArguments& arguments) {
   flows
       ->add_option("--limit", arguments.limit,
                    "the newest N (default 100, or all with --since, --until or --summary; 0: all)")
+      ->check(rows_up_to(flow_rows_max))
       ->type_name("N");
   flows->add_flag("--summary", arguments.summary, "by device and destination, with how many and how much");
   flows->add_flag("--json", arguments.json, "one JSON object a line");
@@ -252,8 +260,7 @@ CLI::App* add_redirect_command(CLI::App& app, RedirectArguments& arguments) {
       "permission, 78 the configuration is wrong.");
   for (const Word& word : words) {
     CLI::App* verb = redirect->add_subcommand(name_of(word.verb), word.help);
-    verb->add_option("--config", arguments.config, "the configuration (default: where `doline run` looks)")
-        ->type_name("FILE");
+    add_settings_options(*verb, arguments.settings);
     if (word.verb == Verb::render)
       add_render_options(*verb, arguments.render);
     else
@@ -420,7 +427,9 @@ CLI::App* add_replay_command(CLI::App& app, ReplayArguments& arguments) {
   command->add_option("--since", arguments.since, "24h, 7d (if not given), today, 2026-11-01")->type_name("TIME");
   command->add_option("--until", arguments.until, "before this time")->type_name("TIME");
   command->add_option("--device", arguments.device, "only queries of the device of this name")->type_name("NAME");
-  command->add_option("--limit", arguments.limit, "the N most frequent changes (default 100; 0: all)")->type_name("N");
+  command->add_option("--limit", arguments.limit, "the N most frequent changes (default 100; 0: all)")
+      ->check(rows_up_to(flow_rows_max))
+      ->type_name("N");
   command->add_flag("--json", arguments.json, "one JSON object a line; the last one sums up");
   add_database_option(*command, arguments.database);
   command->footer(

@@ -308,7 +308,9 @@ int run_flows(const FlowsArguments& arguments, const KnownAddresses& known, cons
     table.print(out);
   out.flush();
   if (count > 0) return exit_ok;
-  if (!arguments.json) err << "Nothing found. Connections are recorded with `flows: {watch: true}`.\n";
+  if (!arguments.json)
+    err << (arguments.is_watched ? "Nothing found.\n"
+                                 : "Nothing found. Connections are recorded with `flows: {watch: true}`.\n");
   return exit_no;
 }
 

@@ -29,6 +29,7 @@ struct FlowsArguments {
   std::string since, until;
   std::optional<std::uint64_t> limit;  ///< the newest so many; 0: all
   bool json = false;
+  bool is_watched = false;  ///< as the configuration says; the front door fills it in
 };
 
 /// 0, or 1 nothing found, 64 usage, 66 no database.

@@ -8,6 +8,7 @@
 #include <stop_token>
 #include <thread>
 
+#include "config/reader.h"
 #include "control/device_book.h"
 #include "control/interception.h"
 #include "control/place_keeper.h"
@@ -40,15 +41,13 @@ namespace {
 using namespace doline;  // NOLINT(google-build-using-namespace): this file is the front door
 
 /// As the running Doline finds them, by the devices that it has seen and the locks that it has been told.
-redirect::Restrictions find_restrictions(const config::Settings& settings, WallTime now) {
-  std::string complaint;
-  const control::DeviceBook book(settings.fixed.state / "device-book.json", complaint);
-  if (!complaint.empty()) std::cerr << "doline redirect: " << printable(complaint) << '\n';
+redirect::Restrictions find_restrictions(const config::Settings& settings, const control::DeviceBook& book,
+                                         const device::Roster& roster, WallTime now) {
   const auto& policies = settings.live.policy.lists;
   const bool lists_doh = std::any_of(policies.begin(), policies.end(),
                                      [](const auto& list) { return list.kind == policy::ListKind::doh; });
   const auto lists = lists_doh ? prepare_judging(settings, now, std::cerr).lists : blocklist::ListSet::none();
-  return control::restrictions_of(*read_devices(settings, book, now), settings.live.restrictions, book.flow_locks(),
+  return control::restrictions_of(roster, settings.live.restrictions, book.flow_locks(),
                                   {read_resolvers(settings), *lists, policies});
 }
 
@@ -57,6 +56,7 @@ struct Evidence {
   std::filesystem::path database;
   KnownAddresses known;
   std::shared_ptr<const device::Roster> roster;
+  bool watches = false;  ///< connections are recorded
 };
 
 Result<Evidence, int> find_evidence(const SettingsChoice& choice, const std::filesystem::path& database) {
@@ -69,6 +69,7 @@ Result<Evidence, int> find_evidence(const SettingsChoice& choice, const std::fil
     return fail(exit_no_input);
   }
   if (database.empty()) evidence.database = settings->fixed.query_log->path;
+  evidence.watches = settings->fixed.redirect && settings->fixed.redirect->watch;
   evidence.known = {read_resolvers(*settings), open_places(settings->live, std::cerr)};
   std::string complaint;  // whoever runs Doline is told of it
   const control::DeviceBook book(settings->fixed.state / "device-book.json", complaint);
@@ -173,12 +174,27 @@ int main(int count, char** words) {
   if (services_command->parsed()) return run_services(services, std::cout, std::cerr);
   if (limits_command->parsed()) return run_limits(limits, std::cout);
   if (redirect_command->parsed()) {
-    const SettingsChoice choice{.config = redirect.config, .state = {}, .port = {}};
+    const SettingsChoice& choice = redirect.settings;
     const bool is_wish =
         redirect.verb == RedirectArguments::Verb::plan || redirect.verb == RedirectArguments::Verb::apply;
-    auto settings = is_wish ? choose_settings(choice, std::cerr) : choose_places(choice, std::cerr);
+    // A service manager's last word holds though the file is gone.
+    auto settings = is_wish                                          ? choose_settings(choice, std::cerr)
+                    : redirect.after_crash && !choice.config.empty() ? config::read_places(choice.config)
+                                                                     : choose_places(choice, std::cerr);
     if (!settings) return settings.error();
-    redirect.restrictions = find_restrictions(*settings, clock.now().wall);
+    std::string complaint;
+    const control::DeviceBook book(settings->fixed.state / "device-book.json", complaint);
+    if (!complaint.empty()) std::cerr << "doline redirect: " << printable(complaint) << '\n';
+    const auto roster = read_devices(*settings, book, clock.now().wall);
+    redirect.restrictions = find_restrictions(*settings, book, *roster, clock.now().wall);
+    if (redirect.verb == RedirectArguments::Verb::verify && !redirect.device.empty()) {
+      const auto found = control::find_device(*roster, redirect.device);
+      if (!found) {
+        std::cerr << "doline redirect: " << printable(found.error()) << '\n';
+        return exit_wrong_usage;
+      }
+      redirect.device = (*found)->name;
+    }
     if (redirect.verb == RedirectArguments::Verb::render) {
       PortMap map = find_port_map(*settings);
       for (const std::string& problem : map.problems)
@@ -209,6 +225,7 @@ int main(int count, char** words) {
     const auto evidence = find_evidence(flows_settings, flows.database);
     if (!evidence) return evidence.error();
     flows.database = evidence->database;
+    flows.is_watched = evidence->watches;
     return run_flows(flows, evidence->known, clock, std::cout, std::cerr);
   }
   if (devices_command->parsed()) {

@@ -34,6 +34,7 @@ using Sentences = std::vector<std::string>;
 
 constexpr const char* nobody_runs = "No Doline runs";
 constexpr const char* runs_without = "The Doline that runs has no redirect";
+constexpr const char* cannot_remove = "The Doline that runs cannot remove anything";
 
 void print(std::ostream& out, const ordered_json& object) {
   out << object.dump(-1, ' ', true, ordered_json::error_handler_t::replace) << '\n';
@@ -141,6 +142,8 @@ int show_answer(const RedirectArguments& arguments, const nlohmann::json& answer
   if (arguments.verb == Verb::status) {
     out << answer.value("text", std::string());
   } else if (arguments.verb == Verb::seen && is_ok) {
+    if (answer.value("sightings", nlohmann::json::array()).empty())
+      out << "The kernel remembers no device that asked a foreign resolver.\n";
     for (const auto& row : answer.value("sightings", nlohmann::json::array()))
       out << fmt::format("{:<18} {:<46} {:>8} packets\n", printable(row.value("mac", "")),
                          printable(row.value("resolver", "")), row.value("packets", std::uint64_t{0}));
@@ -190,8 +193,8 @@ int prove(const RedirectArguments& arguments, const config::Fixed& settings, nlo
       return exit_wrong_usage;
     }
     const auto patience = parse_duration(arguments.patience.empty() ? "60s" : arguments.patience);
-    if (!patience) {
-      err << "doline redirect: '" << printable(arguments.patience) << "' is no duration: 90s, 15m are.\n";
+    if (!patience || *patience < seconds(1)) {
+      err << "doline redirect: '" << printable(arguments.patience) << "' is no time to wait: 90s, 15m are.\n";
       return exit_wrong_usage;
     }
     if (!settings.query_log) {
@@ -249,6 +252,7 @@ int look_after_leftovers(const RedirectArguments& arguments, const redirect::Opt
     if (!found.is_nothing())
       out << "`doline redirect remove` clears that, and so does the next start with a redirect.\n";
   }
+  if (!removes && who_runs == nobody_runs) return exit_unavailable;
   return removes && complaints.empty() ? exit_ok : exit_no;
 }
 
@@ -320,6 +324,9 @@ int run_redirect(const RedirectArguments& arguments, const config::Fixed& settin
       !redirect::intercepts(options.mode) && !redirect::asks_to_watch(options))
     return look_after_leftovers(arguments, options, runs_without, out, err);
   err << "doline redirect: " << printable(fault.text) << '\n';
+  // Its warden has died; what a living one holds, nobody else can take away.
+  if (fault.kind == Kind::refused && arguments.verb == Verb::remove && warden::may_change_rules())
+    return look_after_leftovers(arguments, options, cannot_remove, out, err);
   switch (fault.kind) {
     case Kind::not_running:
       if (arguments.verb == Verb::confirm)

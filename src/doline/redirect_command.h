@@ -6,19 +6,19 @@
 // because rules that lead to nobody would take the house's DNS away.
 #pragma once
 
-#include <filesystem>
 #include <iosfwd>
 #include <string>
 
 #include "config/settings.h"
 #include "doline/render_command.h"
+#include "doline/settings_choice.h"
 
 namespace doline {
 
 struct RedirectArguments {
   enum class Verb : std::uint8_t { none, plan, apply, confirm, status, verify, seen, remove, render };
   Verb verb = Verb::none;
-  std::filesystem::path config;         ///< read by the front door
+  SettingsChoice settings;              ///< read by the front door
   redirect::Restrictions restrictions;  ///< of the configuration; made by the front door
   bool json = false;
   std::string trial;         ///< of apply: a duration; empty: for good
@@ -31,8 +31,8 @@ struct RedirectArguments {
 /// As it is typed, and as the running Doline is asked; "" for none.
 [[nodiscard]] const char* name_of(RedirectArguments::Verb verb);
 /// `settings`: of the configuration's file; the running Doline may still have older ones. exit_ok, or exit_no (not in
-/// place, or what was asked did not succeed), exit_unproven (of verify), exit_unavailable (a Doline has to run, and
-/// none answers), exit_no_permission, exit_configuration.
+/// place, or what was asked did not succeed), exit_unproven (of verify), exit_unavailable (no Doline runs there; but
+/// remove needs none), exit_no_permission, exit_configuration.
 int run_redirect(const RedirectArguments& arguments, const config::Fixed& settings, std::ostream& out,
                  std::ostream& err);
 

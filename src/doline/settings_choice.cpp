@@ -76,8 +76,11 @@ Result<config::Settings, int> choose_settings(const SettingsChoice& choice, std:
 Result<config::Settings, int> choose_places(const SettingsChoice& choice, std::ostream& err) {
   const auto file = choose_file(choice, err);
   if (!file) return fail(file.error());
-  // Where this user never ran a Doline, somebody else's is meant.
   std::error_code ignored;
+  // Its mistakes tell where things lie all the same; a file that is not there was meant to be another.
+  if (!choice.config.empty() && !fs::exists(*file, ignored))
+    if (auto settings = choose_settings(choice, err); !settings) return settings;
+  // Where this user never ran a Doline, somebody else's is meant.
   const fs::path own_state = own_state_folder();
   return replace(config::read_places(*file), choice, fs::exists(own_state, ignored) ? own_state : fs::path());
 }

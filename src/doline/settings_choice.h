@@ -23,7 +23,7 @@ struct SettingsChoice {
 [[nodiscard]] Result<config::Settings, int> choose_settings(const SettingsChoice& choice, std::ostream& err);
 
 /// The same for commands that only look at what runs or was logged: a file with mistakes is good enough, since the
-/// running Doline does not take it either.
+/// running Doline does not take it either; but one that was named has to be there.
 [[nodiscard]] Result<config::Settings, int> choose_places(const SettingsChoice& choice, std::ostream& err);
 
 /// What the file says of the time zone becomes this process's. Before there are threads.

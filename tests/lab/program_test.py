@@ -305,7 +305,13 @@ class Program(unittest.TestCase):
         self.assertEqual(home.command("device", "lock", "camera").returncode, 64)  # not learned
         self.assertEqual(home.command("device", "review", "camera").returncode, 1)
         self.assertIn("counts", home.command("device", "learn", "camera", "--for", "1h").stdout)
-        self.assertEqual(home.command("device", "learn", "camera", "--for", "ever").returncode, 64)
+        for wrong in ("ever", "0s", "10y", "367d"):
+            refused = home.command("device", "learn", "camera", "--for", wrong)
+            self.assertEqual(refused.returncode, 64)
+            self.assertIn("is no time from 1s to 366d", refused.stderr)
+        nobody = home.command("device", "review", "camerra")
+        self.assertEqual(nobody.returncode, 64)
+        self.assertIn("did you mean 'camera'", nobody.stderr)
         for name in ("www.example", "www.example", "telemetry.example"):
             home.dig(name, **camera)
         home.dig("ads.example", source="127.0.0.3")
@@ -342,6 +348,8 @@ class Program(unittest.TestCase):
         for part in ("locked      since", "ns.example and all below it", "refused     other.example"):
             self.assertIn(part, shown)
         self.assertIn("locked to 2 names, 2 others asked for", home.command("status").stdout)
+        self.assertRegex(shown, r"locked      since [0-9-]+ [0-9:]+ [A-Z+-]")  # with the zone
+        self.assertIn("It stays locked", home.command("device", "learn", "camera", "--for", "1h").stdout)
         self.assertGreaterEqual(home.status()["queries"]["beyond_lock"], 4)
 
         home.stop()
@@ -549,6 +557,20 @@ remote-control:
         self.assertIn("'upstreams'", done.stderr)
         self.assertRegex(done.stderr, r"doline\.yml:\d+:\d+")
         self.assertEqual(subprocess.run([DOLINE, "run", "--config", home.config], capture_output=True).returncode, 78)
+
+    def test_a_configuration_that_was_named_has_to_be_there_and_numbers_of_rows_are_not_below_0(self):
+        home = self.home()
+        for words in (("status",), ("log",), ("flows",), ("devices",), ("device", "show", "camera"), ("redirect", "status")):
+            done = home.lone_command(*words, "--config", str(home.folder / "gone.yml"))
+            self.assertEqual(done.returncode, 78, words)
+            self.assertIn("gone.yml", done.stderr)
+        for words in (("log",), ("flows",), ("replay",)):
+            for limit in ("-1", "1000001", "many"):
+                done = home.command(*words, "--limit", limit)
+                self.assertEqual(done.returncode, 64, words)
+                self.assertNotIn("18446744073709551615", done.stdout + done.stderr)
+        home.config.write_text(home.config.read_text() + "redirect: {interfaces: [br-lan], ports: [53, 443]}\n")
+        self.assertIn("warning: Port 443 of `redirect.ports`", home.lone_command("check", str(home.config)).stderr)
 
     def test_who_reads_the_query_log_by_its_document_reads_what_doline_reads(self):
         home = self.home().start()

@@ -120,10 +120,11 @@ TEST_CASE("The command line names one verb") {
   CLI::App app;
   RedirectArguments arguments;
   add_redirect_command(app, arguments);
-  app.parse("redirect verify --json --config /etc/doline/doline.yml");
+  app.parse("redirect verify --json --config /etc/doline/doline.yml --state /tmp/state");
   CHECK(arguments.verb == Verb::verify);
   CHECK(arguments.json);
-  CHECK(arguments.config == "/etc/doline/doline.yml");
+  CHECK(arguments.settings.config == "/etc/doline/doline.yml");
+  CHECK(arguments.settings.state == "/tmp/state");
   CLI::App other;
   add_redirect_command(other, arguments);
   CHECK_THROWS_AS(other.parse("redirect"), CLI::ParseError);

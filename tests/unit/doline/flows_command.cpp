@@ -126,6 +126,9 @@ TEST_CASE("a wrong word of the command line is told, and nothing found is no err
   CHECK(run(folder, arguments).err.find("--address dns.google: no IP address") != std::string::npos);
   arguments.addresses = {"192.0.2.1"};
   CHECK(run(folder, arguments).status == exit_no);
+  CHECK(run(folder, arguments).err.find("`flows: {watch: true}`") != std::string::npos);
+  arguments.is_watched = true;
+  CHECK(run(folder, arguments).err == "Nothing found.\n");
   arguments.addresses.clear();
   arguments.since = "soon";
   CHECK(run(folder, arguments).status == exit_wrong_usage);

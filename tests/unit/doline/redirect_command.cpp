@@ -42,7 +42,7 @@ Ran run(Verb verb, const config::Fixed& settings, bool json = false) {
   std::ostringstream out, err;
   Ran ran;
   ran.status = run_redirect({.verb = verb,
-                             .config = {},
+                             .settings = {},
                              .restrictions = {},
                              .json = json,
                              .trial = {},
@@ -180,6 +180,26 @@ TEST_CASE("What the kernel has seen is a table") {
   CHECK(ran.out == "94:51:3d:13:9a:35  114.114.114.114:53" + std::string(28, ' ') + "       12 packets\nand 2 more\n");
 }
 
+TEST_CASE("Nothing that the kernel has seen is told too") {
+  const Ran ran = run_against(Verb::seen, {{"ok", true}, {"sightings", json::array()}, {"left_out", 0}});
+  CHECK(ran.status == exit_ok);
+  CHECK(ran.out == "The kernel remembers no device that asked a foreign resolver.\n");
+}
+
+TEST_CASE("What a Doline cannot remove whose warden has died, root can") {
+  if (!tests::own_network()) return;
+  const auto tables = [] { return tests::shell("PATH=$PATH:/usr/sbin; nft list tables").output; };
+  REQUIRE(tests::shell("PATH=$PATH:/usr/sbin; nft add table inet doline_seen").status == 0);
+  const json dead{{"error", "The warden process is gone."}};
+  CHECK(run_against(Verb::status, dead).status == exit_no);
+  CHECK(tables() == "table inet doline_seen\n");
+  const Ran removed = run_against(Verb::remove, dead);
+  CHECK(removed.status == exit_ok);
+  CHECK(removed.err.find("The warden process is gone.") != std::string::npos);
+  CHECK(removed.out.find("what the last one left is removed.") != std::string::npos);
+  CHECK(tables().empty());
+}
+
 TEST_CASE("A Doline that cannot do it is not in place") {
   const Ran ran = run_against(Verb::apply, {{"error", "The warden process is gone."}});
   CHECK(ran.status == exit_no);
@@ -198,7 +218,7 @@ TEST_CASE("What a killed Doline left is told and removed where none runs") {
   if (!tests::own_network()) return;
   const TemporaryFolder folder;
   const config::Fixed settings = settings_in(folder);
-  CHECK(run(Verb::status, settings).status == exit_no);
+  CHECK(run(Verb::status, settings).status == exit_unavailable);
   CHECK(run(Verb::status, settings).out == "No Doline runs: the redirect is not in place.\n");
   CHECK(run(Verb::remove, settings).out == "No Doline runs, and there was nothing to remove.\n");
 
@@ -207,7 +227,7 @@ TEST_CASE("What a killed Doline left is told and removed where none runs") {
                    "pref 5353")
           .status == 0);
   const Ran told = run(Verb::verify, settings);
-  CHECK(told.status == exit_no);
+  CHECK(told.status == exit_unavailable);
   CHECK(told.out.find("Left behind: Table inet doline is there") != std::string::npos);
   CHECK(told.out.find("Left behind: The policy rule to table 5353 is there (IPv4)") != std::string::npos);
   const auto object = json::parse(run(Verb::status, settings, true).out);
@@ -227,7 +247,7 @@ TEST_CASE("After a crash rules and routes go, and the memory of who asked whom s
           0);
   std::ostringstream out, err;
   const RedirectArguments arguments{.verb = Verb::remove,
-                                    .config = {},
+                                    .settings = {},
                                     .restrictions = {},
                                     .json = false,
                                     .trial = {},
