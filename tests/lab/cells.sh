@@ -22,12 +22,17 @@ cell_names() {
   done
 }
 
-# tool_command TOOL ARGUMENT...: Doline, zero-terminated words; with TOOL iptables on a machine that has no nft
+# tool_command TOOL ARGUMENT...: Doline, zero-terminated words; with TOOL iptables or iptables-legacy on a machine that has no nft, or
+# no iptables but the old one
 tool_command() {
   local tool=$1; shift
   local -a command=("$doline" "$@")
   # shellcheck disable=SC2016  # for that shell
-  [[ $tool == nft ]] || command=(unshare --mount bash -c 'mount --bind /dev/null "$(command -v nft)"; exec "$@"' - "${command[@]}")
+  local hidden='mount --bind /dev/null "$(command -v nft)"'
+  # shellcheck disable=SC2016
+  [[ $tool != iptables-legacy ]] ||
+    hidden+='; mount --bind "$(readlink -f "$(command -v iptables-legacy)")" "$(readlink -f "$(command -v iptables-nft)")"'
+  [[ $tool == nft ]] || command=(unshare --mount bash -c "$hidden"'; exec "$@"' - "${command[@]}")
   printf '%s\0' "${command[@]}"
 }
 
@@ -54,16 +59,23 @@ doline_redirect() {
   run_doline "$1" "$2" redirect "$3" --config "$4" >"$lab/redirect.log" 2>&1 || { cat "$lab/redirect.log"; say_wrong "redirect $3"; }
 }
 
-# Rules of a place, without what counts and what is given anew each time
-ruleset() { on "$1" nft list ruleset | sed -E 's/counter packets [0-9]+ bytes [0-9]+/counter/; s/ # handle [0-9]+//'; }
+# Rules of a place, of both backends, without what counts and what is given anew each time
+ruleset() {
+  local program
+  on "$1" nft list ruleset | sed -E 's/counter packets [0-9]+ bytes [0-9]+/counter/; s/ # handle [0-9]+//'
+  for program in iptables-legacy-save ip6tables-legacy-save; do
+    ! command -v "$program" >/dev/null || on "$1" "$program" | sed -E '/^#/d; s/\[[0-9]+:[0-9]+\]/[0:0]/'
+  done
+}
 
 # What iptables makes for itself at a place when it is first used and never takes away: no matter of ours, so there from the start
+# empty_chains PLACE [SUFFIX]: with -legacy of the old one; fails where the kernel has none
 empty_chains() {
   local program table chain
-  for program in iptables ip6tables; do
+  for program in "iptables${2:-}" "ip6tables${2:-}"; do
     for table in raw mangle nat filter; do
       for chain in $([[ $table == filter ]] && echo OUTPUT FORWARD || echo PREROUTING); do
-        on "$1" "$program" -t "$table" -A "$chain" -j ACCEPT
+        on "$1" "$program" -t "$table" -A "$chain" -j ACCEPT || return
         on "$1" "$program" -t "$table" -D "$chain" -j ACCEPT
       done
     done

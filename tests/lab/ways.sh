@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every way a stray query can be brought home on the gateway itself: tproxy and nat, by nft and by iptables, IPv4 and IPv6, UDP and
+# Every way a stray query can be brought home on the gateway itself: tproxy and nat, by nft and by both iptables, IPv4 and IPv6, UDP and
 # TCP, port 53 and an odd one; and audit, which alters nothing and records the same. Once removed, the ruleset is what it was. Prints a table (cells.sh); exit code 1 where a cell is wrong.
 # The ways of a box beside the router: beside.sh.
 # shellcheck disable=SC2154,SC2317  # what home.sh and start set; what until_true calls
@@ -43,16 +43,21 @@ YAML
   wait "$doline_id" || say_wrong "Doline ended with $?"
 }
 
-mapfile -t names < <(cell_names {tproxy,nat}-{nft,iptables})
+mapfile -t names < <(cell_names {tproxy,nat}-{nft,iptables,iptables-legacy})
 home_build
 home_internet "${names[@]}"
 # Foreign resolvers on the odd port too: audit lets the camera reach them.
 start odd internet dnsmasq --no-daemon --conf-file=/dev/null --no-resolv --no-hosts --bind-interfaces --port="${cell_ports[1]}" \
   --listen-address=114.114.114.114 --listen-address=2400:3200::1 "--address=/#/$lie4" "--address=/#/$lie6"
-for tool in nft iptables; do
+for tool in nft iptables iptables-legacy; do
   if [[ $tool == iptables ]]; then
     command -v iptables-restore >/dev/null || { echo "iptables is not installed: not tried"; break; }
     empty_chains gateway
+  elif [[ $tool == iptables-legacy ]]; then
+    if ! command -v iptables-legacy iptables-nft >/dev/null || ! empty_chains gateway -legacy 2>/dev/null; then
+      echo "the old iptables is not here, or the kernel has none: not tried"
+      break
+    fi
   fi
   for mode in tproxy nat; do all_ways "$mode" "$tool"; done
   [[ $tool != nft ]] || all_ways audit nft
