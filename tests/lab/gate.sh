@@ -79,7 +79,8 @@ finish() {
 is_over() { ! kill -0 "$1" 2>/dev/null; }
 
 home_build
-printf 'address,operator,country,protocols,hostname,note\n9.9.9.9,Quad9,CH,plain+dot+doh,dns.lab.example,\n' >"$lab/resolvers.csv"
+printf '%s\n' address,operator,country,protocols,hostname,note 9.9.9.9,Quad9,CH,plain+dot+doh,dns.lab.example, \
+  2620:fe::fe,Quad9,CH,plain+dot+doh,dns.lab.example, >"$lab/resolvers.csv"
 printf '198-18-222-1.pairs.lab.example\n' >"$lab/doh.txt"
 printf '192.0.2.1\n' >"$lab/doh-addresses.txt"
 # The Internet: every address of these networks answers, and has a name.
@@ -187,10 +188,21 @@ printf '  %s\n' "$(<"$lab/insisted")"
 [[ $(<"$lab/insisted") == *" connected, 0 refused" ]] || say_wrong "while it became restricted: $(<"$lab/insisted")"
 
 echo "encrypted DNS is refused to the group, by learned MAC, and it falls back to plain DNS, which is caught"
-tries tv tcp 8.8.8.8 853 refused
-tries phone tcp 8.8.8.8 853 connected
+for address in 8.8.8.8 2620:fe::fe; do
+  for way in "tcp $address 853" "udp $address 853" "udp $address 8853"; do
+    # shellcheck disable=SC2086  # words
+    tries tv $way refused
+    # shellcheck disable=SC2086
+    tries phone $way connected
+  done
+done
+for address in 9.9.9.9 2620:fe::fe; do
+  for protocol in tcp udp; do
+    tries tv "$protocol" "$address" 443 refused
+    tries phone "$protocol" "$address" 443 connected
+  done
+done
 resolves tv 8.8.8.8 198-18-200-2.pairs.lab.example A 198.18.200.2
-tries tv tcp 9.9.9.9 443 refused
 tries tv tcp "$truth4" 443 connected
 resolves tv 8.8.8.8 dns.lab.example A "$truth4"
 is_recorded() { on gateway "$doline" flows --device phone --address 8.8.4.4 --config "$config" | grep -q "encrypted DNS"; }

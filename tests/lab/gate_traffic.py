@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Traffic for gate.sh: the Internet that answers, and devices that resolve and connect.
 
-  serve                              every address of this place answers: echo on UDP and TCP 10240, TCP 443 and 853
+  serve                              every address of this place answers: echo on UDP and TCP 10240, 443 and 853, and UDP 8853
   pairs RESOLVER FAMILY COUNT FIRST  COUNT times: ask for a name never asked before, connect at once to the answer, by UDP and TCP
                                      in turn; prints `COUNT connected, N refused, N lost, N unanswered, N us to resolve`
   connect udp|tcp ADDRESS PORT       `connected`, `refused` or `lost`, and after how many milliseconds
@@ -31,15 +31,16 @@ def query(name, qtype, number):
 def serve():
     ready = selectors.DefaultSelector()
     for family in (socket.AF_INET, socket.AF_INET6):
-        datagrams = socket.socket(family, socket.SOCK_DGRAM)
-        if family == socket.AF_INET6:
-            datagrams.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            datagrams.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-            datagrams.setsockopt(socket.IPPROTO_IPV6, 78, 1)  # IPV6_FREEBIND
-        else:
-            datagrams.setsockopt(socket.IPPROTO_IP, 8, 1)  # IP_PKTINFO
-        datagrams.bind(("", ECHO))
-        ready.register(datagrams, selectors.EVENT_READ, "datagrams")
+        for port in (ECHO, 443, 853, 8853):
+            datagrams = socket.socket(family, socket.SOCK_DGRAM)
+            if family == socket.AF_INET6:
+                datagrams.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                datagrams.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+                datagrams.setsockopt(socket.IPPROTO_IPV6, 78, 1)  # IPV6_FREEBIND
+            else:
+                datagrams.setsockopt(socket.IPPROTO_IP, 8, 1)  # IP_PKTINFO
+            datagrams.bind(("", port))
+            ready.register(datagrams, selectors.EVENT_READ, "datagrams")
         for port in (ECHO, 443, 853):
             door = socket.socket(family, socket.SOCK_STREAM)
             door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
