@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # `doline redirect` as an operator uses it: plan says what will change, apply --confirm takes itself back, verify proves with packets
-# that stray DNS comes home, remove leaves the machine as it was; and loops: an upstream that leads back to Doline is found out, told
-# and left aside, whether the configuration or the interception makes the circle. Prints what happened; exit code 1 where it is wrong.
+# that stray DNS comes home, remove leaves the machine as it was; loops: an upstream that leads back to Doline is found out, told and
+# left aside, whether the configuration or the interception makes the circle; and what else on a machine touches DNS is told with its
+# cure. Prints what happened; exit code 1 where it is wrong.
 # shellcheck disable=SC2154,SC2317  # what home.sh and start set; what until_true calls
 here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
 # shellcheck source=/dev/null
@@ -61,10 +62,11 @@ redirect:
 YAML
   printf '  %s\n' "${@:3}" >>"$config"
 }
+is_up() { on gateway "$doline" status --config "$config" || (($? == 1)); } # 1: it runs, but something is degraded
 begin() {
   rm -rf "$lab/state" "$lab"/doline.db* "$lab/doline.log"
   start doline gateway "$doline" run --config "$config"
-  until_true 20 on gateway "$doline" status --config "$config" || { cat "$lab/doline.log"; say_wrong "Doline did not start"; exit 1; }
+  until_true 20 is_up || { cat "$lab/doline.log"; say_wrong "Doline did not start"; exit 1; }
 }
 finish() {
   kill -TERM "$doline_id"
@@ -101,6 +103,9 @@ by_hand() {
   until_true 30 camera_asks_all_ways "$waiting" || say_wrong "verify --device does not end"
   wait "$waiting" || { say_wrong "verify --device"; cat "$lab/awaited"; }
   [[ $(grep -c ' proven$' "$lab/awaited") == 4 ]] || { say_wrong "not every way of the camera was seen"; cat "$lab/awaited"; }
+  expect 64 "verify of nobody" verify --device nobody
+  said "nobody"
+  expect 64 "verify that waits for no time" verify --device camera --for 0s
   expect 1 "verify of a device that does not ask" verify --from 192.168.50.77 --for 1s
   said "not seen"
   say "verify --device sees the four ways of a real device"
@@ -160,12 +165,12 @@ by_hand() {
 
 # Whose queries come back, and how
 loops() {
-  mode=tproxy
+  mode=$1
   # An upstream on the Internet that forwards to us
-  ip -n internet addr add 198.51.100.77 dev lo
+  ip -n internet addr replace 198.51.100.77 dev lo
   start circle internet dnsmasq --no-daemon --conf-file=/dev/null --no-resolv --no-hosts --bind-interfaces --cache-size=0 \
     --listen-address=198.51.100.77 --server=203.0.113.1
-  write_config tproxy "198.51.100.77, $trusted4"
+  write_config "$mode" "198.51.100.77, $trusted4"
   sed -i 's/^allow_clients: .*/allow_clients: [any]/' "$config"
   begin
   until_true 20 grep -q 'A loop: what upstream 198.51.100.77:53 (route default) is asked comes back' "$lab/doline.log" ||
@@ -183,7 +188,7 @@ loops() {
   # The only upstream is a device of the LAN, whose own queries are caught
   start pi phone dnsmasq --no-daemon --conf-file=/dev/null --no-resolv --no-hosts --bind-interfaces --cache-size=0 \
     --listen-address=192.168.50.32 --server=8.8.8.8
-  write_config tproxy "192.168.50.32"
+  write_config "$mode" "192.168.50.32"
   begin
   until_true 20 grep -q 'Interception was taken away, because nobody else can be asked' "$lab/doline.log" ||
     { say_wrong "interception of the only upstream is not found out"; tail -20 "$lab/doline.log"; }
@@ -192,7 +197,7 @@ loops() {
   # shellcheck disable=SC2016  # as it is printed
   said 'Let it through: `redirect: {exempt: {from: [192.168.50.32]}}`'
   say "rules that catch the only upstream's queries are taken away, and the cure is told"
-  write_config tproxy "192.168.50.32" 'exempt: {from: [192.168.50.32]}'
+  write_config "$mode" "192.168.50.32" 'exempt: {from: [192.168.50.32]}'
   # shellcheck disable=SC2016
   until_true 10 grep -q 'waits for `doline redirect apply`' "$lab/doline.log" || say_wrong "the cure is not noticed"
   expect 0 "apply with the cure" apply
@@ -215,10 +220,102 @@ loops() {
     { say_wrong "a loop that begins later is not found out"; tail -20 "$lab/doline.log"; }
   say "an upstream that begins to lead back is found out by the next questions"
   finish
+  kill -KILL "$pi_id" "$circle_id"
+  wait "$pi_id" "$circle_id" 2>/dev/null || true
+}
+
+# interferes WHAT MAKE SENTENCE CURE: told by status, by doline status too, and gone with its cure. MAKE and CURE: lines for a shell on the
+# gateway; CURE `-`: the one that the sentence gives, from `nft` on.
+interferes() {
+  local what=$1 make=$2 sentence=$3 cure=$4 told
+  on gateway bash -c "$make" >"$lab/said" 2>&1 || { say "not tried: $what ($(tail -1 "$lab/said"))"; return 0; }
+  expect 0 "status with $what" status
+  told=$(grep -F "interference: $sentence" "$lab/said") || { say_wrong "$what is not told"; cat "$lab/said"; }
+  [[ $told == *Cure* ]] || say_wrong "no cure for $what: $told"
+  [[ $cure != - ]] || cure="nft${told##*Cure, where it does not: nft}"
+  on gateway bash -c "$cure" >"$lab/said" 2>&1 || { cat "$lab/said"; say_wrong "the cure of $what: $cure"; }
+}
+not_told() {
+  expect 0 "status without $1" status
+  ! grep -F "$2" "$lab/said" || say_wrong "$1 is told though it is cured"
+}
+
+# What else on a machine touches DNS, each with what it does to the camera where it does something, and its cure
+interference() {
+  mode=tproxy
+  write_config tproxy "$trusted4"
+  # Who holds port 53 on all addresses, from before: Doline serves elsewhere
+  echo "listen: [\"$gateway4:5301\"]" >>"$config"
+  start holder gateway dnsmasq --no-daemon --conf-file=/dev/null --no-resolv --no-hosts --server="$trusted4"
+  holds() { on gateway ss -Hlun 'sport = :53' | grep -q '0.0.0.0:53'; }
+  until_true 5 holds || say_wrong "nobody holds port 53"
+  begin
+  expect 0 "plan with a holder of port 53" plan
+  said "(dnsmasq) holds port 53 on all addresses"
+  expect 0 "apply with a holder of port 53" apply
+  said "(dnsmasq) holds port 53 on all addresses"
+  expect 1 "status with a holder of port 53" status
+  said "interference: process"
+  said "(dnsmasq) holds port 53 on all addresses"
+  theirs || say_wrong "who is not caught has no DNS"
+  finish
+  kill -KILL "$holder_id"
+  wait "$holder_id" 2>/dev/null || true
+  write_config tproxy "$trusted4"
+  begin
+  until_true 10 ours || say_wrong "not brought home with the cure"
+  not_told "a holder of port 53" "holds port 53"
+  say "who holds port 53 is told by plan, apply and status, which ends with 1; with the cure stray DNS comes home"
+
+  interferes "another tool's redirect" \
+    "nft 'table ip other { chain pre { type nat hook prerouting priority dstnat ; udp dport 53 redirect to :5353 ; } ; }'" \
+    "table ip other, chain pre, also redirects DNS: udp dport 53" "nft delete table ip other"
+  not_told "another tool's redirect" "table ip other"
+  interferes "another tool's tproxy" \
+    "nft 'table ip other { chain pre { type filter hook prerouting priority mangle ; udp dport 53 tproxy to :5353 ; } ; }'" \
+    "table ip other, chain pre, also takes DNS by tproxy" "nft delete table ip other"
+  not_told "another tool's tproxy" "table ip other"
+  interferes "the old iptables" "iptables-legacy -t nat -A PREROUTING -p udp --dport 53 -j REDIRECT --to-ports 5353" \
+    "legacy iptables, table nat, also redirects DNS" "iptables-legacy -t nat -F PREROUTING"
+  not_told "the old iptables" "egacy iptables"
+  interferes "another user of the mark" \
+    "nft 'table inet vpn { chain out { type filter hook output priority 0 ; meta mark set 0x5353 ; } ; }'" \
+    "table inet vpn, chain out, sets Doline's mark" "nft delete table inet vpn"
+  not_told "another user of the mark" "table inet vpn"
+  interferes "another user of the NFLOG group" \
+    "nft 'table inet ulog { chain pass { type filter hook forward priority 0 ; log group 53 ; } ; }'" \
+    "table inet ulog, chain pass, logs to Doline's NFLOG group" "nft delete table inet ulog"
+  not_told "another user of the NFLOG group" "table inet ulog"
+  interferes "a rule that is asked before" "ip rule add lookup 52 pref 100 && ip route add default dev wan0 table 52" \
+    "The policy rule with preference 100 (IPv4, to table 52) is asked" "ip rule del pref 100; ip route flush table 52"
+  not_told "a rule that is asked before" "preference 100"
+  interferes "bridged packets in the firewall" "sysctl -w net.bridge.bridge-nf-call-iptables=1" \
+    "Bridged packets pass the firewall" "sysctl -w net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0"
+  not_told "bridged packets in the firewall" "Bridged packets"
+  interferes "src_valid_mark" "sysctl -w net.ipv4.conf.all.src_valid_mark=1 net.ipv4.conf.home0.rp_filter=1" \
+    "On home0 the kernel looks for senders under Doline's mark" \
+    "sysctl -w net.ipv4.conf.all.src_valid_mark=0 net.ipv4.conf.home0.rp_filter=0"
+  not_told "src_valid_mark" "looks for senders"
+  until_true 10 ours || say_wrong "not brought home after all that"
+  say "what others do to DNS is told at once, with its cure, and not told once it is cured"
+
+  on gateway nft 'table inet fw { chain in { type filter hook input priority 0 ; policy drop ; iif lo accept ; ct state established accept ; } ; }'
+  ! ours || say_wrong "an input chain that drops lets DNS pass"
+  on gateway "$doline" status --config "$config" >"$lab/said" || say_wrong "doline status"
+  interferes "an input policy that drops" true "chain in of table inet fw drops what nobody accepts" -
+  on gateway "$doline" status --config "$config" >"$lab/said" || say_wrong "doline status"
+  # shellcheck disable=SC2016  # as it is printed
+  said 'interference   1 found on this machine: `doline redirect status` tells, with the cure'
+  until_true 10 ours || say_wrong "the cure of an input policy that drops does not cure"
+  on gateway nft delete table inet fw
+  not_told "an input policy that drops" "table inet fw"
+  say "behind an input policy that drops nobody is answered; with the rule that status prints all are"
+  finish
 }
 
 home_build
 home_internet api.wyzecam.com
 for mode in tproxy nat; do by_hand "$mode"; done
-loops
+for mode in tproxy nat; do loops "$mode"; done
+interference
 exit "$wrong"
