@@ -29,14 +29,16 @@ std::string path_of(const char* program) {
   return {};
 }
 
-/// Has a Doline its transparent sockets on this port?
+/// Has a Doline its transparent sockets on this port? Nobody else listens at its address of IPv4.
 bool are_ours(const std::vector<listener::PortHolder>& holders) {
-  const auto is_held = [&](const IpAddress& address) {
-    return std::any_of(holders.begin(), holders.end(), [&](const listener::PortHolder& holder) {
-      return holder.name == "doline" && holder.address == address;
-    });
+  const auto holder_of = [&](const IpAddress& address) {
+    return std::find_if(holders.begin(), holders.end(),
+                        [&](const listener::PortHolder& holder) { return holder.address == address; });
   };
-  return is_held(redirect::transparent_v4) && is_held(redirect::transparent_v6());
+  const auto v4 = holder_of(redirect::transparent_v4);
+  return v4 != holders.end() && std::any_of(v4, holders.end(), [&](const listener::PortHolder& holder) {
+           return holder.address == redirect::transparent_v6() && holder.process == v4->process;
+         });
 }
 
 }  // namespace
