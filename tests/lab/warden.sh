@@ -135,6 +135,8 @@ without_nft() {
   has_none() { ! has_chains; }
   start_doline gateway iptables "$config" || return
   warden_id=$(child_of "$doline_id")
+  # Of a trial before the start's own rules are in place, none would be left for the next start.
+  until_true 10 run_doline gateway iptables redirect status --config "$config" || say_wrong "the rules are not in place"
   run_doline gateway iptables redirect apply --confirm 100s --config "$config" >"$lab/apply.log" 2>&1 || { cat "$lab/apply.log"; say_wrong "apply"; }
   camera_is ours "without nft, rules are on trial"
   kill -KILL "$warden_id"
