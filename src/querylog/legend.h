@@ -19,11 +19,11 @@ struct Legend {
   std::uint64_t generation = 0;  ///< of the snapshot; grows
   std::shared_ptr<const device::Roster> roster;
   std::shared_ptr<const blocklist::ListSet> lists;
-  std::vector<std::string> list_names;             ///< position = ListId
-  std::vector<std::string> rule_texts;             ///< position = RuleId: `doline.yml:42`
-  std::shared_ptr<const blocklist::DohNames> doh;  ///< null: none is known
+  std::vector<std::string> list_names;                  ///< position = ListId
+  std::vector<std::string> rule_texts;                  ///< position = RuleId: `doline.yml:42`
+  std::shared_ptr<const blocklist::DohNames> doh = {};  ///< null: none is known
   /// By DeviceId: its encrypted DNS is refused, so that it gets no answers by it that we do not see. Past its end: not.
-  std::vector<bool> encrypted_refused;
+  std::vector<bool> encrypted_refused = {};
 
   [[nodiscard]] bool refuses_encrypted(device::DeviceId device) const {
     return device.value < encrypted_refused.size() && encrypted_refused[device.value];

@@ -133,9 +133,7 @@ inline Legend legend(std::uint64_t generation = 1, std::shared_ptr<const device:
           .roster = std::move(roster),
           .lists = blocklist::ListSet::none(),
           .list_names = {"ads", "telemetry"},
-          .rule_texts = {"doline.yml:40", "doline.yml:41", "doline.yml:42"},
-          .doh = nullptr,
-          .encrypted_refused = {}};
+          .rule_texts = {"doline.yml:40", "doline.yml:41", "doline.yml:42"}};
 }
 
 inline Record record(const device::Roster& roster, WallTime time, std::string_view client, std::string_view qname,
