@@ -36,9 +36,15 @@ inline std::string pack(Packing packing, const std::string& text) {
       packed.resize(size);
       break;
     }
-    case Packing::zstd:
-      packed.resize(ZSTD_compress(packed.data(), packed.size(), text.data(), text.size(), 3));
+    case Packing::zstd: {  // with a checksum, as its program does it
+      ZSTD_CCtx* const context = ZSTD_createCCtx();
+      REQUIRE(ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)) == 0);
+      const std::size_t size = ZSTD_compress2(context, packed.data(), packed.size(), text.data(), text.size());
+      ZSTD_freeCCtx(context);
+      REQUIRE(ZSTD_isError(size) == 0);
+      packed.resize(size);
       break;
+    }
   }
   return packed;
 }
