@@ -2,10 +2,16 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
 #include "home.h"
+#include "redirect/admission.h"
+#include "redirect/origin.h"
 #include "seeded.h"
 
 using namespace doline;
@@ -29,6 +35,15 @@ StatusReply some_status() {
       .interference = {"docker", "mwan3"}};
 }
 
+std::vector<Admission> some_admissions() {
+  return {{.ticket = 1,
+           .purpose = Purpose::connect,
+           .ttl_seconds = 300,
+           .age_seconds = 20,
+           .devices = {*device::MacAddress::parse("94:51:3d:13:9a:35")},
+           .addresses = {IpAddress::v4(198, 51, 100, 7)}}};
+}
+
 std::vector<Request> all_requests() {
   Options watching;
   watching.watch = true;
@@ -42,12 +57,7 @@ std::vector<Request> all_requests() {
           Seen{},
           Refused{},
           Admit{},
-          Admit{{{.ticket = 1,
-                  .purpose = Purpose::connect,
-                  .ttl_seconds = 300,
-                  .age_seconds = 20,
-                  .devices = {*device::MacAddress::parse("94:51:3d:13:9a:35")},
-                  .addresses = {IpAddress::v4(198, 51, 100, 7)}}}},
+          Admit{some_admissions()},
           Heartbeat{},
           Confirm{},
           Restrict{home_restrictions()},
@@ -71,7 +81,42 @@ std::vector<Reply> all_replies() {
                        .left_out = 4}};
 }
 
+using Octets = std::vector<std::uint8_t>;
+
+const std::filesystem::path seeds = DOLINE_SOURCE_DIR "/tests/fuzz/corpus/warden_message";
+
+Octets octets_of(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+/// The fuzzer's seed of this name is this message; DOLINE_GOLDEN=write makes it so.
+void check_seed(const std::string& name, const Octets& message) {
+  CAPTURE(name);
+  if (const char* wish = std::getenv("DOLINE_GOLDEN"); wish != nullptr && std::string(wish) == "write")
+    std::ofstream(seeds / name, std::ios::binary)
+        .write(reinterpret_cast<const char*>(message.data()), static_cast<std::streamsize>(message.size()));
+  CHECK(octets_of(seeds / name) == message);
+}
+
 }  // namespace
+
+TEST_CASE("The fuzzer begins with messages of today") {
+  int number = 0;
+  for (const Request& request : all_requests())
+    check_seed("request-" + std::to_string(++number), write_request({7, request}));
+  number = 0;
+  for (const Reply& reply : all_replies()) check_seed("reply-" + std::to_string(++number), write_reply({7, reply}));
+  check_seed("admissions", write_admissions(some_admissions()));
+  for (const auto& file : std::filesystem::directory_iterator(seeds)) {
+    CAPTURE(file.path().filename().native());
+    const Octets octets = octets_of(file.path());
+    const bool is_understood = parse_request(octets) || parse_reply(octets) || parse_origin_questions(octets) ||
+                               parse_origin_answers(octets) || parse_admissions(octets) ||
+                               parse_admission_answers(octets);
+    CHECK(is_understood);
+  }
+}
 
 TEST_CASE("Every request and every reply comes out as it went in") {
   std::uint32_t number = 0xfffffffe;
