@@ -296,23 +296,30 @@ struct Control::Impl {
     for (std::size_t i = 0; i < charge.workers.size(); ++i) install(i, current);
   }
 
+  /// To a command of the operator; given once.
+  struct DueAnswer {
+    CommandSocket::Answer give;
+    json told;
+    Watch late;
+    void say() {
+      if (give) std::exchange(give, nullptr)(told);
+    }
+  };
+
   /// The operator's command is answered when what it changed is in force, or when that takes too long.
   void answer_in_force(CommandSocket::Answer answer, json told) {
-    auto once = std::make_shared<CommandSocket::Answer>(std::move(answer));
-    const auto say = [once, told = std::move(told)] {
-      if (*once) std::exchange(*once, nullptr)(told);
-    };
-    answers_due.push_back(say);
-    answers_late.push_back(loop.after(answer_patience, say));
+    auto due = std::make_shared<DueAnswer>(DueAnswer{std::move(answer), std::move(told), {}});
+    due->late = loop.after(answer_patience, [due = due.get()] { due->say(); });
+    answers_due.push_back(std::move(due));
     publish_soon();
   }
 
   /// What workers and the warden hold until they have done what they were told.
-  std::shared_ptr<void> answer_when_dropped(std::vector<std::function<void()>> answers) {
+  std::shared_ptr<void> answer_when_dropped(std::vector<std::shared_ptr<DueAnswer>> answers) {
     if (answers.empty()) return {};
     return {nullptr, [answers = std::move(answers), while_serving = std::weak_ptr<void>(serving)](void*) {
               if (while_serving.expired()) return;
-              for (const auto& answer : answers) answer();
+              for (const auto& answer : answers) answer->say();
             }};
   }
 
@@ -326,7 +333,6 @@ struct Control::Impl {
     if (--unacknowledged > 0) return;
     installing.clear();
     in_force.reset();
-    answers_late.clear();
     look_ready();
     if (!announcement.empty())
       log.info("Generation {}: {} names, {} devices{}.", current->generation, current->lists->name_count(),
@@ -812,10 +818,9 @@ struct Control::Impl {
   std::shared_ptr<const blocklist::DohNames> doh;  // null: nobody asks
   std::uint64_t doh_telling = 0;  // another number: the warden is to be told again of what was answered
   std::optional<Interception> interception;
-  std::unique_ptr<LoopWatch> loops;                // of the run
-  std::string withdrawn;                           // why we took interception away ourselves
-  std::vector<std::function<void()>> answers_due;  // of the operator's commands, for the next snapshot
-  std::vector<Watch> answers_late;
+  std::unique_ptr<LoopWatch> loops;                         // of the run
+  std::string withdrawn;                                    // why we took interception away ourselves
+  std::vector<std::shared_ptr<DueAnswer>> answers_due;      // for the next snapshot
   std::shared_ptr<void> in_force;                           // dropped when all workers have the current snapshot
   std::shared_ptr<void> serving = std::make_shared<int>();  // commands, still
   std::unique_ptr<CommandSocket> socket;
