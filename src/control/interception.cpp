@@ -402,7 +402,9 @@ void Interception::apply(seconds trial, Answer answer) {
     if (is_applied && trial.count() == 0) forget_trial();
     if (!is_applied && trial.count() > 0) {  // what was there is there
       unconfirmed_ = before;
-      if (!before || !write_trial_mark(trial_file_, *before).empty()) forget_trial();
+      if (!before) forget_trial();
+      // Where that cannot be written, the file goes on to say what was before: nothing becomes permanent by it.
+      if (before) static_cast<void>(write_trial_mark(trial_file_, *before));
     }
     answer(reply);
   });
