@@ -22,6 +22,7 @@
 #include "device/roster.h"
 #include "geo/resolver_book.h"
 #include "policy/rule_book.h"
+#include "redirect/gate_rules.h"
 #include "redirect/request.h"
 #include "redirect/restrictions.h"
 #include "resolver/gate.h"
@@ -32,7 +33,7 @@ namespace doline::control {
 inline constexpr seconds interception_look_every{15};  ///< are the rules still there?
 inline constexpr seconds refusals_look_every{5};       ///< where anybody is restricted
 /// As many as the kernel's sets hold (redirect/gate_rules.h).
-inline constexpr std::size_t admissions_recalled_max = std::size_t{2} * 65'536;
+inline constexpr std::size_t admissions_recalled_max = 2 * redirect::gate_allowed_max;
 inline constexpr std::size_t sightings_told = 5;  ///< in the log at start; `doline redirect seen` shows all
 
 /// Networks of DoH servers that lists name are no larger: a mistake in a list must not shut half the Internet.

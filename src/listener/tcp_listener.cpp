@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <asio/io_context.hpp>
-#include <asio/posix/stream_descriptor.hpp>
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 #include <cerrno>
@@ -22,6 +21,7 @@
 #include "dns/read_octets.h"
 #include "listener/proxy_header.h"
 #include "listener/socket_watch.h"
+#include "transport/descriptor.h"
 #include "transport/message_stream.h"
 
 namespace doline::listener {
@@ -580,7 +580,7 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
   const TcpLimits limits;
   Serve serve;
   SocketWatch watch;
-  asio::posix::basic_stream_descriptor<asio::io_context::executor_type> waiting;  // for news of the watch
+  transport::Descriptor waiting;  // for news of the watch
   asio::steady_timer sweeping;
   MonotonicTime armed_for = never;
   std::vector<Door> doors;

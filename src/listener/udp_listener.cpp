@@ -5,7 +5,6 @@
 
 #include <array>
 #include <asio/io_context.hpp>
-#include <asio/posix/stream_descriptor.hpp>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -13,6 +12,7 @@
 
 #include "base/check.h"
 #include "listener/proxy_header.h"
+#include "transport/descriptor.h"
 
 namespace doline::listener {
 
@@ -106,12 +106,9 @@ bool was_for_many(const Envelope& envelope) {
 
 }  // namespace
 
-/// Of this very kind of executor: to hold any kind costs at each wait.
-using Descriptor = asio::posix::basic_stream_descriptor<asio::io_context::executor_type>;
-
 struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
   struct Door {
-    Descriptor descriptor;
+    transport::Descriptor descriptor;
     SocketKind kind;
     Endpoint address;
     bool has_one_address;
@@ -334,7 +331,7 @@ UdpListener::UdpListener(asio::io_context& loop, std::vector<SocketPair>& pairs,
     : impl_(std::make_shared<Impl>(clock, std::move(begin_batch), std::move(serve))) {
   impl_->prepare_all();
   for (SocketPair& pair : pairs)
-    impl_->doors.push_back({Descriptor(loop, pair.udp.release()), pair.kind, pair.address,
+    impl_->doors.push_back({transport::Descriptor(loop, pair.udp.release()), pair.kind, pair.address,
                             has_one_address(pair.address.address, pair.kind), pair.address.address.is_v6(),
                             pair.resolver});
 }

@@ -36,6 +36,11 @@ const device::Device& identify(const device::Roster& roster, const IpAddress& cl
   return known != nullptr ? *known : device;
 }
 
+/// Who sent a packet: links without MAC addresses tell only the address.
+flows::Holder holder_of(const device::MacAddress& mac, const IpAddress& client) {
+  return mac.is_zero() ? flows::Holder::of(client) : flows::Holder::of(mac);
+}
+
 bool is_refused(const Legend& legend, const IpAddress& client, const device::MacAddress& mac) {
   return legend.refuses_encrypted(identify(*legend.roster, client, mac).id);
 }
@@ -110,9 +115,7 @@ void FlowDesk::take(flows::LoggedPacket packet, const Moment& now, const Legend*
   }
   const bool matters_as_doh_only = packet.rule == flows::LoggedBy::https;
   if (!matters_as_doh_only) ++statistics_.seen;
-  if (!shares_.take(
-          packet.mac.is_zero() ? flows::Holder::of(parsed->tuple.client.address) : flows::Holder::of(packet.mac), at))
-    return;
+  if (!shares_.take(holder_of(packet.mac, parsed->tuple.client.address), at)) return;
   if (held_.size() >= flows_held_max) {
     ++statistics_.lost;
     return;
@@ -192,22 +195,19 @@ void FlowDesk::miss(const Moment& now) {
 }
 
 void FlowDesk::note_elsewhere(const device::MacAddress& mac, const IpAddress& client, MonotonicTime at) {
-  const auto note = [at](auto& spans, const auto& who) {
-    const auto known = spans.find(who);
-    if (known == spans.end() && spans.size() >= elsewhere_max) return;
-    Span& span = spans[who];
-    if (at > span.until) span.since = at;
-    span.until = std::max(span.until, at + flows::answer_grace);
-  };
-  mac.is_zero() ? note(elsewhere_by_address_, client) : note(elsewhere_, mac);
+  const flows::Holder holder = holder_of(mac, client);
+  if (elsewhere_.size() >= elsewhere_max && !elsewhere_.contains(holder)) return;
+  Span& span = elsewhere_[holder];
+  if (at > span.until) span.since = at;
+  span.until = std::max(span.until, at + flows::answer_grace);
 }
 
 bool FlowDesk::asks_elsewhere(const device::MacAddress& mac, const IpAddress& client, MonotonicTime at) const {
-  const auto does = [at](const auto& spans, const auto& who) {
-    const auto known = spans.find(who);
-    return known != spans.end() && known->second.since <= at && at <= known->second.until;
+  const auto does = [&](const flows::Holder& holder) {
+    const auto known = elsewhere_.find(holder);
+    return known != elsewhere_.end() && known->second.since <= at && at <= known->second.until;
   };
-  return does(elsewhere_, mac) || does(elsewhere_by_address_, client);
+  return does(flows::Holder::of(mac)) || does(flows::Holder::of(client));
 }
 
 // ── judging ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -333,7 +333,6 @@ void FlowDesk::prune(const Moment& now) {
   book_.prune(now.monotonic);
   shares_.prune(now.monotonic);
   std::erase_if(elsewhere_, [&](const auto& entry) { return entry.second.until < now.monotonic; });
-  std::erase_if(elsewhere_by_address_, [&](const auto& entry) { return entry.second.until < now.monotonic; });
   std::erase_if(counted_, [&](const auto& entry) {
     return entry.second.number != 0 && now.monotonic - entry.second.heard > flow_silent_max;
   });

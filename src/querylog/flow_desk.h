@@ -136,8 +136,7 @@ class FlowDesk {
   struct Span {
     MonotonicTime since{}, until{};
   };
-  std::unordered_map<device::MacAddress, Span> elsewhere_;
-  std::unordered_map<IpAddress, Span> elsewhere_by_address_;
+  std::unordered_map<flows::Holder, Span, flows::HolderHash> elsewhere_;
   std::optional<MonotonicTime> began_;
   MonotonicTime blind_until_{}, next_prune_{};
   std::deque<Connection> held_;

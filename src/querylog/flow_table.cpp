@@ -30,6 +30,12 @@ void bind_traffic(Statement& statement, int position, const flows::Traffic& traf
     statement.bind(position++, static_cast<std::int64_t>(count));
 }
 
+Result<bool, DatabaseFault> counts_one(Database& database, const char* sql) {
+  const auto count = database.integer(sql);
+  if (!count) return fail(count.error());
+  return *count == 1;
+}
+
 std::uint32_t id_of(const Statement& statement, int column) {
   return static_cast<std::uint32_t>(statement.integer(column));
 }
@@ -139,15 +145,11 @@ void FlowTable::reset() {
 }
 
 Result<bool, DatabaseFault> has_flow_table(Database& database) {
-  const auto count = database.integer("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'flow'");
-  if (!count) return fail(count.error());
-  return *count == 1;
+  return counts_one(database, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'flow'");
 }
 
 Result<bool, DatabaseFault> tells_refused_flows(Database& database) {
-  const auto count = database.integer("SELECT count(*) FROM pragma_table_info('flow') WHERE name = 'refused'");
-  if (!count) return fail(count.error());
-  return *count == 1;
+  return counts_one(database, "SELECT count(*) FROM pragma_table_info('flow') WHERE name = 'refused'");
 }
 
 Result<std::uint64_t, DatabaseFault> forget_flows(Database& database,

@@ -442,9 +442,8 @@ struct LogWriter::Impl {
     std::iota(in_order.begin(), in_order.end(), 0u);
     const auto is_before = [](const Entry& one, const Entry& other) { return one.record.time < other.record.time; };
     if (!std::is_sorted(pending.begin(), pending.end(), is_before))
-      std::sort(in_order.begin(), in_order.end(), [&](std::uint32_t left, std::uint32_t right) {
-        const Entry &one = pending[left], &other = pending[right];
-        return is_before(one, other) || (!is_before(other, one) && left < right);
+      std::stable_sort(in_order.begin(), in_order.end(), [&](std::uint32_t left, std::uint32_t right) {
+        return is_before(pending[left], pending[right]);
       });
     const auto done = write_batch();
     if (!done) {

@@ -12,8 +12,6 @@ namespace {
 
 using device::MacAddress;
 
-/// Enough for a house of such devices; a set that is full admits nobody new, and that is counted.
-constexpr std::string_view allowed_max = "65536", answered_doh_max = "4096";
 constexpr std::string_view refused_by_max = "4096", unexplained_max = "8192";
 
 constexpr std::string_view gate_chains[] = {"log_encrypted", "encrypted", "refuse_encrypted", "only_resolved",
@@ -40,11 +38,11 @@ std::string sets() {
     text += set_of(name, "ether_addr", counting(refused_by_max, "7d"));
   for (const std::string family : {"4", "6"}) {
     const std::string address = "ipv" + family + "_addr";
-    text += set_of("allowed" + family, "ether_addr . " + address, with_timeout(allowed_max));
+    text += set_of("allowed" + family, "ether_addr . " + address, with_timeout(std::to_string(gate_allowed_max)));
     text += set_of("unexplained" + family, "ether_addr . " + address + " . inet_proto . inet_service",
                    counting(unexplained_max, "1h"));
     text += set_of("doh_servers" + family, address, "    flags interval\n");
-    text += set_of("answered_doh" + family, address, with_timeout(answered_doh_max));
+    text += set_of("answered_doh" + family, address, with_timeout(std::to_string(gate_answered_doh_max)));
   }
   return text + set_of("alive", "nf_proto", "    flags timeout\n");
 }
@@ -63,8 +61,7 @@ std::string chain_of(std::string_view name, const std::string& rules) {
 }
 
 /// A refusal at once: clients of encrypted DNS fall back to plain DNS by it. TCP takes a reset as such in IPv6 too,
-/// where a port-unreachable costs it a second.
-/// Where connections are watched, it is told.
+/// where a port-unreachable costs it a second. Told where connections are watched.
 std::string refuse(std::string_view counter, std::string_view by_mac, const Options& options) {
   const std::string told = logs_encrypted(options)
                                ? "    " + log_statement(LoggedBy::refused, connection_octets_logged, options) + "\n"

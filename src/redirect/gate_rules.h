@@ -11,6 +11,7 @@
 // `alive` has its elements, which expire unless the warden renews them.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,10 @@
 #include "redirect/restrictions.h"
 
 namespace doline::redirect {
+
+/// Addresses that its sets hold of each family: that devices may connect to, enough for a house of such devices, and of
+/// DoH servers. A set that is full admits nobody new, and that is counted.
+inline constexpr std::size_t gate_allowed_max = 65'536, gate_answered_doh_max = 4'096;
 
 /// Makes what is missing, renews rules and whom they are for, keeps the addresses that answers gave; empty where nobody
 /// is restricted. One statement a line, as in nft_rules.h. Options and restrictions have no problems; `lan`: as in

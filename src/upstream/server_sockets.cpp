@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <asio/io_context.hpp>
-#include <asio/posix/stream_descriptor.hpp>
 #include <cerrno>
 #include <utility>
 
+#include "transport/descriptor.h"
 #include "upstream/random_source.h"
 
 namespace doline::upstream {
@@ -49,8 +49,7 @@ DatagramBatch::DatagramBatch() {
 
 struct ServerSockets::Handle {
   explicit Handle(asio::io_context& loop) : descriptor(loop) {}
-  // Of this very kind of executor: to hold any kind costs at each wait.
-  asio::posix::basic_stream_descriptor<asio::io_context::executor_type> descriptor;
+  transport::Descriptor descriptor;
 };
 
 ServerSockets::ServerSockets(asio::io_context& loop, const Endpoint& server, RandomSource& random,

@@ -15,6 +15,7 @@
 #include "base/time.h"
 #include "device/mac_address.h"
 #include "redirect/admission.h"
+#include "redirect/gate_rules.h"
 #include "redirect/restrictions.h"
 #include "warden/netlink.h"
 
@@ -26,7 +27,7 @@ inline constexpr seconds gate_renewed_every{2};
 
 /// Elements of which it is known how long they stay, so that a shorter answer does not cut a longer one: all that the
 /// kernel's sets hold (redirect/gate_rules.h).
-inline constexpr std::size_t gate_remembered_max = 2 * (65'536 + 4'096);
+inline constexpr std::size_t gate_remembered_max = 2 * (redirect::gate_allowed_max + redirect::gate_answered_doh_max);
 
 /// Does giving an element again renew its timeout (Linux 6.12), or must it be taken out first?
 enum class Renewal : std::uint8_t { by_adding, by_replacing };

@@ -2,13 +2,13 @@
 
 #include <doctest/doctest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
 #include <vector>
 
+#include "golden/golden.h"
 #include "home.h"
 #include "redirect/admission.h"
 #include "redirect/origin.h"
@@ -83,32 +83,28 @@ std::vector<Reply> all_replies() {
 
 using Octets = std::vector<std::uint8_t>;
 
-const std::filesystem::path seeds = DOLINE_SOURCE_DIR "/tests/fuzz/corpus/warden_message";
+constexpr const char* seeds = "../fuzz/corpus/warden_message/";  // from tests/golden; written as what is there
 
 Octets octets_of(const std::filesystem::path& file) {
   std::ifstream in(file, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
-/// The fuzzer's seed of this name is this message; DOLINE_GOLDEN=write makes it so.
-void check_seed(const std::string& name, const Octets& message) {
-  CAPTURE(name);
-  if (const char* wish = std::getenv("DOLINE_GOLDEN"); wish != nullptr && std::string(wish) == "write")
-    std::ofstream(seeds / name, std::ios::binary)
-        .write(reinterpret_cast<const char*>(message.data()), static_cast<std::streamsize>(message.size()));
-  CHECK(octets_of(seeds / name) == message);
-}
-
 }  // namespace
 
 TEST_CASE("The fuzzer begins with messages of today") {
+  const auto check_seed = [](const std::string& name, const Octets& message) {
+    CAPTURE(name);
+    CHECK(tests::is_golden(seeds + name, {message.begin(), message.end()}));
+  };
   int number = 0;
   for (const Request& request : all_requests())
     check_seed("request-" + std::to_string(++number), write_request({7, request}));
   number = 0;
   for (const Reply& reply : all_replies()) check_seed("reply-" + std::to_string(++number), write_reply({7, reply}));
   check_seed("admissions", write_admissions(some_admissions()));
-  for (const auto& file : std::filesystem::directory_iterator(seeds)) {
+  for (const auto& file :
+       std::filesystem::directory_iterator(std::filesystem::path(DOLINE_SOURCE_DIR "/tests/golden") / seeds)) {
     CAPTURE(file.path().filename().native());
     const Octets octets = octets_of(file.path());
     const bool is_understood = parse_request(octets) || parse_reply(octets) || parse_origin_questions(octets) ||
