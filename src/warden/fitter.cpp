@@ -15,9 +15,9 @@ using redirect::TableState;
 
 namespace {
 
-/// Somebody else owns a table of our name: a warden before us that is on its way out.
-constexpr std::uint64_t predecessor_pause_ms = 200;
-constexpr int predecessor_attempts = 10;
+/// How long a warden before us may be on its way out.
+constexpr std::uint64_t predecessor_pause_ms = 20;
+constexpr int predecessor_attempts = 250;
 
 template <class Step>
 bool has(const std::vector<Step>& steps, const Step& step) {
@@ -26,8 +26,9 @@ bool has(const std::vector<Step>& steps, const Step& step) {
 
 }  // namespace
 
-Fitter::Fitter(uv_loop_t* loop, const std::string& nft, int flows, KernelAccess& kernel, std::function<void()> nft_died)
-    : loop_(loop), kernel_(kernel), flow_watch_(loop, flows) {
+Fitter::Fitter(uv_loop_t* loop, const std::string& nft, int flows, KernelAccess& kernel, Claim& claim,
+               std::function<void()> nft_died)
+    : loop_(loop), kernel_(kernel), flow_watch_(loop, flows), claim_(claim) {
   if (nft.empty()) return;
   nft_ = std::make_unique<NftShell>(loop, nft, [this, nft_died = std::move(nft_died)] {
     has_put_ = false;
@@ -38,42 +39,68 @@ Fitter::Fitter(uv_loop_t* loop, const std::string& nft, int flows, KernelAccess&
 // ── put ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 void Fitter::put(const std::shared_ptr<Plan>& plan, const Plan* former, Judge judge) {
-  auto route = [this](auto& steps) -> std::string {
+  const bool shares_routes = former != nullptr && former->options.kernel == plan->options.kernel;
+  await_turn(predecessor_attempts,
+             [this, plan, shares_routes, judge = std::move(judge)] { put_all(plan, shares_routes, judge); });
+}
+
+/// A warden that was killed with its heir claims nothing, and its nft still ends.
+bool Fitter::is_our_turn() {
+  return claim_.take() && (has_put_ || (kernel_.tables.state_of(redirect::rules_table) != TableState::owned &&
+                                        kernel_.tables.state_of(redirect::watch_table) != TableState::owned));
+}
+
+/// Whoever is still there after that is no predecessor: what is in the way then complains for itself.
+void Fitter::await_turn(int attempts_left, std::function<void()> then) {
+  if (attempts_left == 0 || is_our_turn()) return then();
+  after(loop_, predecessor_pause_ms, [this, attempts_left, then = std::move(then)] {
+    if (!is_closed_) await_turn(attempts_left - 1, then);
+  });
+}
+
+void Fitter::put_all(const std::shared_ptr<Plan>& plan, bool shares_routes, Judge judge) {
+  const std::string complaint = put_routes(*plan);
+  // What was there before is untouched: a transaction is all or nothing.
+  auto judged = [this, plan, shares_routes, judge = std::move(judge)](std::string said) {
+    has_put_ |= said.empty();
+    if (!said.empty() && !shares_routes) undo_routing(*plan);
+    if (!has_put_) claim_.give_back();
+    judge(std::move(said));
+  };
+  if (!complaint.empty()) return judged(complaint);
+  if (plan->tool == redirect::Tool::iptables) return run_programs(plan->programs, 0, false, std::move(judged));
+  put_rules(plan, std::move(judged));
+}
+
+std::string Fitter::put_routes(const Plan& plan) {
+  auto add_all = [this](auto& steps) -> std::string {
     for (const auto& step : steps)
       if (const auto added = kernel_.routing.add(step); !added)
         return std::string("policy routing: ") + std::strerror(added.error().error);
     return {};
   };
-  std::string complaint = route(plan->route_steps);
-  if (complaint.empty()) complaint = route(plan->rule_steps);
-  // What was there before is untouched: a transaction is all or nothing.
-  const bool shares_routes = former != nullptr && former->options.kernel == plan->options.kernel;
-  auto judged = [this, plan, shares_routes, judge = std::move(judge)](std::string said) {
-    if (said.empty())
-      has_put_ = true;
-    else if (!shares_routes)
-      undo_routing(*plan);
-    judge(std::move(said));
-  };
-  if (!complaint.empty()) return judged(std::move(complaint));
-  if (plan->tool == redirect::Tool::iptables) return run_programs(plan->programs, 0, false, std::move(judged));
-  put_rules(plan, predecessor_attempts, std::move(judged));
+  std::string complaint = add_all(plan.route_steps);
+  return complaint.empty() ? add_all(plan.rule_steps) : complaint;
 }
 
-void Fitter::put_rules(const std::shared_ptr<Plan>& plan, int attempts_left, Judge judge) {
+Result<bool, std::string> Fitter::put_lost_routes(const Plan& plan) {
+  const auto is_there = [this](const auto& step) { return kernel_.routing.has(step); };
+  if (std::ranges::all_of(plan.route_steps, is_there) && std::ranges::all_of(plan.rule_steps, is_there)) return false;
+  if (std::string complaint = put_routes(plan); !complaint.empty()) return fail(std::move(complaint));
+  return true;
+}
+
+void Fitter::put_rules(const std::shared_ptr<Plan>& plan, Judge judge) {
   const TableState present = kernel_.tables.state_of(redirect::rules_table);
   nft_->run(redirect::on_one_line(redirect::replace_rules(*plan, present)),
-            [this, plan, attempts_left, judge = std::move(judge), present](std::string complaint) {
-              if (!complaint.empty() && present == TableState::owned && !has_put_ && attempts_left > 0)
-                return after(loop_, predecessor_pause_ms,
-                             [this, plan, attempts_left, judge] { put_rules(plan, attempts_left - 1, judge); });
+            [this, plan, judge = std::move(judge)](std::string complaint) {
               if (!complaint.empty()) return judge(std::move(complaint));
               put_memory(*plan, [this, plan, judge](const std::string& trouble) {
                 if (!trouble.empty())
                   plan->warnings.push_back("Who asks whom while Doline is away is not kept: " + trouble);
                 put_gate(*plan, [this, plan, judge](const std::string& why) {
                   if (!why.empty()) plan->warnings.push_back("No device is restricted: " + why);
-                  put_watch(plan, predecessor_attempts, judge);
+                  put_watch(plan, judge);
                 });
               });
             });
@@ -98,8 +125,8 @@ void Fitter::put_gate(const Plan& plan, Judge judge) {
 }
 
 /// Where there is more to do than to watch, that is done even if nothing can be watched.
-void Fitter::put_watch(const std::shared_ptr<Plan>& plan, int attempts_left, Judge judge) {
-  auto settle_for = [this, plan, judge](const std::string& trouble) {
+void Fitter::put_watch(const std::shared_ptr<Plan>& plan, Judge judge) {
+  auto settle_for = [this, plan, judge = std::move(judge)](const std::string& trouble) {
     if (!trouble.empty()) flow_watch_.end();
     if (!trouble.empty() && plan->rules.empty()) return judge(trouble);
     if (!trouble.empty()) plan->warnings.push_back("Connections are not watched: " + trouble);
@@ -109,19 +136,10 @@ void Fitter::put_watch(const std::shared_ptr<Plan>& plan, int attempts_left, Jud
   const TableState present = kernel_.tables.state_of(redirect::watch_table);
   const bool listens = !plan->watch.empty() || plan->gate_logs;
   // Listened to before anything is logged.
-  const std::string trouble = listens ? flow_watch_.begin(plan->options) : std::string();
-  const auto again = [this, plan, attempts_left, judge] {
-    after(loop_, predecessor_pause_ms,
-          [this, plan, attempts_left, judge] { put_watch(plan, attempts_left - 1, judge); });
-  };
-  const bool may_try_again = !has_put_ && attempts_left > 0;
-  if (!trouble.empty()) return may_try_again ? again() : settle_for(trouble);
+  if (listens)
+    if (const std::string trouble = flow_watch_.begin(plan->options); !trouble.empty()) return settle_for(trouble);
   if (plan->watch.empty() && present == TableState::absent) return settle_for({});
-  nft_->run(redirect::on_one_line(redirect::replace_watch(*plan, present)),
-            [settle_for, again, may_try_again, present](const std::string& complaint) {
-              if (!complaint.empty() && present == TableState::owned && may_try_again) return again();
-              settle_for(complaint);
-            });
+  nft_->run(redirect::on_one_line(redirect::replace_watch(*plan, present)), settle_for);
 }
 
 void Fitter::run_programs(std::vector<redirect::ProgramStep> steps, std::size_t at, bool before_failed, Judge judge) {
@@ -146,6 +164,7 @@ void Fitter::take_away(std::shared_ptr<const Plan> plan, Memory memory, Judge ju
       undo_routing(*plan);
       forget_flows(*plan, Conntrack::Which::redirected);
     }
+    claim_.give_back();
     judge(std::move(complaint));
   };
   if (plan != nullptr && plan->tool == redirect::Tool::iptables)
@@ -191,6 +210,7 @@ void Fitter::end_nft() {
 }
 
 void Fitter::close() {
+  is_closed_ = true;
   flow_watch_.close();
   nft_.reset();
 }

@@ -13,7 +13,9 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "redirect/plan.h"
+#include "warden/claim.h"
 #include "warden/flow_watch.h"
 #include "warden/kernel_access.h"
 #include "warden/program.h"
@@ -28,20 +30,24 @@ class Fitter {
   enum class Memory : std::uint8_t { keep, forget };
 
   /// `nft`: its path; empty: there is none. `flows`: Channels::flows. `nft_died`: and what it owned is gone. `kernel`
-  /// outlives this.
-  Fitter(uv_loop_t* loop, const std::string& nft, int flows, KernelAccess& kernel, std::function<void()> nft_died);
+  /// and `claim` outlive this.
+  Fitter(uv_loop_t* loop, const std::string& nft, int flows, KernelAccess& kernel, Claim& claim,
+         std::function<void()> nft_died);
   Fitter(const Fitter&) = delete;
   Fitter& operator=(const Fitter&) = delete;
 
-  /// In the place of whatever rules there are. What cannot be done beside the rules is added to the plan's warnings.
-  /// After a complaint all is as it was; `former`: what that is, null: nothing.
+  /// In the place of whatever rules there are, but after a warden before us that is on its way out: it has five
+  /// seconds. What cannot be done beside the rules is added to the plan's warnings. After a complaint all is as it was;
+  /// `former`: what that is, null: nothing.
   void put(const std::shared_ptr<redirect::Plan>& plan, const redirect::Plan* former, Judge judge);
   /// The gate as the plan has it, in the place of what is there.
   void put_gate(const redirect::Plan& plan, Judge judge);
   /// What only logs, as the plan has it, in the place of what is there.
-  void put_watch(const std::shared_ptr<redirect::Plan>& plan, Judge judge) { put_watch(plan, 0, std::move(judge)); }
+  void put_watch(const std::shared_ptr<redirect::Plan>& plan, Judge judge);
   /// `doline_seen`, which somebody has removed.
   void put_memory(const redirect::Plan& plan, Judge judge);
+  /// What somebody has removed of the plan's routes; whether there was any. At once.
+  Result<bool, std::string> put_lost_routes(const redirect::Plan& plan);
   /// After put(): the routes of the former that the plan does not have.
   void drop_old_routes(const redirect::Plan& former, const redirect::Plan& plan);
   /// The rules and routes of the plan, and the flows that they led here; with null whatever rules of ours there are.
@@ -55,16 +61,21 @@ class Fitter {
   void close();
 
  private:
-  void put_rules(const std::shared_ptr<redirect::Plan>& plan, int attempts_left, Judge judge);
-  void put_watch(const std::shared_ptr<redirect::Plan>& plan, int attempts_left, Judge judge);
+  bool is_our_turn();
+  void await_turn(int attempts_left, std::function<void()> then);
+  void put_all(const std::shared_ptr<redirect::Plan>& plan, bool shares_routes, Judge judge);
+  std::string put_routes(const redirect::Plan& plan);
+  void put_rules(const std::shared_ptr<redirect::Plan>& plan, Judge judge);
   void run_programs(std::vector<redirect::ProgramStep> steps, std::size_t at, bool before_failed, Judge judge);
   void undo_routing(const redirect::Plan& plan);
 
   uv_loop_t* loop_;
   KernelAccess& kernel_;
   FlowWatch flow_watch_;
+  Claim& claim_;
   std::unique_ptr<NftShell> nft_;
-  bool has_put_ = false;  // the owned table is ours; else it is that of a warden before us that is on its way out
+  bool has_put_ = false;  // an owned table is ours; else it is that of a warden before us that is on its way out
+  bool is_closed_ = false;
 };
 
 }  // namespace doline::warden

@@ -14,6 +14,7 @@
 #include "redirect/host_facts.h"
 #include "redirect/plan.h"
 #include "redirect/request.h"
+#include "warden/claim.h"
 #include "warden/fitter.h"
 #include "warden/heir.h"
 #include "warden/inspection.h"
@@ -21,6 +22,7 @@
 #include "warden/kernel_access.h"
 #include "warden/privileges.h"
 #include "warden/reception.h"
+#include "warden/routing_watch.h"
 #include "warden/say.h"
 #include "warden/trial.h"
 #include "warden/uv_handle.h"
@@ -41,6 +43,7 @@ constexpr std::uint64_t farewell_ms = 2'000;
 constexpr std::uint64_t interference_period_ms = 60'000;
 /// Rules that somebody removed, or that died with nft, are put back; not more often than this.
 constexpr std::uint64_t reapply_pause_ms = 5'000;
+constexpr std::uint64_t routes_pause_ms = 20;
 
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
@@ -81,7 +84,7 @@ bool is_within(const Bounds& bounds, const redirect::Options& options) {
 class Warden {
  public:
   Warden(uv_loop_t* loop, const Channels& channels, const Bounds& bounds, const redirect::HostFacts& facts,
-         bool has_privilege, Heir& heir);
+         bool has_privilege, Claim& claim, Heir& heir);
   void run() { uv_run(loop_, UV_RUN_DEFAULT); }
 
  private:
@@ -110,6 +113,8 @@ class Warden {
   void look_around();
   void look_for_interference(std::function<void()> done);
   void look_for_tables();
+  void look_for_routes_soon();
+  void look_for_routes();
   void nft_died();
 
   // the end
@@ -131,11 +136,13 @@ class Warden {
   KernelAccess kernel_;
   Reception reception_;
   Fitter fitter_;
+  RoutingWatch routing_watch_;
   Trial trial_;
   Jobs jobs_;
   uv_signal_t terminate_{};
   uv_timer_t silence_{}, interference_timer_{}, alive_{}, farewell_{};
   bool is_leaving_ = false;
+  bool will_look_for_routes_ = false;
   bool was_held_ = true;  // the gate, when it was last told that we live
 
   State state_ = State::absent;
@@ -149,7 +156,7 @@ class Warden {
 };
 
 Warden::Warden(uv_loop_t* loop, const Channels& channels, const Bounds& bounds, const redirect::HostFacts& facts,
-               bool has_privilege, Heir& heir)
+               bool has_privilege, Claim& claim, Heir& heir)
     : loop_(loop),
       bounds_(bounds),
       has_privilege_(has_privilege),
@@ -163,7 +170,8 @@ Warden::Warden(uv_loop_t* loop, const Channels& channels, const Bounds& bounds, 
                  {.heard = [this] { beat(); },
                   .asked = [this](const redirect::Numbered<redirect::Request>& request) { carry_out(request); },
                   .ended = [this] { leave(); }}),
-      fitter_(loop, nft_path_, channels.flows, kernel_, [this] { nft_died(); }),
+      fitter_(loop, nft_path_, channels.flows, kernel_, claim, [this] { nft_died(); }),
+      routing_watch_(loop, [this] { look_for_routes_soon(); }),
       trial_(loop, [this] { jobs_.add([this](Finish finish) { put_back_former(std::move(finish)); }); }) {
   uv_signal_init(loop, &terminate_);
   for (uv_timer_t* timer : {&silence_, &interference_timer_, &alive_, &farewell_}) {
@@ -468,6 +476,7 @@ void Warden::stay_alive() {
 
 void Warden::look_around() {
   look_for_tables();
+  look_for_routes_soon();
   if (state_ == State::applied) look_for_interference([] {});
 }
 
@@ -504,6 +513,30 @@ void Warden::look_for_tables() {
       fitter_.put_memory(*plan_, judge(std::move(finish),
                                        "somebody removed table inet doline_seen; it is put back, and has forgotten"));
     });
+}
+
+/// Those who flush policy rules flush many: they are looked at together.
+void Warden::look_for_routes_soon() {
+  if (std::exchange(will_look_for_routes_, true)) return;
+  after(loop_, routes_pause_ms, [this] {
+    will_look_for_routes_ = false;
+    if (is_leaving_ || state_ != State::applied) return;
+    jobs_.add([this](const Finish& finish) {
+      look_for_routes();
+      finish();
+    });
+  });
+}
+
+/// Without them what the rules have caught goes nowhere: the kernel drops it.
+void Warden::look_for_routes() {
+  if (state_ != State::applied) return;
+  const auto were_lost = fitter_.put_lost_routes(*plan_);
+  const std::string what = "somebody removed policy rules or routes of table ";
+  if (!were_lost)
+    return lose(what + std::to_string(plan_->options.kernel.table) +
+                ", and they cannot be put back: " + were_lost.error());
+  if (*were_lost) say(what + std::to_string(plan_->options.kernel.table) + "; they are put back");
 }
 
 void Warden::nft_died() {
@@ -543,6 +576,7 @@ void Warden::close_everything() {
   for (uv_handle_t* handle : {as_handle(terminate_), as_handle(silence_), as_handle(interference_timer_),
                               as_handle(alive_), as_handle(farewell_)})
     uv_close(handle, nullptr);
+  routing_watch_.close();
   trial_.close();
   reception_.close();
   fitter_.close();
@@ -559,12 +593,13 @@ int run(const Channels& channels, const Bounds& bounds) {
   prctl(PR_SET_NAME, "doline-warden", 0, 0, 0);
   const redirect::HostFacts facts = redirect::gather_host_facts();
   const bool has_privilege = keep_only(facts.nft.empty() ? Kept::rules_and_raw_sockets : Kept::rules);
-  Heir heir;
+  Claim claim;
+  Heir heir;  // shares the claim
   heir.begin(channels);
   uv_loop_t loop;
   check(uv_loop_init(&loop) == 0);
   {
-    Warden warden(&loop, channels, bounds, facts, has_privilege, heir);
+    Warden warden(&loop, channels, bounds, facts, has_privilege, claim, heir);
     warden.run();
   }
   check(uv_loop_close(&loop) == 0);

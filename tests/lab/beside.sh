@@ -69,7 +69,7 @@ next_hop() {
   on gateway sh "$script" up || say_wrong "the router does not take the text"
   start_doline box "$tool" "$config" || return
   doline_redirect box "$tool" apply "$config"
-  until_true 5 knows_camera || say_wrong "the box does not come to know the camera"
+  until_true 20 knows_camera || say_wrong "the box does not come to know the camera"
   forget_packets internet
   forget_packets camera
   fill_cells "$way" box "$tool" "$config" tproxy
@@ -91,7 +91,7 @@ next_hop() {
   if [[ $tool == nft ]]; then
     gets camera 114.114.114.114 "$lie4" && say_wrong "a box that does not route lets DNS pass"
     on box sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
-    { until_true 3 gets camera 114.114.114.114 "$lie4" && until_true 3 gets camera 2400:3200::1 "$lie6" &&
+    { until_true 20 gets camera 114.114.114.114 "$lie4" && until_true 3 gets camera 2400:3200::1 "$lie6" &&
       gets camera 114.114.114.114 "$lie4" +tcp && gets camera 2400:3200::1 "$lie6" +tcp; } ||
       say_wrong "a box that routes does not let DNS pass when Doline is killed"
     done_well "$way" "Doline is killed and the box routes: devices reach whom they ask"
@@ -99,12 +99,12 @@ next_hop() {
   fi
   if command -v nslookup >/dev/null; then
     start watch gateway sh "$script" watch
-    { until_true 20 gets camera 114.114.114.114 "$lie4" && until_true 5 gets camera 2400:3200::1 "$lie6"; } ||
+    { until_true 20 gets camera 114.114.114.114 "$lie4" && until_true 20 gets camera 2400:3200::1 "$lie6"; } ||
       say_wrong "the watch does not give up a box without Doline"
     on box "$doline" redirect remove --after-crash --config "$config" >"$lab/remove.log" 2>&1 || say_wrong "remove --after-crash"
     start_doline box "$tool" "$config" || return
     doline_redirect box "$tool" apply "$config"
-    { until_true 20 gets camera 114.114.114.114 "$truth4" && until_true 5 gets camera 2400:3200::1 "$truth6"; } ||
+    { until_true 20 gets camera 114.114.114.114 "$truth4" && until_true 20 gets camera 2400:3200::1 "$truth6"; } ||
       say_wrong "the watch does not come back to Doline"
     kill "$watch_id"
     wait "$watch_id" 2>/dev/null || true
@@ -141,7 +141,7 @@ on_a_stick() {
   [[ $(packets camera redirects) == 0 ]] || say_wrong "the camera is told of a shorter way"
   kill -KILL "$doline_id"
   wait "$doline_id" 2>/dev/null || true
-  { until_true 3 gets camera 114.114.114.114 "$lie4" && until_true 3 gets camera 2400:3200::1 "$lie6"; } ||
+  { until_true 20 gets camera 114.114.114.114 "$lie4" && until_true 3 gets camera 2400:3200::1 "$lie6"; } ||
     say_wrong "DNS does not pass when Doline is killed"
   # The kernel soon tires of telling the camera, which does not listen.
   ip -n phone route replace default via "$box4"
@@ -169,14 +169,14 @@ gate_on_a_stick() {
   doline_redirect box nft apply "$config"
   grep -q 'Devices are held to what they look up only where' "$lab/redirect.log" || say_wrong "apply does not tell it"
   is_held() { comes_to refused camera 8.8.8.8 443; }
-  until_true 10 is_held || say_wrong "the camera is not held"
+  until_true 20 is_held || say_wrong "the camera is not held"
   { comes_to refused camera "$truth4" 443 && comes_to refused camera 2620:fe::fe 443 && comes_to connected phone 8.8.8.8 443; } ||
     say_wrong "not the camera alone is held"
   { gets camera 114.114.114.114 "$truth4" && comes_to connected camera "$truth4" 443; } || say_wrong "what an answer gave is refused"
   # Of another LAN: its gateway is the router, which nobody has told to lead anything here.
   comes_to connected tv 8.8.8.8 443 || say_wrong "the tv is held"
   status_tells() { on box "$doline" status --config "$config" | grep 'held are only devices that have this machine as their gateway'; }
-  until_true 15 status_tells || say_wrong "status does not tell whom it cannot hold: $(on box "$doline" status --config "$config")"
+  until_true 20 status_tells || say_wrong "status does not tell whom it cannot hold: $(on box "$doline" status --config "$config")"
   done_well "$way" "whose gateway the box is, connects only to what an answer gave; of the others check, apply and status tell"
   doline_redirect box nft remove "$config"
   end_doline
@@ -205,7 +205,7 @@ NFT
 logged() {
   local row=() part
   has_row() { on box "$doline" log --config "$config" --json --name "$1" --limit 0 >"$lab/row"; }
-  until_true 5 has_row "$1" || { say_wrong "$1 is not in the log"; return; }
+  until_true 20 has_row "$1" || { say_wrong "$1 is not in the log"; return; }
   mapfile -t row <"$lab/row"
   for part in "${@:2}"; do [[ ${row[0]} == *"$part"* ]] || say_wrong "the log says not $part but: ${row[0]}"; done
 }
@@ -233,7 +233,7 @@ NFT
       for transport in udp tcp; do
         name=dnsmasq-$form-${client//[.:]/-}-$transport.lab.example
         answered() { [[ $(on camera dig +short +tries=1 +time=1 "$([[ $transport == tcp ]] && echo +tcp || echo +notcp)" "@$server" "$name" A) == "$truth4" ]]; }
-        until_true 5 answered || { tail -n 20 "$lab/router.log"; say_wrong "$name is not answered through the router's dnsmasq"; }
+        until_true 20 answered || { tail -n 20 "$lab/router.log"; say_wrong "$name is not answered through the router's dnsmasq"; }
         logged "$name" "\"client\":\"$client\"" "\"mac\":\"$camera_mac\"" '"device":"camera"'
       done
     done
@@ -312,7 +312,7 @@ setACL({"0.0.0.0/0", "::/0"})
 newServer({address="$box4:53", useProxyProtocol=true, healthCheckMode="up"})
 LUA
     start dnsdist gateway dnsdist --supervised --disable-syslog --config "$lab/dnsdist.conf"
-    until_true 10 gets camera "$gateway4" "$truth4" || { cat "$lab/dnsdist.log"; say_wrong "dnsdist's question is not answered"; }
+    until_true 20 gets camera "$gateway4" "$truth4" || { cat "$lab/dnsdist.log"; say_wrong "dnsdist's question is not answered"; }
     logged once.lab.example '"client":"192.168.50.31"' '"original_destination":null' "\"mac\":\"$camera_mac\""
     { gets camera "$gateway4" "$truth4" +tcp && gets camera "$gateway6" "$truth6" && gets camera "$gateway6" "$truth6" +tcp; } ||
       say_wrong "dnsdist's question is not answered over TCP or IPv6"

@@ -102,7 +102,7 @@ fill_cells() {
     run_doline "$place" "$tool" log --config "$file" --json --limit 0 >"$lab/rows"
     (($(grep -c "\"qname\":\"$way-ipv" "$lab/rows") >= ${#asked[@]}))
   }
-  until_true 5 all_logged || say_wrong "$way: the log has $(grep -c "\"qname\":\"$way-ipv" "$lab/rows") rows of ${#asked[@]}"
+  until_true 20 all_logged || say_wrong "$way: the log has $(grep -c "\"qname\":\"$way-ipv" "$lab/rows") rows of ${#asked[@]}"
   for row in "${asked[@]}"; do
     read -r family server port transport name over status answers from <<<"$row"
     row=$(grep -F "\"qname\":\"$name\"" "$lab/rows" || true)

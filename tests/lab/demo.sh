@@ -94,7 +94,7 @@ for counter in foreign trusted; do packets internet "$counter" >"$lab/$counter.w
 for counter in as_asked otherwise; do packets camera "$counter" >"$lab/$counter.with"; done
 questions=$(grep -c '^with' "$lab/asked.tsv")
 all_logged() { [[ $(on gateway "$doline" log --config "$config" --json --limit 0 | wc -l) -ge $questions ]]; }
-until_true 10 all_logged || true # what is missing, the report says
+until_true 20 all_logged || true # what is missing, the report says
 on gateway "$doline" log --config "$config" --json --limit 0 >"$lab/log.json" || fail "doline log"
 on gateway "$doline" devices --config "$config" --json >"$lab/devices.json" || fail "doline devices"
 on gateway "$doline" devices --config "$config" >"$lab/devices.txt"
@@ -103,7 +103,7 @@ on gateway "$doline" explain wyze-base "$telemetry" --config "$config" >"$lab/ex
 # ── and if it dies ───────────────────────────────────────────────────────────────────────────────────────────────────
 kill -KILL "$doline_id"
 is_gone() { ! on gateway nft list table inet doline; }
-until_true 10 is_gone || echo "table inet doline is still there" >"$lab/left"
+until_true 20 is_gone || echo "table inet doline is still there" >"$lab/left"
 note after camera 114.114.114.114 api.wyzecam.com A
 note after camera 2400:3200::1 api.wyzecam.com AAAA
 

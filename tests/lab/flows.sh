@@ -109,11 +109,11 @@ time 17 203.0.113.2 123 - $phone_mac
 without-lookup 17 203.0.113.2 4500 - $phone_mac" --device phone
 # From here on it asks somebody whose answers nobody here sees.
 call phone 8.8.8.8 853
-until_true 10 count_is 1 --address 8.8.8.8 || say_wrong "encrypted DNS is not recorded"
+until_true 20 count_is 1 --address 8.8.8.8 || say_wrong "encrypted DNS is not recorded"
 "$doline" flows --config "$config" --address 8.8.8.8 | grep -q 'encrypted DNS' || say_wrong "encrypted DNS is not told"
 say phone 203.0.113.2 4501
 asked_elsewhere() { flows --device phone | grep -q "asked-elsewhere 17 203.0.113.2 4501"; }
-until_true 10 asked_elsewhere || say_wrong "a device that asks elsewhere is accused"
+until_true 20 asked_elsewhere || say_wrong "a device that asks elsewhere is accused"
 on gateway "$doline" status --config "$config" | grep '^flows' || say_wrong "status does not tell of connections"
 # Conntrack is asked once a minute, or tells at the end.
 counted() {
@@ -146,11 +146,11 @@ camera $camera_mac 114.114.114.114 53 udp audit.example A seen
 camera $camera_mac 2400:3200::1 53 tcp audit.example A seen
 camera $camera_mac 2400:3200::1 53 udp audit.example A seen"
 all_audited() { [[ $(audited) == "$audited_rows" ]]; }
-until_true 10 all_audited || { diff <(echo "$audited_rows") <(audited) || true; say_wrong "not every query is recorded"; }
+until_true 20 all_audited || { diff <(echo "$audited_rows") <(audited) || true; say_wrong "not every query is recorded"; }
 "$doline" log --config "$config" --verdict audited
 say camera "$lie4" 443
 elsewhere() { flows --address "$lie4" | grep -q '^asked-elsewhere'; }
-until_true 10 elsewhere || say_wrong "a device whose answers are not seen is accused"
+until_true 20 elsewhere || say_wrong "a device whose answers are not seen is accused"
 [[ $(on gateway nft list tables) != *"inet doline"$'\n'* ]] || say_wrong "audit alters something"
 remove
 on camera dig +short +tries=1 +time=2 @114.114.114.114 audit.example A >/dev/null
@@ -187,7 +187,7 @@ until_true 20 is_held || say_wrong "a refused connection is not told as such"
 call phone 8.8.8.8 853
 say phone 61.188.37.216 10240
 is_told() { "$doline" flows --config "$config" --device phone | grep -q '8.8.8.8:853 .*encrypted DNS, refused'; }
-until_true 10 is_told || say_wrong "refused encrypted DNS is not told as such"
+until_true 20 is_told || say_wrong "refused encrypted DNS is not told as such"
 # Who is refused gets no answers elsewhere, and is accused.
 expect "without-lookup 17 61.188.37.216 10240 - $phone_mac" --device phone --address 61.188.37.216
 ! "$doline" flows --config "$config" --device phone --address 61.188.37.216 | grep refused || say_wrong "what passed is told as refused"
@@ -202,7 +202,7 @@ expect "warming-up 17 120.24.59.150 10240 - $camera_mac" --device camera
 kill -KILL "$doline_id"
 wait "$doline_id" 2>/dev/null || true
 is_as_before() { [[ $(on gateway nft list ruleset) == "$ruleset"* ]] && ! on gateway nft list table inet doline_watch; }
-until_true 10 is_as_before || say_wrong "rules outlive Doline"
+until_true 20 is_as_before || say_wrong "rules outlive Doline"
 "$doline" log forget --config "$config" --device camera
 count_is 0 || say_wrong "a forgotten device's connections are there"
 exit "$wrong"

@@ -74,7 +74,7 @@ begin() {
 finish() {
   kill -TERM "$doline_id" 2>/dev/null || true
   wait "$doline_id" 2>/dev/null || true
-  until_true 10 is_over "$warden_id" || kill -KILL "$warden_id"
+  until_true 20 is_over "$warden_id" || kill -KILL "$warden_id"
 }
 is_over() { ! kill -0 "$1" 2>/dev/null; }
 
@@ -94,11 +94,11 @@ server foreign "${foreign4//,/} ${foreign6//,/}" "--address=/#/$lie4" "--address
 server trusted "$trusted4 $trusted6" --local=/#/ --local-ttl=300 "--host-record=dns.lab.example,$truth4" "--host-record=flood.lab.example,$truth4" \
   --synth-domain=pairs.lab.example,198.18.0.0,198.18.255.255 --synth-domain=pairs.lab.example,2001:db8:beef::/64
 start internet_serve internet python3 -B "$here/gate_traffic.py" serve
-until_true 5 is_tried phone udp 2001:db8:beef::101 10240 connected || { cat "$lab/internet_serve.log"; say_wrong "the Internet does not answer"; exit 1; }
+until_true 20 is_tried phone udp 2001:db8:beef::101 10240 connected || { cat "$lab/internet_serve.log"; say_wrong "the Internet does not answer"; exit 1; }
 
 write_config only-resolved open
 begin
-until_true 10 restricts 1 0 || say_wrong "the camera is not restricted: $(gate_status)"
+until_true 20 restricts 1 0 || say_wrong "the camera is not restricted: $(gate_status)"
 
 echo "what no answer gave is refused at once, and nobody else's"
 for address in 198.18.200.1 2001:db8:beef::c801; do
@@ -116,7 +116,7 @@ done
 
 echo "the house itself stays in reach"
 on phone python3 -c 'import socket,time; s = socket.create_server(("", 8080)); s.settimeout(20); c, _ = s.accept(); c.send(c.recv(1))' &
-until_true 5 is_tried camera tcp 192.168.50.32 8080 connected || say_wrong "the camera does not reach the phone"
+until_true 20 is_tried camera tcp 192.168.50.32 8080 connected || say_wrong "the camera does not reach the phone"
 wait $! 2>/dev/null || true
 
 echo "a cached answer admits again"
@@ -153,33 +153,33 @@ on gateway "$doline" status --config "$config" | grep -E '^(gate|admission)' || 
 echo "what is established outlives renewed rules, reloads and its element"
 traffic camera hold 198.18.200.1 "$lab/held" &
 hold_id=$!
-until_true 5 test -s "$lab/held" || say_wrong "the camera cannot connect"
+until_true 20 test -s "$lab/held" || say_wrong "the camera cannot connect"
 before=$(elements allowed4)
 on gateway nft delete element inet doline_gate allowed4 "{ $camera_mac . 198.18.200.1 }"
 on gateway "$doline" redirect apply --config "$config" >"$lab/apply.log" 2>&1 || { cat "$lab/apply.log"; say_wrong "apply"; }
 [[ $(elements allowed4) -ge $((before - 1)) ]] || say_wrong "of $before addresses $(elements allowed4) are left after renewed rules"
 write_config observe open
-until_true 10 restricts 0 1 || say_wrong "the camera is not observed: $(gate_status)"
+until_true 20 restricts 0 1 || say_wrong "the camera is not observed: $(gate_status)"
 tries camera tcp 198.18.201.1 10240 connected
 [[ $(of_gate would_refuse) -gt 0 ]] || say_wrong "what would be refused is not counted"
 write_config only-resolved open
-until_true 10 restricts 1 0 || say_wrong "the camera is not restricted again"
+until_true 20 restricts 1 0 || say_wrong "the camera is not restricted again"
 tries camera tcp 198.18.201.1 10240 refused
 seen=$(<"$lab/held")
 goes_on() { [[ $(<"$lab/held") -gt $seen ]]; }
-until_true 5 goes_on || say_wrong "the established connection: $(<"$lab/held")"
+until_true 20 goes_on || say_wrong "the established connection: $(<"$lab/held")"
 kill "$hold_id"
 wait "$hold_id" 2>/dev/null || true
 
 echo "who is held from now on keeps what it was told before: not one connection is refused"
 write_config any open
-until_true 10 restricts 0 0 || say_wrong "the camera is still restricted: $(gate_status)"
+until_true 20 restricts 0 0 || say_wrong "the camera is still restricted: $(gate_status)"
 resolves camera 114.114.114.114 198-18-200-9.pairs.lab.example A 198.18.200.9
 traffic camera insist 198.18.200.9 "$lab/insisted" &
 insist_id=$!
-until_true 5 test -s "$lab/insisted" || say_wrong "the camera cannot connect"
+until_true 20 test -s "$lab/insisted" || say_wrong "the camera cannot connect"
 write_config only-resolved open
-until_true 10 restricts 1 0 || say_wrong "the camera is not restricted again: $(gate_status)"
+until_true 20 restricts 1 0 || say_wrong "the camera is not restricted again: $(gate_status)"
 tries camera tcp 198.18.200.9 10240 connected
 tries camera tcp 198.18.201.9 10240 refused
 kill -TERM "$insist_id"
@@ -207,8 +207,8 @@ tries tv tcp "$truth4" 443 connected
 resolves tv 8.8.8.8 dns.lab.example A "$truth4"
 is_recorded() { on gateway "$doline" flows --device phone --address 8.8.4.4 --config "$config" | grep -q "encrypted DNS"; }
 tries phone tcp 8.8.4.4 853 connected
-until_true 15 is_recorded || say_wrong "the phone's encrypted DNS is let through, and not recorded"
-until_true 5 is_tried tv tcp "$truth4" 443 refused || say_wrong "an answer for a DoH name did not shut its address"
+until_true 20 is_recorded || say_wrong "the phone's encrypted DNS is let through, and not recorded"
+until_true 20 is_tried tv tcp "$truth4" 443 refused || say_wrong "an answer for a DoH name did not shut its address"
 tries phone tcp "$truth4" 443 connected
 
 echo "a list of DoH servers shuts addresses and networks as it says them, and those of its names; it blocks no name"
@@ -216,14 +216,14 @@ tries tv tcp 198.18.221.7 443 connected
 tries tv tcp 198.18.222.1 443 connected
 printf '192.0.2.1\n198.18.221.0/24\n198.18.221.9\n8.0.0.0/8\n' >"$lab/doh-addresses.txt.new"
 mv "$lab/doh-addresses.txt.new" "$lab/doh-addresses.txt"
-until_true 15 is_tried tv tcp 198.18.221.7 443 refused || say_wrong "a network that the list gained is not shut"
+until_true 20 is_tried tv tcp 198.18.221.7 443 refused || say_wrong "a network that the list gained is not shut"
 tries tv tcp 198.18.221.7 10240 connected
 tries tv tcp 8.8.4.4 443 connected
 resolves tv 8.8.8.8 198-18-222-1.pairs.lab.example A 198.18.222.1
-until_true 5 is_tried tv tcp 198.18.222.1 443 refused || say_wrong "an answer for a name of the list did not shut its address"
+until_true 20 is_tried tv tcp 198.18.222.1 443 refused || say_wrong "an answer for a name of the list did not shut its address"
 is_listed() { on gateway "$doline" flows --device phone --address 198.18.221.7 --config "$config" | grep -q "encrypted DNS"; }
 tries phone tcp 198.18.221.7 443 connected
-until_true 15 is_listed || say_wrong "the phone's connection to a listed network is not recorded"
+until_true 20 is_listed || say_wrong "the phone's connection to a listed network is not recorded"
 on gateway "$doline" redirect plan --config "$config" >"$lab/plan" 2>&1 || say_wrong "plan"
 grep -q "doh_servers4 { 9.9.9.9/32, 192.0.2.1/32, 198.18.221.0/24 }" "$lab/plan" || say_wrong "the plan does not count the lists: $(<"$lab/plan")"
 
@@ -234,7 +234,7 @@ tries camera tcp "$truth4" 443 connected
 apply_until() {
   write_config only-resolved open "$1"
   applies() { on gateway "$doline" redirect apply --config "$config" >"$lab/apply" 2>&1 && is_tried camera tcp "$truth4" 443 "$2"; }
-  until_true 15 applies "$@" || say_wrong "encrypted: $1 is not in force: $(<"$lab/apply")"
+  until_true 20 applies "$@" || say_wrong "encrypted: $1 is not in force: $(<"$lab/apply")"
 }
 apply_until reject refused
 tries phone tcp "$truth4" 443 connected
@@ -243,11 +243,11 @@ apply_until leave connected
 echo "a locked device connects to what answers give it and to what its lock allows, and to nothing else"
 device_command() { on gateway "$doline" device "$1" camera --config "$config" "${@:2}" 2>&1; }
 write_config any open
-until_true 10 restricts 0 0 || say_wrong "the camera is still restricted: $(gate_status)"
+until_true 20 restricts 0 0 || say_wrong "the camera is still restricted: $(gate_status)"
 tries camera tcp 198.18.210.1 10240 connected
 device_command lock --since 1h --flow 198.18.210.0/24,udp,10240 --flow 2001:db8:beef::d200,tcp >"$lab/lock" || say_wrong "lock: $(<"$lab/lock")"
 grep -q "udp 198.18.210.0/24 port 10240" "$lab/lock" || say_wrong "the lock does not say what it allows: $(<"$lab/lock")"
-until_true 10 restricts 1 0 || say_wrong "the locked camera is not held: $(gate_status)"
+until_true 20 restricts 1 0 || say_wrong "the locked camera is not held: $(gate_status)"
 tries camera udp 198.18.210.1 10240 connected
 tries camera tcp 198.18.210.1 10240 refused
 tries camera tcp 2001:db8:beef::d200 10240 connected
@@ -257,7 +257,7 @@ tries phone udp 198.18.211.1 10240 connected
 resolves camera 114.114.114.114 198-18-211-1.pairs.lab.example A 198.18.211.1
 tries camera udp 198.18.211.1 10240 connected
 tells() { grep -q "Locked device camera wanted to connect by udp 198.18.211.1 port 10240.*: refused" "$lab/doline.log"; }
-until_true 15 tells || say_wrong "no alarm: $(tail -3 "$lab/doline.log")"
+until_true 20 tells || say_wrong "no alarm: $(tail -3 "$lab/doline.log")"
 device_command show | grep -q "refused  *tcp 198.18.210.1 port 10240" || say_wrong "show: $(device_command show)"
 counted() { on gateway "$doline" status --config "$config" --json | python3 -c "
 import json, sys
@@ -271,11 +271,11 @@ restricts 0 1 || say_wrong "the observed lock: $(gate_status)"
 tries camera tcp 198.18.210.1 10240 connected
 tries camera udp 198.18.212.1 10240 connected
 passes() { grep -q "Locked device camera wanted to connect by udp 198.18.212.1 port 10240.*was let through" "$lab/doline.log"; }
-until_true 15 passes || say_wrong "no alarm of what is observed"
+until_true 20 passes || say_wrong "no alarm of what is observed"
 device_command unlock >/dev/null || say_wrong "unlock"
 restricts 0 0 || say_wrong "the camera is still held: $(gate_status)"
 write_config only-resolved open
-until_true 10 restricts 1 0 || say_wrong "the camera is not restricted again"
+until_true 20 restricts 1 0 || say_wrong "the camera is not restricted again"
 
 echo "the warden is killed"
 kill -KILL "$warden_id"
@@ -288,12 +288,12 @@ on gateway "$doline" redirect remove --config "$config" >/dev/null || say_wrong 
 
 write_config only-resolved closed
 begin
-until_true 10 restricts 1 0 || say_wrong "the camera is not restricted (closed)"
+until_true 20 restricts 1 0 || say_wrong "the camera is not restricted (closed)"
 echo "  what the camera was told before, the gate knows again, though its table was lost"
-until_true 10 is_tried camera tcp 198.18.200.1 10240 connected || say_wrong "the camera may not use what it was told before the restart"
+until_true 20 is_tried camera tcp 198.18.200.1 10240 connected || say_wrong "the camera may not use what it was told before the restart"
 tries camera tcp 198.18.202.1 10240 refused
 resolves tv 8.8.8.8 dns.lab.example A "$truth4"
-until_true 10 is_tried tv tcp "$truth4" 443 refused || say_wrong "an answer for a DoH name did not shut its address (closed)"
+until_true 20 is_tried tv tcp "$truth4" 443 refused || say_wrong "an answer for a DoH name did not shut its address (closed)"
 gate_status >/dev/null
 on gateway nft delete table inet doline_gate
 gate_status >/dev/null # it looks, and puts it back

@@ -77,9 +77,12 @@ start() {
 
 # until_true SECONDS COMMAND...: tries until it succeeds; what it says is not shown
 until_true() {
-  local tries=$(($1 * 20)); shift
+  local now until
+  read -r now _ </proc/uptime  # in hundredths; no clock that somebody sets
+  until=$((10#${now/./} + $1 * 100)); shift
   until "$@" >/dev/null 2>&1; do
-    ((--tries > 0)) || return 1
+    read -r now _ </proc/uptime
+    ((10#${now/./} < until)) || return 1
     sleep 0.05
   done
 }
@@ -191,7 +194,7 @@ server() {
   start "$name" internet dnsmasq --no-daemon --conf-file=/dev/null --no-resolv --no-hosts --bind-interfaces --cache-size=0 \
     --log-queries --log-facility=- "${listen[@]}" "${@:3}"
   for address in $2; do
-    until_true 5 on internet dig +tries=1 +time=1 "@$address" . NS || { cat "$lab/$name.log" >&2; return 1; }
+    until_true 20 on internet dig +tries=1 +time=1 "@$address" . NS || { cat "$lab/$name.log" >&2; return 1; }
   done
 }
 

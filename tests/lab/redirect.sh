@@ -83,7 +83,7 @@ by_hand() {
   [[ $(python3 -c 'import json, sys; print(*sorted(part["part"] for part in json.load(sys.stdin)["changes"]), sep=",")' <"$lab/said") == *"table inet doline,table inet doline_seen" ]] ||
     say_wrong "the changes in JSON"
   begin
-  until_true 10 ours || say_wrong "not brought home after the start"
+  until_true 20 ours || say_wrong "not brought home after the start"
   expect 0 "plan, with nothing to do" plan
   said "Nothing: it is all there."
   say "plan tells what is added, and when nothing is"
@@ -99,7 +99,7 @@ by_hand() {
   in_force >"$lab/applied"
   redirect verify --device camera --for 60s >"$lab/awaited" 2>&1 &
   local waiting=$!
-  until_true 10 grep -q 'Waiting for queries' "$lab/awaited"
+  until_true 20 grep -q 'Waiting for queries' "$lab/awaited"
   until_true 30 camera_asks_all_ways "$waiting" || say_wrong "verify --device does not end"
   wait "$waiting" || { say_wrong "verify --device"; cat "$lab/awaited"; }
   [[ $(grep -c ' proven$' "$lab/awaited") == 4 ]] || { say_wrong "not every way of the camera was seen"; cat "$lab/awaited"; }
@@ -113,7 +113,7 @@ by_hand() {
   # A change, on trial: it takes itself back, though nobody is there to say so.
   write_config "$mode" "$trusted4" 'exempt: {from: [192.168.50.31, 192.0.2.54, "2001:db8::54"]}'
   # shellcheck disable=SC2016  # a name of the program
-  until_true 10 grep -q 'waits for `doline redirect apply`' "$lab/doline.log" || say_wrong "the change is not noticed"
+  until_true 20 grep -q 'waits for `doline redirect apply`' "$lab/doline.log" || say_wrong "the change is not noticed"
   expect 0 "plan of a change" plan
   said "+ "
   said "ip saddr 192.168.50.31 return"
@@ -156,7 +156,7 @@ by_hand() {
   diff "$lab/before" "$lab/after" >&2 || say_wrong "the machine is not what it was"
   theirs || say_wrong "not the old way after remove"
   expect 0 "apply on trial from nothing" apply --confirm 2s
-  until_true 10 is_absent || say_wrong "the trial from nothing does not end"
+  until_true 20 is_absent || say_wrong "the trial from nothing does not end"
   machine >"$lab/after"
   diff "$lab/before" "$lab/after" >&2 || say_wrong "a trial from nothing leaves something"
   say "remove, and a trial from nothing, leave the ruleset byte for byte"
@@ -192,14 +192,14 @@ loops() {
   begin
   until_true 20 grep -q 'Interception was taken away, because nobody else can be asked' "$lab/doline.log" ||
     { say_wrong "interception of the only upstream is not found out"; tail -20 "$lab/doline.log"; }
-  until_true 10 tv_is_served || say_wrong "no DNS after interception was taken away"
+  until_true 20 tv_is_served || say_wrong "no DNS after interception was taken away"
   on gateway "$doline" status --config "$config" >"$lab/said" && say_wrong "status says that all is well"
   # shellcheck disable=SC2016  # as it is printed
   said 'Let it through: `redirect: {exempt: {from: [192.168.50.32]}}`'
   say "rules that catch the only upstream's queries are taken away, and the cure is told"
   write_config "$mode" "192.168.50.32" 'exempt: {from: [192.168.50.32]}'
   # shellcheck disable=SC2016
-  until_true 10 grep -q 'waits for `doline redirect apply`' "$lab/doline.log" || say_wrong "the cure is not noticed"
+  until_true 20 grep -q 'waits for `doline redirect apply`' "$lab/doline.log" || say_wrong "the cure is not noticed"
   expect 0 "apply with the cure" apply
   expect 0 "verify with the cure" verify
   say "with the cure it is proven that nothing comes back"
@@ -216,7 +216,7 @@ loops() {
     on tv dig +short +tries=1 +time=1 "@$tv_gateway4" "later-$i.example" A >"$lab/said" || true
     ! grep -q 'comes back to Doline, from 192.168.50.32. One' "$lab/doline.log" || break
   done
-  until_true 10 grep -q 'comes back to Doline, from 192.168.50.32. One' "$lab/doline.log" ||
+  until_true 20 grep -q 'comes back to Doline, from 192.168.50.32. One' "$lab/doline.log" ||
     { say_wrong "a loop that begins later is not found out"; tail -20 "$lab/doline.log"; }
   say "an upstream that begins to lead back is found out by the next questions"
   finish
@@ -248,7 +248,7 @@ interference() {
   echo "listen: [\"$gateway4:5301\"]" >>"$config"
   start holder gateway dnsmasq --no-daemon --conf-file=/dev/null --no-resolv --no-hosts --server="$trusted4"
   holds() { on gateway ss -Hlun 'sport = :53' | grep -q '0.0.0.0:53'; }
-  until_true 5 holds || say_wrong "nobody holds port 53"
+  until_true 20 holds || say_wrong "nobody holds port 53"
   begin
   expect 0 "plan with a holder of port 53" plan
   said "(dnsmasq) holds port 53 on all addresses"
@@ -263,7 +263,7 @@ interference() {
   wait "$holder_id" 2>/dev/null || true
   write_config tproxy "$trusted4"
   begin
-  until_true 10 ours || say_wrong "not brought home with the cure"
+  until_true 20 ours || say_wrong "not brought home with the cure"
   not_told "a holder of port 53" "holds port 53"
   say "who holds port 53 is told by plan, apply and status, which ends with 1; with the cure stray DNS comes home"
 
@@ -296,7 +296,7 @@ interference() {
     "On home0 the kernel looks for senders under Doline's mark" \
     "sysctl -w net.ipv4.conf.all.src_valid_mark=0 net.ipv4.conf.home0.rp_filter=0"
   not_told "src_valid_mark" "looks for senders"
-  until_true 10 ours || say_wrong "not brought home after all that"
+  until_true 20 ours || say_wrong "not brought home after all that"
   say "what others do to DNS is told at once, with its cure, and not told once it is cured"
 
   on gateway nft 'table inet fw { chain in { type filter hook input priority 0 ; policy drop ; iif lo accept ; ct state established accept ; } ; }'
@@ -306,7 +306,7 @@ interference() {
   on gateway "$doline" status --config "$config" >"$lab/said" || say_wrong "doline status"
   # shellcheck disable=SC2016  # as it is printed
   said 'interference   1 found on this machine: `doline redirect status` tells, with the cure'
-  until_true 10 ours || say_wrong "the cure of an input policy that drops does not cure"
+  until_true 20 ours || say_wrong "the cure of an input policy that drops does not cure"
   on gateway nft delete table inet fw
   not_told "an input policy that drops" "table inet fw"
   say "behind an input policy that drops nobody is answered; with the rule that status prints all are"

@@ -86,7 +86,7 @@ killed() {
   local mode=$1 late4 late6 what
   for what in resolver warden nft; do
     begin "$mode"
-    until_true 10 is_ours 5555 || say_wrong "not brought home"
+    until_true 20 is_ours 5555 || say_wrong "not brought home"
     answered_after 2400:3200::1 AAAA 5556 >/dev/null
     local victim=$doline_id nft
     for nft in $(<"/proc/${warden_id[0]}/task/${warden_id[0]}/children"); do [[ $(<"/proc/$nft/comm") != nft ]] || break; done
@@ -106,7 +106,7 @@ crashed() {
   local mode=$1 signal late
   for signal in SEGV ABRT; do
     begin "$mode"
-    until_true 10 is_ours 5557 || say_wrong "not brought home"
+    until_true 20 is_ours 5557 || say_wrong "not brought home"
     kill "-$signal" "$doline_id"
     wait "$doline_id" 2>/dev/null || true
     late=$(answered_after 114.114.114.114 A 5557)
@@ -120,7 +120,7 @@ crashed() {
 upgraded() {
   local mode=$1 on_failure=$2 begin_ms gap=0 late
   begin "$mode" "$on_failure"
-  until_true 10 is_ours 5558 || say_wrong "not brought home"
+  until_true 20 is_ours 5558 || say_wrong "not brought home"
   kill -TERM "$doline_id"
   wait "$doline_id" || say_wrong "Doline ended with $?"
   begin_ms=$(now_ms)
@@ -137,7 +137,7 @@ upgraded() {
 closed_and_left() {
   local said
   begin tproxy closed
-  until_true 10 is_ours 5560 || say_wrong "not brought home"
+  until_true 20 is_ours 5560 || say_wrong "not brought home"
   forget_packets internet
   kill -KILL "$doline_id" "${warden_id[0]}"
   wait "$doline_id" 2>/dev/null || true
@@ -145,7 +145,7 @@ closed_and_left() {
   [[ $said == *"connection refused"* ]] || say_wrong "with everybody dead and on_failure: closed the camera hears: $said"
   [[ $(packets internet foreign) == 0 ]] || say_wrong "$(packets internet foreign) packets leaked though on_failure is closed"
   begin tproxy closed
-  until_true 10 is_ours 5561 || say_wrong "not brought home from what was left"
+  until_true 20 is_ours 5561 || say_wrong "not brought home from what was left"
   printf 'tproxy  everybody killed, on_failure: closed: refused, nothing leaked; started anew it serves from what was left\n'
   # As after a reboot: files are left, and nothing of the kernel's
   kill -KILL "$doline_id" "${warden_id[0]}"
@@ -156,7 +156,7 @@ closed_and_left() {
   on gateway ip -6 rule del pref 5353
   on gateway ip route flush table 5353
   begin tproxy open
-  until_true 10 is_ours 5562 || say_wrong "not brought home after a reboot"
+  until_true 20 is_ours 5562 || say_wrong "not brought home after a reboot"
   printf 'tproxy  as after a reboot: it serves\n'
   finish
 }

@@ -29,9 +29,9 @@ camera_is() {
   local whose=$1 what=$2 begin late4 late6 answer4=$truth4 answer6=$truth6
   [[ $whose == ours ]] || { answer4=$lie4; answer6=$lie6; }
   begin=$(now_ms)
-  until_true 2 gets 114.114.114.114 "$answer4" || say_wrong "IPv4, $what: not answered by $whose: $(camera_gets 114.114.114.114)"
+  until_true 20 gets 114.114.114.114 "$answer4" || say_wrong "IPv4, $what: not answered by $whose: $(camera_gets 114.114.114.114)"
   late4=$(($(now_ms) - begin))
-  until_true 2 gets 2400:3200::1 "$answer6" || say_wrong "IPv6, $what: not answered by $whose: $(camera_gets 2400:3200::1)"
+  until_true 20 gets 2400:3200::1 "$answer6" || say_wrong "IPv6, $what: not answered by $whose: $(camera_gets 2400:3200::1)"
   late6=$(($(now_ms) - begin))
   gets 114.114.114.114 "$answer4" +tcp || say_wrong "IPv4 over TCP, $what: not answered by $whose"
   gets 2400:3200::1 "$answer6" +tcp || say_wrong "IPv6 over TCP, $what: not answered by $whose"
@@ -62,7 +62,7 @@ begin() {
 finish() {
   kill -KILL "$doline_id" "$warden_id" 2>/dev/null || true
   wait "$doline_id" 2>/dev/null || true
-  until_true 10 is_over "$warden_id" || say_wrong "the warden lives on"
+  until_true 20 is_over "$warden_id" || say_wrong "the warden lives on"
 }
 
 # write_config [LINE]: instead of a redirect in this mode
@@ -87,6 +87,11 @@ every_death() {
   on gateway nft flush ruleset # the router's own rules too
   home_masquerade
   camera_is ours "another tool has flushed every rule"
+  if [[ $mode == tproxy ]]; then
+    on gateway ip rule del pref 5353
+    on gateway ip -6 route flush table 5353
+    camera_is ours "somebody removes policy rules and routes"
+  fi
   until_true 60 on gateway nft list table inet doline_seen || say_wrong "the memory is not made anew"
   kill -KILL "$(children_of "$warden_id" nft)"
   camera_is ours "the nft that holds the rules is killed"
@@ -96,7 +101,7 @@ every_death() {
   camera_is ours "Doline is heard again"
   kill_doline
   camera_is foreign "Doline is killed"
-  until_true 10 is_over "$warden_id" || say_wrong "the warden outlives Doline"
+  until_true 20 is_over "$warden_id" || say_wrong "the warden outlives Doline"
   finish
 
   begin
@@ -136,12 +141,12 @@ without_nft() {
   start_doline gateway iptables "$config" || return
   warden_id=$(child_of "$doline_id")
   # Of a trial before the start's own rules are in place, none would be left for the next start.
-  until_true 10 run_doline gateway iptables redirect status --config "$config" || say_wrong "the rules are not in place"
+  until_true 20 run_doline gateway iptables redirect status --config "$config" || say_wrong "the rules are not in place"
   run_doline gateway iptables redirect apply --confirm 100s --config "$config" >"$lab/apply.log" 2>&1 || { cat "$lab/apply.log"; say_wrong "apply"; }
   camera_is ours "without nft, rules are on trial"
   kill -KILL "$warden_id"
   camera_is foreign "the warden is killed during the trial"
-  until_true 5 has_none || say_wrong "chains are left: $(on gateway iptables-save | grep DOLINE)"
+  until_true 20 has_none || say_wrong "chains are left: $(on gateway iptables-save | grep DOLINE)"
   run_doline gateway iptables redirect status --config "$config" >"$lab/status.log" 2>&1 && say_wrong "status says that all is well"
   grep -q 'The warden process is gone' "$lab/status.log" || { cat "$lab/status.log"; say_wrong "status does not tell of the warden"; }
   finish

@@ -36,7 +36,7 @@ YAML
   diff "$lab/before" "$lab/after" >&2 || say_wrong "the ruleset is not what it was"
   run_doline gateway "$tool" redirect apply --confirm 1s --config "$config" >"$lab/apply.log" 2>&1 || { cat "$lab/apply.log"; say_wrong "apply on trial"; }
   is_absent() { [[ $(run_doline gateway "$tool" redirect verify --config "$config" 2>&1) == *"the redirect is absent"* ]]; }
-  until_true 10 is_absent || say_wrong "a trial does not end"
+  until_true 20 is_absent || say_wrong "a trial does not end"
   ruleset gateway >"$lab/after"
   diff "$lab/before" "$lab/after" >&2 || say_wrong "the ruleset is not what it was before the trial"
   kill "$doline_id"

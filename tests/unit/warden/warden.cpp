@@ -175,6 +175,22 @@ TEST_CASE("Fail-closed rules stay when everybody is killed, and a new warden tak
   CHECK_FALSE(has_table("doline"));
 }
 
+TEST_CASE("A warden that comes while the one before it goes has its rules and its routes") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  for (const Mode mode : {Mode::tproxy, Mode::nat})
+    for (int round = 0; round < 20; ++round) {
+      CAPTURE(round);
+      RunningWarden former, warden;
+      REQUIRE(former.is_done(Apply{small_home_options(mode)}));
+      kill(former.process(), round % 2 == 0 ? SIGTERM : SIGKILL);
+      usleep(static_cast<useconds_t>(round * 200));
+      REQUIRE(warden.is_done(Apply{small_home_options(mode)}));
+      former.wait_for_end();
+      CHECK(warden.is_done(Verify{}));
+    }
+}
+
 TEST_CASE("SIGTERM is a farewell too") {
   const auto home = SmallHome::build();
   if (!home) return;
@@ -209,15 +225,37 @@ TEST_CASE("A resolver that is silent loses the rules, and has them back when it 
   CHECK(warden.is_done(Verify{}));
 }
 
-TEST_CASE("What somebody else changed is noticed: rules, policy rules and routes") {
+TEST_CASE("Policy rules and routes that somebody removes are put back at once") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  RunningWarden warden;
+  REQUIRE(warden.is_done(Apply{small_home_options(Mode::tproxy)}));
+  const std::string before = state_of_machine();
+  for (const char* change :
+       {"ip rule del pref 5353", "ip -6 rule del pref 5353", "ip route flush table 5353",
+        "ip -6 route flush table 5353", "ip route del throw 192.168.50.0/24 table 5353",
+        "ip rule flush; ip -6 rule flush; ip rule add pref 32766 lookup main; ip -6 rule add pref 32766 lookup main"}) {
+    CAPTURE(change);
+    REQUIRE(shell(std::string("PATH=$PATH:/usr/sbin; ") + change).status == 0);
+    warden.client().beat();
+    CHECK(becomes_true([&] { return !is_refused(warden, Verify{}); }));
+    CHECK(warden.status().state == State::applied);
+  }
+  REQUIRE(shell("PATH=$PATH:/usr/sbin; ip rule add pref 32767 lookup default").status == 0);
+  CHECK((state_of_machine() == before));
+  REQUIRE(warden.is_done(Remove{}));
+  usleep(100'000);  // its own removal is nobody's
+  CHECK(shell("PATH=$PATH:/usr/sbin; ip rule show pref 5353; ip route show table 5353 2>&1").output.find("from all") ==
+        std::string::npos);
+}
+
+TEST_CASE("Rules that somebody changed are noticed") {
   const auto home = SmallHome::build();
   if (!home) return;
   redirect::Options options = small_home_options(Mode::tproxy);
   options.on_failure = redirect::OnFailure::closed;  // a table that others can touch
   for (const char* change :
-       {"nft flush chain inet doline intercept", "nft delete table inet doline", "nft delete table inet doline_seen",
-        "ip rule del pref 5353", "ip -6 rule del pref 5353", "ip route flush table 5353",
-        "ip -6 route flush table 5353", "ip route del throw 192.168.50.0/24 table 5353"}) {
+       {"nft flush chain inet doline intercept", "nft delete table inet doline", "nft delete table inet doline_seen"}) {
     CAPTURE(change);
     RunningWarden warden;
     REQUIRE(warden.is_done(Apply{options}));

@@ -1,0 +1,25 @@
+// Claim: rules and routes of one warden at a time fit a network namespace. Held from before the first is put until the
+// last is taken away, by the warden and by its heir; who comes next waits for it, or what the one before takes away
+// could be what the next has put.
+#pragma once
+
+namespace doline::warden {
+
+class Claim {
+ public:
+  /// On the network that this process is in. Where /proc is not there, nobody can claim anything.
+  Claim();
+  /// Ends with the last process that has it: those forked since share it.
+  ~Claim();
+  Claim(const Claim&) = delete;
+  Claim& operator=(const Claim&) = delete;
+
+  /// Whether it is ours now. False where another has it. Does not wait.
+  [[nodiscard]] bool take();
+  void give_back();
+
+ private:
+  int network_;
+};
+
+}  // namespace doline::warden
