@@ -13,13 +13,13 @@ namespace doline::querylog {
 namespace {
 
 constexpr milliseconds writing_patience{500};
-constexpr std::size_t cached_max = 1 << 16;          // of each kind
-constexpr std::size_t cached_answers_max = 1 << 15;  // and as many older ones
-constexpr std::size_t gathered_at = 32;              // so many segments of one level become one of the next
-constexpr std::int64_t sweep_segments = 64;          // looked at in a step
-constexpr std::int64_t sweep_ids = 4'000;            // a step
-constexpr std::size_t retired_flows = 1'000;         // taken away in the place of a segment
-constexpr std::size_t sweep_after = 32;              // when a 32nd of the segments has gone
+constexpr std::size_t cached_max = 1 << 16;        // endpoints, texts
+constexpr std::size_t answers_recalled = 1 << 15;  // of a log that is opened
+constexpr std::size_t gathered_at = 32;            // so many segments of one level become one of the next
+constexpr std::int64_t sweep_segments = 64;        // looked at in a step
+constexpr std::int64_t sweep_ids = 4'000;          // a step
+constexpr std::size_t retired_flows = 1'000;       // taken away in the place of a segment
+constexpr std::size_t sweep_after = 32;            // when a 32nd of the segments has gone
 constexpr const char* count_sealed = "SELECT count(*) FROM segment WHERE level = 9";
 constexpr std::int64_t free_pages_kept = 256;  // room for what comes next
 constexpr std::int64_t free_pages_step = 512;
@@ -215,9 +215,8 @@ Store::Id Store::endpoint(const Endpoint& endpoint) {
 
 Store::Id Store::name(const dns::Name& name) {
   const dns::Name lowered = name.lowered();
-  if (names_.size() >= cached_max) names_.clear();
-  std::uint32_t& id = names_[dns::siphash(secret_, lowered.wire())];
-  if (id != 0) return mark(names, id);
+  const std::uint64_t hash = dns::siphash(secret_, lowered.wire());
+  if (const std::uint32_t id = names_.find(hash); id != 0) return mark(names, id);
   const std::string key = to_name_key(lowered);
   DOLINE_TRY(insert_name_.bind(1, octets_of(key)).run());  // most that are not remembered are new
   Id found = 0;
@@ -227,7 +226,7 @@ Store::Id Store::name(const dns::Name& name) {
     find_name_.bind(1, octets_of(key));
     found = found_id(names, find_name_);
   }
-  if (found) id = *found;
+  if (found && *found != 0) names_.put(hash, *found);
   return found;
 }
 
@@ -250,14 +249,15 @@ Store::Id Store::text(std::string_view text) {
 Result<void, DatabaseFault> Store::remember_answers() {
   auto newest = database_.prepare("SELECT id, octets FROM answer ORDER BY id DESC LIMIT ?1");
   if (!newest) return fail(newest.error());
-  newest->bind(1, static_cast<std::int64_t>(cached_answers_max));
+  newest->bind(1, static_cast<std::int64_t>(answers_recalled));
   for (;;) {
     const auto row = newest->step();
     if (!row) return fail(row.error());
     if (!*row) break;
     const std::int64_t id = newest->integer(0);
     if (id < 1 || id > UINT32_MAX) return fail(DatabaseFault::corrupt);
-    older_answers_.try_emplace(dns::siphash(secret_, newest->octets(1)), static_cast<std::uint32_t>(id));
+    const std::uint64_t hash = dns::siphash(secret_, newest->octets(1));
+    if (answers_.find(hash) == 0) answers_.put(hash, static_cast<std::uint32_t>(id));
   }
   remembers_answers_ = true;
   return {};
@@ -266,17 +266,10 @@ Result<void, DatabaseFault> Store::remember_answers() {
 Store::Id Store::answer(dns::Octets octets) {
   if (!remembers_answers_) DOLINE_TRY(remember_answers());
   const std::uint64_t hash = dns::siphash(secret_, octets);
-  if (answers_.size() >= cached_answers_max) {
-    older_answers_ = std::move(answers_);
-    answers_.clear();
-  }
-  std::uint32_t& id = answers_[hash];
-  if (id == 0)
-    if (const auto older = older_answers_.find(hash); older != older_answers_.end()) id = older->second;
-  if (id != 0) return mark(answers, id);
+  if (const std::uint32_t id = answers_.find(hash); id != 0) return mark(answers, id);
   DOLINE_TRY(insert_answer_.bind(1, octets).run());
   const auto inserted = inserted_id(answers);
-  if (inserted) id = *inserted;
+  if (inserted) answers_.put(hash, *inserted);
   return inserted;
 }
 
@@ -394,7 +387,6 @@ void Store::forget_caches() {
   names_.clear();
   endpoints_.clear();
   answers_.clear();
-  older_answers_.clear();
   remembers_answers_ = false;
   texts_.clear();
 }
@@ -613,10 +605,8 @@ Result<void, DatabaseFault> Store::sweep_entries() {
       continue;
     unnamed.push_back(swept_to_);
     if (swept_ == answers) {
-      const std::uint64_t hash = dns::siphash(secret_, next->octets(1));
-      for (auto* remembered : {&answers_, &older_answers_})
-        if (const auto found = remembered->find(hash); found != remembered->end() && found->second == swept_to_)
-          remembered->erase(found);
+      if (swept_to_ >= 1 && swept_to_ <= UINT32_MAX)
+        answers_.forget(dns::siphash(secret_, next->octets(1)), static_cast<std::uint32_t>(swept_to_));
     }
   }
   next->reset();

@@ -26,6 +26,7 @@
 #include "querylog/answers.h"
 #include "querylog/database.h"
 #include "querylog/flow_table.h"
+#include "querylog/id_memory.h"
 #include "querylog/record.h"
 #include "querylog/segment_table.h"
 
@@ -136,7 +137,7 @@ class Store {
       find_name_, insert_name_, find_text_, insert_text_, insert_answer_, prolong_presence_, insert_presence_;
 
   // By a hash with a secret, so that nobody who chooses names or answers can make two of them look alike.
-  std::unordered_map<std::uint64_t, std::uint32_t> names_, answers_, older_answers_;
+  IdMemory names_, answers_;
   bool remembers_answers_ = false;
   struct EndpointHash {
     std::size_t operator()(const Endpoint& endpoint) const {
