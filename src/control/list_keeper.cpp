@@ -24,9 +24,10 @@ namespace {
 using config::grouped;
 
 constexpr milliseconds look_at_files_every{60'000};  // at files whose folder says nothing: links, network file systems
-constexpr milliseconds compile_again{60'000};        // after a compile that could not be written
-constexpr milliseconds nap_longest{3600'000};        // timers do not count sleep, nor does a clock that is set
-constexpr seconds retry_after_max{86'400};           // a server may ask for this much patience
+constexpr milliseconds look_at_image_every{24 * 3600'000};
+constexpr milliseconds compile_again{60'000};  // after a compile that could not be written
+constexpr milliseconds nap_longest{3600'000};  // timers do not count sleep, nor does a clock that is set
+constexpr seconds retry_after_max{86'400};     // a server may ask for this much patience
 constexpr std::size_t problems_logged = 3;
 
 std::string size_text(std::uint64_t octets) {
@@ -156,6 +157,8 @@ struct ListKeeper::Impl : std::enable_shared_from_this<ListKeeper::Impl> {
   void compile();
   void take_compiled(std::uint64_t of_configuration, const Result<blocklist::CompileReport, std::string>& report,
                      std::shared_ptr<const blocklist::ListSet> set, milliseconds took);
+  void look_at_image_after(milliseconds pause);
+  void take_look_at_image(std::optional<blocklist::ListSetFault> fault);
   void tell_problems(const List& list);
   void watch_folders();
 
@@ -183,7 +186,7 @@ struct ListKeeper::Impl : std::enable_shared_from_this<ListKeeper::Impl> {
   bool is_compiling = false;
   std::uint64_t compiling_print = 0;  // fingerprint of what is being compiled
   std::optional<MonotonicTime> compile_by;
-  Watch compile_timer, look_timer;
+  Watch compile_timer, look_timer, image_timer;
   FolderWatches folders;
   resolver::AnswerNotification notifications;
 };
@@ -416,7 +419,7 @@ void ListKeeper::Impl::judge_soon(List& list, CopyNotes notes, bool is_whole, st
     bool is_base_wrong = false;
   };
   const auto work = std::make_shared<Work>();
-  loop.work(
+  loop.work_when_idle(
       [candidate, work, difference = std::move(difference)] {
         if (const auto made = difference ? make_candidate(candidate, *difference) : Result<void, std::string>();
             !made) {
@@ -549,21 +552,47 @@ void ListKeeper::Impl::compile() {
     milliseconds took{};
   };
   const auto work = std::make_shared<Work>();
-  loop.work(
-      [work, texts = std::move(texts), target = image, reports = reports] {
-        const auto begun = std::chrono::steady_clock::now();
-        work->report = blocklist::compile(texts, target);
-        if (!work->report) return;
-        (void)write_reports(reports, *work->report);  // without it the next start tells less of the lists
-        if (auto opened = blocklist::ListSet::open(target))
-          work->set = *opened;
-        else
-          work->report = fail(target.string() + " is " + std::string(to_string(opened.error())));
-        work->took = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begun);
-      },
-      [weak = weak_from_this(), work, of_configuration = configuration] {
-        if (const auto self = weak.lock()) self->take_compiled(of_configuration, work->report, work->set, work->took);
-      });
+  auto job = [work, texts = std::move(texts), target = image, reports = reports] {
+    const auto begun = std::chrono::steady_clock::now();
+    work->report = blocklist::compile(texts, target);
+    if (!work->report) return;
+    (void)write_reports(reports, *work->report);  // without it the next start tells less of the lists
+    if (auto opened = blocklist::ListSet::open(target))
+      work->set = *opened;
+    else
+      work->report = fail(target.string() + " is " + std::string(to_string(opened.error())));
+    work->took = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begun);
+  };
+  auto done = [weak = weak_from_this(), work, of_configuration = configuration] {
+    if (const auto self = weak.lock()) self->take_compiled(of_configuration, work->report, work->set, work->took);
+  };
+  // Where nothing is in force yet, somebody waits for it.
+  if (stands_in)
+    loop.work(std::move(job), std::move(done));
+  else
+    loop.work_when_idle(std::move(job), std::move(done));
+}
+
+/// What is in force is mapped from it. Reads all of it, on the pool.
+void ListKeeper::Impl::look_at_image_after(milliseconds pause) {
+  image_timer = loop.after(pause, [this] {
+    const auto fault = std::make_shared<std::optional<blocklist::ListSetFault>>();
+    loop.work_when_idle(
+        [fault, file = image] {
+          if (const auto opened = blocklist::ListSet::open(file, true); !opened) *fault = opened.error();
+        },
+        [weak = weak_from_this(), fault] {
+          if (const auto self = weak.lock()) self->take_look_at_image(*fault);
+        });
+  });
+}
+
+void ListKeeper::Impl::take_look_at_image(std::optional<blocklist::ListSetFault> fault) {
+  look_at_image_after(look_at_image_every);
+  if (!fault || lists.empty() || is_compiling) return;
+  log.warn("lists: {}, which judges names: {}; it is compiled anew", image.string(), to_string(*fault));
+  is_current = false;
+  compile();
 }
 
 void ListKeeper::Impl::tell_problems(const List& list) {
@@ -609,6 +638,7 @@ void ListKeeper::Impl::take_compiled(std::uint64_t of_configuration,
     current = std::move(set);
     is_current = true;
     stands_in = false;
+    look_at_image_after(look_at_image_every);
     on_set(current);
   }
   // A text that changed, or a configuration that came, while this one was compiled.
@@ -684,6 +714,7 @@ void ListKeeper::configure(std::vector<config::ListSettings> lists, std::vector<
     for (std::size_t at = 0; at < it.lists.size() && at < reports.size(); ++at)
       it.lists[at]->report = std::move(reports[at]);
     it.log.info("lists: {} names in {} lists, as compiled before", grouped(it.current->name_count()), it.lists.size());
+    it.look_at_image_after(it.pace.image_look);
     return;
   }
   it.stands_in = true;

@@ -4,7 +4,8 @@
 // Control thread only; texts are judged and compiled on the pool. The last good copy of a fetched list stays in
 // state/lists/NAME.txt, and nothing replaces it that is cut off, empty, a web page, or mostly no list: see
 // judge_list(). What is compiled lies in state/lists.image and is used again at the next start as long as no text has
-// changed.
+// changed; soon after such a start, and each day, all its octets are looked at, and it is compiled anew where the disk
+// has changed any.
 #pragma once
 
 #include <spdlog/fwd.h>
@@ -42,8 +43,9 @@ struct ListPace {
   milliseconds settle_max{10'000};   ///< for downloads under way, until what is there is compiled
   milliseconds retry_first{10'000};  ///< after a download failed; doubled each time
   milliseconds retry_longest{4 * 3600'000};
-  milliseconds notified{5'000};  ///< from one look at a zone for its primary's notification to the next
-  double jitter = 0.1;           ///< of each wait, up and down: not all Dolines ask at the same second
+  milliseconds image_look{10'000};  ///< after the start, until what was compiled before is looked at octet by octet
+  milliseconds notified{5'000};     ///< from one look at a zone for its primary's notification to the next
+  double jitter = 0.1;              ///< of each wait, up and down: not all Dolines ask at the same second
 };
 
 class ListKeeper {

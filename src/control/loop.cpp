@@ -1,7 +1,11 @@
 #include "control/loop.h"
 
+#include <pthread.h>
+#include <sched.h>
+
 #include <atomic>
 #include <mutex>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -194,6 +198,19 @@ void Loop::work(std::function<void()> job, std::function<void()> done) {
               --finished->loop->jobs_;
               finished->done();
             }) == 0);
+}
+
+void Loop::work_when_idle(std::function<void()> job, std::function<void()> done) {
+  work(
+      [job = std::move(job)] {
+        // A thread of its own: nobody without privilege comes back from SCHED_IDLE.
+        std::thread([&job] {
+          const sched_param no_priority{};
+          pthread_setschedparam(pthread_self(), SCHED_IDLE, &no_priority);
+          job();
+        }).join();
+      },
+      std::move(done));
 }
 
 }  // namespace doline::control

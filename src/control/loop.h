@@ -60,6 +60,9 @@ class Loop {
   [[nodiscard]] Watch on_folder(const std::filesystem::path& folder, std::function<void(const std::string& name)> call);
   /// `job` on a pool thread (two of them, shared), then `done` here.
   void work(std::function<void()> job, std::function<void()> done);
+  /// The same for what takes long and can wait: it runs when nobody else wants the processor, so that queries do not
+  /// wait for it.
+  void work_when_idle(std::function<void()> job, std::function<void()> done);
   [[nodiscard]] int jobs() const { return jobs_; }
 
  private:

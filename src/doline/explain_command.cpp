@@ -315,7 +315,10 @@ int run_explain(const ExplainArguments& arguments, const Clock& clock, std::ostr
   if (!step_here.empty()) out << "then: " << printable(step_here) << '\n';
   for (const ListLine& line : lines) {
     out << "listed in " << printable(line.list) << ": " << printable(line.file);
-    if (line.line > 0) out << ':' << line.line << ": " << printable(line.listed_name);
+    if (line.line > 0)
+      out << ':' << line.line << ": " << printable(line.listed_name);
+    else
+      out << ": no line of it says so (it has changed since, or one of 10^12 names is taken for another)";
     out << '\n';
   }
   for (const Step& step : explanation.steps) {

@@ -21,17 +21,21 @@ namespace {
 std::shared_ptr<const blocklist::ListSet> open_lists(const std::vector<blocklist::ListInput>& inputs,
                                                      const std::filesystem::path& image, std::ostream& err) {
   if (inputs.empty()) return blocklist::ListSet::none();
-  if (auto set = blocklist::ListSet::open(image); set && (*set)->fingerprint() == blocklist::fingerprint_of(inputs))
-    return *set;
+  const auto set = blocklist::ListSet::open(image, true);
+  if (set && (*set)->fingerprint() == blocklist::fingerprint_of(inputs)) return *set;
   std::error_code error;
   std::string folder = (std::filesystem::temp_directory_path(error) / "doline-explain-XXXXXX").native();
   if (!::mkdtemp(folder.data())) return blocklist::ListSet::none();
   const std::filesystem::path own = std::filesystem::path(folder) / "lists.image";
-  err << "The compiled lists are not up to date: reading the lists.\n";
+  if (!set && set.error() == blocklist::ListSetFault::damaged)
+    err << printable(image.native()) << " is damaged, and the running Doline judges by it: it will compile the lists "
+        << "anew; here they are read.\n";
+  else
+    err << "The compiled lists are not up to date: reading the lists.\n";
   auto compiled = blocklist::compile(inputs, own);
-  auto set = blocklist::ListSet::open(own);
+  auto fresh = blocklist::ListSet::open(own);
   std::filesystem::remove_all(folder, error);
-  if (compiled && set) return *set;
+  if (compiled && fresh) return *fresh;
   err << "The lists could not be compiled" << (compiled ? "" : ": " + compiled.error()) << ".\n";
   return blocklist::ListSet::none();
 }

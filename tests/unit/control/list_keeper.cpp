@@ -27,6 +27,7 @@ constexpr ListPace quick{.settle = milliseconds(10),
                          .settle_max = milliseconds(200),
                          .retry_first = milliseconds(20),
                          .retry_longest = milliseconds(80),
+                         .image_look = milliseconds(300),
                          .jitter = 0.1};
 
 config::ListSettings list_of_file(const std::string& name, const std::filesystem::path& file) {
@@ -175,6 +176,31 @@ TEST_CASE("a damaged image is compiled anew") {
   home.keeper->configure({list_of_file("ads", file)});
   REQUIRE(home.until_settled());
   CHECK(home.names("a.example"));
+}
+
+TEST_CASE("an image that the disk has changed after it was compiled is found out soon, and compiled anew") {
+  Home home;
+  std::string names;
+  for (int number = 0; number < 500; ++number) names += "n" + std::to_string(number) + ".example\n";
+  const auto file = home.folder.write("ads.txt", names);
+  home.keeper->configure({list_of_file("ads", file)});
+  REQUIRE(home.until_settled());
+  home.keeper.reset();
+  const auto image = home.folder / "state" / "lists.image";
+  std::string damaged = content_of(image);
+  for (std::size_t at = damaged.size() / 2; at < damaged.size() / 2 + 2'000; ++at) damaged[at] ^= 0x5a;
+  std::ofstream(image, std::ios::binary) << damaged;
+  home.start();
+  home.keeper->configure({list_of_file("ads", file)});
+  REQUIRE(home.keeper->is_settled());
+  const auto are_all_named = [&] {
+    for (int number = 0; number < 500; ++number)
+      if (!home.names("n" + std::to_string(number) + ".example")) return false;
+    return true;
+  };
+  REQUIRE_FALSE(are_all_named());
+  REQUIRE(home.until(are_all_named));
+  CHECK(home.said.str().find("damaged; it is compiled anew") != std::string::npos);
 }
 
 TEST_CASE("lists that cannot be compiled are told, and what was compiled before stays") {

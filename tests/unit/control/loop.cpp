@@ -1,6 +1,7 @@
 #include "control/loop.h"
 
 #include <doctest/doctest.h>
+#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -128,6 +129,15 @@ TEST_CASE("a job runs on another thread, and what it leads to on the loop's") {
   CHECK(loop.jobs() == 1);
   REQUIRE(run_until(loop, [&] { return is_done; }));
   CHECK(job_thread != std::this_thread::get_id());
+}
+
+TEST_CASE("a job that can wait runs on a thread of no priority, and leaves the others theirs") {
+  Loop loop;
+  std::vector<int> policies;
+  const auto look = [&] { policies.push_back(sched_getscheduler(0)); };
+  loop.work_when_idle(look, [&] { loop.work(look, [&] { loop.work(look, look); }); });
+  REQUIRE(run_until(loop, [&] { return policies.size() == 4; }));
+  CHECK(policies == std::vector<int>{SCHED_IDLE, SCHED_OTHER, SCHED_OTHER, SCHED_OTHER});
 }
 
 TEST_CASE("messages of many threads run on the loop, each thread's in its order") {
