@@ -33,6 +33,7 @@ enum class NameFault : std::uint8_t {
 
 inline constexpr std::size_t name_octets_max = 255;
 inline constexpr std::size_t label_octets_max = 63;
+inline constexpr std::size_t labels_max = 127;
 
 class Name {
  public:
@@ -55,6 +56,8 @@ class Name {
 
   /// Wire form with the root label; borrowed from this value.
   [[nodiscard]] std::span<const std::uint8_t> wire() const { return {octets_, size_}; }
+  /// From wire()'s begin on; of those behind size() no more is known.
+  static constexpr std::size_t octets_readable = (name_octets_max / block_octets + 1) * block_octets;
   /// Octets of the wire form, 1 to 255.
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool is_root() const { return size_ == 1; }
@@ -100,7 +103,7 @@ class Name {
  private:
   friend class MessageReader;
   // Names are copied, compared and hashed by the block: what stands behind a name's end is of no meaning, but readable.
-  std::uint8_t octets_[(name_octets_max / block_octets + 1) * block_octets];
+  std::uint8_t octets_[octets_readable];
   std::uint8_t size_ = 1;
 };
 

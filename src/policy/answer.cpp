@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "dns/read_octets.h"
+#include "policy/rebinding.h"
 
 namespace doline::policy {
 
@@ -45,12 +46,32 @@ void each_answer(dns::Octets words, See see) {
   }
 }
 
+bool is_address(RecordType type, dns::Octets rdata) {
+  return (type == RecordType::a && rdata.size() == 4) || (type == RecordType::aaaa && rdata.size() == 16);
+}
+
 }  // namespace
+
+bool leads_on(RecordType type) {
+  return type == RecordType::cname || type == RecordType::https || type == RecordType::svcb || type == RecordType::ptr;
+}
+
+Glance glance_at(dns::Octets words) {
+  Glance glance;
+  each_answer(words, [&](RecordType type, std::uint32_t, dns::Octets rdata) {
+    glance.is_empty = false;
+    if (is_address(type, rdata))
+      glance.leads_inward = glance.leads_inward || is_inward(IpAddress::from_octets(rdata));
+    else
+      glance.leads_on |= leads_on(type);
+  });
+  return glance;
+}
 
 void collect_addresses(dns::Octets words, std::vector<IpAddress>& addresses) {
   addresses.clear();
   each_answer(words, [&](RecordType type, std::uint32_t, dns::Octets rdata) {
-    if ((type == RecordType::a && rdata.size() == 4) || (type == RecordType::aaaa && rdata.size() == 16))
+    if (is_address(type, rdata))
       addresses.push_back(IpAddress::from_octets(rdata));
     else if ((type == RecordType::https || type == RecordType::svcb) && rdata.size() > 2)
       collect_hints(rdata, addresses);

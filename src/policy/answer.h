@@ -11,6 +11,16 @@
 
 namespace doline::policy {
 
+/// What the Answer section shows at a glance.
+struct Glance {
+  bool is_empty = true;
+  bool leads_on = false;      ///< to other names: CNAME, PTR, HTTPS or SVCB, whose hints are addresses too
+  bool leads_inward = false;  ///< an A or AAAA record to an address of a house (rebinding.h)
+};
+[[nodiscard]] Glance glance_at(dns::Octets words);
+/// Does such a record lead on to another name?
+[[nodiscard]] bool leads_on(dns::RecordType type);
+
 /// Of the Answer section: A, AAAA, and the address hints of HTTPS and SVCB (RFC 9460 §7.3). Replaces what is in
 /// `addresses`; allocates only where they have never been so many.
 void collect_addresses(dns::Octets words, std::vector<IpAddress>& addresses);

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "policy/walk.h"
+#include "policy/suffix_hash.h"
 
 namespace doline::policy {
 

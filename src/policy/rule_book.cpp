@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "base/check.h"
+#include "policy/suffix_hash.h"
 #include "policy/walk.h"
 
 namespace doline::policy {
@@ -127,11 +128,11 @@ RuleBook::RuleBook(RuleBookSettings settings) : settings_(std::move(settings)) {
       expression_places_.push_back(small_place);
     }
     if (!is_found) set_bit(without_names_, place);
-    for (const dns::Name& name : keys) by_name_.emplace_back(whole_hash(name), small_place);
+    for (const dns::Name& name : keys) by_name_.add(whole_hash(name), small_place);
     if (when.types.empty()) set_bit(without_types_, place);
-    for (const dns::RecordType type : when.types) by_type_.emplace_back(static_cast<std::uint64_t>(type), small_place);
+    for (const dns::RecordType type : when.types) by_type_.add(static_cast<std::uint64_t>(type), small_place);
     if (when.device_names.empty()) set_bit(without_devices_, place);
-    for (const std::string& name : when.device_names) by_device_.emplace_back(hash_of(name), small_place);
+    for (const std::string& name : when.device_names) by_device_.add(hash_of(name), small_place);
     if (when.groups == 0) {
       set_bit(without_groups_, place);
       continue;
@@ -144,9 +145,7 @@ RuleBook::RuleBook(RuleBookSettings settings) : settings_(std::move(settings)) {
     expressions_ = std::make_shared<const blocklist::PatternSet>(expressions);
   else
     for (const std::uint16_t place : expression_places_) set_bit(without_names_, place);
-  std::sort(by_name_.begin(), by_name_.end());
-  std::sort(by_device_.begin(), by_device_.end());
-  std::sort(by_type_.begin(), by_type_.end());
+  for (HashIndex* index : {&by_name_, &by_device_, &by_type_}) index->seal();
 }
 
 const Rule& RuleBook::rule(RuleId id) const {

@@ -18,6 +18,7 @@
 
 #include "blocklist/pattern_set.h"
 #include "policy/exemption.h"
+#include "policy/hash_index.h"
 #include "policy/lock.h"
 #include "policy/rule.h"
 
@@ -71,8 +72,6 @@ class RuleBook {
 
   /// One bit a place of the walk: locks, the operator's rules, then the lists' rule, then `otherwise`.
   using Row = std::array<std::uint64_t, (locks_max + rules_max + 2 + 63) / 64>;
-  /// Hash of what a rule asks for, and the place of the rule; sorted.
-  using Index = std::vector<std::pair<std::uint64_t, std::uint16_t>>;
 
   struct Compiled {
     RuleId id;
@@ -112,7 +111,7 @@ class RuleBook {
   // Rules that speak of answers are in with_answers_ only: before there is one they cannot match.
   Row all_{}, without_lists_{}, with_answers_{}, without_names_{}, without_devices_{}, without_groups_{},
       without_types_{};
-  Index by_name_, by_device_, by_type_;
+  HashIndex by_name_, by_device_, by_type_;
   std::shared_ptr<const blocklist::PatternSet> expressions_;  // that may find any name; null: none
   std::vector<std::uint16_t> expression_places_;              // of each
   std::vector<Row> by_group_;                                 // empty, or one for each possible group

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "policy/name_set.h"
+#include "policy/suffix_hash.h"
 #include "policy/weigh.h"
 
 namespace doline::policy {
@@ -58,16 +59,14 @@ void Walk::find_candidates(RuleBook::Row& row, const RuleBook::Row& among) const
     add(kept);
     for (std::size_t i = 0; i < words; ++i) row[i] &= kept[i];
   };
-  const auto add_equal = [](const RuleBook::Index& index, std::uint64_t hash, RuleBook::Row& kept) {
-    for (auto found = std::lower_bound(index.begin(), index.end(), std::pair(hash, std::uint16_t{0}));
-         found != index.end() && found->first == hash; ++found)
-      kept[found->second / 64] |= std::uint64_t{1} << found->second % 64;
+  const auto add_equal = [](const HashIndex& index, std::uint64_t hash, RuleBook::Row& kept) {
+    index.each(hash, [&](std::uint16_t place) { kept[place / 64] |= std::uint64_t{1} << place % 64; });
   };
 
   for (std::size_t i = 0; i < words; ++i) row[i] = among[i];
-  if (!book_.by_name_.empty() || book_.expressions_)
+  if (!book_.by_name_.is_empty() || book_.expressions_)
     narrow(book_.without_names_, [&](RuleBook::Row& kept) {
-      if (!book_.by_name_.empty())
+      if (!book_.by_name_.is_empty())
         each_suffix_hash(asking_.lowered_qname, [&](std::uint64_t hash) { add_equal(book_.by_name_, hash, kept); });
       if (!book_.expressions_) return;
       for (const std::uint32_t number : book_.expressions_->match(asking_.lowered_qname)) {
@@ -75,11 +74,11 @@ void Walk::find_candidates(RuleBook::Row& row, const RuleBook::Row& among) const
         kept[place / 64] |= std::uint64_t{1} << place % 64;
       }
     });
-  if (!book_.by_type_.empty())
+  if (!book_.by_type_.is_empty())
     narrow(book_.without_types_, [&](RuleBook::Row& kept) {
       add_equal(book_.by_type_, static_cast<std::uint64_t>(asking_.question.qtype), kept);
     });
-  if (!book_.by_device_.empty())
+  if (!book_.by_device_.is_empty())
     narrow(book_.without_devices_,
            [&](RuleBook::Row& kept) { add_equal(book_.by_device_, hash_of(asking_.device.name), kept); });
   if (!book_.by_group_.empty())

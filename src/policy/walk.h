@@ -118,28 +118,7 @@ class Walk {
 
 [[nodiscard]] std::string_view to_string(Mismatch mismatch);  ///< `another device`
 
-/// As RuleBook::Index keys them.
+/// As a HashIndex has them.
 [[nodiscard]] std::uint64_t hash_of(std::string_view device_name);
-/// Calls `take(hash)` for the name itself and for every ancestor, the root included, from the root on.
-template <class Take>
-void each_suffix_hash(const dns::Name& lowered, Take take) {
-  const auto wire = lowered.wire();
-  std::array<std::uint64_t, 4> begins{};
-  for (std::size_t at = 0;; at += wire[at] + std::size_t{1}) {
-    begins[at / 64] |= std::uint64_t{1} << at % 64;
-    if (wire[at] == 0) break;
-  }
-  std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a, from the right
-  for (std::size_t at = wire.size(); at-- > 0;) {
-    hash = (hash ^ wire[at]) * 0x100000001b3;
-    if ((begins[at / 64] >> at % 64 & 1) != 0) take(hash);
-  }
-}
-
-[[nodiscard]] inline std::uint64_t whole_hash(const dns::Name& lowered) {
-  std::uint64_t whole = 0;
-  each_suffix_hash(lowered, [&](std::uint64_t hash) { whole = hash; });
-  return whole;
-}
 
 }  // namespace doline::policy

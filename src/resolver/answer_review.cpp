@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "dns/read_octets.h"
 #include "policy/answer.h"
 #include "policy/decide.h"
 #include "policy/weigh.h"
@@ -15,11 +14,6 @@ namespace {
 
 using dns::RecordType;
 using querylog::VerdictKind;
-
-/// Does such an answer lead on to other names?
-bool leads_on(RecordType type) {
-  return type == RecordType::cname || type == RecordType::https || type == RecordType::svcb || type == RecordType::ptr;
-}
 
 bool has_answer_rules(const Snapshot& under, const querylog::Record& record) {
   return under.rules->speaks_of_answers_above(record.rule) || policy::speak_of_answers(*under.lists);
@@ -38,22 +32,14 @@ bool is_house_route(const Reviewing& reviewing) {
 
 }  // namespace
 
-/// Owners there are a pointer or labels.
-RecordType first_answer_type(dns::Octets words, std::size_t qname_octets) {
-  if (words[6] == 0 && words[7] == 0) return RecordType{0};
-  const std::size_t at = dns::behind_name(words, dns::header_octets + qname_octets + 4);
-  if (at + 2 > words.size()) return RecordType{0};
-  return static_cast<RecordType>(dns::read16(words, at));
-}
-
-bool AnswerReview::is_needed(const Reviewing& reviewing, const querylog::Record& record, dns::Octets words) {
-  const RecordType first = first_answer_type(words, reviewing.asked.size());
-  return first != RecordType{0} &&
-         (leads_on(first) || reviewing.under.rebinding.protect || has_answer_rules(reviewing.under, record));
+bool AnswerReview::is_needed(const Reviewing& reviewing, const querylog::Record& record, const policy::Glance& glance) {
+  return glance.leads_on || (glance.leads_inward && reviewing.under.rebinding.protect) ||
+         (!glance.is_empty && has_answer_rules(reviewing.under, record));
 }
 
 std::optional<policy::Verdict> AnswerReview::review(const Reviewing& reviewing, const dns::QueryView& query,
-                                                    querylog::Record& record, dns::Octets words) {
+                                                    querylog::Record& record, dns::Octets words,
+                                                    const policy::Glance& glance) {
   const Snapshot& under = reviewing.under;
   const bool tries_rules = has_answer_rules(under, record);
   if (under.rebinding.protect || tries_rules) policy::collect_addresses(words, addresses_);
@@ -96,13 +82,13 @@ std::optional<policy::Verdict> AnswerReview::review(const Reviewing& reviewing, 
     asking.answer_addresses = {};
   }
 
-  if (record.rule != policy::no_rule || record.verdict == VerdictKind::rewrite)
-    return std::nullopt;  // the operator said forward
+  if (!glance.leads_on || record.rule != policy::no_rule || record.verdict == VerdictKind::rewrite)
+    return std::nullopt;  // to nowhere else, or the operator said forward
   const auto view = dns::ResponseView::parse(words);
   check(view.has_value());
   asking.is_led_to = true;
   for (const dns::RecordView& answer : *view) {
-    if (answer.section != dns::Section::answer || !leads_on(answer.type)) continue;
+    if (answer.section != dns::Section::answer || !policy::leads_on(answer.type)) continue;
     const bool is_service = answer.type == RecordType::https || answer.type == RecordType::svcb;
     question.qname = view->rdata_name(answer, is_service ? 2 : 0).lowered();
     if (question.qname.is_root()) continue;  // of a service: the name itself

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "dns/message.h"
+#include "policy/answer.h"
 #include "policy/walk.h"
 #include "querylog/record.h"
 #include "resolver/server_search.h"
@@ -24,19 +25,18 @@ struct Reviewing {
 
 class AnswerReview {
  public:
-  /// By a glance at the words: has nobody anything to say of them?
-  [[nodiscard]] static bool is_needed(const Reviewing& reviewing, const querylog::Record& record, dns::Octets words);
+  /// Has anybody anything to say of words that look so?
+  [[nodiscard]] static bool is_needed(const Reviewing& reviewing, const querylog::Record& record,
+                                      const policy::Glance& glance);
   /// In this order: no address of this house for a public name; the rules that speak of answers, where they stand above
   /// the one that decided; and the names that the answer leads on to, where no rule of the operator decided. Notes in
   /// the record what decided; nothing: what was decided before stands.
   [[nodiscard]] std::optional<policy::Verdict> review(const Reviewing& reviewing, const dns::QueryView& query,
-                                                      querylog::Record& record, dns::Octets words);
+                                                      querylog::Record& record, dns::Octets words,
+                                                      const policy::Glance& glance);
 
  private:
   std::vector<IpAddress> addresses_;  // of the answer
 };
-
-/// The type of the first answer record of accepted words, by a glance: 0 where there is none.
-[[nodiscard]] dns::RecordType first_answer_type(dns::Octets words, std::size_t qname_octets);
 
 }  // namespace doline::resolver

@@ -32,6 +32,33 @@ std::vector<std::uint8_t> words_of(const std::vector<Said>& records) {
 
 }  // namespace
 
+TEST_CASE("a glance tells whether there is an answer, leads on or leads inward") {
+  const auto glance = [](const std::vector<Said>& records) { return policy::glance_at(words_of(records)); };
+  CHECK(glance({}).is_empty);
+  CHECK(glance({{"a.example", RecordType::a, {10, 0, 0, 1}, dns::Section::additional}}).is_empty);
+  const Said outside{"a.example", RecordType::a, {192, 0, 2, 1}}, inside{"a.example", RecordType::a, {10, 0, 0, 1}};
+  std::vector<std::uint8_t> unique_local(16);
+  unique_local[0] = 0xfd;
+  const Said inside6{"a.example", RecordType::aaaa, unique_local};
+  const Said further{"a.example", RecordType::cname, {1, 'b', 0}}, text{"a.example", RecordType::txt, {1, 10}};
+  for (const Said& one : {outside, text}) {
+    const policy::Glance seen = glance({one});
+    CHECK_FALSE(seen.is_empty);
+    CHECK_FALSE(seen.leads_on);
+    CHECK_FALSE(seen.leads_inward);
+  }
+  for (const Said& one : {inside, inside6}) {
+    CHECK(glance({outside, text, one}).leads_inward);
+    CHECK(glance({one, outside}).leads_inward);
+    CHECK_FALSE(glance({one}).leads_on);
+  }
+  CHECK(glance({further, outside}).leads_on);
+  CHECK(glance({outside, further}).leads_on);
+  CHECK_FALSE(glance({further, outside}).leads_inward);
+  for (const RecordType type : {RecordType::https, RecordType::svcb, RecordType::ptr})
+    CHECK(glance({{"a.example", type, {1, 'b', 0}}}).leads_on);
+}
+
 TEST_CASE("addresses are those of A, AAAA and service hints of the Answer section, and of no other") {
   const std::vector<std::uint8_t> service{0, 1, 1, 'x', 0,   0, 1, 0, 3,   2, 'h', '2',
                                           0, 4, 0, 8,   192, 0, 2, 2, 192, 0, 2,   3};

@@ -77,17 +77,3 @@ TEST_CASE("what does not match is told by its first condition that does not hold
   for (int i = 0; i <= static_cast<int>(Mismatch::listed); ++i) sentences.insert(to_string(static_cast<Mismatch>(i)));
   CHECK(sentences.size() == 16);
 }
-
-TEST_CASE("the suffixes of a name are hashed from the root on, each as if it stood alone") {
-  std::vector<std::uint64_t> of_name, alone;
-  const Name name = *Name::parse("a.bc.example");
-  each_suffix_hash(name, [&](std::uint64_t hash) { of_name.push_back(hash); });
-  REQUIRE(of_name.size() == 4);
-  for (int labels = 3; labels >= 0; --labels) {
-    std::uint64_t whole = 0;
-    each_suffix_hash(name.ancestor(labels), [&](std::uint64_t hash) { whole = hash; });
-    alone.push_back(whole);
-  }
-  CHECK(of_name == alone);
-  CHECK(std::set(of_name.begin(), of_name.end()).size() == 4);
-}
