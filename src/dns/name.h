@@ -56,7 +56,7 @@ class Name {
 
   /// Wire form with the root label; borrowed from this value.
   [[nodiscard]] std::span<const std::uint8_t> wire() const { return {octets_, size_}; }
-  /// From wire()'s begin on; of those behind size() no more is known.
+  /// Octets from wire()'s begin on that may be read; what stands behind size() has no meaning.
   static constexpr std::size_t octets_readable = (name_octets_max / block_octets + 1) * block_octets;
   /// Octets of the wire form, 1 to 255.
   [[nodiscard]] std::size_t size() const { return size_; }

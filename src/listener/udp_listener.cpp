@@ -41,9 +41,11 @@ Option option_of(const cmsghdr* control) {
   return option;
 }
 
-template <class Octets>
-IpAddress address_of(const Octets& octets) {
-  return IpAddress::from_octets({reinterpret_cast<const std::uint8_t*>(&octets), sizeof octets});
+IpAddress address_of(const in_addr& address) {
+  return IpAddress::from_v4(address);
+}
+IpAddress address_of(const in6_addr& address) {
+  return IpAddress::from_octets(address.s6_addr);
 }
 
 Envelope read_envelope(msghdr& message) {
