@@ -26,8 +26,8 @@ def figure(what, value, unit, note=""):
 def cpu_of(server, words, names):
     """CPU microseconds per query; a lost or wrong response is a failure."""
     result = workloads.measure(server, workloads.Workload("", words), words.format(**names), names)
-    if result["lost"] or result["wrong"]:
-        raise Failure(f"{words}: {result['lost']} lost, {result['wrong']} wrong")
+    if result["failed"]:
+        raise Failure(f"{words}: {result['lost']} lost, {result['wrong']} wrong, {result['stray']} stray")
     return result["cpu_us"]
 
 
@@ -127,7 +127,7 @@ def swap(place, options, names, say):
         raise Failure(f"the new list was in force only after {swapped[0]:.1f} s")
     yield figure(f"a new list of {options.list_size} names in force", swapped[0], "s", "after the file was changed")
     for kind, result in results.items():
-        yield figure(f"lost or wrong of {result['sent']:,}, {kind} the change", result["lost"] + result["wrong"], "queries")
+        yield figure(f"lost or wrong of {result['sent']:,}, {kind} the change", result["failed"], "queries")
         yield figure(f"p999 {kind} the change", result["p999"], "µs")
 
 

@@ -59,7 +59,7 @@ def best_peer(rounds):
     costs = {}
     for name in {each["server"] for each in rounds}.intersection(PEERS):
         own = [each for each in rounds if each["server"] == name]
-        if sum(each["lost"] + each["wrong"] for each in own) <= 0.01 * sum(each["sent"] for each in own):
+        if sum(each["failed"] for each in own) <= 0.01 * sum(each["sent"] for each in own):
             costs[name] = median(each["cpu_us"] for each in own)
     return min(costs, key=costs.get, default=None)
 
@@ -90,7 +90,7 @@ def tables(results):
         medians = {server: {key: median(each[key] for each in rounds if each["server"] == server)
                             for key in ("cpu_us", "rate", "p50", "p99")} for server in {each["server"] for each in rounds}}
         for server, own in sorted(medians.items(), key=lambda item: item[1]["cpu_us"]):
-            failed = sum(each["lost"] + each["wrong"] + each.get("unlogged", 0) for each in rounds if each["server"] == server)
+            failed = sum(each["failed"] + each.get("unlogged", 0) for each in rounds if each["server"] == server)
             cells = [server, f"{own['cpu_us']:.2f}", *(factor(ratio(rounds, server, floor)) for floor in floors),
                      factor(ratio(rounds, server, best)), f"{own['rate']:,.0f}"]
             cells += [f"{own['p50']:.0f}", f"{own['p99']:.0f}"] if paced else []

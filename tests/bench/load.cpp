@@ -28,6 +28,7 @@
 #include <iostream>
 #include <map>
 #include <random>
+#include <span>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -45,8 +46,8 @@ Asks the DNS server at 127.0.0.1 and prints one JSON object: what was sent, rece
                        order=zipf:S|sequence|once   of a file: drawn with Zipf exponent S, from top to end again and again, or once
                        skip=N                       of a file: begin with name N
                        weight=W                     share of the queries (1)
-                       expect=address|blocked|anything   what is not wrong: a record that is not null; NXDOMAIN, no record or
-                                                    a null address; every response (anything)
+                       expect=address|blocked|anything   what is not wrong: the address that bench_echo makes from the name;
+                                                    NXDOMAIN, no record or a null address; whatever (anything)
   --address ADDRESS  in 127.0.0.0/8 (127.0.0.1)
   --seconds S        stop after so long (5), or
   --queries N        after so many
@@ -58,6 +59,10 @@ Asks the DNS server at 127.0.0.1 and prints one JSON object: what was sent, rece
   --patience MS      a query without a response for so long is lost (2000)
   --seed N           of all that is random (1)
 
+A response is wrong, too, if it is none (QR), if its question is not the one that was asked (but for case) or if its
+records belong to other names than that and those that it leads to; over TCP if its ID is not the query's. Over UDP one
+with another ID, or none at all, is `stray`, and its query then lost.
+
 exit codes: 0 asked, 1 could not ask, 64 the command line is wrong, 66 a file is not there
 
 examples:
@@ -66,7 +71,7 @@ examples:
   bench_load --port 5300 --names file=names.txt --tcp 16 --reconnect
 )";
 
-constexpr std::size_t query_octets_max = 512;
+constexpr std::size_t query_octets_max = 320;
 constexpr std::size_t response_octets_max = 4096;
 constexpr unsigned batch_max = 64;
 
@@ -105,11 +110,12 @@ struct Names {
   double weight = 1;
   std::size_t place = 0;  // in `drawn`, or in the file
 
-  std::vector<std::uint8_t> octets;   // all names in wire form
-  std::vector<std::uint32_t> begins;  // of each, and the end of the last
-  std::vector<std::uint32_t> drawn;   // for zipf: which name comes next, drawn before
-  std::vector<std::uint8_t> below;    // `suffix` in wire form
-  std::uint64_t number = 0;           // of the next name below it
+  std::vector<std::uint8_t> octets;                    // all names in wire form
+  std::vector<std::uint32_t> begins;                   // of each, and the end of the last
+  std::vector<std::array<std::uint8_t, 4>> addresses;  // of each, if one is expected
+  std::vector<std::uint32_t> drawn;                    // for zipf: which name comes next, drawn before
+  std::vector<std::uint8_t> below;                     // `suffix` in wire form
+  std::uint64_t number = 0;                            // of the next name below it
 };
 
 struct Options {
@@ -144,6 +150,14 @@ bool append_name(std::string_view text, std::vector<std::uint8_t>& octets) {
   return true;
 }
 
+// What bench_echo answers for a name (here with the root's octet), as its `answer` says.
+std::array<std::uint8_t, 4> address_of_name(std::span<const std::uint8_t> name) {
+  std::uint32_t hash = 2166136261;
+  for (const std::uint8_t octet : name.first(name.size() - 1)) hash = (hash ^ (octet | 0x20U)) * 16777619;
+  return {198, static_cast<std::uint8_t>(18 + (hash & 1)), static_cast<std::uint8_t>(hash >> 8),
+          static_cast<std::uint8_t>(hash >> 16)};
+}
+
 // A million draws; which names are the frequent ones is random too.
 std::vector<std::uint32_t> draw(std::size_t count, double exponent, std::mt19937_64& random) {
   std::vector<double> cumulated(count);
@@ -163,7 +177,7 @@ std::vector<std::uint32_t> draw(std::size_t count, double exponent, std::mt19937
 
 void load_names(Names& names, std::mt19937_64& random) {
   if (!names.suffix.empty()) {
-    if (!append_name(names.suffix, names.below)) stop(64, names.suffix + " is no name");
+    if (!append_name(names.suffix, names.below) || names.below.size() > 238) stop(64, names.suffix + " is no suffix");
     names.number = random();
     return;
   }
@@ -171,7 +185,10 @@ void load_names(Names& names, std::mt19937_64& random) {
   if (!file) stop(66, names.file + " cannot be read");
   for (std::string line; std::getline(file, line);) {
     const auto begin = static_cast<std::uint32_t>(names.octets.size());
-    if (append_name(line, names.octets)) names.begins.push_back(begin);
+    if (!append_name(line, names.octets)) continue;
+    names.begins.push_back(begin);
+    if (names.expect == Expect::address)
+      names.addresses.push_back(address_of_name(std::span(names.octets).subspan(begin)));
   }
   if (names.begins.empty()) stop(66, names.file + " has no names");
   const std::size_t count = names.begins.size();
@@ -179,6 +196,14 @@ void load_names(Names& names, std::mt19937_64& random) {
   names.place %= count;
   if (names.order == Order::zipf) names.drawn = draw(count, names.exponent, random);
 }
+
+// A query, and what a right response to it says.
+struct Query {
+  std::array<std::uint8_t, query_octets_max> octets;
+  std::size_t size = 0;
+  Expect expect = Expect::anything;
+  std::array<std::uint8_t, 4> address{};
+};
 
 // Writes queries: every source has its share of a wheel that is turned by one for each.
 class Queries {
@@ -202,13 +227,14 @@ class Queries {
     std::shuffle(wheel_.begin(), wheel_.end(), random);
   }
 
-  // The query's octets, and which source it is from; 0 when a source is asked only once and is at its end.
-  std::size_t write(std::uint8_t* query, std::uint16_t id, std::uint8_t& source) {
-    source = wheel_[turn_++ % wheel_.size()];
-    Names& names = sources_[source];
+  // False when a source is asked only once and is at its end.
+  bool write(Query& query, std::uint16_t id) {
+    Names& names = sources_[wheel_[turn_++ % wheel_.size()]];
+    query.expect = names.expect;
     const std::array<std::uint8_t, 12> header{
         static_cast<std::uint8_t>(id >> 8), static_cast<std::uint8_t>(id), 1, 0, 0, 1, 0, 0, 0, 0, 0, 0};
-    std::uint8_t* end = std::copy(header.begin(), header.end(), query);
+    std::uint8_t* const name_begin = std::copy(header.begin(), header.end(), query.octets.data());
+    std::uint8_t* end = name_begin;
     if (!names.below.empty()) {
       std::uint64_t mixed = names.number++;
       mixed ^= mixed << 29;
@@ -217,24 +243,26 @@ class Queries {
       *end++ = 16;
       for (int i = 0; i < 16; ++i, mixed >>= 4) *end++ = static_cast<std::uint8_t>('a' + (mixed & 15));
       end = std::copy(names.below.begin(), names.below.end(), end);
+      query.address = address_of_name({name_begin, end});
     } else {
       std::size_t name = names.place++;
       if (!names.drawn.empty()) {
         name = names.drawn[name % names.drawn.size()];
       } else if (name + 1 >= names.begins.size()) {
         over_ = names.order == Order::once;
-        if (over_) return 0;
+        if (over_) return false;
         name = 0;
         names.place = 1;
       }
       end = std::copy(names.octets.begin() + names.begins[name], names.octets.begin() + names.begins[name + 1], end);
+      if (!names.addresses.empty()) query.address = names.addresses[name];
     }
     for (const int octet : {0, 1, 0, 1}) *end++ = static_cast<std::uint8_t>(octet);  // A, IN
-    return static_cast<std::size_t>(end - query);
+    query.size = static_cast<std::size_t>(end - query.octets.data());
+    return true;
   }
 
   bool over() const { return over_; }
-  Expect expected(std::uint8_t source) const { return sources_[source].expect; }
 
  private:
   std::vector<Names>& sources_;
@@ -279,37 +307,90 @@ class Latencies {
   std::uint64_t largest_ = 0;
 };
 
-// Where the name that begins here ends; `end` if it does not end before.
-const std::uint8_t* skip_name(const std::uint8_t* at, const std::uint8_t* end) {
-  while (at < end && *at != 0 && *at < 0xc0) at += 1 + *at;
-  return std::min(end, at + (at < end && *at >= 0xc0 ? 2 : 1));
-}
+// Reads a response; what is cut off or leads in circles makes it wrong, not the reader.
+class Response {
+ public:
+  Response(const std::uint8_t* octets, std::size_t size) : octets_(octets), size_(size) {}
 
-// Is its first record an address with all bits 0?
-bool is_null_address(const std::uint8_t* response, std::size_t size) {
-  const std::uint8_t* end = response + size;
-  const std::uint8_t* question = skip_name(response + 12, end);
-  if (end - question < 4) return false;
-  const std::uint8_t* record = skip_name(question + 4, end);
-  if (end - record < 10 || record[0] != 0 || (record[1] != 1 && record[1] != 28)) return false;
-  const auto octets = record[8] << 8 | record[9];
-  return end - record >= 10 + octets &&
-         std::all_of(record + 10, record + 10 + octets, [](int octet) { return octet == 0; });
-}
-
-bool is_as_expected(Expect expect, const std::uint8_t* response, std::size_t size) {
-  const int rcode = response[3] & 15;
-  const bool has_answer = response[6] != 0 || response[7] != 0;
-  switch (expect) {
-    case Expect::anything:
-      return true;
-    case Expect::address:
-      return rcode == 0 && has_answer && !is_null_address(response, size);
-    case Expect::blocked:
-      return rcode == 3 || (rcode == 0 && (!has_answer || is_null_address(response, size)));
+  // As a response to the query. Its ID is not looked at.
+  bool is_right(const Query& query) const {
+    const std::size_t question = query.size - 12;
+    if (size_ < query.size || (octets_[2] & 0xf8) != 0x80 || number(4) != 1) return false;
+    if (std::memcmp(octets_ + 12, query.octets.data() + 12, question) != 0 &&
+        !std::equal(octets_ + 12, octets_ + query.size, query.octets.data() + 12, is_same_letter)) {
+      return false;
+    }
+    if (query.expect == Expect::anything) return true;
+    const int rcode = octets_[3] & 15;
+    if (query.expect == Expect::blocked && rcode == 3) return true;
+    if (rcode != 0 || (octets_[2] & 2) != 0) return false;
+    if (number(6) == 0) return query.expect == Expect::blocked;
+    static constexpr std::array<std::uint8_t, 4> null{};
+    return leads_to(query.size, query.expect == Expect::blocked ? null : query.address);
   }
-  return false;
-}
+
+ private:
+  static bool is_same_letter(std::uint8_t left, std::uint8_t right) {
+    return left == right || ((left ^ right) == 0x20 && (left | 0x20) >= 'a' && (left | 0x20) <= 'z');
+  }
+
+  unsigned number(std::size_t at) const { return static_cast<unsigned>(octets_[at] << 8 | octets_[at + 1]); }
+
+  // The answer section, which begins here, is the question's name, with the aliases that it has, and this address
+  // alone.
+  bool leads_to(std::size_t at, const std::array<std::uint8_t, 4>& address) const {
+    std::size_t owner = 12;
+    bool is_found = false;
+    for (unsigned left = number(6); left > 0; --left) {
+      if (at + 12 > size_ || (number(at) != (0xc000 | owner) && !is_same_name(at, owner))) return false;
+      at = end_of_name(at);
+      if (at + 10 > size_ || at + 10 + number(at + 8) > size_ || number(at + 2) != 1) return false;
+      const unsigned type = number(at);
+      const std::size_t data = at + 10;
+      at = data + number(at + 8);
+      if (type == 1) {
+        if (at != data + 4 || std::memcmp(octets_ + data, address.data(), 4) != 0) return false;
+        is_found = true;
+      } else if (type == 5 && !is_found) {
+        owner = data;
+      } else {
+        return false;
+      }
+    }
+    return is_found;
+  }
+
+  // Past the octets that the name has here; past the end if it is cut off.
+  std::size_t end_of_name(std::size_t at) const {
+    while (at < size_ && octets_[at] != 0 && octets_[at] < 0xc0) at += 1 + octets_[at];
+    return at + (at < size_ && octets_[at] >= 0xc0 ? 2 : 1);
+  }
+
+  // Where the next label of a name is, through pointers; past the end if there is none.
+  std::size_t label(std::size_t at) const {
+    for (int jumps = 0; at + 1 < size_ && octets_[at] >= 0xc0; ++jumps) at = jumps < 64 ? number(at) & 0x3fff : size_;
+    return at;
+  }
+
+  bool is_same_name(std::size_t left, std::size_t right) const {
+    for (int labels = 0; labels < 128; ++labels) {
+      left = label(left);
+      right = label(right);
+      if (left >= size_ || right >= size_ || octets_[left] != octets_[right]) return false;
+      const std::size_t length = octets_[left];
+      if (length == 0) return true;
+      if (length > 63 || left + 1 + length > size_ || right + 1 + length > size_) return false;
+      if (!std::equal(octets_ + left + 1, octets_ + left + 1 + length, octets_ + right + 1, is_same_letter))
+        return false;
+      left += 1 + length;
+      right += 1 + length;
+    }
+    return false;
+  }
+
+  const std::uint8_t* octets_;
+  std::size_t size_;
+};
 
 struct Tally {
   std::uint64_t started = 0, ended = 0;  // when the first query was sent, and when the last might have been
@@ -318,11 +399,11 @@ struct Tally {
   std::uint64_t outstanding = 0;
   Latencies latencies;
 
-  void receive(Expect expect, const std::uint8_t* response, std::size_t size, std::uint64_t time) {
+  void receive(bool is_right, std::uint64_t time) {
     latencies.add(time);
     ++received;
     --outstanding;
-    if (!is_as_expected(expect, response, size)) ++wrong;
+    if (!is_right) ++wrong;
   }
 
   void lose() {
@@ -369,7 +450,7 @@ struct Slot {
   std::uint64_t sent_at = 0;
   bool is_waiting = false;
   std::uint8_t use = 0;
-  std::uint8_t source = 0;
+  Query query;
 
   void free() {
     is_waiting = false;
@@ -482,7 +563,7 @@ class Udp {
       std::memcpy(&stamp, CMSG_DATA(part), sizeof stamp);
       time = static_cast<std::uint64_t>(stamp.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(stamp.tv_nsec);
     }
-    tally_.receive(queries_.expected(slot.source), response, size, time > slot.sent_at ? time - slot.sent_at : 0);
+    tally_.receive(Response(response, size).is_right(slot.query), time > slot.sent_at ? time - slot.sent_at : 0);
     slot.free();
     socket.unused.push_back(static_cast<std::uint16_t>(number));
   }
@@ -530,9 +611,8 @@ class Udp {
       const std::uint16_t number = socket.unused[socket.unused.size() - 1 - count];
       Slot& slot = socket.slots[number];
       const auto id = static_cast<std::uint16_t>(number | slot.use << slot_bits);
-      const std::size_t size = queries_.write(sent_.octets[count].data(), id, slot.source);
-      if (size == 0) break;
-      sent_.pieces[count].iov_len = size;
+      if (!queries_.write(slot.query, id)) break;
+      sent_.pieces[count] = {slot.query.octets.data(), slot.query.size};
     }
     const std::uint64_t time = now(clock_);
     for (unsigned done = 0; done < count;) {
@@ -585,7 +665,7 @@ struct Connection {
   int descriptor = -1;
   bool is_open = false;
   bool is_waiting = false;
-  std::uint8_t source = 0;
+  Query query;
   std::uint64_t sent_at = 0;  // of the query; with --reconnect when the connection was begun
   std::uint64_t moved_at = 0;
   std::size_t have = 0;
@@ -668,18 +748,19 @@ class Tcp {
 
   void ask(Connection& connection) {
     if (!asking_ || tally_.sent >= options_.queries) return;
-    std::array<std::uint8_t, 2 + query_octets_max> query;
-    const std::size_t size =
-        queries_.write(query.data() + 2, static_cast<std::uint16_t>(tally_.sent), connection.source);
-    if (size == 0) return;
-    query[0] = static_cast<std::uint8_t>(size >> 8);
-    query[1] = static_cast<std::uint8_t>(size);
+    Query& query = connection.query;
+    if (!queries_.write(query, static_cast<std::uint16_t>(tally_.sent))) return;
+    std::array<std::uint8_t, 2 + query_octets_max> message;
+    message[0] = static_cast<std::uint8_t>(query.size >> 8);
+    message[1] = static_cast<std::uint8_t>(query.size);
+    std::copy_n(query.octets.data(), query.size, message.data() + 2);
     if (!options_.reconnect) connection.sent_at = now();
     connection.is_waiting = true;
     ++tally_.sent;
     ++tally_.outstanding;
     // With one query outstanding there is always room for it.
-    if (::send(connection.descriptor, query.data(), size + 2, MSG_NOSIGNAL) != static_cast<ssize_t>(size + 2)) {
+    if (::send(connection.descriptor, message.data(), query.size + 2, MSG_NOSIGNAL) !=
+        static_cast<ssize_t>(query.size + 2)) {
       close(connection, true);
     }
   }
@@ -698,14 +779,13 @@ class Tcp {
     connection.have += static_cast<std::size_t>(more);
     const std::size_t size = static_cast<std::size_t>(connection.response[0] << 8 | connection.response[1]);
     if (connection.have < 2 || connection.have < 2 + size) return;
+    if (!connection.is_waiting || connection.have > 2 + size) ++tally_.stray;  // more than was asked for
     connection.have = 0;
-    if (!connection.is_waiting || size < 12) {
-      ++tally_.stray;
-      return;
-    }
+    if (!connection.is_waiting) return;
     connection.is_waiting = false;
-    tally_.receive(queries_.expected(connection.source), connection.response.data() + 2, size,
-                   time - connection.sent_at);
+    const std::uint8_t* response = connection.response.data() + 2;
+    const bool has_id = size >= 12 && std::memcmp(response, connection.query.octets.data(), 2) == 0;
+    tally_.receive(has_id && Response(response, size).is_right(connection.query), time - connection.sent_at);
     if (!options_.reconnect) {
       ask(connection);
       return;

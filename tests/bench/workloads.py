@@ -48,13 +48,15 @@ def names_for(place, size):
 
 
 def load(place, port, words, paced=False):
-    """What bench_load prints."""
+    """What bench_load prints, and how many queries `failed`."""
     command = ["taskset", "-c", place.load_core, *(["chrt", "--rr", "1"] if paced and place.realtime else []),
                place.program("bench_load"), "--port", str(port), *words.split()]
     run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     if run.returncode:
         raise Failure(f"{' '.join(command)}: {run.stderr.strip()}")
-    return json.loads(run.stdout)
+    result = json.loads(run.stdout)
+    result["failed"] = result["lost"] + result["wrong"] + result["stray"]
+    return result
 
 
 def run_realtime(pids, is_on):
@@ -68,7 +70,7 @@ def measure(server, workload, words, names):
     was answered, in microseconds; where records can be counted, `unlogged` are those that are missing after the server has settled."""
     place = server.place
     if server.is_floor:
-        words = words.replace("expect=blocked", "expect=anything")
+        words = words.replace("expect=blocked", "expect=address")
     for kind in workload.warm if not server.is_floor else ():
         load(place, server.port, f"--window 64 --seconds 30 --names file={names[kind]},order=once")
     time.sleep(server.settle)
