@@ -14,7 +14,7 @@ from statistics import median
 
 import lists
 import workloads
-from servers import Failure, Server, Upstream, ask
+from servers import TROUBLE, Failure, Server, Upstream, ask
 
 SMALL = 128 << 20  # octets
 
@@ -229,7 +229,7 @@ def measure(place, options, part, say):
             try:
                 for each in measurement(place, options, names, say):
                     yield {"part": part} | each
-            except Failure as failure:
+            except TROUBLE as failure:
                 say(f"{measurement.__name__}: {failure}")
                 yield {"part": part} | figure(measurement.__name__, None, "", str(failure).splitlines()[0])
 

@@ -4,14 +4,14 @@ import random
 from statistics import median
 
 import workloads
-from servers import Failure, Server, Upstream, found
+from servers import TROUBLE, Server, Upstream, found
 
 PEERS = ("dnsdist", "dnsmasq", "pdns-recursor", "unbound")
 LOG_LIST = "100k"  # beside a log the list's size is no matter, and peers start sooner
 
 
 def measure(place, options, chosen, log, say):
-    """Yields one object for each server's start, and one for each round, workload and server."""
+    """Yields one object for each server's start, and one for each round, workload and server; what failed has a `failure`."""
     names = workloads.names_for(place, LOG_LIST if log else options.list_size)
     floors = sorted({floor for name in chosen for floor in workloads.WORKLOADS[name].floors} - {"direct"})
     with Upstream(place) as upstream:
@@ -22,8 +22,9 @@ def measure(place, options, chosen, log, say):
         for server in list(servers):
             try:
                 took = server.start()
-            except Failure as failure:
+            except TROUBLE as failure:
                 say(f"left out: {failure}")
+                yield {"part": "start", "server": server.name, "failure": str(failure)}
                 servers.remove(server)
                 server.stop()
                 continue
@@ -36,10 +37,16 @@ def measure(place, options, chosen, log, say):
                 candidates = [server for server in [*servers, upstream] if not server.is_floor or server.name in workload.floors]
                 for server in random.sample(candidates, len(candidates)):
                     words = workloads.words_of(workload, names, options.seconds * (2 if log else 1), turn)
-                    result = workloads.measure(server, workload, words, names)
+                    measurement = {"part": "log" if log else "peers", "workload": name, "server": server.name, "round": turn}
+                    try:
+                        result = workloads.measure(server, workload, words, names)
+                    except TROUBLE as failure:
+                        say(f"round {turn + 1} of {options.rounds}, {name}: {failure}")
+                        yield measurement | {"failure": str(failure)}
+                        continue
                     say(f"round {turn + 1} of {options.rounds}, {name}, {server.name}: {result['cpu_us']:.2f} µs a query, "
                         f"{result['rate']:,.0f}/s, {result['lost']} lost, {result['wrong']} wrong" + (f", {result['unlogged']} not logged" if result.get("unlogged") else ""))
-                    yield {"part": "log" if log else "peers", "workload": name, "server": server.name, "round": turn, **result}
+                    yield measurement | result
         for server in servers:
             server.stop()
 
@@ -70,6 +77,8 @@ def factor(value):
 
 def tables(results):
     """Lines of Markdown."""
+    failures = [each for each in results if "failure" in each]
+    results = [each for each in results if "failure" not in each]
     starts = [each for each in results if each["part"] == "start"]
     if starts:
         yield f"\nStart with a text list of {starts[0]['list']} names, and memory\n"
@@ -95,3 +104,7 @@ def tables(results):
                      factor(ratio(rounds, server, best)), f"{own['rate']:,.0f}"]
             cells += [f"{own['p50']:.0f}", f"{own['p99']:.0f}"] if paced else []
             yield "| " + " | ".join([*cells, f"{failed:,}"]) + " |"
+    if failures:
+        yield "\nWhat could not be measured\n"
+    for each in failures:
+        yield f"- {each['server']}, {each.get('workload', 'start')}: {each['failure'].splitlines()[0]}"

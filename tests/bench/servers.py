@@ -40,6 +40,9 @@ class Failure(Exception):
     """What could not be measured, and why."""
 
 
+TROUBLE = (Failure, OSError, ValueError, subprocess.SubprocessError, sqlite3.Error)  # ends one measurement, never a run
+
+
 @dataclass
 class Place:
     """Where everything runs: programs, a folder, cores and ports."""
@@ -105,33 +108,38 @@ def ask(port, name, patience=0.5):
 # ── processes ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def told(path):
+    """What a file of /proc says; nothing once that of which it speaks has ended."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
 def processes(pid):
     """The process and those that it started."""
     found, waiting = [], [pid]
     while waiting:
         found.append(waiting.pop())
-        for children in Path(f"/proc/{found[-1]}/task").glob("*/children"):
-            try:
-                waiting += [int(child) for child in children.read_text().split()]
-            except OSError:
-                pass  # it ended meanwhile
+        try:
+            tasks = os.listdir(f"/proc/{found[-1]}/task")
+        except OSError:
+            continue  # it ended meanwhile
+        for task in tasks:
+            waiting += [int(child) for child in told(Path(f"/proc/{found[-1]}/task/{task}/children")).split()]
     return found
 
 
 def cpu_seconds(pid):
-    """Of all threads that live, to the nanosecond, and of children that ended, to the kernel's tick."""
+    """Of processes that live, to the nanosecond, with threads that ended; and of children that ended, to the kernel's tick."""
     total = 0
     for process in processes(pid):
-        for account in Path(f"/proc/{process}/task").glob("*/schedstat"):
-            try:
-                total += int(account.read_text().split()[0]) / 1e9
-            except OSError:
-                pass
         try:
-            words = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
-            total += (int(words[13]) + int(words[14])) / os.sysconf("SC_CLK_TCK")
+            total += time.clock_gettime(~process << 3 | 2)  # as clock_getcpuclockid(3) makes it
         except OSError:
-            pass
+            continue
+        words = told(Path(f"/proc/{process}/stat")).rpartition(")")[2].split()
+        total += (int(words[13]) + int(words[14])) / os.sysconf("SC_CLK_TCK") if words else 0
     return total
 
 
@@ -139,9 +147,10 @@ def memory_mib(pid):
     """What is resident, and of that what no file backs."""
     pages = {"VmRSS": 0, "RssAnon": 0}
     for process in processes(pid):
-        status = Path(f"/proc/{process}/status").read_text()
+        status = told(Path(f"/proc/{process}/status"))
         for key in pages:
-            pages[key] += int(re.search(rf"{key}:\s+(\d+)", status)[1])
+            size = re.search(rf"{key}:\s+(\d+)", status)
+            pages[key] += int(size[1]) if size else 0
     return {"resident_mib": pages["VmRSS"] / 1024, "anonymous_mib": pages["RssAnon"] / 1024}
 
 
@@ -211,8 +220,7 @@ class Server:
             if got == expected or (got and self.is_floor):
                 return
             if self.process.poll() is not None or time.monotonic() > deadline:
-                tail = (self.folder / "output").read_text(errors="replace")[-600:]
-                raise Failure(f"{self.name} does not answer {name} ({got}):\n{tail}")
+                raise Failure(f"{self.name} does not answer {name} ({got}):\n{self.last_words()}")
             time.sleep(0.004)
 
     def stop(self, patience=60):
@@ -232,6 +240,13 @@ class Server:
             except subprocess.TimeoutExpired:
                 pass
         self.process = None
+
+    def must_live(self):
+        if self.process is None or self.process.poll() is not None:
+            raise Failure(f"{self.name} has ended:\n{self.last_words()}")
+
+    def last_words(self):
+        return (self.folder / "output").read_text(errors="replace")[-600:]
 
     def cpu_seconds(self):
         return cpu_seconds(self.process.pid)

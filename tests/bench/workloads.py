@@ -69,6 +69,7 @@ def measure(server, workload, words, names):
     """One workload against one server that runs: what bench_load says, and `cpu_us`, CPU time of the server's processes per query that
     was answered, in microseconds; where records can be counted, `unlogged` are those that are missing after the server has settled."""
     place = server.place
+    server.must_live()
     if server.is_floor:
         words = words.replace("expect=blocked", "expect=address")
     for kind in workload.warm if not server.is_floor else ():
@@ -81,12 +82,15 @@ def measure(server, workload, words, names):
     logged, before = server.logged(), server.cpu_seconds()
     result = load(place, server.port, words, workload.is_paced())
     time.sleep(server.settle)
+    server.must_live()
     cpu = server.cpu_seconds() - before
     if paced:
         run_realtime(pids, False)
+    if not result["received"]:
+        raise Failure(f"{server.name} answered nothing: {result}")
     if logged is not None:
         result["unlogged"] = result["received"] - (server.logged() - logged)
-    return result | {"cpu_us": cpu * 1e6 / max(result["received"], 1), "utilisation": cpu / result["seconds"]}
+    return result | {"cpu_us": cpu * 1e6 / result["received"], "utilisation": cpu / result["seconds"]}
 
 
 def words_of(workload, names, seconds, turn):
