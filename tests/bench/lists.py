@@ -82,6 +82,7 @@ def last_name(path):
 
 RPZ_HEAD = "$TTL 3600\n@ SOA localhost. root.localhost. 1 3600 600 86400 3600\n@ NS localhost.\n"
 FORMATS = {  # what stands before the names, and what becomes of one
+    "adblock": ("", "||{0}^\n"),
     "dnsmasq": ("", "address=/{0}/\n"),
     "unbound": ("server:\n", 'local-zone: "{0}" always_nxdomain\n'),
     "rpz": (RPZ_HEAD, "{0} CNAME .\n*.{0} CNAME .\n"),

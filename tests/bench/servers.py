@@ -7,12 +7,15 @@ A definition:
   list_format = "plain"              # plain or one of lists.FORMATS
   command = ["@PROGRAM@", ...]       # must stay in the foreground
   settle = 3                         # optional: seconds until the query log is on disk
-  log = "query.db"                   # optional: an SQLite file with one row of the table `query` for each
+  log = "query.db"                   # optional: Doline's query log, whose rows are counted
   [files]
   "unbound.conf" = '''...'''         # written into a folder of its own before the start
+  [shipped."doline.yml"]             # optional: the same with a file of the repository
+  file = "config/doline.yml"
+  replace = [['expression', 'text']] # in this order; each must be found
 
-@PROGRAM@, @FOLDER@, @PORT@, @UPSTREAM@ (a port of 127.0.0.1), @THREADS@, @LIST@ (a file; @LISTS@: all of them, as Doline's YAML)
-and @MORE@ are filled in. A line that begins with ?list, ?nolist, ?log or ?nolog is kept only in that variant.
+@PROGRAM@, @FOLDER@, @PORT@, @UPSTREAM@ (a port of 127.0.0.1), @THREADS@, @LIST@ (a file; @LISTS@: all of them, as Doline's YAML),
+@ROOT@ (of the repository) and @MORE@ are filled in. A line that begins with ?list, ?nolist, ?log or ?nolog is kept only in that variant.
 """
 
 import atexit
@@ -162,7 +165,7 @@ class Server:
     """One program in one variant, with a port and a folder of its own."""
 
     def __init__(self, place, name, blocklists=(), log=False, threads=1, more=""):
-        self.place, self.name, self.log, self.process = place, name, log, None
+        self.place, self.name, self.log, self.process, self.start_cpu = place, name, log, None, None
         self.definition = tomllib.loads((DEFINITIONS / f"{name}.toml").read_text())
         self.program = place.program(self.definition.get("program", name))
         self.is_floor = self.definition.get("role") == "floor"
@@ -192,12 +195,23 @@ class Server:
                                        for i, path in enumerate(self.blocklists))
         return re.sub(r"@([A-Z]+)@", lambda mark: str(words[mark[1]]), "\n".join(kept))
 
+    def files(self):
+        """The names of the files that are written before the start, and their texts."""
+        yield from self.definition.get("files", {}).items()
+        for name, shipped in self.definition.get("shipped", {}).items():
+            text = (lists.ROOT / shipped["file"]).read_text()
+            for expression, words in shipped["replace"]:
+                text, count = re.subn(expression, words, text)
+                if not count:
+                    raise Failure(f"{self.name}: {shipped['file']} has no {expression}")
+            yield name, text
+
     def start(self, again=False, prefix=(), core=None, patience=300, into=None):
-        """Starts it and waits until it answers and, with lists, blocks the last name of the last; gives the seconds. `again` keeps the
-        folder, `into` is called in the new process before the program."""
+        """Starts it and waits until it answers and, with lists, blocks the last name of the last; gives the seconds, and `start_cpu`
+        has those of CPU time. `again` keeps the folder, `into` is called in the new process before the program."""
         if not again:
             shutil.rmtree(self.folder, ignore_errors=True)
-        for file, text in self.definition.get("files", {}).items():
+        for file, text in self.files():
             path = self.folder / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(self.fill(text))
@@ -260,6 +274,15 @@ class Server:
             return None
         with contextlib.closing(sqlite3.connect(f"file:{self.folder / self.definition['log']}?mode=ro", uri=True)) as database:
             return database.execute("SELECT coalesce(sum(rows), 0) FROM segment").fetchone()[0]
+
+    def wait_for_rows(self, rows, patience=120):
+        """Until so many records are on disk, and what is done after them is done."""
+        deadline = time.monotonic() + patience
+        while self.logged() < rows:
+            if time.monotonic() > deadline:
+                raise Failure(f"{self.name} has logged {self.logged():,} of {rows:,}")
+            time.sleep(0.2)
+        time.sleep(self.settle)
 
     def __enter__(self):
         return self

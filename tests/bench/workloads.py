@@ -11,6 +11,7 @@ from servers import Failure, processes
 CACHED = "--names file={cached},order=zipf:0.9,expect=address"
 BLOCKED = "--names file={blocked},order=zipf:0.9,expect=blocked"
 NEW = "--names unique=new.example,expect=address"
+MIX = f"{CACHED},weight=60 {BLOCKED},weight=25 {NEW},weight=15"
 
 
 @dataclass
@@ -36,7 +37,7 @@ WORKLOADS = {
     "tcp-1000": Workload("TCP, cached: 1,000 connections", f"--tcp 1000 {CACHED}", ("cached",)),
     "tcp-new": Workload("TCP, cached: a new connection for each query", f"--tcp 16 --reconnect {CACHED}", ("cached",)),
     "mixed": Workload("60 % cached, 25 % blocked, 15 % forwarded; every record is logged to disk",
-                      f"--window 128 {CACHED},weight=60 {BLOCKED},weight=25 {NEW},weight=15", ("cached", "blocked"), floors=()),
+                      f"--window 128 {MIX}", ("cached", "blocked"), floors=("echo", "relay")),
 }
 
 
