@@ -23,12 +23,17 @@ def figure(what, value, unit, note=""):
     return {"what": what, "figure": value, "unit": unit, "note": note}
 
 
-def cpu_of(server, words, names):
-    """CPU microseconds per query; a lost or wrong response is a failure."""
+def result_of(server, words, names):
+    """What workloads.measure says; a lost or wrong response is a failure."""
     result = workloads.measure(server, workloads.Workload("", words), words.format(**names), names)
     if result["failed"]:
         raise Failure(f"{words}: {result['lost']} lost, {result['wrong']} wrong, {result['stray']} stray")
-    return result["cpu_us"]
+    return result
+
+
+def cpu_of(server, words, names):
+    """CPU microseconds per query."""
+    return result_of(server, words, names)["cpu_us"]
 
 
 def warm(server, names):
@@ -78,8 +83,8 @@ def devices(place, options, names, say):
 
 
 def workers(place, options, names, say):
-    """What a query costs two workers, over one; they may use both cores, of which the load takes its part."""
-    costs = {}
+    """What two workers answer and what a query costs them, over one; they may use both cores, of which the load takes its part."""
+    costs, rates = {}, {}
     with contextlib.ExitStack() as stack:
         servers = {count: stack.enter_context(Server(place, "doline", threads=count)) for count in (1, 2)}
         for server in servers.values():
@@ -89,10 +94,14 @@ def workers(place, options, names, say):
         for _ in range(options.rounds):
             for count, server in servers.items():
                 words = f"--window 256 --sockets 32 --seconds {options.seconds} {workloads.CACHED}"
-                costs.setdefault(count, []).append(cpu_of(server, words, names))
-    ratios = [two / one for one, two in zip(costs[1], costs[2])]
-    yield figure("cached, one worker", median(costs[1]), "µs CPU/query")
-    yield figure("cached, two workers", median(costs[2]), "µs CPU/query", f"x {median(ratios):.2f}")
+                result = result_of(server, words, names)
+                costs.setdefault(count, []).append(result["cpu_us"])
+                rates.setdefault(count, []).append(result["rate"])
+    room = f"servers and load share {len({*place.server_core.split(','), *place.load_core.split(',')})} of {os.cpu_count()} cores"
+    for what, unit, own in (("cost", "µs CPU/query", costs), ("throughput", "queries/s", rates)):
+        ratios = [two / one for one, two in zip(own[1], own[2])]
+        yield figure(f"cached, one worker: {what}", median(own[1]), unit)
+        yield figure(f"cached, two workers: {what}", median(own[2]), unit, f"x {median(ratios):.2f}; {room}")
 
 
 def swap(place, options, names, say):
@@ -160,13 +169,14 @@ def sizes(place, options, names, say):
         say(f"starts with {label}")
         with Server(place, "doline", blocklists=files) as server:
             yield figure(f"text to serving, {label}", server.start(), "s")
+            yield figure(f"text to serving, {label}: CPU", server.start_cpu, "s", "of all threads, until the first blocked response")
             come_to_rest(server, names, files[0] if len(files) == 1 else None)
             yield figure(f"resident, {label}", server.memory_mib()["resident_mib"], "MiB", anonymous(server))
             again = []
             for _ in range(5):
                 server.stop()
-                again.append(server.start(again=True))
-            yield figure(f"restart to blocking, {label}", median(again), "s", "compiled before; median of 5")
+                again.append(server.start(again=True) * 1000)
+            yield figure(f"restart to blocking, {label}", median(again), "ms", f"compiled before; {min(again):.1f} to {max(again):.1f} in 5")
 
 
 def anonymous(server):
@@ -206,7 +216,8 @@ def small(place, options, names, say):
     files = lists.real(place.folder / "real") or [lists.made(place.folder, "1M")]
     with small_room() as (enter, room, most), Server(place, "doline", blocklists=files) as server:
         say(f"in {room}")
-        yield figure("in 128 MiB: text to serving", server.start(into=enter), "s", f"{room}, one core; {len(files)} lists")
+        yield figure("in 128 MiB: text to serving", server.start(into=enter), "s",
+                     f"{server.start_cpu:.2f} s CPU; {room}, one core; {len(files)} lists")
         warm(server, names)
         words = f"--window 128 --seconds {options.seconds} {workloads.CACHED}"
         yield figure("in 128 MiB: cached", cpu_of(server, words, names), "µs CPU/query")
@@ -214,7 +225,7 @@ def small(place, options, names, say):
         if most() is not None:
             yield figure("in 128 MiB: most that was charged", most(), "MiB", "files read count until they are evicted")
         server.stop()
-        yield figure("in 128 MiB: restart to blocking", server.start(again=True, into=enter), "s")
+        yield figure("in 128 MiB: restart to blocking", server.start(again=True, into=enter) * 1000, "ms")
         server.stop()
 
 

@@ -30,7 +30,8 @@ def measure(place, options, chosen, log, say):
                 continue
             say(f"{server.name} runs after {took:.1f} s")
             if not server.is_floor and not log:
-                yield {"part": "start", "server": server.name, "list": options.list_size, "seconds": took, **server.memory_mib()}
+                yield {"part": "start", "server": server.name, "list": options.list_size, "seconds": took, "cpu_seconds": server.start_cpu,
+                       **server.memory_mib()}
         for turn in range(options.rounds):
             for name in chosen:
                 workload = workloads.WORKLOADS[name]
@@ -61,6 +62,16 @@ def ratio(rounds, server, other):
     return median(ratios) if ratios else None
 
 
+def over_direct(rounds, server, key):
+    """By how much a latency is above that of asking the upstream directly in the same round, and that over the relay's; medians."""
+    by_round = {}
+    for each in rounds:
+        by_round.setdefault(each["round"], {})[each["server"]] = each[key]
+    above = [(own[server] - own["direct"], own["relay"] - own["direct"]) for own in by_round.values() if {server, "direct", "relay"} <= own.keys()]
+    ratios = [mine / relays for mine, relays in above if relays > 0]
+    return (median(mine for mine, _ in above) if above else None, median(ratios) if ratios else None)
+
+
 def best_peer(rounds):
     """The one with the least CPU time that answers rightly."""
     costs = {}
@@ -82,9 +93,9 @@ def tables(results):
     starts = [each for each in results if each["part"] == "start"]
     if starts:
         yield f"\nStart with a text list of {starts[0]['list']} names, and memory\n"
-        yield "| server | until it blocks | resident MiB | of it anonymous |\n|---|--:|--:|--:|"
+        yield "| server | until it blocks | CPU | resident MiB | of it anonymous |\n|---|--:|--:|--:|--:|"
         for each in sorted(starts, key=lambda each: each["seconds"]):
-            yield f"| {each['server']} | {each['seconds']:.2f} s | {each['resident_mib']:.0f} | {each['anonymous_mib']:.0f} |"
+            yield f"| {each['server']} | {each['seconds']:.2f} s | {each['cpu_seconds']:.2f} s | {each['resident_mib']:.0f} | {each['anonymous_mib']:.0f} |"
     for name, workload in workloads.WORKLOADS.items():
         rounds = [each for each in results if each.get("workload") == name]
         if not rounds:
@@ -93,9 +104,11 @@ def tables(results):
         yield f"\n{workload.title}\n"
         paced = workload.is_paced()
         floors = [floor for floor in workload.floors if floor != "direct"]
+        latencies = ("p50", "p99") if "direct" in workload.floors else ()
         yield ("| server | CPU µs/query |" + "".join(f" x {floor} |" for floor in floors) + " x best peer | q/s |" +
-               (" p50 µs | p99 µs |" if paced else "") + f" lost{', unlogged' if rounds[0]['part'] == 'log' else ''} or wrong |")
-        yield "|---|--:|" + "--:|" * (len(floors) + 3 + 2 * paced)
+               (" p50 µs | p99 µs |" if paced else "") +
+               "".join(f" {key} over direct | x relay |" for key in latencies) + f" lost{', unlogged' if rounds[0]['part'] == 'log' else ''} or wrong |")
+        yield "|---|--:|" + "--:|" * (len(floors) + 3 + 2 * paced + 2 * len(latencies))
         medians = {server: {key: median(each[key] for each in rounds if each["server"] == server)
                             for key in ("cpu_us", "rate", "p50", "p99")} for server in {each["server"] for each in rounds}}
         for server, own in sorted(medians.items(), key=lambda item: item[1]["cpu_us"]):
@@ -103,6 +116,9 @@ def tables(results):
             cells = [server, f"{own['cpu_us']:.2f}", *(factor(ratio(rounds, server, floor)) for floor in floors),
                      factor(ratio(rounds, server, best)), f"{own['rate']:,.0f}"]
             cells += [f"{own['p50']:.0f}", f"{own['p99']:.0f}"] if paced else []
+            for key in latencies:
+                above, over_relay = over_direct(rounds, server, key)
+                cells += ["" if above is None else f"{above:.0f}", factor(over_relay)]
             yield "| " + " | ".join([*cells, f"{failed:,}"]) + " |"
     if failures:
         yield "\nWhat could not be measured\n"

@@ -188,7 +188,7 @@ class Server:
             elif is_on[mark[1]]:
                 kept.append(line[mark.end():])
         words = {"PROGRAM": self.program, "FOLDER": self.folder, "PORT": self.port, "UPSTREAM": self.place.upstream,
-                 "THREADS": self.threads, "MORE": self.more}
+                 "THREADS": self.threads, "ROOT": lists.ROOT, "MORE": self.more}
         if self.blocklists:
             words["LIST"] = lists.converted(self.blocklists[0], self.definition["list_format"])
             words["LISTS"] = ", ".join(f'l{i}: {{file: "{path}", format: {"hosts" if "hosts" in path.name else "domains"}}}'
@@ -223,19 +223,21 @@ class Server:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self.folder,
                                             start_new_session=True, preexec_fn=into)
         RUNNING.add(self)
-        self.wait_for(blocked, "blocked", began + patience)
+        self.wait_for(blocked, "blocked", began, patience)
         took = time.monotonic() - began
-        self.wait_for(f"ready.{lists.CACHED_ZONE}", "address", began + patience)
+        self.start_cpu = self.cpu_seconds()
+        self.wait_for(f"ready.{lists.CACHED_ZONE}", "address", began, patience)
         return took
 
-    def wait_for(self, name, expected, deadline):
+    def wait_for(self, name, expected, began, patience):
+        """Looks each millisecond, and less often once it has waited for seconds, so as not to take the time of what it waits for."""
         while name is not None:
             got = ask(self.port, name)
             if got == expected or (got and self.is_floor):
                 return
-            if self.process.poll() is not None or time.monotonic() > deadline:
+            if self.process.poll() is not None or time.monotonic() > began + patience:
                 raise Failure(f"{self.name} does not answer {name} ({got}):\n{self.last_words()}")
-            time.sleep(0.004)
+            time.sleep(max(0.001, (time.monotonic() - began) / 1000))
 
     def stop(self, patience=60):
         if self.process is None:
