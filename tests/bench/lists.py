@@ -81,11 +81,20 @@ def last_name(path):
 # ── formats ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 RPZ_HEAD = "$TTL 3600\n@ SOA localhost. root.localhost. 1 3600 600 86400 3600\n@ NS localhost.\n"
-FORMATS = {  # what stands before the names, and what becomes of one
-    "adblock": ("", "||{0}^\n"),
-    "dnsmasq": ("", "address=/{0}/\n"),
-    "unbound": ("server:\n", 'local-zone: "{0}" always_nxdomain\n'),
-    "rpz": (RPZ_HEAD, "{0} CNAME .\n*.{0} CNAME .\n"),
+
+
+def cdb_line(name):
+    """What `cdb -c` reads: the name in wire form."""
+    key = "".join(chr(len(label)) + label for label in name.split(".")) + "\0"
+    return f"+{len(key)},1:{key}->1\n"
+
+
+FORMATS = {  # what stands before the names, what becomes of one, and what stands behind them
+    "adblock": ("", "||{0}^\n".format, ""),
+    "dnsmasq": ("", "address=/{0}/\n".format, ""),
+    "unbound": ("server:\n", 'local-zone: "{0}" always_nxdomain\n'.format, ""),
+    "rpz": (RPZ_HEAD, "{0} CNAME .\n*.{0} CNAME .\n".format, ""),
+    "cdb": ("", cdb_line, "\n"),
 }
 
 
@@ -95,6 +104,6 @@ def converted(path, form):
         return path
     target = path.with_suffix(f".{form}")
     if not target.exists():
-        head, line = FORMATS[form]
-        target.write_text(head + "".join(line.format(name) for name in path.read_text().split()))
+        head, line, tail = FORMATS[form]
+        target.write_text(head + "".join(map(line, path.read_text().split())) + tail)
     return target

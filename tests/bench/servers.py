@@ -6,6 +6,8 @@ A definition:
   role = "floor"                     # optional: answers everything, so what is blocked or right does not concern it
   list_format = "plain"              # plain or one of lists.FORMATS
   command = ["@PROGRAM@", ...]       # must stay in the foreground
+  prepare = ["program", ...]         # optional: what makes its own form of the list; it is not measured
+  logs = false                       # optional: it keeps no log of queries
   settle = 3                         # optional: seconds until the query log is on disk
   log = "query.db"                   # optional: Doline's query log, whose rows are counted
   [files]
@@ -176,7 +178,8 @@ class Server:
         self.more, self.threads = more, threads
 
     def is_there(self):
-        return bool(self.program) and Path(self.program).exists()
+        needed = [self.program, *(self.place.program(word) for word in self.definition.get("prepare", [])[:1])]
+        return all(program and Path(program).exists() for program in needed)
 
     def fill(self, text):
         kept = []
@@ -216,6 +219,8 @@ class Server:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(self.fill(text))
         self.folder.mkdir(exist_ok=True)
+        if "prepare" in self.definition and not again:
+            subprocess.run(list(map(self.fill, self.definition["prepare"])), check=True, timeout=patience, capture_output=True)
         command = ["taskset", "-c", core or self.place.server_core, *prefix, *map(self.fill, self.definition["command"])]
         blocked = lists.last_name(self.blocklists[-1]) if self.blocklists else None
         began = time.monotonic()
@@ -307,4 +312,5 @@ class Upstream(Server):
 def found(place, names, **variant):
     """Those of the servers that are on this machine, and the names of those that are not."""
     servers = [Server(place, name, **variant) for name in names]
+    servers = [server for server in servers if server.definition.get("logs", True) or not server.log]
     return ([server for server in servers if server.is_there()], [server.name for server in servers if not server.is_there()])
