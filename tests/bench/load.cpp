@@ -44,7 +44,7 @@ Asks the DNS server at 127.0.0.1 and prints one JSON object: what was sent, rece
   --names SOURCE     words with commas between them:
                        file=PATH | unique=SUFFIX    one name a line, or names below SUFFIX that nobody asked before
                        order=zipf:S|sequence|once   of a file: drawn with Zipf exponent S, from top to end again and again, or once
-                       skip=N                       of a file: begin with name N
+                       skip=N                       of a file: begin with name N; with order=once N is too much if it has no more
                        weight=W                     share of the queries (1)
                        expect=address|blocked|anything   what is not wrong: the address that bench_echo makes from the name;
                                                     NXDOMAIN, no record or a null address; whatever (anything)
@@ -193,6 +193,7 @@ void load_names(Names& names, std::mt19937_64& random) {
   if (names.begins.empty()) stop(66, names.file + " has no names");
   const std::size_t count = names.begins.size();
   names.begins.push_back(static_cast<std::uint32_t>(names.octets.size()));
+  if (names.order == Order::once && names.place >= count) stop(66, names.file + " has no names that were not asked");
   names.place %= count;
   if (names.order == Order::zipf) names.drawn = draw(count, names.exponent, random);
 }

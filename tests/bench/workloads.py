@@ -11,6 +11,7 @@ from servers import Failure, processes
 CACHED = "--names file={cached},order=zipf:0.9,expect=address"
 BLOCKED = "--names file={blocked},order=zipf:0.9,expect=blocked"
 NEW = "--names unique=new.example,expect=address"
+FREQUENT = 20_000  # of the blocked names; they are the first of those that are asked once
 MIX = f"{CACHED},weight=60 {BLOCKED},weight=25 {NEW},weight=15"
 
 
@@ -44,7 +45,7 @@ WORKLOADS = {
 def names_for(place, size):
     """The files that a workload's words name."""
     blocklist = lists.made(place.folder, size)
-    return {"cached": lists.cached(place.folder), "blocked": lists.shuffled(blocklist, 20_000),
+    return {"cached": lists.cached(place.folder), "blocked": lists.shuffled(blocklist, FREQUENT),
             "blocked_new": lists.shuffled(blocklist), "blocklist": blocklist}
 
 
@@ -94,6 +95,6 @@ def measure(server, workload, words, names):
     return result | {"cpu_us": cpu * 1e6 / result["received"], "utilisation": cpu / result["seconds"]}
 
 
-def words_of(workload, names, seconds, turn):
-    """Words of bench_load; turns differ in the names that are new."""
-    return workload.load.format(**names, skip=turn * 200_000 % 1_000_000) + f" --seconds {seconds} --seed {time.time_ns() % 10**9}"
+def words_of(workload, names, seconds, skip):
+    """Words of bench_load; `skip` names of those that are asked once were asked before."""
+    return workload.load.format(**names, skip=skip) + f" --seconds {seconds} --seed {time.time_ns() % 10**9}"
