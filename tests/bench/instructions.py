@@ -100,7 +100,7 @@ def count(place, name, log, suffix, kinds):
 
         def ask_all(kind, source):
             """So that all are known."""
-            ask(f"--window 64 --names file={names[source]},order=sequence", kind.many)
+            ask(f"--window 64 --names file={names[source]},order=sequence", min(kind.many, 20_000))
             if source == "cached" and not server.is_floor:
                 time.sleep(FORWARDED_PAST)
 
@@ -109,15 +109,16 @@ def count(place, name, log, suffix, kinds):
             for source in ("cached", "blocked"):
                 if f"{{{source}}}" in kind.names:
                     ask_all(kind, source)
-            time.sleep(server.settle if kind.thread == WRITER else 0)
+            rows = server.all_logged() if kind.thread == WRITER else 0
             counted.take(kind.thread)
             totals, skip = [], kind.many  # those before were asked for "blocked"
             for asked in (kind.few, kind.many):
-                rows = server.logged()
                 ask(f"{kind.way} --seed {skip} {kind.names.format(**names, skip=skip)}", asked)
                 skip += asked
                 if kind.thread == WRITER:
-                    server.wait_for_rows(rows + asked)
+                    rows += asked
+                    if rows != (logged := server.all_logged()):
+                        raise Failure(f"{name} has logged {logged:,} of {rows:,}")
                 totals.append(counted.take(kind.thread))
                 if not totals[-1]:
                     raise Failure(f"{name}: no thread calls {kind.thread}")

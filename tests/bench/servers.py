@@ -282,14 +282,12 @@ class Server:
         with contextlib.closing(sqlite3.connect(f"file:{self.folder / self.definition['log']}?mode=ro", uri=True)) as database:
             return database.execute("SELECT coalesce(sum(rows), 0) FROM segment").fetchone()[0]
 
-    def wait_for_rows(self, rows, patience=120):
-        """Until so many records are on disk, and what is done after them is done."""
-        deadline = time.monotonic() + patience
-        while self.logged() < rows:
-            if time.monotonic() > deadline:
-                raise Failure(f"{self.name} has logged {self.logged():,} of {rows:,}")
-            time.sleep(0.2)
-        time.sleep(self.settle)
+    def all_logged(self):
+        """How many records are on disk, once no more come."""
+        count = None
+        while count != (count := self.logged()):
+            time.sleep(self.settle)
+        return count
 
     def __enter__(self):
         return self
