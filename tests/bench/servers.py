@@ -7,7 +7,7 @@ A definition:
   list_format = "plain"              # plain or one of lists.FORMATS
   command = ["@PROGRAM@", ...]       # must stay in the foreground
   prepare = ["program", ...]         # optional: what makes its own form of the list; it is not measured
-  logs = false                       # optional: it keeps no log of queries
+  logs = "never"                     # optional: or "always", whatever the variant
   settle = 3                         # optional: seconds until the query log is on disk
   log = "query.db"                   # optional: Doline's query log, whose rows are counted
   [files]
@@ -167,11 +167,12 @@ class Server:
     """One program in one variant, with a port and a folder of its own."""
 
     def __init__(self, place, name, blocklists=(), log=False, threads=1, more=""):
-        self.place, self.name, self.log, self.process, self.start_cpu = place, name, log, None, None
+        self.place, self.name, self.process, self.start_cpu = place, name, None, None
         self.definition = tomllib.loads((DEFINITIONS / f"{name}.toml").read_text())
+        self.log = log or self.definition.get("logs") == "always"
         self.program = place.program(self.definition.get("program", name))
         self.is_floor = self.definition.get("role") == "floor"
-        self.settle = self.definition.get("settle", 0.5) if log else 0
+        self.settle = self.definition.get("settle", 0.5) if self.log else 0
         self.port = place.next_port()
         self.folder = place.folder / f"{name}-{self.port}"
         self.blocklists = [] if self.is_floor else [Path(path) for path in blocklists]
@@ -310,5 +311,5 @@ class Upstream(Server):
 def found(place, names, **variant):
     """Those of the servers that are on this machine, and the names of those that are not."""
     servers = [Server(place, name, **variant) for name in names]
-    servers = [server for server in servers if server.definition.get("logs", True) or not server.log]
+    servers = [server for server in servers if not (server.log and server.definition.get("logs") == "never")]
     return ([server for server in servers if server.is_there()], [server.name for server in servers if not server.is_there()])
