@@ -11,13 +11,13 @@
 
 namespace doline::policy {
 
-/// What the Answer section shows at a glance.
+/// What the Answer section shows at a glance, behind the one question of `qname_octets`.
 struct Glance {
   bool is_empty = true;
   bool leads_on = false;      ///< to other names: CNAME, PTR, HTTPS or SVCB, whose hints are addresses too
   bool leads_inward = false;  ///< an A or AAAA record to an address of a house (rebinding.h)
 };
-[[nodiscard]] Glance glance_at(dns::Octets words);
+[[nodiscard]] Glance glance_at(dns::Octets words, std::size_t qname_octets);
 /// Does such a record lead on to another name?
 [[nodiscard]] bool leads_on(dns::RecordType type);
 

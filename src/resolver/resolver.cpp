@@ -410,7 +410,8 @@ struct Resolver::Impl final : upstream::Landing {
   /// or null: then `reviewing` has all that can be had in time. `landed`: what has just been answered.
   const cache::Key* find_servers(Reviewing& reviewing, const querylog::Record& record, dns::Octets words,
                                  MonotonicTime received, const cache::Key* landed = nullptr) {
-    if (!reviewing.under.rules->asks_lists_above(record.rule) || policy::glance_at(words).is_empty)
+    if (!reviewing.under.rules->asks_lists_above(record.rule) ||
+        policy::glance_at(words, qname_of(words).size()).is_empty)
       return nullptr;  // nothing to review
     server_search.search(cache, {words, reviewing.route.value, reviewing.under.lists->lists_server_addresses()},
                          now.monotonic, [this](const cache::Key& key) { return has_failed_lately(key); });

@@ -33,7 +33,9 @@ std::vector<std::uint8_t> words_of(const std::vector<Said>& records) {
 }  // namespace
 
 TEST_CASE("a glance tells whether there is an answer, leads on or leads inward") {
-  const auto glance = [](const std::vector<Said>& records) { return policy::glance_at(words_of(records)); };
+  const auto glance = [](const std::vector<Said>& records) {
+    return policy::glance_at(words_of(records), dns::Name::parse("a.example")->size());
+  };
   CHECK(glance({}).is_empty);
   CHECK(glance({{"a.example", RecordType::a, {10, 0, 0, 1}, dns::Section::additional}}).is_empty);
   const Said outside{"a.example", RecordType::a, {192, 0, 2, 1}}, inside{"a.example", RecordType::a, {10, 0, 0, 1}};
