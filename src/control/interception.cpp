@@ -336,7 +336,7 @@ void Interception::start(Answer answer) {
   if (unconfirmed_ && !unconfirmed_->former) return answer({{"ok", false}});
   const redirect::Options options = unconfirmed_ ? *unconfirmed_->former : at_start_;
   apply(options, seconds(0), [this, answer = std::move(answer)](const json& reply) {
-    is_starting_ = !reply.value("ok", false);
+    is_starting_ = !reply.value("ok", false) && !is_decided_;  // the operator may have been faster than the reply
     answer(reply);
   });
 }

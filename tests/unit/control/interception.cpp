@@ -8,10 +8,12 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "blocklist/compile.h"
+#include "run_until.h"
 #include "temporary_folder.h"
 #include "unit/querylog/day.h"
 
@@ -59,7 +61,17 @@ struct Stage {
     const auto request = redirect::parse_request({octets.data(), static_cast<std::size_t>(count)});
     REQUIRE(request.has_value());
     requests.push_back(request->body);
-    if (!std::holds_alternative<redirect::Heartbeat>(request->body)) answer({request->number, reply});
+    if (std::holds_alternative<redirect::Heartbeat>(request->body)) return;
+    if (is_slow)
+      unanswered.push_back(request->number);
+    else
+      answer({request->number, reply});
+  }
+  /// To the oldest request that waits for it.
+  void answer_late(redirect::Reply body) {
+    REQUIRE(test::run_until(loop, [&] { return !unanswered.empty(); }));
+    answer({unanswered.front(), std::move(body)});
+    unanswered.pop_front();
   }
   void answer(const redirect::Numbered<redirect::Reply>& numbered) const {
     const auto octets = redirect::write_reply(numbered);
@@ -85,6 +97,8 @@ struct Stage {
   Watch hearing;
   std::optional<Interception> interception;
   std::vector<redirect::Request> requests;
+  bool is_slow = false;  // answer_late() answers
+  std::deque<std::uint32_t> unanswered;
   std::vector<redirect::RefusedReply> told_refused;
   std::vector<device::MacAddress> held;
   int times_doh_unknown = 0;
@@ -414,6 +428,19 @@ TEST_CASE("rules that could not be put in place at start are a shortcoming, unti
   CHECK(stage.interception->shortcoming() == "Interception is off: the table is held by somebody else");
   stage.reply = redirect::Done{};
   (void)stage.wait([&](auto take) { stage.interception->remove(take); });
+  CHECK(stage.interception->shortcoming().empty());
+}
+
+TEST_CASE("the start is not tried again where the operator decided while it was under way") {
+  Stage stage;
+  stage.is_slow = true;
+  int answered = 0;
+  stage.interception->begin([&](const json&) { ++answered; });
+  stage.interception->remove([&](const json&) { ++answered; });
+  stage.answer_late(redirect::SeenReply{});
+  stage.answer_late(redirect::Failed{{"the table is held by somebody else"}});
+  stage.answer_late(redirect::Done{});
+  REQUIRE(test::run_until(stage.loop, [&] { return answered == 2; }));
   CHECK(stage.interception->shortcoming().empty());
 }
 
