@@ -295,12 +295,20 @@ void Interception::say_restrictions(Done done) {
       restrictions.observed.push_back(mac);
   std::sort(restrictions.observed.begin(), restrictions.observed.end());
   ask(redirect::Restrict{std::move(restrictions)}, [this, done = std::move(done)](const json& reply) {
-    gate_trouble_.clear();
-    if (reply.value("ok", false)) return done();
+    const std::string before = std::exchange(gate_trouble_, {});
+    // Who said what failed has gone without being told: all is told anew.
+    if (reply.value("ok", false)) return before.empty() ? done() : tell_anew();
     if (!reply.contains("reasons") || reply["reasons"].empty()) return;
     gate_trouble_ = "Restrictions of groups are not in force: " + reply["reasons"][0].get<std::string>();
-    log_.error("{}", gate_trouble_);
+    if (gate_trouble_ != before) log_.error("{}", gate_trouble_);
   });
+}
+
+/// Where there are rules: what was answered before them.
+void Interception::tell_anew() {
+  if (state_ != redirect::State::applied) return;
+  recall(held_by(restrictions_));
+  on_doh_unknown_();
 }
 
 void Interception::recall(std::vector<device::MacAddress> macs) {
@@ -435,8 +443,7 @@ void Interception::take_applied(const redirect::Options& options, seconds trial,
   in_force_ = options;
   is_on_trial_ = trial.count() > 0;
   tell_applied(trial);
-  recall(held_by(restrictions_));
-  on_doh_unknown_();
+  tell_anew();
   for (const auto& warning : reply.value("warnings", json::array()))
     log_.warn("Interception: {}", warning.get<std::string>());
 }
@@ -498,17 +505,15 @@ void Interception::take_in(const redirect::StatusReply& status) {
     log_.warn("Interception is suspended: {}", status.reason);
   else if (status.reason != reason_ && !status.reason.empty())
     log_.warn("Interception: {}", status.reason);
-  state_ = status.state;
+  const redirect::State before = std::exchange(state_, status.state);
   if (is_on_trial_ && status.trial_seconds_left == 0) {  // what was before it is back
     is_on_trial_ = false;
     in_force_ = unconfirmed_ ? unconfirmed_->former : std::nullopt;
     on_doh_unknown_();
   }
-  // Somebody took the table away, and the warden has put it back.
-  if (state_ == redirect::State::applied && status.gate.admitted == 0 && gate_.admitted > 0) {
-    recall(held_by(restrictions_));
-    on_doh_unknown_();
-  }
+  // The table was away, and the warden has put it back.
+  if (before != redirect::State::applied || (status.gate.admitted == 0 && gate_.admitted > 0)) tell_anew();
+  if (!gate_trouble_.empty()) say_restrictions([] {});  // once more
   if (!is_starting_) reason_ = status.reason;
   gate_ = status.gate;
   interference_ = status.interference;

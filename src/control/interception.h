@@ -90,7 +90,7 @@ class Interception {
 
   /// From now on these; said again only where they differ. Devices that nothing held until now are observed at first,
   /// and refused what no answer gave them only when the kernel knows the answers that they had before. `said` is
-  /// dropped when the warden has carried it out, or will not.
+  /// dropped when the warden has carried it out, or will not. What fails is said again, every interception_look_every.
   void restrict(redirect::Restrictions restrictions, const std::shared_ptr<void>& said = {});
   /// Rules on, once Doline answers; not where the operator has decided already. If the options of the start were on
   /// trial and nobody confirmed them, what was before them. Before that, what the kernel has seen while Doline was away
@@ -133,6 +133,7 @@ class Interception {
   void tell_applied(seconds trial);
   void look_for_refusals();
   void say_restrictions(Done done);
+  void tell_anew();
   void recall(std::vector<device::MacAddress> macs);
   void start(Answer answer);
   void apply(const redirect::Options& options, seconds trial, Answer answer);

@@ -344,6 +344,66 @@ TEST_CASE("nobody is refused before the kernel knows what it was told, unless it
   CHECK((std::get<redirect::Restrict>(shut.requests.at(0)).restrictions == wanted));
 }
 
+TEST_CASE("restrictions that failed are said again, their trouble told once, and then what was answered before") {
+  Stage stage;
+  (void)stage.wait([&](auto take) { stage.interception->apply(seconds(0), take); });
+  const auto look = [&](redirect::Reply to_restrict) {
+    stage.requests.clear();
+    stage.is_slow = true;
+    bool has_looked = false;
+    stage.interception->status([&](const json&) { has_looked = true; });
+    redirect::StatusReply status;
+    status.state = redirect::State::applied;
+    stage.answer_late(status);
+    REQUIRE(test::run_until(stage.loop, [&] { return has_looked; }));
+    stage.answer_late(std::move(to_restrict));
+    stage.is_slow = false;
+    (void)stage.wait([&](auto take) { stage.interception->verify(take); });
+  };
+  redirect::Restrictions wanted, eased;
+  wanted.only_resolved = eased.observed = {*device::MacAddress::parse("94:51:3d:13:9a:35")};
+  stage.reply = redirect::Failed{{"nft has ended"}};
+  stage.interception->restrict(wanted);
+  (void)stage.wait([&](auto take) { stage.interception->verify(take); });
+  CHECK(stage.held.empty());
+  stage.reply = redirect::Done{};
+  stage.times_doh_unknown = 0;
+
+  look(redirect::Failed{{"nft has ended"}});
+  CHECK(stage.held.empty());
+  CHECK_FALSE(stage.interception->gate_trouble().empty());
+  const std::string log = stage.told.str();
+  CHECK(log.find("nft has ended") == log.rfind("nft has ended"));
+
+  look(redirect::Done{});
+  CHECK((std::get<redirect::Restrict>(stage.requests.at(1)).restrictions == eased));
+  CHECK(stage.interception->gate_trouble().empty());
+  CHECK(stage.held == wanted.only_resolved);
+  CHECK(stage.times_doh_unknown == 1);
+  stage.requests.clear();
+  stage.is_recalled();
+  (void)stage.wait([&](auto take) { stage.interception->verify(take); });
+  CHECK((std::get<redirect::Restrict>(stage.requests.at(0)).restrictions == wanted));
+}
+
+TEST_CASE("what held devices were told is told anew when the rules come back after a pause") {
+  Stage stage;
+  redirect::Restrictions wanted;
+  wanted.only_resolved = {*device::MacAddress::parse("94:51:3d:13:9a:35")};
+  (void)stage.wait([&](auto take) { stage.interception->apply(seconds(0), take); });
+  redirect::StatusReply status;
+  for (const auto state : {redirect::State::suspended, redirect::State::applied}) {
+    status.state = state;
+    stage.reply = status;
+    (void)stage.wait([&](auto take) { stage.interception->status(take); });
+    CHECK(stage.held.empty() == (state == redirect::State::suspended));
+    stage.reply = redirect::Done{};
+    if (state == redirect::State::suspended) stage.interception->restrict(wanted);
+    (void)stage.wait([&](auto take) { stage.interception->verify(take); });
+  }
+  CHECK(stage.held == wanted.only_resolved);
+}
+
 TEST_CASE("what cannot be applied says why, and the state stays absent") {
   Stage stage;
   stage.reply = redirect::Failed{{"There is neither nft nor iptables on this machine."}};
