@@ -53,7 +53,8 @@ class Loop {
 
   [[nodiscard]] Watch after(milliseconds delay, std::function<void()> call);
   [[nodiscard]] Watch every(milliseconds period, std::function<void()> call);
-  /// `events`: UV_READABLE, UV_WRITABLE. The descriptor stays the caller's and must stay open while watched.
+  /// `events`: UV_READABLE, UV_WRITABLE. The descriptor stays the caller's and must stay open while watched. An error
+  /// of it comes as UV_DISCONNECT, and nothing after it: who reads on watches anew.
   [[nodiscard]] Watch on_events(int descriptor, int events, std::function<void(int events)> call);
   [[nodiscard]] Watch on_signal(int signal, std::function<void()> call);
   /// The name of whatever changed in the folder (a file there is replaced by rename: watching the file would miss it).

@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace doline::control {
 
@@ -21,8 +22,17 @@ Result<std::unique_ptr<Neighbours>, std::string> Neighbours::follow(
   own.nl_groups = RTMGRP_NEIGH;
   if (bind(descriptor, reinterpret_cast<sockaddr*>(&own), sizeof own) != 0 || !neighbours->ask_for_all())
     return fail("the neighbour table cannot be followed: " + std::string(std::strerror(errno)));
-  neighbours->watch_ = loop.on_events(descriptor, UV_READABLE, [raw = neighbours.get()](int) { raw->read(); });
+  neighbours->watch(loop);
   return neighbours;
+}
+
+/// Notifications that were lost are an error of the socket, and a watch ends with those.
+void Neighbours::watch(Loop& loop) {
+  watch_ = Watch();
+  watch_ = loop.on_events(descriptor_, UV_READABLE, [this, &loop](int events) {
+    read();
+    if ((events & UV_DISCONNECT) != 0) watch(loop);
+  });
 }
 
 Neighbours::~Neighbours() {
@@ -38,11 +48,15 @@ void Neighbours::read() {
   alignas(8) std::array<std::uint8_t, 32'768> buffer;
   for (int turn = 0; turn < 64; ++turn) {
     const ssize_t size = recv(descriptor_, buffer.data(), buffer.size(), 0);
-    if (size < 0 && errno == ENOBUFS) {  // notifications were lost: read the whole table again
-      ask_for_all();
+    if (size < 0 && errno == ENOBUFS) {
+      were_lost_ = true;
       continue;
     }
-    if (size <= 0) return;
+    if (size <= 0) {
+      // The kernel takes no second request while it still answers one.
+      if (std::exchange(were_lost_, false)) ask_for_all();
+      return;
+    }
     for (const auto& neighbour : listener::parse_neighbours({buffer.data(), static_cast<std::size_t>(size)}))
       seen_(neighbour);
   }

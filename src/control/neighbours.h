@@ -27,11 +27,13 @@ class Neighbours {
   Neighbours(int descriptor, std::function<void(const listener::Neighbour&)> seen)
       : descriptor_(descriptor), seen_(std::move(seen)) {}
   bool ask_for_all();
+  void watch(Loop& loop);
   void read();
 
   int descriptor_;
   std::function<void(const listener::Neighbour&)> seen_;
   Watch watch_;
+  bool were_lost_ = false;  // notifications: the whole table is to be read again
 };
 
 }  // namespace doline::control

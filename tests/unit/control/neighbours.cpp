@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <map>
 #include <string>
 
@@ -38,6 +39,34 @@ TEST_CASE("the kernel's table is read and then followed") {
           (*neighbours)->look_again();
           if (!run_until(loop, [&] { return seen.size() == 2; }))
             return "a second look saw " + std::to_string(seen.size());
+          return "";
+        }) == "");
+}
+
+TEST_CASE("after more news than the socket holds the table is read again, and followed on") {
+  CHECK(tests::in_small_network([]() -> std::string {
+          const auto replace_all = [](const std::string& lladdr) {
+            return tests::run("for i in $(seq 700); do echo neigh replace 192.0.$((i / 250 + 4)).$((i % 250)) lladdr " +
+                              lladdr + " dev lan0; done | ip -batch -");
+          };
+          if (!replace_all("02:00:00:00:00:01")) return "no neighbours";
+          Loop loop;
+          std::map<std::string, std::string> seen;
+          const auto neighbours = Neighbours::follow(loop, [&](const listener::Neighbour& neighbour) {
+            const device::Sighting& sighting = neighbour.sighting;
+            seen[sighting.address.to_string()] = sighting.mac.to_string();
+          });
+          if (!neighbours) return neighbours.error();
+          // While the kernel has told a part of the table.
+          for (const char* lladdr : {"02:00:00:00:00:02", "02:00:00:00:00:03"})
+            if (!replace_all(lladdr)) return "no changes";
+          const bool are_seen = run_until(loop, [&] {
+            return seen.size() == 700 &&
+                   std::all_of(seen.begin(), seen.end(), [](const auto& one) { return one.second.ends_with("03"); });
+          });
+          if (!are_seen) return "what was lost was not read again";
+          if (!tests::run("ip neigh add 192.0.2.5 lladdr 02:00:00:00:00:05 dev lan0")) return "no later neighbour";
+          if (!run_until(loop, [&] { return seen.contains("192.0.2.5"); })) return "the table was not followed on";
           return "";
         }) == "");
 }
