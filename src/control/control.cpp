@@ -494,7 +494,9 @@ struct Control::Impl {
     signs.ready(status_line());
     log.info("Ready: {}", status_line());
     if (interception)
-      interception->begin([this](const json&) { loops->look(settings.live.upstream); });
+      interception->begin([this](const json&) {
+        if (loops) loops->look(settings.live.upstream);  // not at the end, where the warden never answered
+      });
     else
       loops->look(settings.live.upstream);
     give_back_code();

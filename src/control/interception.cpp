@@ -211,21 +211,23 @@ Interception::Interception(Loop& loop, std::unique_ptr<warden::Client> warden, r
                            std::function<void(std::vector<device::MacAddress>, Done)> on_held,
                            std::function<void()> on_doh_unknown)
     : loop_(loop),
-      warden_(std::move(warden)),
       at_start_(std::move(options)),
       wanted_(at_start_),
       trial_file_(std::move(trial_file)),
       log_(log),
       on_refused_(std::move(on_refused)),
       on_held_(std::move(on_held)),
-      on_doh_unknown_(std::move(on_doh_unknown)) {
+      on_doh_unknown_(std::move(on_doh_unknown)),
+      warden_(std::move(warden)) {
   std::string complaint;
   unconfirmed_ = read_trial_mark(trial_file_, complaint);
   if (!complaint.empty()) log_.warn("{}", complaint);
   if (unconfirmed_ && unconfirmed_->on_trial != at_start_) forget_trial();  // the operator has decided otherwise
+  // Of another mode, or of other ports: it comes back by the operator's file alone, and then the trial is forgotten.
+  if (unconfirmed_ && unconfirmed_->former && !is_served(*unconfirmed_->former)) unconfirmed_->former.reset();
   readable_ = loop_.on_events(warden_->descriptor(), UV_READABLE, [this](int) { read(); });
   looking_ = loop_.every(interception_look_every, [this] {
-    if (is_starting_) start([](const json&) {});
+    if (is_starting_ && !changes_.is_busy()) start([](const json&) {});
     ask(redirect::Status{}, [](const json&) {});
   });
   looking_for_refusals_ = loop_.every(refusals_look_every, [this] { look_for_refusals(); });
@@ -242,7 +244,10 @@ void Interception::look_for_refusals() {
   });
 }
 
-Interception::~Interception() = default;
+Interception::~Interception() {
+  readable_ = Watch();
+  changes_.clear();
+}
 
 void Interception::read() {
   warden_->read();
@@ -336,24 +341,43 @@ void Interception::begin(Answer answer) {
   warden_->ask(redirect::Seen{}, [this](const std::optional<redirect::Reply>& reply) {
     if (const auto* seen = reply ? std::get_if<redirect::SeenReply>(&*reply) : nullptr) tell(*seen);
   });
-  if (unconfirmed_) log_.warn("{}", describe_unconfirmed());
-  start(std::move(answer));
+  start([this, answer = std::move(answer)](const json& reply) {
+    if (const std::string waiting = describe_unconfirmed(); !waiting.empty()) log_.warn("{}", waiting);
+    answer(reply);
+  });
+}
+
+/// One change of the rules after the other: the mark of a trial says what is in force when it begins.
+void Interception::change(std::function<void(Answer)> begin, Answer answer) {
+  if (changes_.are_full()) return answer(to_json(redirect::Failed{{"too much is asked at once"}}));
+  changes_.add([begin = std::move(begin), answer = std::move(answer)](warden::Jobs::Finish finish) {
+    begin([answer, finish = std::move(finish)](const json& reply) {
+      answer(reply);
+      finish();
+    });
+  });
 }
 
 void Interception::start(Answer answer) {
   if (unconfirmed_ && !unconfirmed_->former) return answer({{"ok", false}});
-  const redirect::Options options = unconfirmed_ ? *unconfirmed_->former : at_start_;
-  apply(options, seconds(0), [this, answer = std::move(answer)](const json& reply) {
-    is_starting_ = !reply.value("ok", false) && !is_decided_;  // the operator may have been faster than the reply
-    answer(reply);
-  });
+  const auto begin = [this](Answer done) {
+    apply(unconfirmed_ ? *unconfirmed_->former : at_start_, seconds(0),
+          [this, done = std::move(done)](const json& reply) {
+            // The operator may have been faster than the reply.
+            is_starting_ = !reply.value("ok", false) && !is_decided_;
+            done(reply);
+          });
+  };
+  change(begin, std::move(answer));
 }
 
 /// Empty: nothing waits for the operator's word.
 std::string Interception::describe_unconfirmed() const {
   if (!unconfirmed_ || is_on_trial_) return {};
-  return "The configured redirect was on trial and nobody confirmed it, so " +
-         std::string(unconfirmed_->former ? "the one before it is in force" : "none is in force, as before it") +
+  std::string instead = in_force_ ? "the one before it is in force" : "none is in force";
+  if (!in_force_ && unconfirmed_->former && !is_decided_)
+    instead = "the one before it should be in force, and is not yet" + (reason_.empty() ? "" : " (" + reason_ + ")");
+  return "The configured redirect was on trial and nobody confirmed it, so " + instead +
          ": `doline redirect apply` makes it count.";
 }
 
@@ -373,6 +397,9 @@ void Interception::forget_trial() {
   unconfirmed_.reset();
   std::error_code error;
   std::filesystem::remove(trial_file_, error);
+  if (error)
+    log_.error("{} cannot be removed: {}. Remove it, or the next start takes the redirect for unconfirmed.",
+               trial_file_.native(), error.message());
 }
 
 std::string Interception::shortcoming() const {
@@ -402,13 +429,17 @@ void Interception::want(redirect::Options options) {
 void Interception::apply(seconds trial, Answer answer) {
   is_decided_ = true;
   is_starting_ = false;
+  change([this, trial](Answer done) { apply_wanted(trial, std::move(done)); }, std::move(answer));
+}
+
+void Interception::apply_wanted(seconds trial, Answer answer) {
   const auto before = unconfirmed_;
   if (std::string failure = mark_trial(trial); !failure.empty())
     return answer(to_json(redirect::Failed{{std::move(failure)}}));
   apply(wanted_, trial, [this, trial, before, answer = std::move(answer)](const json& reply) {
-    const bool is_applied = reply.value("ok", false);
-    if (is_applied && trial.count() == 0) forget_trial();
-    if (!is_applied && trial.count() > 0) {  // what was there is there
+    if (trial.count() == 0 && reply.value("ok", false)) forget_trial();
+    // What was there is there; of a warden that died without a word that is not known.
+    if (trial.count() > 0 && reply.contains("reasons")) {
       unconfirmed_ = before;
       if (!before) forget_trial();
       // Where that cannot be written, the file goes on to say what was before: nothing becomes permanent by it.
@@ -418,8 +449,13 @@ void Interception::apply(seconds trial, Answer answer) {
   });
 }
 
+/// By the sockets of the start.
+bool Interception::is_served(const redirect::Options& options) const {
+  return options.mode == at_start_.mode && options.ports == at_start_.ports && options.nat_port == at_start_.nat_port;
+}
+
 void Interception::apply(const redirect::Options& options, seconds trial, Answer answer) {
-  if (options.mode != at_start_.mode || options.ports != at_start_.ports || options.nat_port != at_start_.nat_port)
+  if (!is_served(options))
     return answer(to_json(redirect::Failed{
         {"the configuration has another mode or other ports than when Doline was started, and its sockets with them: "
          "start Doline again"}}));
@@ -460,28 +496,41 @@ void Interception::tell_applied(seconds trial) {
 }
 
 void Interception::confirm(Answer answer) {
-  ask(redirect::Confirm{}, [this, answer = std::move(answer)](const json& reply) {
-    if (reply.value("ok", false)) {
-      forget_trial();
-      log_.info("Interception: the rules on trial are confirmed.");
-    }
-    answer(reply);
-  });
+  const auto begin = [this](Answer done) {
+    ask(redirect::Confirm{}, [this, done = std::move(done)](const json& reply) {
+      if (reply.value("ok", false)) take_confirmed();
+      done(reply);
+    });
+  };
+  change(begin, std::move(answer));
+}
+
+void Interception::take_confirmed() {
+  // Who looked meanwhile has seen the trial's end, and taken it for its failure.
+  if (unconfirmed_ && in_force_ != unconfirmed_->on_trial) {
+    in_force_ = unconfirmed_->on_trial;
+    on_doh_unknown_();
+  }
+  forget_trial();
+  log_.info("Interception: the rules on trial are confirmed.");
 }
 
 void Interception::remove(Answer answer) {
   is_decided_ = true;
   is_starting_ = false;
-  ask(redirect::Remove{}, [this, answer = std::move(answer)](const json& reply) {
-    if (reply.value("ok", false)) {
-      state_ = redirect::State::absent;
-      reason_.clear();
-      in_force_.reset();
-      is_on_trial_ = false;
-      log_.info("Interception is off.");
-    }
-    answer(reply);
-  });
+  const auto begin = [this](Answer done) {
+    ask(redirect::Remove{}, [this, done = std::move(done)](const json& reply) {
+      if (reply.value("ok", false)) {
+        state_ = redirect::State::absent;
+        reason_.clear();
+        in_force_.reset();
+        is_on_trial_ = false;
+        log_.info("Interception is off.");
+      }
+      done(reply);
+    });
+  };
+  change(begin, std::move(answer));
 }
 
 void Interception::verify(Answer answer) {
@@ -508,7 +557,7 @@ void Interception::take_in(const redirect::StatusReply& status) {
   const redirect::State before = std::exchange(state_, status.state);
   if (is_on_trial_ && status.trial_seconds_left == 0) {  // what was before it is back
     is_on_trial_ = false;
-    in_force_ = unconfirmed_ ? unconfirmed_->former : std::nullopt;
+    in_force_ = unconfirmed_ && state_ != redirect::State::absent ? unconfirmed_->former : std::nullopt;
     on_doh_unknown_();
   }
   // The table was away, and the warden has put it back.
@@ -527,6 +576,7 @@ void Interception::end(milliseconds patience) {
   readable_ = Watch();
   looking_ = Watch();
   looking_for_refusals_ = Watch();
+  changes_.clear();  // none comes after this one
   if (!warden_->is_alive()) return;
   (void)warden_->ask_and_wait(redirect::Remove{}, patience);
   state_ = redirect::State::absent;

@@ -27,6 +27,7 @@
 #include "redirect/restrictions.h"
 #include "resolver/gate.h"
 #include "warden/client.h"
+#include "warden/jobs.h"
 
 namespace doline::control {
 
@@ -98,7 +99,8 @@ class Interception {
   void begin(Answer answer);
   /// What the operator's file says now; the next apply() makes rules of it, where the sockets of the start serve it.
   void want(redirect::Options options);
-  /// Rules on. `trial` over 0 s: for so long, unless confirm() comes.
+  /// Rules on. `trial` over 0 s: for so long, unless confirm() comes. This, confirm() and remove() are carried out one
+  /// after the other, and after what begin() has begun.
   void apply(seconds trial, Answer answer);
   /// The rules on trial stay.
   void confirm(Answer answer);
@@ -135,16 +137,19 @@ class Interception {
   void say_restrictions(Done done);
   void tell_anew();
   void recall(std::vector<device::MacAddress> macs);
+  void change(std::function<void(Answer)> begin, Answer answer);
   void start(Answer answer);
+  void apply_wanted(seconds trial, Answer answer);
+  [[nodiscard]] bool is_served(const redirect::Options& options) const;
   void apply(const redirect::Options& options, seconds trial, Answer answer);
   void take_applied(const redirect::Options& options, seconds trial, const nlohmann::json& reply);
+  void take_confirmed();
   [[nodiscard]] std::string describe_unconfirmed() const;
   [[nodiscard]] std::string mark_trial(seconds trial);
   void forget_trial();
   void lose();
 
   Loop& loop_;
-  std::unique_ptr<warden::Client> warden_;
   redirect::Options at_start_, wanted_;
   std::filesystem::path trial_file_;
   std::optional<TrialMark> unconfirmed_;  // what the file says
@@ -165,6 +170,8 @@ class Interception {
   std::vector<std::string> interference_;
   redirect::RefusedReply refused_;
   std::string gate_trouble_;
+  warden::Jobs changes_;
+  std::unique_ptr<warden::Client> warden_;  // ends first, and tells all who wait
 };
 
 }  // namespace doline::control

@@ -670,3 +670,121 @@ TEST_CASE("a trial that cannot be remembered, or that fails, changes nothing") {
   CHECK(answer["reasons"][0].get<std::string>().find("trial.json cannot be written") != std::string::npos);
   CHECK(stage.requests.empty());
 }
+
+TEST_CASE(
+    "a change waits for the one before: the mark of a trial says what is in force, and one that fails takes its own") {
+  const auto folder = std::make_shared<tests::TemporaryFolder>();
+  const auto mark = [&] {
+    std::string complaint;
+    return read_trial_mark(*folder / "trial.json", complaint);
+  };
+  Stage stage(folder, Encrypted::leave);
+  redirect::Options wanted;
+  wanted.mode = redirect::Mode::tproxy;
+  wanted.interfaces = {"br-lan"};
+  const redirect::Options at_start = wanted;
+  const auto apply = [&](Encrypted encrypted, std::vector<bool>& are_applied) {
+    wanted.encrypted = encrypted;
+    stage.interception->want(wanted);
+    stage.interception->apply(seconds(60),
+                              [&are_applied](const json& reply) { are_applied.push_back(reply.value("ok", false)); });
+  };
+  const auto applied = [&] {
+    return std::count_if(stage.requests.begin(), stage.requests.end(),
+                         [](const auto& request) { return std::holds_alternative<redirect::Apply>(request); });
+  };
+  // While the start's are on their way.
+  stage.is_slow = true;
+  stage.interception->begin([](const json&) {});
+  std::vector<bool> are_applied;
+  apply(Encrypted::reject, are_applied);
+  stage.answer_late(redirect::SeenReply{});
+  stage.answer_late(redirect::Done{});
+  REQUIRE(test::run_until(stage.loop, [&] { return applied() == 2; }));
+  REQUIRE(mark());
+  CHECK(mark()->former == at_start);
+  // Two more: the first fails, and the second is on trial.
+  apply(Encrypted::log, are_applied);
+  apply(Encrypted::log, are_applied);
+  stage.answer_late(redirect::Failed{{"nft says no"}});
+  stage.answer_late(redirect::Failed{{"nft says no"}});
+  REQUIRE(test::run_until(stage.loop, [&] { return applied() == 4; }));
+  CHECK(are_applied == std::vector{false, false});
+  stage.answer_late(redirect::Done{});
+  REQUIRE(test::run_until(stage.loop, [&] { return are_applied.size() == 3; }));
+  CHECK(are_applied.back());
+  CHECK(mark() == TrialMark{wanted, at_start});
+}
+
+TEST_CASE("whoever looks while a trial is confirmed does not take it for failed") {
+  Stage stage(std::make_shared<tests::TemporaryFolder>(), Encrypted::leave);
+  redirect::Options wanted;
+  wanted.mode = redirect::Mode::tproxy;
+  wanted.interfaces = {"br-lan"};
+  wanted.encrypted = Encrypted::reject;
+  stage.interception->want(wanted);
+  (void)stage.wait([&](auto take) { stage.interception->apply(seconds(60), take); });
+  stage.is_slow = true;
+  int answered = 0;
+  stage.interception->confirm([&](const json&) { ++answered; });
+  stage.interception->status([&](const json&) { ++answered; });
+  REQUIRE(test::run_until(stage.loop, [&] { return stage.unanswered.size() == 2; }));
+  std::swap(stage.unanswered.front(), stage.unanswered.back());
+  redirect::StatusReply status;  // the trial is over, and the rules are made anew
+  status.state = redirect::State::applied;
+  stage.answer_late(status);
+  stage.answer_late(redirect::Done{});
+  REQUIRE(test::run_until(stage.loop, [&] { return answered == 2; }));
+  CHECK(stage.interception->encrypted() == Encrypted::reject);
+  CHECK(stage.interception->shortcoming().empty());
+  CHECK_FALSE(std::filesystem::exists(*stage.folder / "trial.json"));
+}
+
+TEST_CASE("a mark that cannot be removed is told") {
+  Stage stage;
+  (void)stage.wait([&](auto take) { stage.interception->apply(seconds(60), take); });
+  std::filesystem::remove(*stage.folder / "trial.json");
+  std::filesystem::create_directories(*stage.folder / "trial.json" / "full");
+  (void)stage.wait([&](auto take) { stage.interception->confirm(take); });
+  CHECK(stage.told.str().find("trial.json cannot be removed") != std::string::npos);
+}
+
+TEST_CASE("of what was before a trial it is said that it is in force only where it is") {
+  const auto begin = [](Stage& stage) { return stage.wait([&](auto take) { stage.interception->begin(take); }); };
+  for (const bool has_other_mode : {false, true}) {
+    const auto folder = std::make_shared<tests::TemporaryFolder>();
+    TrialMark mark;
+    mark.on_trial.mode = redirect::Mode::tproxy;
+    mark.on_trial.interfaces = {"br-lan"};
+    mark.former = mark.on_trial;
+    mark.on_trial.encrypted = Encrypted::reject;
+    if (has_other_mode) mark.former->mode = redirect::Mode::nat;
+    REQUIRE(write_trial_mark(*folder / "trial.json", mark).empty());
+    Stage stage(folder, Encrypted::reject);
+    stage.reply = redirect::Failed{{"nft says no"}};
+    (void)begin(stage);
+    const std::string said = stage.interception->shortcoming();
+    CHECK(stage.told.str().find(said) != std::string::npos);
+    if (has_other_mode)
+      CHECK(said.find("so none is in force:") != std::string::npos);
+    else
+      CHECK(said.find("should be in force, and is not yet (nft says no)") != std::string::npos);
+    CHECK(std::any_of(stage.requests.begin(), stage.requests.end(), [](const auto& request) {
+            return std::holds_alternative<redirect::Apply>(request);
+          }) == !has_other_mode);
+  }
+}
+
+TEST_CASE("whoever waits when Doline ends is told, what has not begun does not begin, and a trial may have begun") {
+  const auto folder = std::make_shared<tests::TemporaryFolder>();
+  Stage stage(folder, Encrypted::leave);
+  stage.is_slow = true;
+  std::vector<json> told;
+  stage.interception->apply(seconds(60), [&](const json& reply) { told.push_back(reply); });
+  stage.interception->remove([&](const json& reply) { told.push_back(reply); });
+  REQUIRE(test::run_until(stage.loop, [&] { return !stage.requests.empty(); }));
+  stage.interception.reset();
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].contains("error"));
+  CHECK(std::filesystem::exists(*folder / "trial.json"));
+}
