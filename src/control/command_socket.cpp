@@ -28,8 +28,8 @@ std::optional<sockaddr_un> to_address(const std::filesystem::path& path) {
   return address;
 }
 
-int connect_to(const sockaddr_un& address) {
-  const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+int connect_to(const sockaddr_un& address, int flags) {
+  const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
   if (descriptor < 0) return -1;
   if (::connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return descriptor;
   const int error = errno;
@@ -59,8 +59,10 @@ struct CommandSocket::Impl {
   };
   using Connections = std::list<std::shared_ptr<Connection>>;
 
-  Impl(Loop& loop_in, std::filesystem::path path_in, Serve serve_in)
-      : loop(loop_in), path(std::move(path_in)), serve(std::move(serve_in)) {}
+  Impl(Loop& loop_in, std::filesystem::path path_in, Serve serve_in, Tell tell_in)
+      : loop(loop_in), path(std::move(path_in)), serve(std::move(serve_in)), tell(std::move(tell_in)) {
+    open(command_open_tried_for / command_open_again_after);
+  }
 
   ~Impl() {
     while (!connections.empty()) end(connections.front());
@@ -69,9 +71,43 @@ struct CommandSocket::Impl {
     ::close(descriptor);
   }
 
-  void start(int listening) {
+  void open(std::int64_t times) {
+    const std::string before = std::exchange(trouble, listen());
+    watch = Watch();
+    if (descriptor >= 0)
+      watch = loop.on_events(descriptor, UV_READABLE, [this](int) { accept(); });
+    else if (times > 0)
+      watch = loop.after(command_open_again_after, [this, times] { open(times - 1); });
+    if (trouble != before) tell(trouble);
+  }
+
+  /// The sentence why not, or "".
+  std::string listen() {
+    const auto fault = [&](const std::string& why) {
+      return "The control socket " + path.native() + " cannot be opened: " + why;
+    };
+    const std::optional<sockaddr_un> address = to_address(path);
+    if (!address) return fault("its path is longer than the 107 octets that a socket's may have.");
+    std::error_code ignored;
+    std::filesystem::create_directories(path.parent_path(), ignored);
+    // Not waited for: one that hangs takes no connection.
+    const int other = connect_to(*address, SOCK_NONBLOCK);
+    if (other >= 0) ::close(other);
+    if (other >= 0 || errno == EAGAIN) return fault("another Doline answers there.");
+    if (errno == ECONNREFUSED) ::unlink(path.c_str());
+    const int listening = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (listening < 0) return fault(std::strerror(errno));
+    // Never more, and then in spite of the umask, which is every thread's.
+    constexpr mode_t own_and_group = 0660;
+    ::fchmod(listening, own_and_group);
+    if (::bind(listening, reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0 ||
+        ::chmod(path.c_str(), own_and_group) != 0 || ::listen(listening, command_connections_max) != 0) {
+      const int error = errno;
+      ::close(listening);
+      return fault(std::strerror(error));
+    }
     descriptor = listening;
-    watch = loop.on_events(descriptor, UV_READABLE, [this](int) { accept(); });
+    return {};
   }
 
   void accept() {
@@ -167,48 +203,26 @@ struct CommandSocket::Impl {
   Loop& loop;
   std::filesystem::path path;
   Serve serve;
-  int descriptor = -1;
-  Watch watch;
+  Tell tell;
+  std::string trouble;
+  int descriptor = -1;      // -1: it is not open
+  Watch watch;              // of it, or until it is tried again
   Connections connections;  // idle longest first
 };
 
-CommandSocket::CommandSocket(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+CommandSocket::CommandSocket(Loop& loop, const std::filesystem::path& path, Serve serve, Tell tell)
+    : impl_(std::make_unique<Impl>(loop, path, std::move(serve), std::move(tell))) {}
 CommandSocket::~CommandSocket() = default;
 
-Result<std::unique_ptr<CommandSocket>, std::string> CommandSocket::open(Loop& loop, const std::filesystem::path& path,
-                                                                        Serve serve) {
-  const auto fault = [&](const std::string& why) {
-    return fail("The control socket " + path.native() + " cannot be opened: " + why);
-  };
-  const std::optional<sockaddr_un> address = to_address(path);
-  if (!address) return fault("its path is longer than the 107 octets that a socket's may have.");
-  std::error_code ignored;
-  std::filesystem::create_directories(path.parent_path(), ignored);
-  if (const int other = connect_to(*address); other >= 0) {
-    ::close(other);
-    return fault("another Doline answers there.");
-  }
-  if (errno == ECONNREFUSED) ::unlink(path.c_str());
-  const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (descriptor < 0) return fault(std::strerror(errno));
-  const mode_t before = ::umask(0117);
-  const int bound = ::bind(descriptor, reinterpret_cast<const sockaddr*>(&*address), sizeof *address);
-  const int error = errno;
-  ::umask(before);
-  if (bound != 0 || ::listen(descriptor, command_connections_max) != 0) {
-    ::close(descriptor);
-    return fault(std::strerror(bound != 0 ? error : errno));
-  }
-  auto impl = std::make_unique<Impl>(loop, path, std::move(serve));
-  impl->start(descriptor);
-  return std::unique_ptr<CommandSocket>(new CommandSocket(std::move(impl)));
+const std::string& CommandSocket::trouble() const {
+  return impl_->trouble;
 }
 
 Result<json, AskFault> ask(const std::filesystem::path& path, const json& request, milliseconds patience) {
   using Kind = AskFault::Kind;
   const auto fault = [](Kind kind, std::string text) { return fail(AskFault{kind, std::move(text)}); };
   const std::optional<sockaddr_un> address = to_address(path);
-  const int descriptor = address ? connect_to(*address) : -1;
+  const int descriptor = address ? connect_to(*address, 0) : -1;
   if (descriptor < 0 && address && (errno == EACCES || errno == EPERM))
     return fault(Kind::no_permission, "The running Doline's socket " + path.native() +
                                           " may not be opened by this user: ask as root, or as a member of its group.");

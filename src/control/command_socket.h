@@ -22,6 +22,8 @@ inline constexpr std::size_t command_octets_max = 64 * 1024;  ///< of one reques
 inline constexpr std::size_t command_answer_octets_max = 64 * 1024 * 1024;
 inline constexpr int command_connections_max = 16;  ///< past it the one idle longest goes
 inline constexpr seconds command_idle{30};          ///< without a request, or with an answer that is not taken
+inline constexpr milliseconds command_open_again_after{500};  ///< where the socket cannot be opened yet
+inline constexpr seconds command_open_tried_for{60};
 
 class CommandSocket {
  public:
@@ -30,18 +32,21 @@ class CommandSocket {
   /// `request` is an object; what is none is answered with an error here.
   using Serve = std::function<void(const nlohmann::json& request, Answer answer)>;
 
-  /// Makes the folder and the socket; a file that a dead Doline left is replaced. The fault is a sentence: another
-  /// Doline is alive there, or the folder cannot be written.
-  static Result<std::unique_ptr<CommandSocket>, std::string> open(Loop& loop, const std::filesystem::path& path,
-                                                                  Serve serve);
+  /// What trouble() says, where it says something else than before: within the constructor, or later on the loop.
+  using Tell = std::function<void(const std::string& trouble)>;
+
+  /// Makes the folder and the socket; a file that a dead Doline left is replaced. What hinders it is tried again for
+  /// command_open_tried_for: the Doline before us may not have ended yet.
+  CommandSocket(Loop& loop, const std::filesystem::path& path, Serve serve, Tell tell = [](const std::string&) {});
   /// Removes the file.
   ~CommandSocket();
   CommandSocket(const CommandSocket&) = delete;
   CommandSocket& operator=(const CommandSocket&) = delete;
+  /// Why nobody can ask: another Doline answers there, or the folder cannot be written. Empty: it is open.
+  [[nodiscard]] const std::string& trouble() const;
 
  private:
   struct Impl;
-  explicit CommandSocket(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -676,6 +676,13 @@ struct Control::Impl {
         });
   }
 
+  void tell_socket(const std::string& trouble) {
+    if (trouble.empty())
+      log.info("The control socket is open now.");
+    else
+      log.warn("{} It is tried again for {} s.", trouble, command_open_tried_for.count());
+  }
+
   void collect_and_answer(const CommandSocket::Answer& answer) {
     auto once = std::make_shared<CommandSocket::Answer>(answer);
     const auto tell = [this, once] {
@@ -710,6 +717,7 @@ struct Control::Impl {
     all.redirect_mode = settings.fixed.redirect ? settings.fixed.redirect->mode : redirect::Mode::off;
     all.waiting_for_restart = waiting_for_restart;
     all.shortcomings = charge.shortcomings;
+    if (socket && !socket->trouble().empty()) all.shortcomings.push_back(socket->trouble());
     if (!were_alive) all.shortcomings.push_back("A worker does not answer.");
     if (const std::string deafness = rosters.deafness(); !deafness.empty()) all.shortcomings.push_back(deafness);
     for (const std::string& problem : places.problems()) all.shortcomings.push_back(problem);
@@ -747,12 +755,10 @@ struct Control::Impl {
           });
     restrict();
     loops = std::make_unique<LoopWatch>(loop, charge.canaries, clock, log, [this] { take_loops(); });
-    auto opened = CommandSocket::open(loop, settings.fixed.control_socket,
-                                      [this](const json& request, const auto& answer) { serve(request, answer); });
-    if (opened)
-      socket = std::move(*opened);
-    else
-      charge.shortcomings.push_back(opened.error());
+    socket.emplace(
+        loop, settings.fixed.control_socket,
+        [this](const json& request, const auto& answer) { serve(request, answer); },
+        [this](const std::string& trouble) { tell_socket(trouble); });
     for (const std::string& shortcoming : charge.shortcomings) log.warn("{}", shortcoming);
 
     const Watch terminate = loop.on_signal(SIGTERM, [this] { end(); });
@@ -825,7 +831,7 @@ struct Control::Impl {
   std::vector<std::shared_ptr<DueAnswer>> answers_due;      // for the next snapshot
   std::shared_ptr<void> in_force;                           // dropped when all workers have the current snapshot
   std::shared_ptr<void> serving = std::make_shared<int>();  // commands, still
-  std::unique_ptr<CommandSocket> socket;
+  std::optional<CommandSocket> socket;
   MonotonicTime began{};
   bool is_ready = false, were_alive = true;
   std::vector<resolver::WorkerReport> reports;

@@ -7,9 +7,13 @@
 
 #include <cstring>
 #include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
+#include <vector>
 
+#include "run_until.h"
 #include "temporary_folder.h"
 
 using namespace doline;
@@ -24,8 +28,8 @@ namespace fs = std::filesystem;
 /// A served socket: the loop runs on this thread while `ask` runs on another.
 template <class Ask>
 void serve_while(CommandSocket::Serve serve, Loop& loop, const fs::path& path, Ask ask) {
-  auto socket = CommandSocket::open(loop, path, std::move(serve));
-  REQUIRE_MESSAGE(socket.has_value(), (socket ? "" : socket.error()));
+  const CommandSocket socket(loop, path, std::move(serve));
+  REQUIRE(socket.trouble() == "");
   std::thread asker([&] {
     ask();
     loop.post([&] { loop.stop(); });
@@ -139,7 +143,7 @@ TEST_CASE("with too many connections the one idle longest goes") {
   });
 }
 
-TEST_CASE("a dead Doline's socket is replaced, a living one's is not") {
+TEST_CASE("a dead Doline's socket is replaced, a living one's when it has ended") {
   const TemporaryFolder folder;
   const fs::path path = folder / "socket";
   {
@@ -152,14 +156,37 @@ TEST_CASE("a dead Doline's socket is replaced, a living one's is not") {
   }
   Loop loop;
   const auto serve = [](const json&, const CommandSocket::Answer&) {};
-  const auto first = CommandSocket::open(loop, path, serve);
-  REQUIRE(first.has_value());
+  std::optional<CommandSocket> first(std::in_place, loop, path, serve);
+  REQUIRE(first->trouble() == "");
   struct stat facts{};
   REQUIRE(::stat(path.c_str(), &facts) == 0);
   CHECK((facts.st_mode & 0777) == 0660);
-  const auto second = CommandSocket::open(loop, path, serve);
-  REQUIRE_FALSE(second.has_value());
-  CHECK(second.error().find("another Doline") != std::string::npos);
+  std::vector<std::string> told;
+  {
+    const CommandSocket second(loop, path, serve, [&](const std::string& trouble) { told.push_back(trouble); });
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].find("another Doline") != std::string::npos);
+    CHECK(second.trouble() == told[0]);
+    first.reset();
+    REQUIRE(test::run_until(loop, [&] { return told.size() == 2; }));
+    CHECK(told[1].empty());
+    CHECK(second.trouble().empty());
+    ::close(connect_to(path));
+  }
+  CHECK_FALSE(fs::exists(path));
+}
+
+TEST_CASE("a Doline that hangs does not hang who starts after it") {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "socket";
+  Loop hung, loop;
+  const auto serve = [](const json&, const CommandSocket::Answer&) {};
+  const CommandSocket first(hung, path, serve);
+  std::vector<std::unique_ptr<CommandSocket>> more;
+  for (int i = 0; i <= command_connections_max + 1; ++i) {
+    more.push_back(std::make_unique<CommandSocket>(loop, path, serve));
+    CHECK(more.back()->trouble().find("another Doline") != std::string::npos);
+  }
 }
 
 TEST_CASE("where no Doline runs, asking says so") {

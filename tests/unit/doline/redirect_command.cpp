@@ -64,12 +64,12 @@ Ran run_against(Verb verb, const json& answer, json* asked = nullptr, bool as_js
   Ran ran;
   {
     control::Loop loop;
-    auto socket = control::CommandSocket::open(loop, settings.control_socket,
-                                               [&](const json& request, control::CommandSocket::Answer give) {
-                                                 if (asked != nullptr) *asked = request;
-                                                 give(answer);
-                                               });
-    REQUIRE(socket);
+    const control::CommandSocket socket(loop, settings.control_socket,
+                                        [&](const json& request, control::CommandSocket::Answer give) {
+                                          if (asked != nullptr) *asked = request;
+                                          give(answer);
+                                        });
+    REQUIRE(socket.trouble().empty());
     std::thread operator_of_it([&] {
       ran = run(verb, settings, as_json);
       loop.post([&] { loop.stop(); });
