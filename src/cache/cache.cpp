@@ -49,6 +49,7 @@ struct Entry {
   std::uint8_t frequency = 0;  // accesses, counted to frequency_max and down again by main's second chances
   bool was_asked = false;
   bool was_hinted = false;
+  std::uint8_t mark = 0;  // of the words
 
   [[nodiscard]] std::uint8_t* qname() { return reinterpret_cast<std::uint8_t*>(this + 1); }
   [[nodiscard]] std::uint8_t* words() { return qname() + qname_octets; }
@@ -265,6 +266,7 @@ struct Cache::Impl {
   static Hit hit_of(Entry& entry, std::chrono::nanoseconds age) {
     Hit hit;
     hit.words = {entry.words(), entry.words_octets};
+    hit.mark = entry.mark;
     hit.age_seconds = static_cast<std::uint32_t>(std::chrono::floor<seconds>(age).count());
     hit.is_stale = age >= seconds(entry.ttl_seconds);
     if (!hit.is_stale) hit.ttl_left_seconds = entry.ttl_seconds - hit.age_seconds;
@@ -297,7 +299,7 @@ struct Cache::Impl {
     return hit;
   }
 
-  void insert(const Key& key, dns::Octets words, seconds ttl, bool is_negative, MonotonicTime now) {
+  void insert(const Key& key, dns::Octets words, seconds ttl, bool is_negative, MonotonicTime now, std::uint8_t mark) {
     check(words.size() <= dns::message_octets_max);
     if (!index.has_memory()) return;
     const std::uint64_t hash = known_hash(key);
@@ -311,6 +313,7 @@ struct Cache::Impl {
     if (statistics.octets >= grown) grow_ahead();
     Entry& entry = make(key, hash, words);
     entry.inserted = now;
+    entry.mark = mark;
     entry.ttl_seconds = static_cast<std::uint32_t>(bounded.count());
     ++statistics.insertions;
     if (before) {
@@ -444,8 +447,9 @@ std::uint64_t Cache::hash_of(const Key& key) const {
 std::optional<Hit> Cache::find(const Key& key, MonotonicTime now) {
   return impl_->find(key, now);
 }
-void Cache::insert(const Key& key, dns::Octets words, seconds ttl, bool is_negative, MonotonicTime now) {
-  impl_->insert(key, words, ttl, is_negative, now);
+void Cache::insert(const Key& key, dns::Octets words, seconds ttl, bool is_negative, MonotonicTime now,
+                   std::uint8_t mark) {
+  impl_->insert(key, words, ttl, is_negative, now, mark);
 }
 std::size_t Cache::visit(std::size_t bucket, std::size_t buckets, MonotonicTime now,
                          const std::function<void(const Hit&)>& see) const {

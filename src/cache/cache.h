@@ -37,7 +37,8 @@ struct Key {
 
 /// Borrowed from the cache until its next non-const call.
 struct Hit {
-  dns::Octets words;  ///< as inserted: normalised message without OPT
+  dns::Octets words;      ///< as inserted: normalised message without OPT
+  std::uint8_t mark = 0;  ///< as inserted
   std::uint32_t age_seconds = 0;
   std::uint32_t ttl_left_seconds = 0;  ///< 0 where stale
   bool is_stale = false;
@@ -61,8 +62,9 @@ class Cache {
   /// Fresh, or (where options allow) stale; nothing otherwise. Counts as an access.
   [[nodiscard]] std::optional<Hit> find(const Key& key, MonotonicTime now);
   /// `ttl`: of the whole answer, as upstream::accept() computed it; bounded by the options here. Zero after bounding:
-  /// not kept. Replaces an older entry.
-  void insert(const Key& key, dns::Octets words, seconds ttl, bool is_negative, MonotonicTime now);
+  /// not kept. `mark`: what is known of the words, by whatever says nothing here. Replaces an older entry.
+  void insert(const Key& key, dns::Octets words, seconds ttl, bool is_negative, MonotonicTime now,
+              std::uint8_t mark = 0);
   /// Fresh words in so many buckets of the index from this one on; that is no access. Where to go on; 0: all were seen.
   [[nodiscard]] std::size_t visit(std::size_t bucket, std::size_t buckets, MonotonicTime now,
                                   const std::function<void(const Hit&)>& see) const;

@@ -16,6 +16,12 @@ struct Glance {
   bool is_empty = true;
   bool leads_on = false;      ///< to other names: CNAME, PTR, HTTPS or SVCB, whose hints are addresses too
   bool leads_inward = false;  ///< an A or AAAA record to an address of a house (rebinding.h)
+
+  /// For who keeps it beside the words.
+  [[nodiscard]] std::uint8_t to_octet() const {
+    return static_cast<std::uint8_t>((is_empty ? 1 : 0) | (leads_on ? 2 : 0) | (leads_inward ? 4 : 0));
+  }
+  static Glance from_octet(std::uint8_t octet) { return {(octet & 1) != 0, (octet & 2) != 0, (octet & 4) != 0}; }
 };
 [[nodiscard]] Glance glance_at(dns::Octets words, std::size_t qname_octets);
 /// Does such a record lead on to another name?

@@ -32,14 +32,14 @@ bool is_house_route(const Reviewing& reviewing) {
 
 }  // namespace
 
-bool AnswerReview::is_needed(const Reviewing& reviewing, const querylog::Record& record, const policy::Glance& glance) {
+bool AnswerReview::is_needed(const Reviewing& reviewing, const querylog::Record& record) {
+  const policy::Glance& glance = reviewing.glance;
   return glance.leads_on || (glance.leads_inward && reviewing.under.rebinding.protect) ||
          (!glance.is_empty && has_answer_rules(reviewing.under, record));
 }
 
 std::optional<policy::Verdict> AnswerReview::review(const Reviewing& reviewing, const dns::QueryView& query,
-                                                    querylog::Record& record, dns::Octets words,
-                                                    const policy::Glance& glance) {
+                                                    querylog::Record& record, dns::Octets words) {
   const Snapshot& under = reviewing.under;
   const bool tries_rules = has_answer_rules(under, record);
   if (under.rebinding.protect || tries_rules) policy::collect_addresses(words, addresses_);
@@ -82,7 +82,7 @@ std::optional<policy::Verdict> AnswerReview::review(const Reviewing& reviewing, 
     asking.answer_addresses = {};
   }
 
-  if (!glance.leads_on || record.rule != policy::no_rule || record.verdict == VerdictKind::rewrite)
+  if (!reviewing.glance.leads_on || record.rule != policy::no_rule || record.verdict == VerdictKind::rewrite)
     return std::nullopt;  // to nowhere else, or the operator said forward
   const auto view = dns::ResponseView::parse(words);
   check(view.has_value());

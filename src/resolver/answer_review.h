@@ -20,20 +20,19 @@ struct Reviewing {
   policy::InterfaceMask interfaces = 0;
   policy::RouteId route;             ///< that was asked
   const dns::Name& asked;            ///< there
+  policy::Glance glance;             ///< at the answer
   const Servers* servers = nullptr;  ///< whom the answer comes from; null: no list speaks of that
 };
 
 class AnswerReview {
  public:
-  /// Has anybody anything to say of words that look so?
-  [[nodiscard]] static bool is_needed(const Reviewing& reviewing, const querylog::Record& record,
-                                      const policy::Glance& glance);
+  /// By the glance: has anybody anything to say of the answer?
+  [[nodiscard]] static bool is_needed(const Reviewing& reviewing, const querylog::Record& record);
   /// In this order: no address of this house for a public name; the rules that speak of answers, where they stand above
   /// the one that decided; and the names that the answer leads on to, where no rule of the operator decided. Notes in
   /// the record what decided; nothing: what was decided before stands.
   [[nodiscard]] std::optional<policy::Verdict> review(const Reviewing& reviewing, const dns::QueryView& query,
-                                                      querylog::Record& record, dns::Octets words,
-                                                      const policy::Glance& glance);
+                                                      querylog::Record& record, dns::Octets words);
 
  private:
   std::vector<IpAddress> addresses_;  // of the answer

@@ -205,7 +205,12 @@ struct Resolver::Impl final : upstream::Landing {
     if (hit && (!hit->is_stale || failed_lately)) {
       record.source = hit->is_stale ? Source::stale : Source::cache;
       const response::Touches touches = touches_for(*hit);
-      Reviewing reviewing{*snapshot, local_time, came_by, {key.route}, key.question.qname};
+      Reviewing reviewing{.under = *snapshot,
+                          .time = local_time,
+                          .interfaces = came_by,
+                          .route = {key.route},
+                          .asked = key.question.qname,
+                          .glance = policy::Glance::from_octet(hit->mark)};
       dns::Octets words = hit->words;
       if (snapshot->lists->lists_servers()) {
         in_hand.assign(words.begin(), words.end());  // the search moves the cache's
@@ -269,10 +274,12 @@ struct Resolver::Impl final : upstream::Landing {
   void land(upstream::Ticket flight, const Result<upstream::Reply, upstream::ExchangeFault>& result) override {
     const cache::Key key = waiting_room.key(flight);  // a copy: the room may move while queries go on to wait
     if (result && is_doh(key.question.qname)) antechamber.tell_of_doh(result->words, 0);
+    policy::Glance glance;
     if (result) {
+      glance = policy::glance_at(result->words, key.question.qname.size());
       const seconds ttl =
           waiting_room.is_of_search(flight) ? std::max(result->facts.ttl, server_ttl_min) : result->facts.ttl;
-      cache.insert(key, result->words, ttl, result->facts.is_negative, now.monotonic);
+      cache.insert(key, result->words, ttl, result->facts.is_negative, now.monotonic, glance.to_octet());
     } else {
       failures.remember(key, now.monotonic);
     }
@@ -289,7 +296,13 @@ struct Resolver::Impl final : upstream::Landing {
       if (!words.empty()) {
         const bool is_in_hand = words.data() == waiting.words.data();
         const dns::Name asked = is_in_hand ? qname_of(words) : key.question.qname;
-        Reviewing reviewing{*waiting.snapshot, local_time, waiting.interfaces, {waiting.asked_route}, asked};
+        const bool is_result = result && words.data() == result->words.data();
+        Reviewing reviewing{.under = *waiting.snapshot,
+                            .time = local_time,
+                            .interfaces = waiting.interfaces,
+                            .route = {waiting.asked_route},
+                            .asked = asked,
+                            .glance = is_result ? glance : policy::glance_at(words, asked.size())};
         if (waiting.snapshot->lists->lists_servers()) {
           const cache::Key* missing = find_servers(reviewing, record, words, waiting.received, &key);
           if (missing && go_on_waiting(waiting, *missing, words)) return false;
@@ -410,8 +423,7 @@ struct Resolver::Impl final : upstream::Landing {
   /// or null: then `reviewing` has all that can be had in time. `landed`: what has just been answered.
   const cache::Key* find_servers(Reviewing& reviewing, const querylog::Record& record, dns::Octets words,
                                  MonotonicTime received, const cache::Key* landed = nullptr) {
-    if (!reviewing.under.rules->asks_lists_above(record.rule) ||
-        policy::glance_at(words, qname_of(words).size()).is_empty)
+    if (!reviewing.under.rules->asks_lists_above(record.rule) || reviewing.glance.is_empty)
       return nullptr;  // nothing to review
     server_search.search(cache, {words, reviewing.route.value, reviewing.under.lists->lists_server_addresses()},
                          now.monotonic, [this](const cache::Key& key) { return has_failed_lately(key); });

@@ -47,9 +47,8 @@ bool leaves_out_ipv6(const Snapshot& under, const dns::QueryView& query, const r
 Said Speech::say_words(const Reviewing& reviewing, const dns::QueryView& query, querylog::Record& record,
                        const response::Fit& fit, const Detour& detour, dns::Octets words, response::Touches touches,
                        std::span<std::uint8_t> out) {
-  if (const policy::Glance glance = policy::glance_at(words, reviewing.asked.size());
-      AnswerReview::is_needed(reviewing, record, glance))
-    if (const auto verdict = review_.review(reviewing, query, record, words, glance); verdict && !verdict->forwards()) {
+  if (AnswerReview::is_needed(reviewing, record))
+    if (const auto verdict = review_.review(reviewing, query, record, words); verdict && !verdict->forwards()) {
       record.is_withheld = true;
       return {say_verdict(reviewing.under, query, record, fit, *verdict, out), words};
     }

@@ -39,6 +39,18 @@ TEST_CASE("what was inserted is found under its question, and ages") {
   CHECK(cache.statistics().entries == 1);
 }
 
+TEST_CASE("what is known of words comes back with them, and goes with them") {
+  Cache cache({}, 1);
+  const Key key = key_of("www.example");
+  cache.insert(key, words_of("one"), seconds(60), false, start, 5);
+  CHECK(cache.find(key, start)->mark == 5);
+  CHECK(cache.find(key, start + seconds(90))->mark == 5);  // stale
+  cache.insert(key, words_of("two"), seconds(60), false, start, 2);
+  CHECK(cache.find(key, start)->mark == 2);
+  cache.insert(key, words_of("two"), seconds(60), false, start);
+  CHECK(cache.find(key, start)->mark == 0);
+}
+
 TEST_CASE("what was kept is found while the cache grows") {
   Cache cache({}, 1);
   const auto name = [](int number) { return "www" + std::to_string(number) + ".example"; };

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <string>
 #include <vector>
 
 #include "dns/writer.h"
@@ -59,6 +60,30 @@ TEST_CASE("a glance tells whether there is an answer, leads on or leads inward")
   CHECK_FALSE(glance({further, outside}).leads_inward);
   for (const RecordType type : {RecordType::https, RecordType::svcb, RecordType::ptr})
     CHECK(glance({{"a.example", type, {1, 'b', 0}}}).leads_on);
+}
+
+TEST_CASE("a glance is kept in an octet, and an address that begins like an inward one may be none") {
+  for (int bits = 0; bits < 8; ++bits) {
+    const policy::Glance glance{(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0};
+    const policy::Glance kept = policy::Glance::from_octet(glance.to_octet());
+    CHECK(kept.is_empty == glance.is_empty);
+    CHECK(kept.leads_on == glance.leads_on);
+    CHECK(kept.leads_inward == glance.leads_inward);
+  }
+  const auto leads_inward = [](const std::string& text) {
+    const IpAddress address = *IpAddress::parse(text);
+    const auto octets = address.octets();
+    const RecordType type = address.is_v4() ? RecordType::a : RecordType::aaaa;
+    const auto words = words_of({{"a.example", type, {octets.begin(), octets.end()}}});
+    return policy::glance_at(words, dns::Name::parse("a.example")->size()).leads_inward;
+  };
+  for (const char* text : {"0.0.0.0", "10.1.2.3", "127.0.0.1", "169.254.1.1", "172.16.0.1", "172.31.255.1",
+                           "192.168.1.1", "::", "::1", "fe80::1", "fc00::1", "fd12::1", "::ffff:10.0.0.1", "::10.0.0.1",
+                           "64:ff9b::10.0.0.1", "64:ff9b:1::10.0.0.1", "2002:a00:1::"})
+    CHECK_MESSAGE(leads_inward(text), text);
+  for (const char* text : {"1.1.1.1", "172.15.0.1", "172.32.0.1", "192.0.2.1", "169.253.1.1", "9.9.9.9", "2001:db8::1",
+                           "2a00::1", "2002:808:808::", "64:ff9b::8.8.8.8", "fec0::1"})
+    CHECK_MESSAGE(!leads_inward(text), text);
 }
 
 TEST_CASE("addresses are those of A, AAAA and service hints of the Answer section, and of no other") {
