@@ -20,8 +20,9 @@ constexpr std::uint64_t predecessor_pause_ms = 20;
 constexpr int predecessor_attempts = 250;
 
 template <class Step>
-bool has(const std::vector<Step>& steps, const Step& step) {
-  return std::find(steps.begin(), steps.end(), step) != steps.end();
+std::vector<Step> without(std::vector<Step> steps, const std::vector<Step>& others) {
+  std::erase_if(steps, [&](const Step& step) { return std::ranges::find(others, step) != others.end(); });
+  return steps;
 }
 
 }  // namespace
@@ -30,24 +31,19 @@ Fitter::Fitter(uv_loop_t* loop, const std::string& nft, int flows, KernelAccess&
                std::function<void()> nft_died)
     : loop_(loop), kernel_(kernel), flow_watch_(loop, flows), claim_(claim) {
   if (nft.empty()) return;
-  nft_ = std::make_unique<NftShell>(loop, nft, [this, nft_died = std::move(nft_died)] {
-    has_put_ = false;
-    nft_died();
-  });
+  nft_ = std::make_unique<NftShell>(loop, nft, std::move(nft_died));
 }
 
 // ── put ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-void Fitter::put(const std::shared_ptr<Plan>& plan, const Plan* former, Judge judge) {
-  const bool shares_routes = former != nullptr && former->options.kernel == plan->options.kernel;
-  await_turn(predecessor_attempts,
-             [this, plan, shares_routes, judge = std::move(judge)] { put_all(plan, shares_routes, judge); });
+void Fitter::put(const std::shared_ptr<Plan>& plan, Judge judge) {
+  await_turn(predecessor_attempts, [this, plan, judge = std::move(judge)] { put_all(plan, judge); });
 }
 
 /// A warden that was killed with its heir claims nothing, and its nft still ends.
 bool Fitter::is_our_turn() {
-  return claim_.take() && (has_put_ || (kernel_.tables.state_of(redirect::rules_table) != TableState::owned &&
-                                        kernel_.tables.state_of(redirect::watch_table) != TableState::owned));
+  return placed_ != nullptr || (kernel_.tables.state_of(redirect::rules_table) != TableState::owned &&
+                                kernel_.tables.state_of(redirect::watch_table) != TableState::owned && claim_.take());
 }
 
 /// Whoever is still there after that is no predecessor: what is in the way then complains for itself.
@@ -58,35 +54,54 @@ void Fitter::await_turn(int attempts_left, std::function<void()> then) {
   });
 }
 
-void Fitter::put_all(const std::shared_ptr<Plan>& plan, bool shares_routes, Judge judge) {
-  const std::string complaint = put_routes(*plan);
+void Fitter::put_all(const std::shared_ptr<Plan>& plan, Judge judge) {
+  const Routes missing = missing_of(*plan);
   // What was there before is untouched: a transaction is all or nothing.
-  auto judged = [this, plan, shares_routes, judge = std::move(judge)](std::string said) {
-    has_put_ |= said.empty();
-    if (!said.empty() && !shares_routes) undo_routing(*plan);
-    if (!has_put_) claim_.give_back();
-    judge(std::move(said));
+  auto judged = [this, plan, missing, judge = std::move(judge)](std::string complaint) {
+    if (complaint.empty()) {
+      if (placed_ != nullptr) remove({placed_->route_steps, placed_->rule_steps}, plan.get());
+      placed_ = plan;
+    } else {
+      remove(missing, placed_.get());
+      if (placed_ == nullptr) claim_.give_back();
+    }
+    judge(std::move(complaint));
   };
-  if (!complaint.empty()) return judged(complaint);
+  if (std::string complaint = add(missing); !complaint.empty()) return judged(std::move(complaint));
   if (plan->tool == redirect::Tool::iptables) return run_programs(plan->programs, 0, false, std::move(judged));
   put_rules(plan, std::move(judged));
 }
 
-std::string Fitter::put_routes(const Plan& plan) {
-  auto add_all = [this](auto& steps) -> std::string {
-    for (const auto& step : steps)
+Fitter::Routes Fitter::missing_of(const Plan& plan) {
+  Routes missing{plan.route_steps, plan.rule_steps};
+  const std::uint32_t table = plan.options.kernel.table;
+  if (!missing.routes.empty()) missing.routes = without(std::move(missing.routes), kernel_.routing.routes_of(table));
+  if (!missing.rules.empty()) missing.rules = without(std::move(missing.rules), kernel_.routing.rules_to(table));
+  return missing;
+}
+
+std::string Fitter::add(const Routes& steps) {
+  auto add_all = [this](const auto& of_a_kind) -> std::string {
+    for (const auto& step : of_a_kind)
       if (const auto added = kernel_.routing.add(step); !added)
         return std::string("policy routing: ") + std::strerror(added.error().error);
     return {};
   };
-  std::string complaint = add_all(plan.route_steps);
-  return complaint.empty() ? add_all(plan.rule_steps) : complaint;
+  std::string complaint = add_all(steps.routes);
+  return complaint.empty() ? add_all(steps.rules) : complaint;
 }
 
-Result<bool, std::string> Fitter::put_lost_routes(const Plan& plan) {
-  const auto is_there = [this](const auto& step) { return kernel_.routing.has(step); };
-  if (std::ranges::all_of(plan.route_steps, is_there) && std::ranges::all_of(plan.rule_steps, is_there)) return false;
-  if (std::string complaint = put_routes(plan); !complaint.empty()) return fail(std::move(complaint));
+void Fitter::remove(const Routes& steps, const Plan* but_for) {
+  const Routes kept = but_for == nullptr ? Routes{} : Routes{but_for->route_steps, but_for->rule_steps};
+  for (const auto& step : without(steps.rules, kept.rules)) static_cast<void>(kernel_.routing.remove(step));
+  for (const auto& step : without(steps.routes, kept.routes)) static_cast<void>(kernel_.routing.remove(step));
+}
+
+Result<bool, std::string> Fitter::put_lost_routes() {
+  if (placed_ == nullptr) return false;
+  const Routes missing = missing_of(*placed_);
+  if (missing.routes.empty() && missing.rules.empty()) return false;
+  if (std::string complaint = add(missing); !complaint.empty()) return fail(std::move(complaint));
   return true;
 }
 
@@ -157,18 +172,19 @@ void Fitter::run_programs(std::vector<redirect::ProgramStep> steps, std::size_t 
 
 // ── take away ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-void Fitter::take_away(std::shared_ptr<const Plan> plan, Memory memory, Judge judge) {
-  has_put_ = false;
-  auto judged = [this, plan, judge = std::move(judge)](std::string complaint) {
-    if (plan != nullptr) {
-      undo_routing(*plan);
-      forget_flows(*plan, Conntrack::Which::redirected);
+void Fitter::take_away(Memory memory, Judge judge) {
+  // What is there may be that of who came next.
+  if (placed_ == nullptr && !claim_.take()) return after(loop_, 0, [judge = std::move(judge)] { judge({}); });
+  auto judged = [this, judge = std::move(judge)](std::string complaint) {
+    if (const auto placed = std::exchange(placed_, nullptr); placed != nullptr) {
+      remove({placed->route_steps, placed->rule_steps});
+      forget_flows(*placed, Conntrack::Which::redirected);
     }
     claim_.give_back();
     judge(std::move(complaint));
   };
-  if (plan != nullptr && plan->tool == redirect::Tool::iptables)
-    return run_programs(plan->programs_undo, 0, false, std::move(judged));
+  if (placed_ != nullptr && placed_->tool == redirect::Tool::iptables)
+    return run_programs(placed_->programs_undo, 0, false, std::move(judged));
   flow_watch_.end();
   NfTables& tables = kernel_.tables;
   std::string script = redirect::remove_table(redirect::rules_table, tables.state_of(redirect::rules_table));
@@ -183,18 +199,6 @@ void Fitter::take_away(std::shared_ptr<const Plan> plan, Memory memory, Judge ju
   // Never inside the call that asked.
   if (script.empty() || nft_ == nullptr) return after(loop_, 0, [judged = std::move(judged)] { judged({}); });
   nft_->run(redirect::on_one_line(script), std::move(judged));
-}
-
-void Fitter::undo_routing(const Plan& plan) {
-  for (const auto& step : plan.rule_steps) static_cast<void>(kernel_.routing.remove(step));
-  for (const auto& step : plan.route_steps) static_cast<void>(kernel_.routing.remove(step));
-}
-
-void Fitter::drop_old_routes(const Plan& former, const Plan& plan) {
-  for (const auto& step : former.rule_steps)
-    if (!has(plan.rule_steps, step)) static_cast<void>(kernel_.routing.remove(step));
-  for (const auto& step : former.route_steps)
-    if (!has(plan.route_steps, step)) static_cast<void>(kernel_.routing.remove(step));
 }
 
 /// In `tproxy` a flow does not show whether it was brought home, and no answer needs it: all are forgotten.

@@ -37,21 +37,19 @@ class Fitter {
   Fitter& operator=(const Fitter&) = delete;
 
   /// In the place of whatever rules there are, but after a warden before us that is on its way out: it has five
-  /// seconds. What cannot be done beside the rules is added to the plan's warnings. After a complaint all is as it was;
-  /// `former`: what that is, null: nothing.
-  void put(const std::shared_ptr<redirect::Plan>& plan, const redirect::Plan* former, Judge judge);
+  /// seconds. What cannot be done beside the rules is added to the plan's warnings. After a complaint all is as it was.
+  void put(const std::shared_ptr<redirect::Plan>& plan, Judge judge);
   /// The gate as the plan has it, in the place of what is there.
   void put_gate(const redirect::Plan& plan, Judge judge);
   /// What only logs, as the plan has it, in the place of what is there.
   void put_watch(const std::shared_ptr<redirect::Plan>& plan, Judge judge);
   /// `doline_seen`, which somebody has removed.
   void put_memory(const redirect::Plan& plan, Judge judge);
-  /// What somebody has removed of the plan's routes; whether there was any. At once.
-  Result<bool, std::string> put_lost_routes(const redirect::Plan& plan);
-  /// After put(): the routes of the former that the plan does not have.
-  void drop_old_routes(const redirect::Plan& former, const redirect::Plan& plan);
-  /// The rules and routes of the plan, and the flows that they led here; with null whatever rules of ours there are.
-  void take_away(std::shared_ptr<const redirect::Plan> plan, Memory memory, Judge judge);
+  /// What somebody has removed of the routes that are in place; whether there was any. At once.
+  Result<bool, std::string> put_lost_routes();
+  /// What is in place, and the flows that were led here; where nothing is, what a killed Doline has left, unless
+  /// another one lives.
+  void take_away(Memory memory, Judge judge);
   /// Flows from before a change keep going the way they went: forgotten, they are judged anew.
   void forget_flows(const redirect::Plan& plan, Conntrack::Which which);
 
@@ -61,20 +59,27 @@ class Fitter {
   void close();
 
  private:
+  struct Routes {
+    std::vector<redirect::RouteStep> routes;
+    std::vector<redirect::RuleStep> rules;
+  };
+
   bool is_our_turn();
   void await_turn(int attempts_left, std::function<void()> then);
-  void put_all(const std::shared_ptr<redirect::Plan>& plan, bool shares_routes, Judge judge);
-  std::string put_routes(const redirect::Plan& plan);
+  void put_all(const std::shared_ptr<redirect::Plan>& plan, Judge judge);
+  Routes missing_of(const redirect::Plan& plan);
+  std::string add(const Routes& steps);
+  void remove(const Routes& steps, const redirect::Plan* but_for = nullptr);
   void put_rules(const std::shared_ptr<redirect::Plan>& plan, Judge judge);
   void run_programs(std::vector<redirect::ProgramStep> steps, std::size_t at, bool before_failed, Judge judge);
-  void undo_routing(const redirect::Plan& plan);
 
   uv_loop_t* loop_;
   KernelAccess& kernel_;
   FlowWatch flow_watch_;
   Claim& claim_;
   std::unique_ptr<NftShell> nft_;
-  bool has_put_ = false;  // an owned table is ours; else it is that of a warden before us that is on its way out
+  // Rules and routes of ours may be there, and no others: from a put that was done until all is taken away.
+  std::shared_ptr<const redirect::Plan> placed_;
   bool is_closed_ = false;
 };
 

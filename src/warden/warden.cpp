@@ -332,7 +332,7 @@ void Warden::apply(const redirect::Options& options, redirect::Standing standing
   redirect::Options inherited = options;
   if (standing == redirect::Standing::on_trial) inherited.on_failure = redirect::OnFailure::open;
   heir_.know(inherited);
-  fitter_.put(plan, plan_.get(), [this, plan, done = std::move(done)](const std::string& complaint) {
+  fitter_.put(plan, [this, plan, done = std::move(done)](const std::string& complaint) {
     if (complaint.empty()) return settle(plan, done);
     done(redirect::Failed{lines_of(complaint)});
   });
@@ -345,10 +345,8 @@ void Warden::settle(const std::shared_ptr<Plan>& plan, Answer done) {
       state_before == State::applied && former != nullptr && catch_the_same(former->options, plan->options);
   reason_.clear();
   applied_at_ms_ = uv_now(loop_);
-  if (former != nullptr) {
-    fitter_.drop_old_routes(*former, *plan);
-    if (!caught_the_same && state_before == State::applied) fitter_.forget_flows(*former, Conntrack::Which::all);
-  }
+  if (former != nullptr && !caught_the_same && state_before == State::applied)
+    fitter_.forget_flows(*former, Conntrack::Which::all);
   // Who is brought home already stays so: in `nat` its answer under way needs the flow.
   if (!caught_the_same) fitter_.forget_flows(*plan, Conntrack::Which::not_redirected);
   list_rules(loop_, nft_path_, plan_.get(), [this, plan, done = std::move(done)](std::string listed) {
@@ -367,7 +365,8 @@ void Warden::remove(Memory memory, std::function<void(std::string)> done) {
   reason_.clear();
   interference_.clear();
   listed_.clear();
-  fitter_.take_away(std::exchange(plan_, nullptr), memory, [this, done = std::move(done)](std::string complaint) {
+  plan_ = nullptr;
+  fitter_.take_away(memory, [this, done = std::move(done)](std::string complaint) {
     if (complaint.empty()) heir_.forget();
     done(std::move(complaint));
   });
@@ -531,7 +530,7 @@ void Warden::look_for_routes_soon() {
 /// Without them what the rules have caught goes nowhere: the kernel drops it.
 void Warden::look_for_routes() {
   if (state_ != State::applied) return;
-  const auto were_lost = fitter_.put_lost_routes(*plan_);
+  const auto were_lost = fitter_.put_lost_routes();
   const std::string what = "somebody removed policy rules or routes of table ";
   if (!were_lost)
     return lose(what + std::to_string(plan_->options.kernel.table) +

@@ -14,6 +14,7 @@
 #include "running_warden.h"
 #include "small_home.h"
 #include "warden/leftovers.h"
+#include "warden/routing_watch.h"
 
 using namespace doline;
 using namespace doline::tests;
@@ -81,6 +82,50 @@ pid_t nft_of(const RunningWarden& warden) {
                          "/children); do grep -qx nft /proc/$child/comm && echo $child; done")
                        .output.c_str());
 }
+
+/// Asks while nft hangs, and kills that; what the warden says then.
+std::optional<redirect::Reply> ask_with_dying_nft(RunningWarden& warden, const redirect::Request& request) {
+  std::optional<redirect::Reply> reply;
+  const pid_t nft = nft_of(warden);
+  REQUIRE(nft > 0);
+  kill(nft, SIGSTOP);
+  bool has_come = false;
+  warden.client().ask(request, [&](std::optional<redirect::Reply> taken) {
+    reply = std::move(taken);
+    has_come = true;
+  });
+  usleep(200'000);
+  kill(nft, SIGKILL);
+  CHECK(becomes_true([&] {
+    warden.client().beat();
+    warden.client().read();
+    return has_come;
+  }));
+  return reply;
+}
+
+/// How often policy rules or routes have been removed since it was made.
+class Removals {
+ public:
+  Removals() { REQUIRE(is_ready_); }
+  Removals(const Removals&) = delete;
+  Removals& operator=(const Removals&) = delete;
+  ~Removals() {
+    watch_.close();
+    uv_run(&loop_, UV_RUN_DEFAULT);
+    uv_loop_close(&loop_);
+  }
+  int count() {
+    uv_run(&loop_, UV_RUN_NOWAIT);
+    return count_;
+  }
+
+ private:
+  uv_loop_t loop_{};
+  const bool is_ready_ = uv_loop_init(&loop_) == 0;
+  int count_ = 0;
+  warden::RoutingWatch watch_{&loop_, [this] { ++count_; }};
+};
 
 /// Where nft is hidden, is there iptables to stand in? Says what is skipped where not.
 bool leaves_iptables(const Hidden& nft) {
@@ -222,6 +267,44 @@ TEST_CASE("A resolver that is silent loses the rules, and has them back when it 
   warden.client().beat();
   CHECK(becomes_true([&] { return warden.status().state == State::applied; }));
   CHECK(has_table("doline"));
+  CHECK(warden.is_done(Verify{}));
+}
+
+TEST_CASE("The goodbye of a warden that was suspended leaves its successor's rules, routes and gate alone") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  redirect::Restrictions restrictions;
+  restrictions.only_resolved = {*device::MacAddress::parse("94:51:3d:13:9a:35")};
+  RunningWarden silent, successor;
+  REQUIRE(silent.is_done(Restrict{restrictions}));
+  REQUIRE(silent.is_done(Apply{small_home_options(Mode::tproxy)}));
+  CHECK(becomes_true([] { return !has_table("doline"); }));
+  REQUIRE(successor.is_done(Restrict{restrictions}));
+  REQUIRE(successor.is_done(Apply{small_home_options(Mode::tproxy)}));
+  Removals removals;
+  kill(silent.process(), SIGTERM);
+  CHECK(silent.wait_for_end() == 0);
+  CHECK(removals.count() == 0);
+  CHECK(shell("PATH=$PATH:/usr/sbin nft list table inet doline_gate").output.find("goto only_resolved") !=
+        std::string::npos);
+  CHECK(successor.is_done(Verify{}));
+}
+
+TEST_CASE("An apply that fails takes away no route that was there before") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  redirect::Options options = small_home_options(Mode::tproxy);
+  options.on_failure = redirect::OnFailure::closed;  // a table that does not go with nft
+  RunningWarden warden;
+  REQUIRE(warden.is_done(Apply{options}));
+  const std::string before = state_of_machine();
+  Removals removals;
+  ++options.kernel.nflog_group;
+  const auto reply = ask_with_dying_nft(warden, Apply{options});
+  REQUIRE(reply);
+  CHECK(std::holds_alternative<redirect::Failed>(*reply));
+  CHECK(removals.count() == 0);
+  CHECK((state_of_machine() == before));
   CHECK(warden.is_done(Verify{}));
 }
 
