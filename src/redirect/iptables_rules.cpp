@@ -1,6 +1,8 @@
 #include "redirect/iptables_rules.h"
 
+#include <algorithm>
 #include <string>
+#include <utility>
 
 namespace doline::redirect {
 
@@ -115,6 +117,27 @@ std::vector<ProgramStep> iptables_undo(const HostFacts& facts) {
   for (const Program& program : programs_of(facts))
     for (const char* table : {"mangle", "nat"}) add_undo(steps, program, table);
   return steps;
+}
+
+std::vector<ProgramStep> iptables_list(const HostFacts& facts) {
+  std::vector<ProgramStep> steps;
+  for (const Program& program : programs_of(facts))
+    steps.push_back({.arguments = {program.path + "-save"}, .input = {}});
+  return steps;
+}
+
+std::string our_lines(std::string_view printed) {
+  std::string table, lines;
+  while (!printed.empty()) {
+    const std::string_view line = printed.substr(0, printed.find('\n'));
+    printed.remove_prefix(std::min(line.size() + 1, printed.size()));
+    if (line.starts_with('*')) table = std::string(line) + '\n';
+    const bool is_ours = line == "-A PREROUTING -j DOLINE" || line.starts_with(":DOLINE ") ||
+                         line.starts_with(":DOLINE_LAN ") || line.starts_with("-A DOLINE ") ||
+                         line.starts_with("-A DOLINE_LAN ");
+    if (is_ours) lines += std::exchange(table, {}) + std::string(line) + '\n';
+  }
+  return lines;
 }
 
 }  // namespace doline::redirect

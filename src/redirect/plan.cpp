@@ -241,6 +241,7 @@ Plan plan(const Options& options, const HostFacts& facts, const Restrictions& re
     result.tool = Tool::iptables;
     result.programs = iptables_apply(options, facts);
     result.programs_undo = iptables_undo(facts);
+    result.programs_list = iptables_list(facts);
   } else {
     result.problems.emplace_back("there is neither nft nor iptables on this machine: install nftables");
     return result;

@@ -70,6 +70,7 @@ struct Plan {
   // Tool::iptables
   std::vector<ProgramStep> programs;  ///< to apply; twice does the same as once
   std::vector<ProgramStep> programs_undo;
+  std::vector<ProgramStep> programs_list;  ///< what they print: our_lines(), iptables_rules.h
   // both; tproxy and remote only
   std::vector<RuleStep> rule_steps;
   std::vector<RouteStep> route_steps;

@@ -6,6 +6,7 @@
 
 #include "redirect/gate_rules.h"
 #include "redirect/nft_rules.h"
+#include "warden/inspection.h"
 #include "warden/jobs.h"
 
 namespace doline::warden {
@@ -15,9 +16,9 @@ using redirect::TableState;
 
 namespace {
 
-/// How long a warden before us may be on its way out.
-constexpr std::uint64_t predecessor_pause_ms = 20;
-constexpr int predecessor_attempts = 250;
+/// How long a warden before us, or a table whose nft was killed, may be on its way out.
+constexpr std::uint64_t attempt_pause_ms = 20;
+constexpr int attempts_max = 250;
 
 template <class Step>
 std::vector<Step> without(std::vector<Step> steps, const std::vector<Step>& others) {
@@ -37,7 +38,9 @@ Fitter::Fitter(uv_loop_t* loop, const std::string& nft, int flows, KernelAccess&
 // ── put ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 void Fitter::put(const std::shared_ptr<Plan>& plan, Judge judge) {
-  await_turn(predecessor_attempts, [this, plan, judge = std::move(judge)] { put_all(plan, judge); });
+  // Whoever is still there after that is no predecessor: what is in the way then complains for itself.
+  await(
+      attempts_max, [this] { return is_our_turn(); }, [this, plan, judge = std::move(judge)] { put_all(plan, judge); });
 }
 
 /// A warden that was killed with its heir claims nothing, and its nft still ends.
@@ -46,11 +49,10 @@ bool Fitter::is_our_turn() {
                                 kernel_.tables.state_of(redirect::watch_table) != TableState::owned && claim_.take());
 }
 
-/// Whoever is still there after that is no predecessor: what is in the way then complains for itself.
-void Fitter::await_turn(int attempts_left, std::function<void()> then) {
-  if (attempts_left == 0 || is_our_turn()) return then();
-  after(loop_, predecessor_pause_ms, [this, attempts_left, then = std::move(then)] {
-    if (!is_closed_) await_turn(attempts_left - 1, then);
+void Fitter::await(int attempts_left, std::function<bool()> condition, std::function<void()> then) {
+  if (attempts_left == 0 || condition()) return then();
+  after(loop_, attempt_pause_ms, [this, attempts_left, condition = std::move(condition), then = std::move(then)] {
+    if (!is_closed_) await(attempts_left - 1, condition, then);
   });
 }
 
@@ -175,7 +177,7 @@ void Fitter::run_programs(std::vector<redirect::ProgramStep> steps, std::size_t 
 void Fitter::take_away(Memory memory, Judge judge) {
   // What is there may be that of who came next.
   if (placed_ == nullptr && !claim_.take()) return after(loop_, 0, [judge = std::move(judge)] { judge({}); });
-  auto judged = [this, judge = std::move(judge)](std::string complaint) {
+  auto are_away = [this, judge](std::string complaint) {
     if (const auto placed = std::exchange(placed_, nullptr); placed != nullptr) {
       remove({placed->route_steps, placed->rule_steps});
       forget_flows(*placed, Conntrack::Which::redirected);
@@ -184,7 +186,12 @@ void Fitter::take_away(Memory memory, Judge judge) {
     judge(std::move(complaint));
   };
   if (placed_ != nullptr && placed_->tool == redirect::Tool::iptables)
-    return run_programs(placed_->programs_undo, 0, false, std::move(judged));
+    return run_programs(placed_->programs_undo, 0, false, [this, are_away, judge](const std::string&) {
+      list_rules(loop_, {}, placed_.get(), [are_away, judge](const std::string& left) {
+        if (left.empty()) return are_away({});
+        judge("iptables has kept our chains, and so their routes stay: does another program hold its lock?");
+      });
+    });
   flow_watch_.end();
   NfTables& tables = kernel_.tables;
   std::string script = redirect::remove_table(redirect::rules_table, tables.state_of(redirect::rules_table));
@@ -197,8 +204,17 @@ void Fitter::take_away(Memory memory, Judge judge) {
     script += redirect::nft_open_gate();
   }
   // Never inside the call that asked.
-  if (script.empty() || nft_ == nullptr) return after(loop_, 0, [judged = std::move(judged)] { judged({}); });
-  nft_->run(redirect::on_one_line(script), std::move(judged));
+  if (script.empty() || nft_ == nullptr) return after(loop_, 0, [are_away] { are_away({}); });
+  nft_->run(redirect::on_one_line(script), [this, are_away, judge](const std::string& complaint) {
+    if (complaint.empty() || placed_ == nullptr) return are_away(complaint);
+    end_nft();  // a table that is its own goes with it
+    await(
+        attempts_max, [this] { return kernel_.tables.state_of(redirect::rules_table) != TableState::owned; },
+        [this, are_away, judge, complaint] {
+          if (kernel_.tables.state_of(redirect::rules_table) == TableState::absent) return are_away(complaint);
+          judge(complaint);
+        });
+  });
 }
 
 /// In `tproxy` a flow does not show whether it was brought home, and no answer needs it: all are forgotten.

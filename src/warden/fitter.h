@@ -49,7 +49,10 @@ class Fitter {
   Result<bool, std::string> put_lost_routes();
   /// What is in place, and the flows that were led here; where nothing is, what a killed Doline has left, unless
   /// another one lives.
+  /// Rules that cannot be taken away keep their routes: without them what they catch would go nowhere.
   void take_away(Memory memory, Judge judge);
+  /// Whether rules or routes of ours are in place, or may be.
+  [[nodiscard]] bool has_placed() const { return placed_ != nullptr; }
   /// Flows from before a change keep going the way they went: forgotten, they are judged anew.
   void forget_flows(const redirect::Plan& plan, Conntrack::Which which);
 
@@ -65,7 +68,7 @@ class Fitter {
   };
 
   bool is_our_turn();
-  void await_turn(int attempts_left, std::function<void()> then);
+  void await(int attempts_left, std::function<bool()> condition, std::function<void()> then);
   void put_all(const std::shared_ptr<redirect::Plan>& plan, Judge judge);
   Routes missing_of(const redirect::Plan& plan);
   std::string add(const Routes& steps);

@@ -4,12 +4,33 @@
 
 #include "redirect/host_facts.h"
 #include "redirect/interference.h"
+#include "redirect/iptables_rules.h"
 #include "warden/program.h"
 
 namespace doline::warden {
 
+namespace {
+
+void list_chains(uv_loop_t* loop, std::vector<redirect::ProgramStep> steps, std::string listed,
+                 std::function<void(std::string)> done) {
+  if (steps.empty()) return done(std::move(listed));
+  std::vector<std::string> arguments = std::move(steps.back().arguments);
+  steps.pop_back();
+  const std::string program = arguments.front();
+  run_program(
+      loop, std::move(arguments), {}, redirect::ruleset_octets_max,
+      [=, steps = std::move(steps), listed = std::move(listed), done = std::move(done)](ProgramEnd end) mutable {
+        listed += end.succeeded ? redirect::our_lines(end.output) : program + ": " + end.complaint + '\n';
+        list_chains(loop, std::move(steps), std::move(listed), std::move(done));
+      });
+}
+
+}  // namespace
+
 void list_rules(uv_loop_t* loop, const std::string& nft, const redirect::Plan* plan,
                 std::function<void(std::string)> done) {
+  if (plan != nullptr && plan->tool == redirect::Tool::iptables)
+    return list_chains(loop, plan->programs_list, {}, std::move(done));
   if (plan == nullptr || plan->tool != redirect::Tool::nft || plan->rules.empty()) return done({});
   run_program(
       loop, {nft, "-s", "list", "table", "inet", redirect::rules_table}, {}, redirect::ruleset_octets_max,

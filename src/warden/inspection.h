@@ -14,7 +14,8 @@
 
 namespace doline::warden {
 
-/// The rules as `nft` lists them, stateless: no counters, no elements with timeouts. Empty: there are none of nft's.
+/// The rules as `nft` or iptables lists them, stateless: no counters, no elements with timeouts. Empty: there are none.
+/// Where iptables cannot list them, that is what is said.
 void list_rules(uv_loop_t* loop, const std::string& nft, const redirect::Plan* plan,
                 std::function<void(std::string)> done);
 

@@ -136,6 +136,12 @@ std::vector<std::string> remove_leftovers(const redirect::Options& options, Memo
   if (refuses_on) return complaints;
   if (!found.iptables_chains.empty())
     for (const auto& step : redirect::iptables_undo(facts)) static_cast<void>(run_to_end(step.arguments, step.input));
+  // Rules without their routes would lose what they catch.
+  if (const Leftovers left = find_leftovers(options); left.intercept()) {
+    for (const std::string& chain : left.iptables_chains)
+      complaints.push_back("Chain DOLINE is still there in " + chain + ".");
+    return complaints;
+  }
   Routing routing;
   const auto remove_all = [&](const auto& steps, const char* what) {
     for (const auto& step : steps)

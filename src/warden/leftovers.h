@@ -35,8 +35,8 @@ struct Leftovers {
 /// The memory of who asked whom is meant to outlive a crash, and with on_failure: closed so is all that refuses.
 enum class Memory : std::uint8_t { forget, keep };
 
-/// All of them, and the flows that remember them; nothing where a living process holds the rules. What could not be
-/// removed and why, a sentence each.
+/// All of them, and the flows that remember them; nothing where a living process holds the rules, and no routes where
+/// rules stay. What could not be removed and why, a sentence each.
 [[nodiscard]] std::vector<std::string> remove_leftovers(const redirect::Options& options, Memory memory);
 
 }  // namespace doline::warden

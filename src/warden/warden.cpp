@@ -361,13 +361,18 @@ void Warden::settle(const std::shared_ptr<Plan>& plan, Answer done) {
 }
 
 void Warden::remove(Memory memory, std::function<void(std::string)> done) {
-  state_ = State::absent;
-  reason_.clear();
-  interference_.clear();
-  listed_.clear();
-  plan_ = nullptr;
-  fitter_.take_away(memory, [this, done = std::move(done)](std::string complaint) {
-    if (complaint.empty()) heir_.forget();
+  const State state_before = std::exchange(state_, State::absent);
+  fitter_.take_away(memory, [this, state_before, done = std::move(done)](std::string complaint) {
+    if (!complaint.empty()) say("not all could be taken away: " + complaint);
+    if (fitter_.has_placed()) {
+      state_ = state_before;
+    } else {
+      plan_ = nullptr;
+      reason_.clear();
+      interference_.clear();
+      listed_.clear();
+      heir_.forget();
+    }
     done(std::move(complaint));
   });
 }
@@ -409,6 +414,10 @@ void Warden::suspend() {
     const auto plan = plan_;
     if (plan == nullptr) return finish();
     remove(Memory::keep, [this, plan, finish = std::move(finish)](const std::string&) {
+      if (plan_ != nullptr) {
+        heard_at_ms_ = uv_now(loop_);  // after as much silence it is tried again
+        return finish();
+      }
       plan_ = plan;
       state_ = State::suspended;
       reason_ = "the resolver was silent for more than " + std::to_string(redirect::silence_max.count()) + " ms";

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "redirect/interference.h"
+#include "redirect/iptables_rules.h"
 #include "redirect/request.h"
 
 using namespace doline;
@@ -26,5 +27,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return sentence.size() <= redirect::sentence_octets_max &&
            std::all_of(sentence.begin(), sentence.end(), [](char letter) { return letter >= ' ' && letter != 0x7f; });
   }));
+  // What is ours of it is ours of that too, but for the names of tables that have nothing of ours.
+  const std::string ours = redirect::our_lines(rules);
+  check(redirect::our_lines(ours) == ours);
   return 0;
 }

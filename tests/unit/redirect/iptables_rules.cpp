@@ -75,3 +75,17 @@ TEST_CASE("A machine without IPv6, or without ip6tables, has IPv4 rules alone") 
   facts.ip6tables.clear();
   CHECK(iptables_apply(home_options(Mode::tproxy), facts).size() == 5);
 }
+
+TEST_CASE("Of what iptables-save prints only our own chains and the jump to them are ours") {
+  const std::string ours =
+      "*mangle\n:DOLINE - [0:0]\n:DOLINE_LAN - [0:0]\n-A PREROUTING -j DOLINE\n-A DOLINE -i br-lan -j DOLINE_LAN\n"
+      "-A DOLINE_LAN -m pkttype ! --pkt-type unicast -j RETURN\n";
+  const std::string others =
+      "*filter\n:INPUT ACCEPT [0:0]\n:DOLINE_OF_MINE - [0:0]\n-A INPUT -m comment --comment \"-A DOLINE \" -j ACCEPT\n"
+      "-A PREROUTING -p udp -j DOLINE\nCOMMIT\n";
+  CHECK(our_lines(others + ours + "-A OUTPUT -j ACCEPT\nCOMMIT\n# Completed\n" + others) == ours);
+  CHECK(our_lines(others).empty());
+  CHECK(our_lines("").empty());
+  CHECK(our_lines(":DOLINE - [0:0]") == ":DOLINE - [0:0]\n");
+  CHECK(iptables_list(home_facts()).at(1).arguments == std::vector<std::string>{"/usr/sbin/ip6tables-save"});
+}

@@ -70,6 +70,32 @@ class Hidden {
   bool is_hidden_ = false;
 };
 
+/// A program of iptables that fails while it is told to, in this process's own mounts (Hidden).
+class Failing {
+ public:
+  explicit Failing(const std::string& program) {
+    const ShellEnd made = shell("set -e; real=$(readlink -f /usr/sbin/" + program + "); [ \"$(readlink /usr/sbin/" +
+                                program + ")\" = " + alternatives_ + "/" + program + " ]; cp -a " + alternatives_ +
+                                "/. " + place_ + "; rm " + place_ + "/" + program + "; printf '#!/bin/sh\\n[ -e " +
+                                place_ + "/fails ] && exit 4\\nexec %s " + program + " \"$@\"\\n' $real > " + place_ +
+                                "/" + program + "; chmod 755 " + place_ + " " + place_ + "/" + program);
+    is_there_ = made.status == 0 && mount(place_.c_str(), alternatives_, nullptr, MS_BIND, nullptr) == 0;
+  }
+  Failing(const Failing&) = delete;
+  Failing& operator=(const Failing&) = delete;
+  ~Failing() {
+    if (is_there_) umount(alternatives_);
+    shell("rm -rf " + place_);
+  }
+  explicit operator bool() const { return is_there_; }
+  void fails(bool does) const { REQUIRE(shell((does ? "touch " : "rm ") + place_ + "/fails").status == 0); }
+
+ private:
+  static constexpr const char* alternatives_ = "/etc/alternatives";
+  std::string place_ = shell("mktemp -d | tr -d '\\n'").output;
+  bool is_there_ = false;
+};
+
 bool is_refused(RunningWarden& warden, const redirect::Request& request) {
   const auto reply = warden.ask(request);
   return reply && std::holds_alternative<redirect::Failed>(*reply);
@@ -308,6 +334,25 @@ TEST_CASE("An apply that fails takes away no route that was there before") {
   CHECK(warden.is_done(Verify{}));
 }
 
+TEST_CASE("A table that could not be removed keeps its routes, and is removed when asked again") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  const std::string before = state_of_machine();
+  redirect::Options options = small_home_options(Mode::tproxy);
+  options.on_failure = redirect::OnFailure::closed;  // a table that does not go with nft
+  RunningWarden warden;
+  REQUIRE(warden.is_done(Apply{options}));
+  const std::string applied = state_of_machine();
+  const auto reply = ask_with_dying_nft(warden, Remove{});
+  REQUIRE(reply);
+  CHECK(std::holds_alternative<redirect::Failed>(*reply));
+  CHECK((state_of_machine() == applied));
+  CHECK(warden.status().state == State::applied);
+  CHECK(warden.is_done(Verify{}));
+  REQUIRE(warden.is_done(Remove{}));
+  CHECK((state_of_machine() == before));
+}
+
 TEST_CASE("Policy rules and routes that somebody removes are put back at once") {
   const auto home = SmallHome::build();
   if (!home) return;
@@ -522,6 +567,40 @@ TEST_CASE("Without nft, iptables is led there, led there again and cleared") {
     CHECK(warden.wait_for_end() == 0);
     CHECK(shell(rules).output == before);
   }
+}
+
+TEST_CASE("Chains that could not be removed keep their routes, and a killed warden's too") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  const Hidden nft("/usr/sbin/nft");
+  if (!leaves_iptables(nft)) return;
+  const Failing iptables("iptables");
+  if (!iptables) {
+    MESSAGE("skipped: iptables is not where Debian has it");
+    return;
+  }
+  const std::string everything =
+      "PATH=$PATH:/usr/sbin; for t in mangle nat; do xtables-nft-multi iptables -t $t -S; ip6tables -t $t -S; done; ip "
+      "rule; ip -6 rule; ip route show table all; ip -6 route show table all";
+  const redirect::Options options = small_home_options(Mode::tproxy);
+  RunningWarden warden;
+  REQUIRE(warden.is_done(Apply{options}));
+  REQUIRE(warden.is_done(Remove{}));
+  const std::string before = shell(everything).output;
+  const std::string rules = "PATH=$PATH:/usr/sbin; ip rule; ip -6 rule; ip route show table all";
+  REQUIRE(warden.is_done(Apply{options}));
+  const std::string routing = shell(rules).output;
+  iptables.fails(true);
+  CHECK(is_refused(warden, Remove{}));
+  CHECK(shell(rules).output == routing);
+  CHECK(warden.status().state == State::applied);
+  kill(warden.process(), SIGKILL);
+  CHECK(warden.wait_for_end() == -1);
+  CHECK_FALSE(warden::remove_leftovers(options, warden::Memory::forget).empty());
+  CHECK(shell(rules).output == routing);
+  iptables.fails(false);
+  CHECK(warden::remove_leftovers(options, warden::Memory::forget).empty());
+  CHECK(shell(everything).output == before);
 }
 
 TEST_CASE("Impossible options are refused and change nothing") {
