@@ -58,8 +58,8 @@ void Fitter::await(int attempts_left, std::function<bool()> condition, std::func
 
 void Fitter::put_all(const std::shared_ptr<Plan>& plan, Judge judge) {
   const Routes missing = missing_of(*plan);
-  // What was there before is untouched: a transaction is all or nothing.
-  auto judged = [this, plan, missing, judge = std::move(judge)](std::string complaint) {
+  // What was there before is untouched, or there again.
+  auto judged = [this, plan, missing, judge](std::string complaint) {
     if (complaint.empty()) {
       if (placed_ != nullptr) remove({placed_->route_steps, placed_->rule_steps}, plan.get());
       placed_ = plan;
@@ -70,8 +70,22 @@ void Fitter::put_all(const std::shared_ptr<Plan>& plan, Judge judge) {
     judge(std::move(complaint));
   };
   if (std::string complaint = add(missing); !complaint.empty()) return judged(std::move(complaint));
-  if (plan->tool == redirect::Tool::iptables) return run_programs(plan->programs, 0, false, std::move(judged));
-  put_rules(plan, std::move(judged));
+  // Somebody may have done his part and failed, or been killed, after it.
+  auto take_back = [this, plan, judge](const std::string& complaint) {
+    placed_ = plan;
+    take_away(Memory::keep, [judge, complaint](const std::string&) { judge(complaint); });
+  };
+  if (plan->tool == redirect::Tool::iptables)
+    return run_programs(plan->programs, 0, false, [this, judged, take_back](const std::string& complaint) {
+      if (complaint.empty()) return judged({});
+      if (placed_ == nullptr) return take_back(complaint);
+      run_programs(placed_->programs, 0, false, [judged, complaint](const std::string&) { judged(complaint); });
+    });
+  const auto is_there = [this] { return kernel_.tables.state_of(redirect::rules_table) != TableState::absent; };
+  put_rules(plan, [this, judged, take_back, is_there, was_there = is_there()](const std::string& complaint) {
+    if (!complaint.empty() && placed_ == nullptr && !was_there && is_there()) return take_back(complaint);
+    judged(complaint);
+  });
 }
 
 Fitter::Routes Fitter::missing_of(const Plan& plan) {

@@ -569,6 +569,38 @@ TEST_CASE("Without nft, iptables is led there, led there again and cleared") {
   }
 }
 
+TEST_CASE("Without nft an apply that fails half-way changes nothing") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  const Hidden nft("/usr/sbin/nft");
+  if (!leaves_iptables(nft)) return;
+  const Failing restore("ip6tables-restore");
+  if (!restore) {
+    MESSAGE("skipped: ip6tables is not where Debian has it");
+    return;
+  }
+  const std::string everything =
+      "PATH=$PATH:/usr/sbin; for t in mangle nat; do iptables -t $t -S; ip6tables -t $t -S; done; ip rule; ip -6 rule; "
+      "ip route show table all; ip -6 route show table all";
+  RunningWarden warden;
+  REQUIRE(warden.is_done(Apply{small_home_options(Mode::tproxy)}));
+  REQUIRE(warden.is_done(Remove{}));
+  const std::string absent = shell(everything).output;
+  restore.fails(true);
+  CHECK(is_refused(warden, Apply{small_home_options(Mode::tproxy)}));
+  CHECK(shell(everything).output == absent);
+  restore.fails(false);
+  REQUIRE(warden.is_done(Apply{small_home_options(Mode::tproxy)}));
+  const std::string applied = shell(everything).output;
+  restore.fails(true);
+  redirect::Options others = small_home_options(Mode::tproxy);
+  others.ports = {53};
+  others.kernel.table = 6453;
+  CHECK(is_refused(warden, Apply{others}));
+  CHECK(shell(everything).output == applied);
+  CHECK(warden.is_done(Verify{}));
+}
+
 TEST_CASE("Chains that could not be removed keep their routes, and a killed warden's too") {
   const auto home = SmallHome::build();
   if (!home) return;
