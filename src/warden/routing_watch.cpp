@@ -38,7 +38,16 @@ RoutingWatch::RoutingWatch(uv_loop_t* loop, std::function<void()> removed)
   if (socket_ == nullptr) return;
   uv_poll_init(loop, &poll_, mnl_socket_get_fd(socket_));
   poll_.data = this;
-  uv_poll_start(&poll_, UV_READABLE, [](uv_poll_t* poll, int, int) { static_cast<RoutingWatch*>(poll->data)->read(); });
+  listen();
+}
+
+/// libuv ends a poll whose socket has an error, as one that overflowed has until it is read.
+void RoutingWatch::listen() {
+  uv_poll_start(&poll_, UV_READABLE, [](uv_poll_t* poll, int status, int) {
+    auto& watch = *static_cast<RoutingWatch*>(poll->data);
+    watch.read();
+    if (status < 0 && uv_is_closing(as_handle(*poll)) == 0) watch.listen();
+  });
 }
 
 RoutingWatch::~RoutingWatch() {

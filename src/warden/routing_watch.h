@@ -22,6 +22,7 @@ class RoutingWatch {
   void close();
 
  private:
+  void listen();
   void read();
 
   std::function<void()> removed_;

@@ -36,6 +36,8 @@ class Trial {
   /// Confirmed, or of no matter any more.
   void end();
   [[nodiscard]] bool is_pending() const { return former_.has_value(); }
+  /// Pending, and its time is not up.
+  [[nodiscard]] bool is_running() const { return uv_is_active(reinterpret_cast<const uv_handle_t*>(&timer_)) != 0; }
   /// Only while pending.
   [[nodiscard]] const Former& former() const { return *former_; }
   /// Rounded up, so that it is 0 only where nothing is pending.

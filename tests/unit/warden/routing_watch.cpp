@@ -34,6 +34,12 @@ TEST_CASE("Removed policy rules and routes of other tables are told, what is add
     CHECK(told_of("ip route del local default table 777") == 1);
     CHECK(told_of("ip -6 route del local default table 777") == 1);
     CHECK(told_of("for i in $(seq 20); do ip rule add pref $i lookup 777; ip rule del pref $i; done") == 1);
+    // More than was read is told as well, and then it goes on.
+    CHECK(told_of("for i in $(seq 3000); do echo rule add pref $i lookup 777; echo rule del pref $i; done | ip -batch "
+                  "-") > 0);
+    while (told_of("") > 0) {
+    }
+    CHECK(told_of("ip rule add pref 77 fwmark 7 lookup 777; ip rule del pref 77") == 1);
     watch.close();
     uv_run(&loop, UV_RUN_DEFAULT);
   }
