@@ -172,7 +172,12 @@ Warden::Warden(uv_loop_t* loop, const Channels& channels, const Bounds& bounds, 
                   .ended = [this] { leave(); }}),
       fitter_(loop, nft_path_, channels.flows, kernel_, claim, [this] { nft_died(); }),
       routing_watch_(loop, [this] { look_for_routes_soon(); }),
-      trial_(loop, [this] { jobs_.add([this](Finish finish) { put_back_former(std::move(finish)); }); }) {
+      trial_(loop, [this] {
+        jobs_.add([this](Finish finish) {
+          if (trial_.is_running()) return finish();  // begun again while this waited
+          put_back_former(std::move(finish));
+        });
+      }) {
   uv_signal_init(loop, &terminate_);
   for (uv_timer_t* timer : {&silence_, &interference_timer_, &alive_, &farewell_}) {
     uv_timer_init(loop, timer);

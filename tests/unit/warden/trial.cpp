@@ -40,10 +40,12 @@ TEST_CASE("A trial that nobody confirms expires once, and is pending until it is
   CHECK(stage.trial.seconds_left() == 0);
   stage.trial.begin({}, seconds(0));
   CHECK(stage.trial.is_pending());
+  CHECK(stage.trial.is_running());
   CHECK(stage.trial.seconds_left() == 1);
   stage.loop.run();
   CHECK(stage.expired == 1);
   CHECK(stage.trial.is_pending());
+  CHECK_FALSE(stage.trial.is_running());
   CHECK_FALSE(stage.trial.former().options.has_value());
   stage.trial.end();
   CHECK_FALSE(stage.trial.is_pending());

@@ -885,6 +885,30 @@ TEST_CASE("What comes back after a trial is what was there before the first of t
   CHECK(warden.status().state == State::absent);
 }
 
+TEST_CASE("A trial whose time is up while it is begun again goes on") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  RunningWarden warden;
+  REQUIRE(warden.is_done(Apply{small_home_options(Mode::tproxy), 1}));
+  const pid_t nft = nft_of(warden);
+  REQUIRE(nft > 0);
+  kill(nft, SIGSTOP);
+  bool is_done = false;
+  warden.client().ask(Apply{small_home_options(Mode::tproxy), 60}, [&](const std::optional<redirect::Reply>& reply) {
+    is_done = reply && std::holds_alternative<redirect::Done>(*reply);
+  });
+  usleep(1'500'000);
+  kill(nft, SIGCONT);
+  CHECK(becomes_true([&] {
+    warden.client().beat();
+    warden.client().read();
+    return is_done;
+  }));
+  CHECK(warden.is_done(Verify{}));  // in its turn
+  CHECK(warden.status().state == State::applied);
+  CHECK(warden.status().trial_seconds_left > 0);
+}
+
 TEST_CASE("Nothing that is on trial outlives both processes, and what was before does, where it fails closed") {
   redirect::Options closed = small_home_options(Mode::tproxy);
   closed.on_failure = redirect::OnFailure::closed;
