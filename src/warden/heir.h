@@ -22,7 +22,8 @@ class Heir {
   /// Forks: before the process has threads, with no privilege but what removing needs. To be called once. `channels`:
   /// what the warden's death must close.
   void begin(const Channels& channels);
-  /// What is put in place from now on, or may be: told before it is. With on_failure: closed it is to stay.
+  /// What is put in place from now on, or may be: told before it is, and again of what was before where it fails. With
+  /// on_failure: closed it is to stay.
   void know(const redirect::Options& options);
   /// It is taken away.
   void forget();

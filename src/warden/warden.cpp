@@ -99,6 +99,10 @@ class Warden {
 
   // from state to state
   void apply(const redirect::Options& options, redirect::Standing standing, Answer done);
+  void tell_heir(redirect::Options options, redirect::Standing standing);
+  [[nodiscard]] redirect::Standing standing_now() const {
+    return trial_.is_pending() ? redirect::Standing::on_trial : redirect::Standing::for_good;
+  }
   void settle(const std::shared_ptr<Plan>& plan, Answer done);
   void remove(Memory memory, std::function<void(std::string complaint)> done);
   void put_back_former(Finish finish);
@@ -333,14 +337,21 @@ void Warden::apply(const redirect::Options& options, redirect::Standing standing
   if (plan->tool == redirect::Tool::none)
     return remove(Memory::forget,
                   [done = std::move(done)](const std::string& complaint) { done(done_unless(complaint)); });
-  // Rules on trial stay for nobody, whatever is to be when they are confirmed.
-  redirect::Options inherited = options;
-  if (standing == redirect::Standing::on_trial) inherited.on_failure = redirect::OnFailure::open;
-  heir_.know(inherited);
+  tell_heir(options, standing);
   fitter_.put(plan, [this, plan, done = std::move(done)](const std::string& complaint) {
     if (complaint.empty()) return settle(plan, done);
+    if (!fitter_.has_placed())
+      heir_.forget();
+    else if (plan_ != nullptr)
+      tell_heir(plan_->options, standing_now());
     done(redirect::Failed{lines_of(complaint)});
   });
+}
+
+void Warden::tell_heir(redirect::Options options, redirect::Standing standing) {
+  // Rules on trial stay for nobody, whatever is to be when they are confirmed.
+  if (standing == redirect::Standing::on_trial) options.on_failure = redirect::OnFailure::open;
+  heir_.know(options);
 }
 
 void Warden::settle(const std::shared_ptr<Plan>& plan, Answer done) {
@@ -454,8 +465,7 @@ void Warden::put_back_soon() {
 
 void Warden::put_back(Finish finish) {
   if (state_ != State::lost) return finish();
-  const auto standing = trial_.is_pending() ? redirect::Standing::on_trial : redirect::Standing::for_good;
-  apply(plan_->options, standing, [this, finish = std::move(finish)](redirect::Reply reply) {
+  apply(plan_->options, standing_now(), [this, finish = std::move(finish)](redirect::Reply reply) {
     if (const auto* failed = std::get_if<redirect::Failed>(&reply); failed != nullptr && !failed->reasons.empty()) {
       reason_ = lost_because_ + "; putting it back failed: " + failed->reasons.front();
       put_back_soon();

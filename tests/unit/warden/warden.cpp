@@ -596,9 +596,14 @@ TEST_CASE("Without nft an apply that fails half-way changes nothing") {
   redirect::Options others = small_home_options(Mode::tproxy);
   others.ports = {53};
   others.kernel.table = 6453;
+  others.on_failure = redirect::OnFailure::closed;
   CHECK(is_refused(warden, Apply{others}));
   CHECK(shell(everything).output == applied);
   CHECK(warden.is_done(Verify{}));
+  // What comes after the warden is of what is in place, not of what failed.
+  kill(warden.process(), SIGKILL);
+  CHECK(warden.wait_for_end() == -1);
+  CHECK(becomes_true([&] { return shell(everything).output == absent; }));
 }
 
 TEST_CASE("Chains that could not be removed keep their routes, and a killed warden's too") {
