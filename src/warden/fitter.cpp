@@ -157,9 +157,13 @@ void Fitter::put_gate(const Plan& plan, Judge judge) {
 
 /// Where there is more to do than to watch, that is done even if nothing can be watched.
 void Fitter::put_watch(const std::shared_ptr<Plan>& plan, Judge judge) {
-  auto settle_for = [this, plan, judge = std::move(judge)](const std::string& trouble) {
+  auto settle_for = [this, plan, was_listening = flow_watch_.is_listening(),
+                     judge = std::move(judge)](const std::string& trouble) {
     if (!trouble.empty()) flow_watch_.end();
-    if (!trouble.empty() && plan->rules.empty()) return judge(trouble);
+    if (!trouble.empty() && plan->rules.empty()) {
+      if (was_listening && placed_ != nullptr) static_cast<void>(flow_watch_.begin(placed_->options));
+      return judge(trouble);
+    }
     if (!trouble.empty()) plan->warnings.push_back("Connections are not watched: " + trouble);
     judge({});
   };

@@ -14,6 +14,7 @@
 #include "running_warden.h"
 #include "small_home.h"
 #include "warden/leftovers.h"
+#include "warden/nflog.h"
 #include "warden/routing_watch.h"
 
 using namespace doline;
@@ -331,6 +332,24 @@ TEST_CASE("An apply that fails takes away no route that was there before") {
   CHECK(std::holds_alternative<redirect::Failed>(*reply));
   CHECK(removals.count() == 0);
   CHECK((state_of_machine() == before));
+  CHECK(warden.is_done(Verify{}));
+}
+
+TEST_CASE("Who only watches goes on watching where other rules fail") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  redirect::Options options = small_home_options(Mode::audit);
+  RunningWarden warden;
+  REQUIRE(warden.is_done(Apply{options}));
+  const auto listens = [group = " " + std::to_string(options.kernel.nflog_group) + " "] {
+    return (" " + shell("cat /proc/net/netfilter/nfnetlink_log").output).find(group) != std::string::npos;
+  };
+  CHECK(listens());
+  ++options.kernel.nflog_group;
+  const auto taken = warden::Nflog::open(options.kernel.nflog_group);
+  REQUIRE(taken.has_value());
+  CHECK(is_refused(warden, Apply{options}));
+  CHECK(listens());
   CHECK(warden.is_done(Verify{}));
 }
 
