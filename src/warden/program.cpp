@@ -77,6 +77,7 @@ struct Run {
   ProgramEnd end;
   int open_handles = 0;
   int awaited = 3;  // exit, end of output, end of complaint
+  bool is_overdue = false;
 
   void await_one_less() {
     if (--awaited > 0) return;
@@ -125,6 +126,7 @@ void run_program(uv_loop_t* loop, std::vector<std::string> arguments, std::strin
         Run* const ended = static_cast<Run*>(process->data);
         ended->end.succeeded = status == 0 && signal == 0;
         if (signal != 0) ended->end.complaint += "ended by signal " + std::to_string(signal);
+        if (ended->is_overdue) ended->awaited = 1;
         ended->await_one_less();
       });
   if (error != 0) {
@@ -145,7 +147,15 @@ void run_program(uv_loop_t* loop, std::vector<std::string> arguments, std::strin
                   [](uv_shutdown_t* request, int) { delete request; }) != 0)
     delete shutdown;
   uv_timer_start(
-      &run->timer, [](uv_timer_t* timer) { uv_process_kill(&static_cast<Run*>(timer->data)->process, SIGKILL); },
+      &run->timer,
+      [](uv_timer_t* timer) {
+        // Its own children may have the pipes, and may stay: they are not waited for.
+        Run* const late = static_cast<Run*>(timer->data);
+        late->is_overdue = true;
+        if (uv_process_kill(&late->process, SIGKILL) == 0 && uv_is_active(as_handle(late->process)) != 0) return;
+        late->awaited = 1;
+        late->await_one_less();
+      },
       static_cast<std::uint64_t>(program_patience.count()), 0);
 }
 

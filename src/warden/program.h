@@ -26,7 +26,8 @@ struct ProgramEnd {
   std::string complaint;  ///< standard error, or why it did not run
 };
 
-/// Runs a program to its end; killed after program_patience. `done` is called once, never inside this call.
+/// Runs a program to its end; killed after program_patience, and of what it has started nothing is awaited then. `done`
+/// is called once, never inside this call.
 void run_program(uv_loop_t* loop, std::vector<std::string> arguments, std::string input, std::size_t output_octets_max,
                  std::function<void(ProgramEnd)> done);
 

@@ -81,6 +81,22 @@ TEST_CASE("Input that nobody reads harms nobody") {
   CHECK(run({"/bin/true"}, std::string(1'000'000, 'x')).succeeded);
 }
 
+TEST_CASE("What a program has started and left with its pipes is not waited for") {
+  Loop loop;
+  std::vector<ProgramEnd> ends;
+  for (const char* ending : {"wait", "exit 0"})
+    run_program(loop.get(), {"/bin/sh", "-c", std::string("sleep 30 & echo $!; ") + ending}, {}, 1'000,
+                [&](ProgramEnd end) { ends.push_back(std::move(end)); });
+  uv_run(loop.get(), UV_RUN_DEFAULT);
+  REQUIRE(ends.size() == 2);
+  for (const ProgramEnd& end : ends) {
+    const pid_t child = std::atoi(end.output.c_str());
+    REQUIRE(child > 0);
+    CHECK(kill(child, SIGKILL) == 0);
+  }
+  CHECK(ends[0].succeeded != ends[1].succeeded);
+}
+
 TEST_CASE("Programs see an environment of ours alone") {
   CHECK(run({"/usr/bin/env"}).output == "HOME=/dev/null\nLC_ALL=C\nPATH=/usr/sbin:/usr/bin:/sbin:/bin\n");
 }
