@@ -147,6 +147,7 @@ class Warden {
   uv_timer_t silence_{}, interference_timer_{}, alive_{}, farewell_{};
   bool is_leaving_ = false;
   bool will_look_for_routes_ = false;
+  bool was_silent_ = false;
   bool was_held_ = true;  // the gate, when it was last told that we live
 
   State state_ = State::absent;
@@ -487,7 +488,9 @@ void Warden::beat() {
 
 void Warden::check_silence() {
   constexpr auto most = static_cast<std::uint64_t>(redirect::silence_max.count());
-  if (state_ == State::applied && !jobs_.is_busy() && uv_now(loop_) - heard_at_ms_ > most) suspend();
+  // Found twice running: what came while we did not run ourselves is heard between.
+  const bool is_silent = uv_now(loop_) - heard_at_ms_ > most;
+  if (std::exchange(was_silent_, is_silent) && is_silent && state_ == State::applied && !jobs_.is_busy()) suspend();
 }
 
 void Warden::stay_alive() {

@@ -297,6 +297,21 @@ TEST_CASE("A resolver that is silent loses the rules, and has them back when it 
   CHECK(warden.is_done(Verify{}));
 }
 
+TEST_CASE("A warden that did not run itself does not blame the resolver") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  RunningWarden warden;
+  REQUIRE(warden.is_done(Apply{small_home_options(Mode::tproxy)}));
+  Removals removals;
+  kill(warden.process(), SIGSTOP);
+  sleep(4);
+  warden.client().beat();
+  kill(warden.process(), SIGCONT);
+  CHECK(warden.is_done(Verify{}));
+  CHECK(warden.status().state == State::applied);
+  CHECK(removals.count() == 0);
+}
+
 TEST_CASE("The goodbye of a warden that was suspended leaves its successor's rules, routes and gate alone") {
   const auto home = SmallHome::build();
   if (!home) return;
