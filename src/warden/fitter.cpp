@@ -121,24 +121,28 @@ Result<bool, std::string> Fitter::put_lost_routes() {
   return true;
 }
 
+/// One transaction. After close() there is nobody to do it.
+void Fitter::run_nft(const std::string& script, Judge judge) {
+  if (nft_ != nullptr) return nft_->run(redirect::on_one_line(script), std::move(judge));
+  after(loop_, 0, [judge = std::move(judge)] { judge("there is no nft"); });
+}
+
 void Fitter::put_rules(const std::shared_ptr<Plan>& plan, Judge judge) {
   const TableState present = kernel_.tables.state_of(redirect::rules_table);
-  nft_->run(redirect::on_one_line(redirect::replace_rules(*plan, present)),
-            [this, plan, judge = std::move(judge)](std::string complaint) {
-              if (!complaint.empty()) return judge(std::move(complaint));
-              put_memory(*plan, [this, plan, judge](const std::string& trouble) {
-                if (!trouble.empty())
-                  plan->warnings.push_back("Who asks whom while Doline is away is not kept: " + trouble);
-                put_gate(*plan, [this, plan, judge](const std::string& why) {
-                  if (!why.empty()) plan->warnings.push_back("No device is restricted: " + why);
-                  put_watch(plan, judge);
-                });
-              });
-            });
+  run_nft(redirect::replace_rules(*plan, present), [this, plan, judge = std::move(judge)](std::string complaint) {
+    if (!complaint.empty()) return judge(std::move(complaint));
+    put_memory(*plan, [this, plan, judge](const std::string& trouble) {
+      if (!trouble.empty()) plan->warnings.push_back("Who asks whom while Doline is away is not kept: " + trouble);
+      put_gate(*plan, [this, plan, judge](const std::string& why) {
+        if (!why.empty()) plan->warnings.push_back("No device is restricted: " + why);
+        put_watch(plan, judge);
+      });
+    });
+  });
 }
 
 void Fitter::put_memory(const Plan& plan, Judge judge) {
-  nft_->run(redirect::on_one_line(plan.seen), std::move(judge));
+  run_nft(plan.seen, std::move(judge));
 }
 
 void Fitter::put_gate(const Plan& plan, Judge judge) {
@@ -149,7 +153,7 @@ void Fitter::put_gate(const Plan& plan, Judge judge) {
   // Listened to before anything is logged.
   if (plan.gate_logs && !flow_watch_.is_listening())
     if (std::string trouble = flow_watch_.begin(plan.options); !trouble.empty()) return judge(std::move(trouble));
-  nft_->run(redirect::on_one_line(script), [this, judge = std::move(judge)](std::string complaint) {
+  run_nft(script, [this, judge = std::move(judge)](std::string complaint) {
     static_cast<void>(kernel_.gate.stay_alive());  // there may be no table now
     judge(std::move(complaint));
   });
@@ -174,7 +178,7 @@ void Fitter::put_watch(const std::shared_ptr<Plan>& plan, Judge judge) {
   if (listens)
     if (const std::string trouble = flow_watch_.begin(plan->options); !trouble.empty()) return settle_for(trouble);
   if (plan->watch.empty() && present == TableState::absent) return settle_for({});
-  nft_->run(redirect::on_one_line(redirect::replace_watch(*plan, present)), settle_for);
+  run_nft(redirect::replace_watch(*plan, present), settle_for);
 }
 
 void Fitter::run_programs(std::vector<redirect::ProgramStep> steps, std::size_t at, bool before_failed, Judge judge) {
@@ -222,8 +226,8 @@ void Fitter::take_away(Memory memory, Judge judge) {
     script += redirect::nft_open_gate();
   }
   // Never inside the call that asked.
-  if (script.empty() || nft_ == nullptr) return after(loop_, 0, [are_away] { are_away({}); });
-  nft_->run(redirect::on_one_line(script), [this, are_away, judge](const std::string& complaint) {
+  if (script.empty()) return after(loop_, 0, [are_away] { are_away({}); });
+  run_nft(script, [this, are_away, judge](const std::string& complaint) {
     if (complaint.empty() || placed_ == nullptr) return are_away(complaint);
     end_nft();  // a table that is its own goes with it
     await(

@@ -73,6 +73,7 @@ class Fitter {
   Routes missing_of(const redirect::Plan& plan);
   std::string add(const Routes& steps);
   void remove(const Routes& steps, const redirect::Plan* but_for = nullptr);
+  void run_nft(const std::string& script, Judge judge);
   void put_rules(const std::shared_ptr<redirect::Plan>& plan, Judge judge);
   void run_programs(std::vector<redirect::ProgramStep> steps, std::size_t at, bool before_failed, Judge judge);
 

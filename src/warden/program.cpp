@@ -216,6 +216,7 @@ struct NftShell::Process {
   }
 
   void hear(std::string_view text) {
+    if (owner == nullptr) return;  // who asked has gone
     if (heard.size() < complaint_octets_max) heard += text;
     while (!waiting.empty()) {
       const std::size_t sentinel = heard.find(waiting.front().sentinel);

@@ -99,7 +99,7 @@ void Reception::reply(std::uint32_t number, redirect::Reply body) {
 void Reception::close() {
   for (const auto& channel : channels_) {
     uv_close(as_handle(channel->poll), nullptr);
-    ::close(channel->descriptor);
+    ::close(std::exchange(channel->descriptor, -1));
   }
 }
 

@@ -31,7 +31,7 @@ class Reception {
   Reception& operator=(const Reception&) = delete;
 
   void reply(std::uint32_t number, redirect::Reply body);
-  /// The descriptors and the handles, so that the loop can end. To be called once.
+  /// The descriptors and the handles, so that the loop can end; replies go nowhere then. To be called once.
   void close();
 
  private:

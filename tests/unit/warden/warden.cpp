@@ -368,6 +368,29 @@ TEST_CASE("Who only watches goes on watching where other rules fail") {
   CHECK(warden.is_done(Verify{}));
 }
 
+TEST_CASE("A farewell that nft cuts short ends well, whatever nft still says") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  RunningWarden warden;
+  redirect::Options options = small_home_options(Mode::tproxy);
+  REQUIRE(warden.is_done(Apply{options}));
+  const pid_t nft = nft_of(warden);
+  REQUIRE(nft > 0);
+  kill(nft, SIGSTOP);
+  options.encrypted = redirect::Encrypted::reject;
+  warden.client().ask(Apply{options}, [](const auto&) {});
+  usleep(200'000);
+  kill(warden.process(), SIGTERM);
+  usleep(300'000);
+  // When the warden runs again its time is up, and the answer lies there.
+  kill(warden.process(), SIGSTOP);
+  kill(nft, SIGCONT);
+  usleep(2'500'000);
+  kill(warden.process(), SIGCONT);
+  CHECK(warden.wait_for_end() == 0);
+  CHECK(becomes_true([] { return !has_table("doline"); }));
+}
+
 TEST_CASE("A table that could not be removed keeps its routes, and is removed when asked again") {
   const auto home = SmallHome::build();
   if (!home) return;
