@@ -2,13 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/check.h"
+#include "base/time.h"
 #include "control/command_socket.h"
 #include "doline/exit_status.h"
 #include "doline/foreign_rules.h"
@@ -21,6 +24,7 @@
 #include "redirect/request.h"
 #include "redirect/suggest.h"
 #include "redirect/watch_rules.h"
+#include "warden/claim.h"
 #include "warden/comparison.h"
 #include "warden/leftovers.h"
 
@@ -221,6 +225,16 @@ int prove(const RedirectArguments& arguments, const config::Fixed& settings, nlo
   return proof.has_failed() ? exit_no : proof.untried.empty() ? exit_ok : exit_unproven;
 }
 
+/// A warden or heir that is on its way out is waited for.
+bool becomes_ours(warden::Claim& claim) {
+  const auto deadline = std::chrono::steady_clock::now() + seconds(5);
+  while (!claim.take()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(milliseconds(20));
+  }
+  return true;
+}
+
 /// No Doline runs, or none that has a redirect. What a killed one has left is this process's own business.
 int look_after_leftovers(const RedirectArguments& arguments, const redirect::Options& options, const char* who_runs,
                          std::ostream& out, std::ostream& err) {
@@ -230,11 +244,17 @@ int look_after_leftovers(const RedirectArguments& arguments, const redirect::Opt
         << name_of(arguments.verb) << '\n';
     return exit_no_permission;
   }
-  const warden::Leftovers found = warden::find_leftovers(options);
   const bool removes = arguments.verb == Verb::remove;
-  const Sentences complaints =
-      removes ? warden::remove_leftovers(options, arguments.after_crash ? warden::Memory::keep : warden::Memory::forget)
-              : Sentences();
+  warden::Claim claim;
+  const bool is_held = removes && !becomes_ours(claim);
+  const warden::Leftovers found = warden::find_leftovers(options);
+  Sentences complaints;
+  if (is_held)
+    complaints.emplace_back(
+        "What is there is held by a Doline that lives, and goes with it: see `ps -C doline-warden`.");
+  else if (removes)
+    complaints =
+        warden::remove_leftovers(options, arguments.after_crash ? warden::Memory::keep : warden::Memory::forget);
   if (arguments.json) {
     print(out, {{"ok", removes && complaints.empty()},
                 {"running", who_runs != nobody_runs},

@@ -1,6 +1,6 @@
 // Claim: rules and routes of one warden at a time fit a network namespace. Held from before the first is put until the
-// last is taken away, by the warden and by its heir; who comes next waits for it, or what the one before takes away
-// could be what the next has put.
+// last is taken away, by the warden and by its heir; who comes next, or clears up, waits for it, or what is taken away
+// could be what another has put.
 #pragma once
 
 namespace doline::warden {

@@ -59,7 +59,9 @@ bool is_gone(const std::string& script, const char* table, NfTables& tables) {
 std::vector<std::string> find_changes(const redirect::Plan& plan, const std::string& listed_then,
                                       const std::string& listed_now, KernelAccess& kernel) {
   std::vector<std::string> reasons;
-  if (!plan.rules.empty() && listed_now.empty())
+  if (plan.tool == redirect::Tool::iptables && listed_now != listed_then)
+    reasons.emplace_back("the chains of iptables are not as they were applied: `iptables-save` shows them");
+  else if (!plan.rules.empty() && listed_now.empty())
     reasons.emplace_back("table inet doline is gone");
   else if (listed_now != listed_then)
     reasons.emplace_back("table inet doline is not as it was applied: `nft list table inet doline` shows it");

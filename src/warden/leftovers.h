@@ -36,7 +36,7 @@ struct Leftovers {
 enum class Memory : std::uint8_t { forget, keep };
 
 /// All of them, and the flows that remember them; nothing where a living process holds the rules, and no routes where
-/// rules stay. What could not be removed and why, a sentence each.
+/// rules stay. Whoever calls it has the claim (claim.h). What could not be removed and why, a sentence each.
 [[nodiscard]] std::vector<std::string> remove_leftovers(const redirect::Options& options, Memory memory);
 
 }  // namespace doline::warden

@@ -117,6 +117,7 @@ class Warden {
   void look_around();
   void look_for_interference(std::function<void()> done);
   void look_for_tables();
+  void look_for_chains();
   void look_for_routes_soon();
   void look_for_routes();
   void nft_died();
@@ -228,6 +229,7 @@ void Warden::carry_out(const redirect::Numbered<redirect::Request>& request) {
   } else if (const auto* wanted_status = std::get_if<redirect::Status>(&request.body)) {
     look_for_tables();
     if (!wanted_status->looks_anew || state_ != State::applied) return reception_.reply(number, status());
+    look_for_chains();
     enqueue([this](Answer done) { look_for_interference([this, done = std::move(done)] { done(status()); }); });
   } else if (std::holds_alternative<redirect::Seen>(request.body)) {
     reception_.reply(number, kernel_.tables.seen());
@@ -502,6 +504,7 @@ void Warden::stay_alive() {
 
 void Warden::look_around() {
   look_for_tables();
+  look_for_chains();
   look_for_routes_soon();
   if (state_ == State::applied) look_for_interference([] {});
 }
@@ -539,6 +542,18 @@ void Warden::look_for_tables() {
       fitter_.put_memory(*plan_, judge(std::move(finish),
                                        "somebody removed table inet doline_seen; it is put back, and has forgotten"));
     });
+}
+
+/// Chains of iptables are everybody's; whoever loads a firewall anew flushes them.
+void Warden::look_for_chains() {
+  if (is_leaving_ || state_ != State::applied || plan_->tool != redirect::Tool::iptables) return;
+  jobs_.add([this](Finish finish) {
+    if (state_ != State::applied || plan_->tool != redirect::Tool::iptables) return finish();
+    list_rules(loop_, nft_path_, plan_.get(), [this, finish = std::move(finish)](const std::string& listed) {
+      if (listed != listed_) lose("somebody changed or removed the chains of iptables");
+      finish();
+    });
+  });
 }
 
 /// Those who flush policy rules flush many: they are looked at together.

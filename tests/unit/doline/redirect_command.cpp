@@ -17,6 +17,7 @@
 #include "doline/exit_status.h"
 #include "own_network.h"
 #include "temporary_folder.h"
+#include "warden/claim.h"
 
 using namespace doline;
 using doline::tests::TemporaryFolder;
@@ -270,6 +271,27 @@ TEST_CASE("After a crash rules and routes go, and the memory of who asked whom s
                                     .after_crash = true};
   CHECK(run_redirect(arguments, settings_in(folder), out, err) == exit_ok);
   CHECK(tests::shell("PATH=$PATH:/usr/sbin; nft list tables").output == "table inet doline_seen\n");
+}
+
+TEST_CASE("What a Doline that lives holds is not removed, and one on its way out is waited for") {
+  if (!tests::own_network()) return;
+  const TemporaryFolder folder;
+  const config::Fixed settings = settings_in(folder);
+  const std::string list = "PATH=$PATH:/usr/sbin; nft list tables";
+  REQUIRE(tests::shell("PATH=$PATH:/usr/sbin; nft add table inet doline").status == 0);
+  warden::Claim living;
+  REQUIRE(living.take());
+  const Ran refused = run(Verb::remove, settings);
+  CHECK(refused.status == exit_no);
+  CHECK(refused.err.find("held by a Doline that lives") != std::string::npos);
+  CHECK(tests::shell(list).output == "table inet doline\n");
+  std::thread ending([&] {
+    std::this_thread::sleep_for(milliseconds(200));
+    living.give_back();
+  });
+  CHECK(run(Verb::remove, settings).status == exit_ok);
+  ending.join();
+  CHECK(tests::shell(list).output.empty());
 }
 
 TEST_CASE("Who may not see the rules is told who may") {

@@ -626,6 +626,26 @@ TEST_CASE("Without nft, iptables is led there, led there again and cleared") {
   }
 }
 
+TEST_CASE("Without nft chains that somebody removes are missed and put back") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  const Hidden nft("/usr/sbin/nft");
+  if (!leaves_iptables(nft)) return;
+  for (const Mode mode : {Mode::tproxy, Mode::nat}) {
+    RunningWarden warden;
+    REQUIRE(warden.is_done(Apply{small_home_options(mode)}));
+    const std::string table = mode == Mode::nat ? "nat" : "mangle";
+    for (const std::string& change : {"iptables -t " + table + " -F", "ip6tables -t " + table + " -F PREROUTING"}) {
+      CAPTURE(change);
+      REQUIRE(shell("PATH=$PATH:/usr/sbin; " + change).status == 0);
+      CHECK(is_refused(warden, Verify{}));
+      CHECK(warden.status(true).state == State::lost);
+      CHECK(becomes_true([&] { return warden.status().state == State::applied; }));
+      CHECK(warden.is_done(Verify{}));
+    }
+  }
+}
+
 TEST_CASE("Without nft an apply that fails half-way changes nothing") {
   const auto home = SmallHome::build();
   if (!home) return;
