@@ -27,8 +27,8 @@ bool Client::send(const redirect::Request& request, std::uint32_t number) {
 void Client::ask(redirect::Request request, Take take) {
   const std::uint32_t number = ++last_number_;
   if (!is_alive() || !send(request, number)) {
-    // Full: it hangs. Anything else: nobody is there.
-    if (errno != EAGAIN) lose();
+    // Anything else is about this request alone: too long, or the socket is full because it hangs.
+    if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN) lose();
     take(std::nullopt);
     return;
   }

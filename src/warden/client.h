@@ -14,7 +14,7 @@ namespace doline::warden {
 
 class Client {
  public:
-  /// Called once: with the reply, or with nothing where the warden is gone.
+  /// Called once: with the reply, or with nothing where the warden is gone or cannot be told now.
   using Take = std::function<void(std::optional<redirect::Reply>)>;
 
   /// Takes over the process and its control descriptor, not the origin descriptors.
@@ -27,7 +27,7 @@ class Client {
   /// To be watched for reading; -1 once the warden is gone.
   [[nodiscard]] int descriptor() const { return descriptor_; }
   [[nodiscard]] bool is_alive() const { return descriptor_ >= 0; }
-  /// Sends; `take` is called by a later read(), or at once where the warden is gone.
+  /// Sends; `take` is called by a later read(), or at once where the warden is gone or cannot be told now.
   void ask(redirect::Request request, Take take);
   /// "The resolver lives."
   void beat();

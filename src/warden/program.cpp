@@ -179,6 +179,7 @@ struct NftShell::Process {
   };
 
   NftShell* owner;  // null once it is not wanted any more
+  std::weak_ptr<const std::function<void()>> died;
   uv_process_t process{};
   uv_pipe_t input{}, complaint{};
   uv_timer_t timer{};
@@ -189,7 +190,7 @@ struct NftShell::Process {
   int open_handles = 4;
   bool is_ending = false;
 
-  explicit Process(NftShell& shell) : owner(&shell), arguments{shell.path_, "-i"} {
+  explicit Process(NftShell& shell) : owner(&shell), died(shell.died_), arguments{shell.path_, "-i"} {
     uv_pipe_init(shell.loop_, &input, 0);
     uv_pipe_init(shell.loop_, &complaint, 0);
     uv_timer_init(shell.loop_, &timer);
@@ -262,18 +263,17 @@ struct NftShell::Process {
       uv_close(handle, [](uv_handle_t* closed) {
         Process* const gone = static_cast<Process*>(closed->data);
         if (--gone->open_handles > 0) return;
-        NftShell* const shell = gone->owner;
-        if (shell != nullptr) shell->process_ = nullptr;
+        if (gone->owner != nullptr && gone->owner->process_ == gone) gone->owner->process_ = nullptr;
         for (Transaction& transaction : gone->waiting)
           transaction.done("nft has ended" + (gone->heard.empty() ? std::string() : ": " + gone->heard));
-        if (shell != nullptr) shell->died_();
+        if (const auto died = gone->died.lock()) (*died)();
         delete gone;
       });
   }
 };
 
 NftShell::NftShell(uv_loop_t* loop, std::string path, std::function<void()> died)
-    : loop_(loop), path_(std::move(path)), died_(std::move(died)) {}
+    : loop_(loop), path_(std::move(path)), died_(std::make_shared<const std::function<void()>>(std::move(died))) {}
 
 NftShell::~NftShell() {
   end();
@@ -294,6 +294,7 @@ void NftShell::run(const std::string& line, std::function<void(std::string)> don
 void NftShell::end() {
   if (process_ == nullptr) return;
   process_->owner = nullptr;
+  process_->died.reset();
   if (!process_->is_ending) uv_process_kill(&process_->process, SIGKILL);
   process_ = nullptr;
 }

@@ -56,8 +56,8 @@ class NftShell {
   struct Process;
   uv_loop_t* loop_;
   std::string path_;
-  std::function<void()> died_;
-  Process* process_ = nullptr;  // deletes itself once its handles are closed
+  std::shared_ptr<const std::function<void()>> died_;  // processes that are ending do not outlive it unknowing
+  Process* process_ = nullptr;                         // deletes itself once its handles are closed
   std::uint64_t transactions_ = 0;
 };
 

@@ -259,10 +259,15 @@ void Warden::apply_wanted(const redirect::Apply& wanted, Answer done) {
 
 void Warden::confirm(Answer done) {
   if (!trial_.is_pending()) return done(redirect::Failed{{"no rules are on trial: there is nothing to confirm"}});
-  trial_.end();
-  if (state_ != State::applied || plan_->options.on_failure == redirect::OnFailure::open) return done(redirect::Done{});
+  // What cannot be confirmed is on trial still.
+  auto judged = [this, done = std::move(done)](redirect::Reply reply) {
+    if (std::holds_alternative<redirect::Done>(reply)) trial_.end();
+    done(std::move(reply));
+  };
+  if (state_ != State::applied || plan_->options.on_failure == redirect::OnFailure::open)
+    return judged(redirect::Done{});
   // What is to outlive us must not be ours: rules that fail closed are made anew.
-  apply(plan_->options, redirect::Standing::for_good, std::move(done));
+  apply(plan_->options, redirect::Standing::for_good, std::move(judged));
 }
 
 void Warden::remove_for_good(Answer done) {
