@@ -1,6 +1,5 @@
 #include "warden/fitter.h"
 
-#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -19,12 +18,6 @@ namespace {
 /// How long a warden before us, or a table whose nft was killed, may be on its way out.
 constexpr std::uint64_t attempt_pause_ms = 20;
 constexpr int attempts_max = 250;
-
-template <class Step>
-std::vector<Step> without(std::vector<Step> steps, const std::vector<Step>& others) {
-  std::erase_if(steps, [&](const Step& step) { return std::ranges::find(others, step) != others.end(); });
-  return steps;
-}
 
 }  // namespace
 
@@ -89,11 +82,7 @@ void Fitter::put_all(const std::shared_ptr<Plan>& plan, Judge judge) {
 }
 
 Fitter::Routes Fitter::missing_of(const Plan& plan) {
-  Routes missing{plan.route_steps, plan.rule_steps};
-  const std::uint32_t table = plan.options.kernel.table;
-  if (!missing.routes.empty()) missing.routes = without(std::move(missing.routes), kernel_.routing.routes_of(table));
-  if (!missing.rules.empty()) missing.rules = without(std::move(missing.rules), kernel_.routing.rules_to(table));
-  return missing;
+  return {kernel_.routing.missing_of(plan.route_steps), kernel_.routing.missing_of(plan.rule_steps)};
 }
 
 std::string Fitter::add(const Routes& steps) {

@@ -69,11 +69,10 @@ std::vector<std::string> find_changes(const redirect::Plan& plan, const std::str
       {plan.seen, redirect::seen_table}, {plan.watch, redirect::watch_table}, {plan.gate, redirect::gate_table}};
   for (const auto& [script, table] : others)
     if (is_gone(script, table, kernel.tables)) reasons.push_back("table inet " + std::string(table) + " is gone");
-  for (const auto& step : plan.rule_steps)
-    if (!kernel.routing.has(step))
-      reasons.push_back("the policy rule to table " + std::to_string(step.table) + " is gone");
-  for (const auto& step : plan.route_steps)
-    if (!kernel.routing.has(step)) reasons.push_back("a route of table " + std::to_string(step.table) + " is gone");
+  for (const auto& step : kernel.routing.missing_of(plan.rule_steps))
+    reasons.push_back("the policy rule to table " + std::to_string(step.table) + " is gone");
+  for (const auto& step : kernel.routing.missing_of(plan.route_steps))
+    reasons.push_back("a route of table " + std::to_string(step.table) + " is gone");
   return reasons;
 }
 

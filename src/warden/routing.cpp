@@ -106,6 +106,18 @@ bool Routing::has(const RouteStep& step) {
   return std::find(there.begin(), there.end(), step) != there.end();
 }
 
+std::vector<RuleStep> Routing::missing_of(std::vector<RuleStep> steps) {
+  if (steps.empty()) return {};
+  const auto there = rules_to(steps.front().table);
+  return without(std::move(steps), there);
+}
+
+std::vector<RouteStep> Routing::missing_of(std::vector<RouteStep> steps) {
+  if (steps.empty()) return {};
+  const auto there = routes_of(steps.front().table);
+  return without(std::move(steps), there);
+}
+
 std::vector<RuleStep> Routing::rules_to(std::uint32_t table) {
   std::vector<RuleStep> found;
   for (const Rule& rule : all_rules())

@@ -4,6 +4,7 @@
 
 #include <linux/rtnetlink.h>
 
+#include <algorithm>
 #include <functional>
 #include <string>
 #include <vector>
@@ -12,6 +13,13 @@
 #include "warden/netlink.h"
 
 namespace doline::warden {
+
+/// `steps` but for those that are among `others`.
+template <class Step>
+std::vector<Step> without(std::vector<Step> steps, const std::vector<Step>& others) {
+  std::erase_if(steps, [&](const Step& step) { return std::ranges::find(others, step) != others.end(); });
+  return steps;
+}
 
 class Routing {
  public:
@@ -22,6 +30,10 @@ class Routing {
   Result<void, NetlinkFault> remove(const redirect::RouteStep& step);
   [[nodiscard]] bool has(const redirect::RuleStep& step);
   [[nodiscard]] bool has(const redirect::RouteStep& step);
+  /// Those of one table that are not there. All are asked for at once: a router may have hundreds of thousands of
+  /// routes.
+  [[nodiscard]] std::vector<redirect::RuleStep> missing_of(std::vector<redirect::RuleStep> steps);
+  [[nodiscard]] std::vector<redirect::RouteStep> missing_of(std::vector<redirect::RouteStep> steps);
   /// All that lead to this table and all in it that look like ours. No privilege is needed; where the kernel does not
   /// say, there are none.
   [[nodiscard]] std::vector<redirect::RuleStep> rules_to(std::uint32_t table);

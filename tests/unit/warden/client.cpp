@@ -110,6 +110,23 @@ TEST_CASE("Who asks a warden that has just gone is told at once, and so are the 
   CHECK_FALSE(client.is_alive());
 }
 
+TEST_CASE("A request that is too long for the channel is lost alone") {
+  OtherEnd warden;
+  const int octets = 8'192;
+  REQUIRE(setsockopt(warden.spawned().control, SOL_SOCKET, SO_SNDBUF, &octets, sizeof octets) == 0);
+  Client client(warden.spawned());
+  Restrictions restrictions;
+  for (std::uint16_t i = 0; i < doh_networks_max; ++i)
+    restrictions.doh_networks.emplace_back(
+        IpAddress::v4(9, 9, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)), 32);
+  int told = 0;
+  client.ask(Restrict{restrictions}, [&](const std::optional<Reply>& reply) { told += reply ? 0 : 1; });
+  CHECK(told == 1);
+  CHECK(client.is_alive());
+  client.ask(Verify{}, [](const auto&) {});
+  CHECK(std::holds_alternative<Verify>(warden.next().body));
+}
+
 TEST_CASE("An answer that does not come in time is nothing, and comes to nobody later") {
   OtherEnd warden;
   Client client(warden.spawned());

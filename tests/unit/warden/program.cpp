@@ -171,6 +171,48 @@ TEST_CASE("nft that dies fails what it was asked, tells its owner, and is starte
   nft.end();
 }
 
+TEST_CASE("Asked anew in the very moment of its end, nft's owner is told of that end all the same") {
+  if (nft_path().empty() || !own_network()) return;
+  struct Scene {
+    Loop loop;
+    int deaths = 0;
+    bool is_over = false;
+    std::string complaint = "none yet";
+    NftShell nft{loop.get(), nft_path(), [this] { ++deaths; }};
+    uv_check_t check{};
+    void ask() {
+      is_over = false;
+      nft.run("table inet doline { flags owner ; }", [this](std::string said) {
+        complaint = std::move(said);
+        is_over = true;
+      });
+    }
+  } scene;
+  scene.ask();
+  scene.loop.run_until(scene.is_over);
+  REQUIRE(scene.complaint.empty());
+  const std::string id = std::to_string(getpid());
+  const pid_t child = std::atoi(shell("cat /proc/" + id + "/task/" + id + "/children").output.c_str());
+  REQUIRE(child > 0);
+  // After the end was heard of, before its handles are closed.
+  uv_check_init(scene.loop.get(), &scene.check);
+  scene.check.data = &scene;
+  uv_check_start(&scene.check, [](uv_check_t* check) {
+    auto& seen = *static_cast<Scene*>(check->data);
+    if (seen.nft.is_running()) return;
+    uv_check_stop(check);
+    seen.ask();
+  });
+  scene.is_over = false;
+  kill(child, SIGKILL);
+  scene.loop.run_until(scene.is_over);
+  CHECK(scene.complaint.empty());
+  CHECK(scene.deaths == 1);
+  CHECK(scene.nft.is_running());
+  uv_close(reinterpret_cast<uv_handle_t*>(&scene.check), nullptr);
+  scene.nft.end();
+}
+
 TEST_CASE("An nft that cannot be started says so") {
   Loop loop;
   NftShell nft(loop.get(), "/no/such/nft", [] {});

@@ -48,6 +48,20 @@ TEST_CASE("Another's rule or route of the same table is not ours") {
   CHECK(routing.has(RouteStep{Family::v4, RouteStep::Kind::throw_back, *IpPrefix::parse("10.0.0.0/8"), 5353}));
 }
 
+TEST_CASE("What is missing of many is told") {
+  if (!own_network()) return;
+  REQUIRE(shell("PATH=$PATH:/usr/sbin; ip link set lo up").status == 0);
+  Routing routing;
+  const RuleStep rule4{Family::v4, 0x5353, 5353}, rule6{Family::v6, 0x5353, 5353};
+  const RouteStep there{Family::v4, RouteStep::Kind::local_default, {}, 5353};
+  const RouteStep gone{Family::v4, RouteStep::Kind::throw_back, *IpPrefix::parse("10.0.0.0/8"), 5353};
+  REQUIRE(routing.add(rule6));
+  REQUIRE(routing.add(there));
+  CHECK(routing.missing_of(std::vector{rule4, rule6}) == std::vector{rule4});
+  CHECK(routing.missing_of(std::vector{there, gone}) == std::vector{gone});
+  CHECK(routing.missing_of(std::vector<RouteStep>()).empty());
+}
+
 TEST_CASE("Rules and routes of others that clash with ours are told, others not") {
   if (!own_network()) return;
   REQUIRE(shell("PATH=$PATH:/usr/sbin; ip link set lo up; ip link add d0 type bridge; ip link set d0 up; ip addr add "

@@ -967,6 +967,22 @@ TEST_CASE("What comes back after a trial is what was there before the first of t
   CHECK(warden.status().state == State::absent);
 }
 
+TEST_CASE("Rules that could not be confirmed are on trial still") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  redirect::Options closed = small_home_options(Mode::tproxy);
+  closed.on_failure = redirect::OnFailure::closed;
+  RunningWarden warden;
+  REQUIRE(warden.is_done(Apply{closed, 3'600}));
+  const auto reply = ask_with_dying_nft(warden, Confirm{});
+  REQUIRE(reply);
+  CHECK(std::holds_alternative<redirect::Failed>(*reply));
+  CHECK(warden.status().trial_seconds_left > 0);
+  CHECK(becomes_true([&] { return warden.status().state == State::applied; }));
+  CHECK(warden.is_done(Confirm{}));
+  CHECK(warden.status().trial_seconds_left == 0);
+}
+
 TEST_CASE("A trial whose time is up while it is begun again goes on") {
   const auto home = SmallHome::build();
   if (!home) return;
