@@ -92,7 +92,8 @@ TEST_CASE("What a program has started and left with its pipes is not waited for"
   for (const ProgramEnd& end : ends) {
     const pid_t child = std::atoi(end.output.c_str());
     REQUIRE(child > 0);
-    CHECK(kill(child, SIGKILL) == 0);
+    CHECK(shell("grep -q sleeping /proc/" + std::to_string(child) + "/status").status == 0);
+    kill(child, SIGKILL);
   }
   CHECK(ends[0].succeeded != ends[1].succeeded);
 }
