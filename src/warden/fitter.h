@@ -48,8 +48,8 @@ class Fitter {
   /// What somebody has removed of the routes that are in place; whether there was any. At once.
   Result<bool, std::string> put_lost_routes();
   /// What is in place, and the flows that were led here; where nothing is, what a killed Doline has left, unless
-  /// another one lives.
-  /// Rules that cannot be taken away keep their routes: without them what they catch would go nowhere.
+  /// another one lives. Rules that cannot be taken away keep their routes: without them what they catch would go
+  /// nowhere.
   void take_away(Memory memory, Judge judge);
   /// Whether rules or routes of ours are in place, or may be.
   [[nodiscard]] bool has_placed() const { return placed_ != nullptr; }
