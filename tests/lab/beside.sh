@@ -91,7 +91,7 @@ next_hop() {
   if [[ $tool == nft ]]; then
     gets camera 114.114.114.114 "$lie4" && say_wrong "a box that does not route lets DNS pass"
     on box sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
-    { until_true 20 gets camera 114.114.114.114 "$lie4" && until_true 3 gets camera 2400:3200::1 "$lie6" &&
+    { until_true 20 gets camera 114.114.114.114 "$lie4" && until_true 20 gets camera 2400:3200::1 "$lie6" &&
       gets camera 114.114.114.114 "$lie4" +tcp && gets camera 2400:3200::1 "$lie6" +tcp; } ||
       say_wrong "a box that routes does not let DNS pass when Doline is killed"
     done_well "$way" "Doline is killed and the box routes: devices reach whom they ask"
@@ -141,7 +141,7 @@ on_a_stick() {
   [[ $(packets camera redirects) == 0 ]] || say_wrong "the camera is told of a shorter way"
   kill -KILL "$doline_id"
   wait "$doline_id" 2>/dev/null || true
-  { until_true 20 gets camera 114.114.114.114 "$lie4" && until_true 3 gets camera 2400:3200::1 "$lie6"; } ||
+  { until_true 20 gets camera 114.114.114.114 "$lie4" && until_true 20 gets camera 2400:3200::1 "$lie6"; } ||
     say_wrong "DNS does not pass when Doline is killed"
   # The kernel soon tires of telling the camera, which does not listen.
   ip -n phone route replace default via "$box4"
@@ -163,7 +163,7 @@ gate_on_a_stick() {
   on box sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
   ip -n camera route replace default via "$box4"
   ip -n camera -6 route replace default via "$box6"
-  "$doline" check "$config" 2>&1 | grep -q 'only devices that have this machine as their gateway are held' ||
+  "$doline" check "$config" 2>&1 | says 'only devices that have this machine as their gateway are held' ||
     say_wrong "check does not tell whom the gate of a box beside the router cannot hold"
   start_doline box nft "$config" || return
   doline_redirect box nft apply "$config"

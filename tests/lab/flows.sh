@@ -110,9 +110,9 @@ without-lookup 17 203.0.113.2 4500 - $phone_mac" --device phone
 # From here on it asks somebody whose answers nobody here sees.
 call phone 8.8.8.8 853
 until_true 20 count_is 1 --address 8.8.8.8 || say_wrong "encrypted DNS is not recorded"
-"$doline" flows --config "$config" --address 8.8.8.8 | grep -q 'encrypted DNS' || say_wrong "encrypted DNS is not told"
+"$doline" flows --config "$config" --address 8.8.8.8 | says 'encrypted DNS' || say_wrong "encrypted DNS is not told"
 say phone 203.0.113.2 4501
-asked_elsewhere() { flows --device phone | grep -q "asked-elsewhere 17 203.0.113.2 4501"; }
+asked_elsewhere() { flows --device phone | says "asked-elsewhere 17 203.0.113.2 4501"; }
 until_true 20 asked_elsewhere || say_wrong "a device that asks elsewhere is accused"
 on gateway "$doline" status --config "$config" | grep '^flows' || say_wrong "status does not tell of connections"
 # Conntrack is asked once a minute, or tells at the end.
@@ -149,7 +149,7 @@ all_audited() { [[ $(audited) == "$audited_rows" ]]; }
 until_true 20 all_audited || { diff <(echo "$audited_rows") <(audited) || true; say_wrong "not every query is recorded"; }
 "$doline" log --config "$config" --verdict audited
 say camera "$lie4" 443
-elsewhere() { flows --address "$lie4" | grep -q '^asked-elsewhere'; }
+elsewhere() { flows --address "$lie4" | says '^asked-elsewhere'; }
 until_true 20 elsewhere || say_wrong "a device whose answers are not seen is accused"
 [[ $(on gateway nft list tables) != *"inet doline"$'\n'* ]] || say_wrong "audit alters something"
 remove
@@ -182,11 +182,11 @@ finish
 configure "redirect: {mode: tproxy, interfaces: [home0, iot0], encrypted: reject}" "flows: {watch: true, warm_up: 0s}" \
   "groups: {strict: {network: 192.168.50.31/32, flows: only-resolved}}"
 begin
-is_held() { say camera 61.188.37.216 10240 && "$doline" flows --config "$config" | grep -q '61.188.37.216:10240 .*WITHOUT LOOKUP, refused'; }
+is_held() { say camera 61.188.37.216 10240 && "$doline" flows --config "$config" | says '61.188.37.216:10240 .*WITHOUT LOOKUP, refused'; }
 until_true 20 is_held || say_wrong "a refused connection is not told as such"
 call phone 8.8.8.8 853
 say phone 61.188.37.216 10240
-is_told() { "$doline" flows --config "$config" --device phone | grep -q '8.8.8.8:853 .*encrypted DNS, refused'; }
+is_told() { "$doline" flows --config "$config" --device phone | says '8.8.8.8:853 .*encrypted DNS, refused'; }
 until_true 20 is_told || say_wrong "refused encrypted DNS is not told as such"
 # Who is refused gets no answers elsewhere, and is accused.
 expect "without-lookup 17 61.188.37.216 10240 - $phone_mac" --device phone --address 61.188.37.216

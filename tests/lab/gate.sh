@@ -67,7 +67,7 @@ restricts() { [[ $(of_gate only_resolved) == "$1" && $(of_gate observed) == "$2"
 
 begin() {
   start doline gateway "$doline" run --config "$config"
-  is_applied() { gate_status | grep -q '"state":"applied"'; }
+  is_applied() { gate_status | says '"state":"applied"'; }
   until_true 30 is_applied || { cat "$lab/doline.log"; say_wrong "Doline did not start"; exit 1; }
   warden_id=$(child_of "$doline_id")
 }
@@ -205,7 +205,7 @@ done
 resolves tv 8.8.8.8 198-18-200-2.pairs.lab.example A 198.18.200.2
 tries tv tcp "$truth4" 443 connected
 resolves tv 8.8.8.8 dns.lab.example A "$truth4"
-is_recorded() { on gateway "$doline" flows --device phone --address 8.8.4.4 --config "$config" | grep -q "encrypted DNS"; }
+is_recorded() { on gateway "$doline" flows --device phone --address 8.8.4.4 --config "$config" | says "encrypted DNS"; }
 tries phone tcp 8.8.4.4 853 connected
 until_true 20 is_recorded || say_wrong "the phone's encrypted DNS is let through, and not recorded"
 until_true 20 is_tried tv tcp "$truth4" 443 refused || say_wrong "an answer for a DoH name did not shut its address"
@@ -221,7 +221,7 @@ tries tv tcp 198.18.221.7 10240 connected
 tries tv tcp 8.8.4.4 443 connected
 resolves tv 8.8.8.8 198-18-222-1.pairs.lab.example A 198.18.222.1
 until_true 20 is_tried tv tcp 198.18.222.1 443 refused || say_wrong "an answer for a name of the list did not shut its address"
-is_listed() { on gateway "$doline" flows --device phone --address 198.18.221.7 --config "$config" | grep -q "encrypted DNS"; }
+is_listed() { on gateway "$doline" flows --device phone --address 198.18.221.7 --config "$config" | says "encrypted DNS"; }
 tries phone tcp 198.18.221.7 443 connected
 until_true 20 is_listed || say_wrong "the phone's connection to a listed network is not recorded"
 on gateway "$doline" redirect plan --config "$config" >"$lab/plan" 2>&1 || say_wrong "plan"
@@ -258,7 +258,7 @@ resolves camera 114.114.114.114 198-18-211-1.pairs.lab.example A 198.18.211.1
 tries camera udp 198.18.211.1 10240 connected
 tells() { grep -q "Locked device camera wanted to connect by udp 198.18.211.1 port 10240.*: refused" "$lab/doline.log"; }
 until_true 20 tells || say_wrong "no alarm: $(tail -3 "$lab/doline.log")"
-device_command show | grep -q "refused  *tcp 198.18.210.1 port 10240" || say_wrong "show: $(device_command show)"
+device_command show | says "refused  *tcp 198.18.210.1 port 10240" || say_wrong "show: $(device_command show)"
 counted() { on gateway "$doline" status --config "$config" --json | python3 -c "
 import json, sys
 gate = json.load(sys.stdin)['interception']['gate']

@@ -75,6 +75,9 @@ start() {
   printf -v "${name}_id" %s $!
 }
 
+# says PATTERN, behind a pipe: reads to the end. grep -q does not: who still writes then fails, and the pipe with it.
+says() { grep "$@" >/dev/null; }
+
 # until_true SECONDS COMMAND...: tries until it succeeds; what it says is not shown
 until_true() {
   local now until

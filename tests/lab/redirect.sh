@@ -247,7 +247,7 @@ interference() {
   # Who holds port 53 on all addresses, from before: Doline serves elsewhere
   echo "listen: [\"$gateway4:5301\"]" >>"$config"
   start holder gateway dnsmasq --no-daemon --conf-file=/dev/null --no-resolv --no-hosts --server="$trusted4"
-  holds() { on gateway ss -Hlun 'sport = :53' | grep -q '0.0.0.0:53'; }
+  holds() { on gateway ss -Hlun 'sport = :53' | says '0.0.0.0:53'; }
   until_true 20 holds || say_wrong "nobody holds port 53"
   begin
   expect 0 "plan with a holder of port 53" plan

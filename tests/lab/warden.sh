@@ -108,7 +108,7 @@ every_death() {
   camera_is ours "Doline runs anew"
   kill -KILL "$warden_id"
   camera_is foreign "the warden is killed"
-  on gateway dig +short +tries=1 +time=2 "@$gateway4" api.wyzecam.com A | grep -qx "$truth4" || say_wrong "Doline does not serve on"
+  on gateway dig +short +tries=1 +time=2 "@$gateway4" api.wyzecam.com A | says -x "$truth4" || say_wrong "Doline does not serve on"
   on gateway "$doline" redirect status --config "$config" >"$lab/status.log" 2>&1 && say_wrong "status says that all is well"
   finish
 
@@ -136,7 +136,7 @@ without_nft() {
   mode=$1
   rm -rf "$lab/state" "$lab"/doline.db*
   write_config
-  has_chains() { on gateway iptables-save | grep -q DOLINE || on gateway ip6tables-save | grep -q DOLINE; }
+  has_chains() { on gateway iptables-save | says DOLINE || on gateway ip6tables-save | says DOLINE; }
   has_none() { ! has_chains; }
   start_doline gateway iptables "$config" || return
   warden_id=$(child_of "$doline_id")
