@@ -1,5 +1,5 @@
 // Jobs: what is to be done one at a time, in order; each says itself when it is done. after(): one call, later. Both
-// live on the warden's loop.
+// live on the loop of who uses them.
 #pragma once
 
 #include <uv.h>
