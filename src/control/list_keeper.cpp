@@ -157,6 +157,7 @@ struct ListKeeper::Impl : std::enable_shared_from_this<ListKeeper::Impl> {
   void compile();
   void take_compiled(std::uint64_t of_configuration, const Result<blocklist::CompileReport, std::string>& report,
                      std::shared_ptr<const blocklist::ListSet> set, milliseconds took);
+  void run_on_pool(std::function<void()> job, std::function<void()> done);
   void look_at_image_after(milliseconds pause);
   void take_look_at_image(std::optional<blocklist::ListSetFault> fault);
   void tell_problems(const List& list);
@@ -419,7 +420,7 @@ void ListKeeper::Impl::judge_soon(List& list, CopyNotes notes, bool is_whole, st
     bool is_base_wrong = false;
   };
   const auto work = std::make_shared<Work>();
-  loop.work_when_idle(
+  run_on_pool(
       [candidate, work, difference = std::move(difference)] {
         if (const auto made = difference ? make_candidate(candidate, *difference) : Result<void, std::string>();
             !made) {
@@ -566,8 +567,12 @@ void ListKeeper::Impl::compile() {
   auto done = [weak = weak_from_this(), work, of_configuration = configuration] {
     if (const auto self = weak.lock()) self->take_compiled(of_configuration, work->report, work->set, work->took);
   };
-  // Where nothing is in force yet, somebody waits for it.
-  if (stands_in)
+  run_on_pool(std::move(job), std::move(done));
+}
+
+/// Where nothing is in force yet, a house waits for it; else queries are not to wait for us.
+void ListKeeper::Impl::run_on_pool(std::function<void()> job, std::function<void()> done) {
+  if (current->name_count() == 0)
     loop.work(std::move(job), std::move(done));
   else
     loop.work_when_idle(std::move(job), std::move(done));
