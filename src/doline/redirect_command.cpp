@@ -227,10 +227,10 @@ int prove(const RedirectArguments& arguments, const config::Fixed& settings, nlo
 
 /// A warden or heir that is on its way out is waited for.
 bool becomes_ours(warden::Claim& claim) {
-  const auto deadline = std::chrono::steady_clock::now() + seconds(5);
+  const auto deadline = std::chrono::steady_clock::now() + warden::claim_patience;
   while (!claim.take()) {
     if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(milliseconds(20));
+    std::this_thread::sleep_for(warden::claim_tried_every);
   }
   return true;
 }

@@ -32,7 +32,7 @@ void IdMemory::put(std::uint64_t hash, std::uint32_t id) {
 }
 
 void IdMemory::forget(std::uint64_t hash, std::uint32_t id) {
-  if (find(hash) != id || lines_.empty()) return;
+  if (find(hash) != id) return;
   Line& line = line_of(hash);  // it stands first now
   std::shift_left(line.hashes.begin(), line.hashes.end(), 1);
   std::shift_left(line.ids.begin(), line.ids.end(), 1);

@@ -16,6 +16,7 @@ class IdMemory {
   [[nodiscard]] std::uint32_t find(std::uint64_t hash);
   /// `id`: not 0. Not to be called with a hash that find() knows.
   void put(std::uint64_t hash, std::uint32_t id);
+  /// `id`: not 0.
   void forget(std::uint64_t hash, std::uint32_t id);
   void clear();
 

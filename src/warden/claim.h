@@ -3,7 +3,12 @@
 // could be what another has put.
 #pragma once
 
+#include "base/time.h"
+
 namespace doline::warden {
+
+/// How long who has it may be on its way out, and how often whoever comes next tries.
+inline constexpr milliseconds claim_patience{5'000}, claim_tried_every{20};
 
 class Claim {
  public:

@@ -15,9 +15,9 @@ using redirect::TableState;
 
 namespace {
 
-/// How long a warden before us, or a table whose nft was killed, may be on its way out.
-constexpr std::uint64_t attempt_pause_ms = 20;
-constexpr int attempts_max = 250;
+/// For a warden before us, or a table whose nft was killed, to be on its way out.
+constexpr auto attempt_pause_ms = static_cast<std::uint64_t>(claim_tried_every.count());
+constexpr auto attempts_max = static_cast<int>(claim_patience / claim_tried_every);
 
 }  // namespace
 
@@ -54,7 +54,7 @@ void Fitter::put_all(const std::shared_ptr<Plan>& plan, Judge judge) {
   // What was there before is untouched, or there again.
   auto judged = [this, plan, missing, judge](std::string complaint) {
     if (complaint.empty()) {
-      if (placed_ != nullptr) remove({placed_->route_steps, placed_->rule_steps}, plan.get());
+      if (placed_ != nullptr) remove(routes_of(*placed_), plan.get());
       placed_ = plan;
     } else {
       remove(missing, placed_.get());
@@ -97,7 +97,7 @@ std::string Fitter::add(const Routes& steps) {
 }
 
 void Fitter::remove(const Routes& steps, const Plan* but_for) {
-  const Routes kept = but_for == nullptr ? Routes{} : Routes{but_for->route_steps, but_for->rule_steps};
+  const Routes kept = but_for == nullptr ? Routes{} : routes_of(*but_for);
   for (const auto& step : without(steps.rules, kept.rules)) static_cast<void>(kernel_.routing.remove(step));
   for (const auto& step : without(steps.routes, kept.routes)) static_cast<void>(kernel_.routing.remove(step));
 }
@@ -190,7 +190,7 @@ void Fitter::take_away(Memory memory, Judge judge) {
   if (placed_ == nullptr && !claim_.take()) return after(loop_, 0, [judge = std::move(judge)] { judge({}); });
   auto are_away = [this, judge](std::string complaint) {
     if (const auto placed = std::exchange(placed_, nullptr); placed != nullptr) {
-      remove({placed->route_steps, placed->rule_steps});
+      remove(routes_of(*placed));
       forget_flows(*placed, Conntrack::Which::redirected);
     }
     claim_.give_back();

@@ -70,6 +70,7 @@ class Fitter {
   bool is_our_turn();
   void await(int attempts_left, std::function<bool()> condition, std::function<void()> then);
   void put_all(const std::shared_ptr<redirect::Plan>& plan, Judge judge);
+  static Routes routes_of(const redirect::Plan& plan) { return {plan.route_steps, plan.rule_steps}; }
   Routes missing_of(const redirect::Plan& plan);
   std::string add(const Routes& steps);
   void remove(const Routes& steps, const redirect::Plan* but_for = nullptr);

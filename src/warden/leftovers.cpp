@@ -31,21 +31,15 @@ redirect::Plan widest_plan(redirect::Options options, const redirect::HostFacts&
 
 template <class Step>
 std::vector<Step> those_there(Routing& routing, const std::vector<Step>& steps) {
-  std::vector<Step> there;
-  for (const Step& step : steps)
-    if (routing.has(step)) there.push_back(step);
-  return there;
+  return without(steps, routing.missing_of(steps));
 }
 
 /// Of what iptables-save prints, which other than iptables itself makes no table and loads no module by being asked.
 std::vector<std::string> tables_with_our_chain(const std::string& saved) {
   std::vector<std::string> tables;
-  std::istringstream lines(saved);
-  std::string table;
-  for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with('*')) table = line.substr(1);
-    if (line.starts_with(":DOLINE ")) tables.push_back(table);
-  }
+  std::istringstream lines(redirect::our_lines(saved));
+  for (std::string line; std::getline(lines, line);)
+    if (line.starts_with('*')) tables.push_back(line.substr(1));
   return tables;
 }
 

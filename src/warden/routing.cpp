@@ -96,16 +96,6 @@ Result<void, NetlinkFault> Routing::remove(const RouteStep& step) {
   return unless(netlink_.ask(message), {ESRCH, ENOENT});
 }
 
-bool Routing::has(const RuleStep& step) {
-  const auto there = rules_to(step.table);
-  return std::find(there.begin(), there.end(), step) != there.end();
-}
-
-bool Routing::has(const RouteStep& step) {
-  const auto there = routes_of(step.table);
-  return std::find(there.begin(), there.end(), step) != there.end();
-}
-
 std::vector<RuleStep> Routing::missing_of(std::vector<RuleStep> steps) {
   if (steps.empty()) return {};
   const auto there = rules_to(steps.front().table);

@@ -28,8 +28,6 @@ class Routing {
   Result<void, NetlinkFault> add(const redirect::RouteStep& step);
   Result<void, NetlinkFault> remove(const redirect::RuleStep& step);
   Result<void, NetlinkFault> remove(const redirect::RouteStep& step);
-  [[nodiscard]] bool has(const redirect::RuleStep& step);
-  [[nodiscard]] bool has(const redirect::RouteStep& step);
   /// Those of one table that are not there. All are asked for at once: a router may have hundreds of thousands of
   /// routes.
   [[nodiscard]] std::vector<redirect::RuleStep> missing_of(std::vector<redirect::RuleStep> steps);

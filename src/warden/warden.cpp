@@ -578,11 +578,10 @@ void Warden::look_for_routes_soon() {
 void Warden::look_for_routes() {
   if (state_ != State::applied) return;
   const auto were_lost = fitter_.put_lost_routes();
-  const std::string what = "somebody removed policy rules or routes of table ";
-  if (!were_lost)
-    return lose(what + std::to_string(plan_->options.kernel.table) +
-                ", and they cannot be put back: " + were_lost.error());
-  if (*were_lost) say(what + std::to_string(plan_->options.kernel.table) + "; they are put back");
+  const std::string what =
+      "somebody removed policy rules or routes of table " + std::to_string(plan_->options.kernel.table);
+  if (!were_lost) return lose(what + ", and they cannot be put back: " + were_lost.error());
+  if (*were_lost) say(what + "; they are put back");
 }
 
 void Warden::nft_died() {

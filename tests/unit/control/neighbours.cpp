@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -13,16 +14,24 @@ using namespace doline;
 using namespace doline::control;
 using namespace doline::control::test;
 
+namespace {
+
+/// MAC addresses by IP address, as they are seen.
+std::function<void(const listener::Neighbour&)> into(std::map<std::string, std::string>& seen) {
+  return [&seen](const listener::Neighbour& neighbour) {
+    seen[neighbour.sighting.address.to_string()] = neighbour.sighting.mac.to_string();
+  };
+}
+
+}  // namespace
+
 TEST_CASE("the kernel's table is read and then followed") {
   CHECK(tests::in_small_network([]() -> std::string {
           if (!tests::run("ip neigh add 192.0.2.5 lladdr 94:51:3d:13:9a:35 dev lan0 nud stale"))
             return "no first neighbour";
           Loop loop;
           std::map<std::string, std::string> seen;
-          const auto neighbours = Neighbours::follow(loop, [&](const listener::Neighbour& neighbour) {
-            const device::Sighting& sighting = neighbour.sighting;
-            seen[sighting.address.to_string()] = sighting.mac.to_string();
-          });
+          const auto neighbours = Neighbours::follow(loop, into(seen));
           if (!neighbours) return neighbours.error();
           if (!run_until(loop, [&] { return seen.contains("192.0.2.5"); })) return "the table was not read";
           if (seen["192.0.2.5"] != "94:51:3d:13:9a:35") return "it was misread: " + seen["192.0.2.5"];
@@ -52,10 +61,7 @@ TEST_CASE("after more news than the socket holds the table is read again, and fo
           if (!replace_all("02:00:00:00:00:01")) return "no neighbours";
           Loop loop;
           std::map<std::string, std::string> seen;
-          const auto neighbours = Neighbours::follow(loop, [&](const listener::Neighbour& neighbour) {
-            const device::Sighting& sighting = neighbour.sighting;
-            seen[sighting.address.to_string()] = sighting.mac.to_string();
-          });
+          const auto neighbours = Neighbours::follow(loop, into(seen));
           if (!neighbours) return neighbours.error();
           // While the kernel has told a part of the table.
           for (const char* lladdr : {"02:00:00:00:00:02", "02:00:00:00:00:03"})
