@@ -2,9 +2,11 @@
 
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <asio/io_context.hpp>
+#include <asio/post.hpp>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -110,7 +112,8 @@ bool was_for_many(const Envelope& envelope) {
 
 struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
   struct Door {
-    transport::Descriptor descriptor;
+    transport::Descriptor descriptor;  // closed while nobody watches the socket
+    int socket;
     SocketKind kind;
     Endpoint address;
     bool has_one_address;
@@ -147,16 +150,38 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
     if (!is_stopped) drained = index;
   }
 
+  /// Once the turn is over in which a door was drained: one that ran dry is waited at; at a busy one others have a turn.
+  void go_on(std::size_t index) {
+    Door& door = doors[index];
+    const bool is_busy = last_count == datagrams_per_batch && !door.descriptor.is_open();
+    if (!is_busy && watch(door)) return wait(index);
+    asio::post(door.descriptor.get_executor(), [weak = weak_from_this(), index] {
+      if (const std::shared_ptr<Impl> impl = weak.lock(); impl && !impl->is_stopped) impl->drain(index);
+    });
+  }
+
+  /// The kernel wakes who watches a socket for each datagram that has left it, too: of what an answer costs under load
+  /// a fifteenth, to say nothing. So a socket from which whole batches come is not watched until it runs dry.
+  static void unwatch(Door& door) {
+    if (door.descriptor.is_open()) (void)door.descriptor.release();
+  }
+  /// False: the system has no room for it just now.
+  static bool watch(Door& door) {
+    std::error_code error;
+    if (!door.descriptor.is_open()) door.descriptor.assign(door.socket, error);
+    return !error;
+  }
+
   /// False when the socket has no more for now.
   bool serve_batch(std::size_t index) {
     flush();
     out_door = index;
     for (std::size_t slot = 0; slot < last_count; ++slot) prepare(slot);
-    const int descriptor = doors[index].descriptor.native_handle();
-    const int count = recvmmsg(descriptor, batch->in.data(), datagrams_per_batch, MSG_DONTWAIT, nullptr);
+    const int count = recvmmsg(doors[index].socket, batch->in.data(), datagrams_per_batch, MSG_DONTWAIT, nullptr);
     // An error belongs to no datagram (an interrupted call, an ICMP error for a response): the next wake goes on.
     last_count = count > 0 ? static_cast<std::size_t>(count) : 0;
     if (last_count == 0) return false;
+    if (last_count == datagrams_per_batch) unwatch(doors[index]);
 
     const Moment now = clock.now();
     begin_batch(now);
@@ -251,7 +276,7 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
   void flush() {
     std::size_t done = 0;
     while (done < out_count) {
-      const int sent = sendmmsg(doors[out_door].descriptor.native_handle(), batch->out.data() + done,
+      const int sent = sendmmsg(doors[out_door].socket, batch->out.data() + done,
                                 static_cast<unsigned>(out_count - done), MSG_DONTWAIT);
       if (sent > 0) {
         statistics.sent += static_cast<std::size_t>(sent);
@@ -309,8 +334,10 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
     flush();
     is_stopped = true;
     drained.reset();
-    std::error_code ignored;
-    for (Door& door : doors) door.descriptor.close(ignored);
+    for (Door& door : doors) {
+      unwatch(door);
+      ::close(std::exchange(door.socket, -1));
+    }
   }
 
   const Clock& clock;
@@ -332,10 +359,12 @@ UdpListener::UdpListener(asio::io_context& loop, std::vector<SocketPair>& pairs,
                          std::function<void(Moment)> begin_batch, Serve serve)
     : impl_(std::make_shared<Impl>(clock, std::move(begin_batch), std::move(serve))) {
   impl_->prepare_all();
-  for (SocketPair& pair : pairs)
-    impl_->doors.push_back({transport::Descriptor(loop, pair.udp.release()), pair.kind, pair.address,
+  for (SocketPair& pair : pairs) {
+    const int socket = pair.udp.release();
+    impl_->doors.push_back({transport::Descriptor(loop, socket), socket, pair.kind, pair.address,
                             has_one_address(pair.address.address, pair.kind), pair.address.address.is_v6(),
                             pair.resolver});
+  }
 }
 
 UdpListener::~UdpListener() {
@@ -352,7 +381,7 @@ void UdpListener::tell_interfaces() {
   const int on = 1;
   for (Impl::Door& door : impl_->doors) {
     const bool is_v4 = door.address.address.is_v4();
-    (void)setsockopt(door.descriptor.native_handle(), is_v4 ? IPPROTO_IP : IPPROTO_IPV6,
+    (void)setsockopt(door.socket, is_v4 ? IPPROTO_IP : IPPROTO_IPV6,
                      is_v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, &on, sizeof on);
   }
 }
@@ -371,7 +400,7 @@ void UdpListener::send(const ReplyRoute& route, const Endpoint& client, std::spa
 
 void UdpListener::flush() {
   impl_->flush();
-  if (const auto door = std::exchange(impl_->drained, std::nullopt)) impl_->wait(*door);
+  if (const auto door = std::exchange(impl_->drained, std::nullopt)) impl_->go_on(*door);
 }
 
 const UdpStatistics& UdpListener::statistics() const {
