@@ -14,12 +14,14 @@ namespace doline::cache {
 
 namespace {
 
-/// At most one bucket of the index and one slot of the ghost list for so many octets of cache: about the smallest
-/// entry, so that chains stay short. Together 1/16 of the cache.
-constexpr std::size_t octets_per_bucket = 256;
+/// At most one bucket of the index for so many octets of cache, less than the smallest entry has, so that chains stay
+/// short; and one slot of the ghost list. Together 3/32 of the cache.
+constexpr std::size_t octets_per_bucket = 128;
+constexpr std::size_t octets_per_ghost = 256;
 /// As long as there may be more.
 constexpr std::size_t buckets_per_entry = 2;
-constexpr std::size_t buckets_min = 512;  // a page
+constexpr unsigned buckets_min_bits = 9;  // a page
+constexpr std::size_t buckets_min = std::size_t{1} << buckets_min_bits;
 /// Part of the entries' octets that what is new may use before it must prove itself.
 constexpr std::size_t probation_part = 10;
 constexpr std::uint8_t frequency_max = 3;
@@ -30,9 +32,50 @@ constexpr std::size_t growth_octets = 64 << 10;
 
 enum class Place : std::uint8_t { probation, main };
 
+struct Entry;
+
+/// Where an entry of a chain lies, some bits of its hash, and whether another may follow it: who looks for something
+/// else seldom has to go there and see, which costs as much as all else in a look-up.
+class Link {
+ public:
+  static constexpr unsigned tag_bits = 18;
+
+  Link() = default;
+  Link(Entry& entry, std::uint64_t hash, bool has_more)
+      : word_(reinterpret_cast<std::uintptr_t>(&entry) << shift | tag_of(hash) << 1 | (has_more ? 1u : 0u)) {
+    check(reinterpret_cast<std::uintptr_t>(&entry) >> (64 - shift) == 0);
+  }
+
+  explicit operator bool() const { return word_ != 0; }
+  [[nodiscard]] Entry& entry() const {
+    return *reinterpret_cast<Entry*>(static_cast<std::uintptr_t>(word_ >> (tag_bits + 1) << 3));
+  }
+  [[nodiscard]] bool may_be_of(std::uint64_t hash) const { return (word_ >> 1 & tag_mask) == tag_of(hash); }
+  /// Of a bucket's number; those that more buckets than the fewest need.
+  [[nodiscard]] bool has_bucket_bit(std::uint64_t bit) const {
+    return ((word_ >> 1 & tag_mask) << buckets_min_bits & bit) != 0;
+  }
+  [[nodiscard]] bool has_more() const { return (word_ & 1) != 0; }
+  [[nodiscard]] Link with_more(bool has_more) const {
+    Link link;
+    link.word_ = (word_ & ~std::uint64_t{1}) | (has_more ? 1u : 0u);
+    return link;
+  }
+  /// The next in the chain.
+  [[nodiscard]] inline Link next() const;
+
+ private:
+  static constexpr unsigned shift = tag_bits + 1 - 3;  // an entry's address ends in three bits 0
+  static constexpr std::uint64_t tag_mask = (std::uint64_t{1} << tag_bits) - 1;
+  static std::uint64_t tag_of(std::uint64_t hash) { return hash >> (1 + buckets_min_bits) & tag_mask; }
+
+  std::uint64_t word_ = 0;
+};
+constexpr std::size_t buckets_max = std::size_t{1} << (buckets_min_bits + Link::tag_bits);
+
 /// Followed in its block by the QNAME (small letters) and the words.
 struct Entry {
-  Entry* chained = nullptr;  // next in its bucket
+  Link chained;  // next in its bucket, where the link to this says that it has more
   Entry* newer = nullptr;
   Entry* older = nullptr;
   std::uint64_t hash = 0;
@@ -60,6 +103,10 @@ struct Entry {
     return (block + block_step_octets - 1) / block_step_octets * block_step_octets;
   }
 };
+
+Link Link::next() const {
+  return has_more() ? entry().chained : Link();
+}
 
 struct Queue {
   Entry* newest = nullptr;
@@ -106,50 +153,57 @@ Table<T> make_table(std::size_t count) {
 class Index {
  public:
   Index() = default;
-  /// `buckets_max`: a power of two.
-  explicit Index(std::size_t buckets_max)
-      : buckets_(make_table<Entry*>(buckets_max)),
-        max_(buckets_max),
-        count_(std::min(buckets_min, buckets_max)),
-        mask_(count_ - 1) {}
+  /// `buckets`: a power of two, at most.
+  explicit Index(std::size_t buckets)
+      : buckets_(make_table<Link>(buckets)), max_(buckets), count_(std::min(buckets_min, buckets)), mask_(count_ - 1) {}
 
   [[nodiscard]] bool has_memory() const { return buckets_ != nullptr; }
   [[nodiscard]] std::size_t count() const { return has_memory() ? count_ : 0; }
   /// Growing moves entries only to the end: who looks at chain after chain meanwhile misses none.
-  [[nodiscard]] Entry* chain(std::size_t bucket) const { return buckets_[bucket]; }
-  [[nodiscard]] Entry*& chain_of(std::uint64_t hash) {
+  [[nodiscard]] Link chain(std::size_t bucket) const { return buckets_[bucket]; }
+  [[nodiscard]] Link& chain_of(std::uint64_t hash) {
     const std::uint64_t bucket = hash >> 1 & mask_;
     return buckets_[bucket < count_ ? bucket : bucket & mask_ >> 1];
+  }
+  void add(Entry& entry) {
+    Link& chain = chain_of(entry.hash);
+    entry.chained = chain;
+    chain = Link(entry, entry.hash, static_cast<bool>(chain));
   }
   void grow_for(std::size_t entries) {
     const std::size_t wanted = std::min(entries * buckets_per_entry, max_);
     if (count_ >= wanted) return;
     while (count_ < wanted) split();
-    // Of those that the next ones split: what is not looked up is not near.
+    // Of the chains that are split next: what is not looked up is not near.
     for (std::size_t ahead = 0; ahead < buckets_per_entry; ++ahead)
-      __builtin_prefetch(buckets_[(count_ + ahead) & mask_ >> 1]);
+      if (const Link next = buckets_[(count_ + ahead) & mask_ >> 1]; next.has_more()) __builtin_prefetch(&next.entry());
   }
 
  private:
+  /// A chain that is being made.
+  struct End {
+    Link* link;  // where its last one stands, or its first will
+    void add(Link more) {
+      if (*link) {
+        *link = link->with_more(true);
+        link = &link->entry().chained;
+      }
+      *link = more.with_more(false);
+    }
+  };
   /// The next bucket takes those entries that until now stood for want of it in another.
   void split() {
     if (count_ > mask_) mask_ = mask_ << 1 | 1;
-    Entry** link = &buckets_[count_ & mask_ >> 1];
-    Entry** moved = &buckets_[count_];
-    while (Entry* const entry = *link) {
-      if ((entry->hash >> 1 & mask_) == count_) {
-        *link = entry->chained;
-        *moved = entry;
-        moved = &entry->chained;
-      } else {
-        link = &entry->chained;
-      }
+    const std::uint64_t bit = (mask_ >> 1) + 1;
+    End staying{&buckets_[count_ & mask_ >> 1]}, moving{&buckets_[count_]};
+    for (Link rest = std::exchange(*staying.link, {}); rest;) {
+      const Link one = std::exchange(rest, rest.next());
+      (one.has_bucket_bit(bit) ? moving : staying).add(one);
     }
-    *moved = nullptr;
     ++count_;
   }
 
-  Table<Entry*> buckets_;
+  Table<Link> buckets_;
   std::size_t max_ = 0, count_ = 0;
   std::uint64_t mask_ = 0;  // of the power of two that the count grows to
 };
@@ -213,10 +267,11 @@ class GhostList {
 struct Cache::Impl {
   Impl(Options options_in, std::uint64_t seed_in) : options(options_in), seed(seed_in) {
     options.stale = std::clamp(options.stale, seconds(0), seconds(INT32_MAX));
-    const std::size_t buckets = std::bit_floor(options.size_octets / octets_per_bucket);
-    const std::size_t fixed_octets = buckets * sizeof(Entry*) + GhostList::octets(buckets);
-    if (buckets == 0 || fixed_octets >= options.size_octets) return;  // too small for anything
-    ghosts = GhostList(buckets);
+    const std::size_t buckets = std::min(std::bit_floor(options.size_octets / octets_per_bucket), buckets_max);
+    const std::size_t slots = std::bit_floor(options.size_octets / octets_per_ghost);
+    const std::size_t fixed_octets = buckets * sizeof(Link) + GhostList::octets(slots);
+    if (slots == 0 || fixed_octets >= options.size_octets) return;  // too small for anything
+    ghosts = GhostList(slots);
     if (!ghosts.has_memory()) return;
     index = Index(buckets);
     if (!index.has_memory()) return;
@@ -242,16 +297,19 @@ struct Cache::Impl {
            std::memcmp(entry.qname(), question.qname.lowered().wire().data(), entry.qname_octets) == 0;
   }
 
-  /// Where the pointer to the entry stands; to null where there is none.
-  Entry** find_link(const Key& key, std::uint64_t hash) {
-    Entry** link = &index.chain_of(hash);
-    while (*link && ((*link)->hash != hash || !is_for(**link, key))) link = &(*link)->chained;
-    return link;
+  /// Where the link to the entry stands; null where there is none.
+  Link* find_link(const Key& key, std::uint64_t hash) {
+    Link* link = &index.chain_of(hash);
+    for (; *link; link = &link->entry().chained) {
+      if (link->may_be_of(hash) && link->entry().hash == hash && is_for(link->entry(), key)) return link;
+      if (!link->has_more()) break;
+    }
+    return nullptr;
   }
-  Entry** link_to(const Entry& entry) {
-    Entry** link = &index.chain_of(entry.hash);
-    while (*link != &entry) link = &(*link)->chained;
-    return link;
+  Link& link_to(const Entry& entry) {
+    Link* link = &index.chain_of(entry.hash);
+    while (&link->entry() != &entry) link = &link->entry().chained;
+    return *link;
   }
 
   [[nodiscard]] Queue& queue_of(const Entry& entry) { return entry.place == Place::main ? main : probation; }
@@ -274,7 +332,8 @@ struct Cache::Impl {
   }
 
   std::optional<Hit> find(const Key& key, MonotonicTime now) {
-    Entry* entry = index.has_memory() ? *find_link(key, known_hash(key)) : nullptr;
+    const Link* const link = index.has_memory() ? find_link(key, known_hash(key)) : nullptr;
+    Entry* entry = link ? &link->entry() : nullptr;
     if (entry && is_dead(*entry, now)) {
       remove(*entry);
       entry = nullptr;
@@ -303,7 +362,8 @@ struct Cache::Impl {
     check(words.size() <= dns::message_octets_max);
     if (!index.has_memory()) return;
     const std::uint64_t hash = known_hash(key);
-    Entry* const before = *find_link(key, hash);
+    const Link* const link = find_link(key, hash);
+    Entry* const before = link ? &link->entry() : nullptr;
     const seconds bounded = bound(ttl, is_negative);
     const std::size_t octets = Entry::octets_of(key.question.qname.size() + words.size());
     if (bounded <= seconds(0) || octets > room) {
@@ -322,7 +382,7 @@ struct Cache::Impl {
       entry.place = ghosts.take(hash, statistics.entries) ? Place::main : Place::probation;
       queue_of(entry).push(entry);
       index.grow_for(++statistics.entries);
-      entry.chained = std::exchange(index.chain_of(hash), &entry);
+      index.add(entry);
       statistics.octets += octets;
     }
     while (probation.octets + main.octets > room) make_room(entry, now);
@@ -365,7 +425,8 @@ struct Cache::Impl {
     entry.frequency = before.frequency;
     entry.was_asked = before.was_asked;
     entry.chained = before.chained;
-    *link_to(before) = &entry;
+    Link& link = link_to(before);
+    link = Link(entry, entry.hash, link.has_more());
     statistics.octets += entry.octets() - before.octets();
     queue_of(before).replace(before, entry);
     release(before);
@@ -406,7 +467,8 @@ struct Cache::Impl {
     remove(entry);
   }
   void remove(Entry& entry) {
-    *link_to(entry) = entry.chained;
+    Link& link = link_to(entry);
+    link = link.next();
     queue_of(entry).remove(entry);
     --statistics.entries;
     statistics.octets -= entry.octets();
@@ -418,8 +480,8 @@ struct Cache::Impl {
                     const std::function<void(const Hit&)>& see) const {
     const std::size_t count = index.count(), end = std::min(count, bucket + buckets);
     for (; bucket < end; ++bucket)
-      for (Entry* entry = index.chain(bucket); entry; entry = entry->chained)
-        if (const Hit hit = hit_of(*entry, age_of(*entry, now)); !hit.is_stale) see(hit);
+      for (Link link = index.chain(bucket); link; link = link.next())
+        if (const Hit hit = hit_of(link.entry(), age_of(link.entry(), now)); !hit.is_stale) see(hit);
     return bucket < count ? bucket : 0;
   }
 

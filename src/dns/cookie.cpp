@@ -23,23 +23,8 @@ std::uint64_t load_little(const std::uint8_t* octets, std::size_t count) {
   return word;
 }
 
-/// RFC 9018 §4.4: over client cookie, version, reserved, timestamp (the first 16 octets of the option) and client
-/// address.
-std::uint64_t hash_of(const SipKey& secret, const std::uint8_t* sixteen, const IpAddress& client) {
-  std::array<std::uint8_t, 32> hashed;
-  const auto address = client.octets();
-  std::memcpy(hashed.data(), sixteen, 16);
-  std::memcpy(hashed.data() + 16, address.data(), address.size());
-  return siphash(secret, {hashed.data(), 16 + address.size()});
-}
-
-std::uint32_t unix_seconds(WallTime now) {
-  return static_cast<std::uint32_t>(std::chrono::floor<seconds>(now).time_since_epoch().count());
-}
-
-}  // namespace
-
-std::uint64_t siphash(const SipKey& key, Octets octets) {
+template <int word_rounds, int last_rounds>
+std::uint64_t sip(const SipKey& key, Octets octets) {
   const std::uint64_t k0 = load_little(key.data(), 8), k1 = load_little(key.data() + 8, 8);
   std::uint64_t v0 = k0 ^ 0x736f6d6570736575ULL, v1 = k1 ^ 0x646f72616e646f6dULL;
   std::uint64_t v2 = k0 ^ 0x6c7967656e657261ULL, v3 = k1 ^ 0x7465646279746573ULL;
@@ -57,16 +42,42 @@ std::uint64_t siphash(const SipKey& key, Octets octets) {
   };
   const auto take = [&](std::uint64_t word) {
     v3 ^= word;
-    round();
-    round();
+    for (int i = 0; i < word_rounds; ++i) round();
     v0 ^= word;
   };
   std::size_t at = 0;
   for (; at + 8 <= octets.size(); at += 8) take(load_little(octets.data() + at, 8));
-  take(load_little(octets.data() + at, octets.size() - at) | std::uint64_t{octets.size()} << 56);
+  const std::size_t left = octets.size() - at;
+  const std::uint64_t last = left == 0 ? 0
+                             : at > 0  ? load_little(octets.data() + octets.size() - 8, 8) >> (8 * (8 - left))
+                                       : load_little(octets.data(), left);
+  take(last | std::uint64_t{octets.size()} << 56);
   v2 ^= 0xff;
-  for (int i = 0; i < 4; ++i) round();
+  for (int i = 0; i < last_rounds; ++i) round();
   return v0 ^ v1 ^ v2 ^ v3;
+}
+
+/// RFC 9018 §4.4: over client cookie, version, reserved, timestamp (the first 16 octets of the option) and client
+/// address.
+std::uint64_t hash_of(const SipKey& secret, const std::uint8_t* sixteen, const IpAddress& client) {
+  std::array<std::uint8_t, 32> hashed;
+  const auto address = client.octets();
+  std::memcpy(hashed.data(), sixteen, 16);
+  std::memcpy(hashed.data() + 16, address.data(), address.size());
+  return siphash(secret, {hashed.data(), 16 + address.size()});
+}
+
+std::uint32_t unix_seconds(WallTime now) {
+  return static_cast<std::uint32_t>(std::chrono::floor<seconds>(now).time_since_epoch().count());
+}
+
+}  // namespace
+
+std::uint64_t siphash(const SipKey& key, Octets octets) {
+  return sip<2, 4>(key, octets);
+}
+std::uint64_t siphash_13(const SipKey& key, Octets octets) {
+  return sip<1, 3>(key, octets);
 }
 
 CookieState CookieSecrets::judge(Octets cookie, const IpAddress& client, WallTime now) const {

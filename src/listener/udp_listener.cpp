@@ -150,7 +150,8 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
     if (!is_stopped) drained = index;
   }
 
-  /// Once the turn is over in which a door was drained: one that ran dry is waited at; at a busy one others have a turn.
+  /// Once the turn is over in which a door was drained: one that ran dry is waited at; at a busy one others have a
+  /// turn.
   void go_on(std::size_t index) {
     Door& door = doors[index];
     const bool is_busy = last_count == datagrams_per_batch && !door.descriptor.is_open();
@@ -381,8 +382,8 @@ void UdpListener::tell_interfaces() {
   const int on = 1;
   for (Impl::Door& door : impl_->doors) {
     const bool is_v4 = door.address.address.is_v4();
-    (void)setsockopt(door.socket, is_v4 ? IPPROTO_IP : IPPROTO_IPV6,
-                     is_v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, &on, sizeof on);
+    (void)setsockopt(door.socket, is_v4 ? IPPROTO_IP : IPPROTO_IPV6, is_v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, &on,
+                     sizeof on);
   }
 }
 

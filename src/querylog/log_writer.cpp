@@ -161,6 +161,13 @@ struct LogWriter::Impl {
     std::unordered_map<std::uint32_t, std::uint32_t> lists;
     MonotonicTime superseded{};
   };
+  struct Asker {  // of the row before: devices ask in bursts
+    const Legend* legend = nullptr;
+    device::DeviceId device;
+    IpAddress client;
+    std::uint32_t device_row = 0, client_row = 0;
+  };
+  Asker last_asker;           // of this batch; no legend: nobody's
   std::deque<Known> legends;  // ascending generations; the last is the newest
   std::uint64_t known_epoch = 0;
   std::unique_ptr<Store> store;
@@ -471,6 +478,7 @@ struct LogWriter::Impl {
 
   Result<void, DatabaseFault> write_batch() {
     if (const auto begun = store->begin(); !begun) return begun;
+    last_asker = {};
     for (const std::uint32_t position : in_order)
       if (const auto done = write_entry(pending[position]); !done) return done;
     for (std::size_t at = 0; at < std::min(presences.size(), presences_a_commit); ++at) {
@@ -520,8 +528,16 @@ struct LogWriter::Impl {
     if (record.log == device::LogChoice::anonymous) {
       keep_id(row.device, store->device(Identity{}));
     } else {
-      keep_id(row.device, device_row(entry.roster_legend.get(), record.device, record.client));
-      keep_id(row.client, store->endpoint({record.client, 0}));
+      const Legend* legend = entry.roster_legend.get();
+      if (legend == nullptr || last_asker.legend != legend || last_asker.device != record.device ||
+          last_asker.client != record.client) {
+        last_asker = {.legend = nullptr, .device = record.device, .client = record.client};
+        keep_id(last_asker.device_row, device_row(legend, record.device, record.client));
+        keep_id(last_asker.client_row, store->endpoint({record.client, 0}));
+        if (keep_id.outcome) last_asker.legend = legend;
+      }
+      row.device = last_asker.device_row;
+      row.client = last_asker.client_row;
     }
     if (record.destination.is_intercepted()) keep_id(row.destination, store->endpoint(record.destination.endpoint));
     if (record.upstream.address != IpAddress{}) keep_id(row.upstream, store->endpoint(record.upstream));

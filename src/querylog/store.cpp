@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <tuple>
 #include <utility>
 
 #include "base/check.h"
@@ -13,13 +14,13 @@ namespace doline::querylog {
 namespace {
 
 constexpr milliseconds writing_patience{500};
-constexpr std::size_t cached_max = 1 << 16;        // endpoints, texts
-constexpr std::size_t answers_recalled = 1 << 15;  // of a log that is opened
-constexpr std::size_t gathered_at = 32;            // so many segments of one level become one of the next
-constexpr std::int64_t sweep_segments = 64;        // looked at in a step
-constexpr std::int64_t sweep_ids = 4'000;          // a step
-constexpr std::size_t retired_flows = 1'000;       // taken away in the place of a segment
-constexpr std::size_t sweep_after = 32;            // when a 32nd of the segments has gone
+constexpr std::size_t cached_max = 1 << 16;   // endpoints, texts
+constexpr std::int64_t recalled = 1 << 15;    // names, answers, of a log that is opened
+constexpr std::size_t gathered_at = 32;       // so many segments of one level become one of the next
+constexpr std::int64_t sweep_segments = 64;   // looked at in a step
+constexpr std::int64_t sweep_ids = 4'000;     // a step
+constexpr std::size_t retired_flows = 1'000;  // taken away in the place of a segment
+constexpr std::size_t sweep_after = 32;       // when a 32nd of the segments has gone
 constexpr const char* count_sealed = "SELECT count(*) FROM segment WHERE level = 9";
 constexpr std::int64_t free_pages_kept = 256;  // room for what comes next
 constexpr std::int64_t free_pages_step = 512;
@@ -144,7 +145,7 @@ Result<void, DatabaseFault> Store::begin() {
     if (!has_old_rows) return fail(has_old_rows.error());
     has_old_rows_ = *has_old_rows;
   }
-  return {};
+  return remembers_newest_ ? Result<void, DatabaseFault>{} : remember_newest();
 }
 
 // ── dictionaries ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -171,6 +172,35 @@ Store::Id Store::inserted_id(Dictionary dictionary) {
   const std::int64_t id = database_.last_row_id();
   if (id < 1 || id > UINT32_MAX) return fail(DatabaseFault::corrupt);
   return mark(dictionary, static_cast<std::uint32_t>(id));
+}
+
+std::uint64_t Store::hash_of(Dictionary dictionary, dns::Octets octets) const {
+  if (dictionary != names) return dns::siphash_13(secret_, octets);
+  return dns::siphash_13(secret_, from_name_key({reinterpret_cast<const char*>(octets.data()), octets.size()}).wire());
+}
+
+/// No index leads to names by their keys or to answers by their octets: every new one would change a page of it
+/// somewhere, at many times the cost of the entry itself. Those that are likely to come again are remembered instead.
+Result<void, DatabaseFault> Store::remember_newest() {
+  const std::tuple<Dictionary, IdMemory*, const char*> all[] = {
+      {names, &names_, "SELECT id, key FROM name ORDER BY id DESC LIMIT ?1"},
+      {answers, &answers_, "SELECT id, octets FROM answer ORDER BY id DESC LIMIT ?1"}};
+  for (const auto& [dictionary, memory, sql] : all) {
+    auto newest = database_.prepare(sql);
+    if (!newest) return fail(newest.error());
+    newest->bind(1, recalled);
+    for (;;) {
+      const auto row = newest->step();
+      if (!row) return fail(row.error());
+      if (!*row) break;
+      const std::int64_t id = newest->integer(0);
+      if (id < 1 || id > UINT32_MAX) return fail(DatabaseFault::corrupt);
+      const std::uint64_t hash = hash_of(dictionary, newest->octets(1));
+      if (memory->find(hash) == 0) memory->put(hash, static_cast<std::uint32_t>(id));
+    }
+  }
+  remembers_newest_ = true;
+  return {};
 }
 
 Store::Id Store::device(const Identity& identity) {
@@ -215,14 +245,14 @@ Store::Id Store::endpoint(const Endpoint& endpoint) {
 
 Store::Id Store::name(const dns::Name& name) {
   const dns::Name lowered = name.lowered();
-  const std::uint64_t hash = dns::siphash(secret_, lowered.wire());
+  const std::uint64_t hash = dns::siphash_13(secret_, lowered.wire());
   if (const std::uint32_t id = names_.find(hash); id != 0) return mark(names, id);
   const std::string key = to_name_key(lowered);
-  DOLINE_TRY(insert_name_.bind(1, octets_of(key)).run());  // most that are not remembered are new
+  DOLINE_TRY(insert_name_.bind(1, octets_of(key)).run());
   Id found = 0;
   if (database_.changes() == 1) {
     found = inserted_id(names);
-  } else {
+  } else {  // an old log has an index of names, in which no two are alike
     find_name_.bind(1, octets_of(key));
     found = found_id(names, find_name_);
   }
@@ -244,28 +274,8 @@ Store::Id Store::text(std::string_view text) {
   return found;
 }
 
-/// No index leads to answers by their octets: every new one would change a page of it somewhere. Those that are likely
-/// to come again are remembered instead.
-Result<void, DatabaseFault> Store::remember_answers() {
-  auto newest = database_.prepare("SELECT id, octets FROM answer ORDER BY id DESC LIMIT ?1");
-  if (!newest) return fail(newest.error());
-  newest->bind(1, static_cast<std::int64_t>(answers_recalled));
-  for (;;) {
-    const auto row = newest->step();
-    if (!row) return fail(row.error());
-    if (!*row) break;
-    const std::int64_t id = newest->integer(0);
-    if (id < 1 || id > UINT32_MAX) return fail(DatabaseFault::corrupt);
-    const std::uint64_t hash = dns::siphash(secret_, newest->octets(1));
-    if (answers_.find(hash) == 0) answers_.put(hash, static_cast<std::uint32_t>(id));
-  }
-  remembers_answers_ = true;
-  return {};
-}
-
 Store::Id Store::answer(dns::Octets octets) {
-  if (!remembers_answers_) DOLINE_TRY(remember_answers());
-  const std::uint64_t hash = dns::siphash(secret_, octets);
+  const std::uint64_t hash = dns::siphash_13(secret_, octets);
   if (const std::uint32_t id = answers_.find(hash); id != 0) return mark(answers, id);
   DOLINE_TRY(insert_answer_.bind(1, octets).run());
   const auto inserted = inserted_id(answers);
@@ -387,7 +397,7 @@ void Store::forget_caches() {
   names_.clear();
   endpoints_.clear();
   answers_.clear();
-  remembers_answers_ = false;
+  remembers_newest_ = false;
   texts_.clear();
 }
 
@@ -581,13 +591,17 @@ Result<void, DatabaseFault> Store::mark_entries_of_flows() {
   return {};
 }
 
-/// Takes some away. What is remembered of names and others has been asked for since the sweep began, and so is marked;
-/// of answers it may be what goes.
+/// Takes some away. What is remembered of devices and others has been asked for since the sweep began, and so is
+/// marked; of names and answers it may be what goes.
 Result<void, DatabaseFault> Store::sweep_entries() {
   constexpr const char* tables[dictionaries] = {"device", "endpoint", "name", "text", "answer"};
   const std::string table = tables[swept_];
-  auto next = database_.prepare("SELECT id" + std::string(swept_ == answers ? ", octets" : "") + " FROM " + table +
-                                " WHERE id > ?1 ORDER BY id LIMIT ?2");
+  const bool is_remembered = swept_ == names || swept_ == answers;
+  auto next = database_.prepare("SELECT id" +
+                                std::string(swept_ == names ? ", key"
+                                            : is_remembered ? ", octets"
+                                                            : "") +
+                                " FROM " + table + " WHERE id > ?1 ORDER BY id LIMIT ?2");
   auto take = database_.prepare("DELETE FROM " + table + " WHERE id = ?1");
   if (!next) return fail(next.error());
   if (!take) return fail(take.error());
@@ -604,10 +618,9 @@ Result<void, DatabaseFault> Store::sweep_entries() {
         marked[static_cast<std::size_t>(swept_to_)])
       continue;
     unnamed.push_back(swept_to_);
-    if (swept_ == answers) {
-      if (swept_to_ >= 1 && swept_to_ <= UINT32_MAX)
-        answers_.forget(dns::siphash(secret_, next->octets(1)), static_cast<std::uint32_t>(swept_to_));
-    }
+    if (is_remembered && swept_to_ >= 1 && swept_to_ <= UINT32_MAX)
+      (swept_ == names ? names_ : answers_)
+          .forget(hash_of(swept_, next->octets(1)), static_cast<std::uint32_t>(swept_to_));
   }
   next->reset();
   for (const std::int64_t id : unnamed) DOLINE_TRY(take->bind(1, id).run());

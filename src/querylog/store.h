@@ -76,10 +76,10 @@ class Store {
   [[nodiscard]] Result<void, DatabaseFault> begin();
   [[nodiscard]] Id device(const Identity& identity);
   [[nodiscard]] Id endpoint(const Endpoint& endpoint);
+  /// A name, or an answer, that has not come for very long may be kept again, under another id.
   [[nodiscard]] Id name(const dns::Name& name);
   [[nodiscard]] Id text(std::string_view text);
-  /// `octets`: from encode_answers. Names that are answered alike share one; one that has not come for very long may be
-  /// kept again.
+  /// `octets`: from encode_answers. Names that are answered alike share one.
   [[nodiscard]] Id answer(dns::Octets octets);
   [[nodiscard]] Result<void, DatabaseFault> insert(const Row& row);
   /// A device was seen at an address at this time, whether it asked or not.
@@ -120,7 +120,8 @@ class Store {
   [[nodiscard]] Result<void, DatabaseFault> mark_entries();
   [[nodiscard]] Result<void, DatabaseFault> mark_entries_of_flows();
   [[nodiscard]] Result<void, DatabaseFault> sweep_entries();
-  [[nodiscard]] Result<void, DatabaseFault> remember_answers();
+  [[nodiscard]] Result<void, DatabaseFault> remember_newest();
+  [[nodiscard]] std::uint64_t hash_of(Dictionary dictionary, dns::Octets octets) const;
   [[nodiscard]] Id inserted_id(Dictionary dictionary);
   [[nodiscard]] Id found_id(Dictionary dictionary, Statement& find);
   std::uint32_t mark(Dictionary dictionary, std::uint32_t id);
@@ -138,7 +139,7 @@ class Store {
 
   // By a hash with a secret, so that nobody who chooses names or answers can make two of them look alike.
   IdMemory names_, answers_;
-  bool remembers_answers_ = false;
+  bool remembers_newest_ = false;
   struct EndpointHash {
     std::size_t operator()(const Endpoint& endpoint) const {
       return std::hash<IpAddress>()(endpoint.address) + endpoint.port;
