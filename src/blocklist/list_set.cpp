@@ -283,7 +283,15 @@ Result<std::shared_ptr<const ListSet>, ListSetFault> ListSet::open(const std::fi
   return std::shared_ptr<const ListSet>(set);
 }
 
-Listing ListSet::look_up(const dns::Name& lowered) const {
+NamePlace ListSet::seek(const dns::Name& lowered) const {
+  const Layout& layout = *layout_;
+  if (layout.header.name_count == 0) return {};
+  const NameKey key = key_of(lowered.wire().first(lowered.size() - 1), layout.header.seed);
+  __builtin_prefetch(&layout.blocks[layout.home(key)]);
+  return {key.place, key.tag};
+}
+
+Listing ListSet::look_up(const dns::Name& lowered, const std::optional<NamePlace>& place) const {
   Listing listing;
   const Layout& layout = *layout_;
   if (layout.header.name_count != 0) {
@@ -291,7 +299,7 @@ Listing ListSet::look_up(const dns::Name& lowered) const {
     if (!layout.header.below.are_none()) {
       layout.look_up_with_ancestors(labels, listing);
     } else {
-      const NameKey key = key_of(labels, layout.header.seed);
+      const NameKey key = place ? NameKey{place->place, place->tag} : key_of(labels, layout.header.seed);
       const Statement* says = layout.find(layout.home(key), key);
       if (says != nullptr && says->named != 0) {
         listing.coverings[0] = {says->named, label_count(labels)};

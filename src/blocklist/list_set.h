@@ -42,6 +42,11 @@ struct Word {
   const ListRule* rule = nullptr;  ///< null: no more than "it is listed"; borrowed from the set of lists
 };
 
+/// Of ListSet::seek(): means something to that set alone.
+struct NamePlace {
+  std::uint64_t place = 0, tag = 0;
+};
+
 /// The answer to a look-up: small, by value, no heap. Empty for most names.
 struct Listing {
   std::array<Covering, coverings_max> coverings;  // [0, count), longest listed name first; beyond unset
@@ -81,8 +86,10 @@ class ListSet {
   ListSet(const ListSet&) = delete;
   ListSet& operator=(const ListSet&) = delete;
 
-  /// `lowered`: qname with small letters (Name::lowered()).
-  [[nodiscard]] Listing look_up(const dns::Name& lowered) const;
+  /// `lowered`: qname with small letters (Name::lowered()). `place`: seek() of it, where that has been asked for.
+  [[nodiscard]] Listing look_up(const dns::Name& lowered, const std::optional<NamePlace>& place = std::nullopt) const;
+  /// Where a name stands if it is listed: what look_up() will read there is on its way from memory meanwhile.
+  [[nodiscard]] NamePlace seek(const dns::Name& lowered) const;
   /// Words on the addresses in an answer, and on that of a client; the longest prefix first, then in their order.
   [[nodiscard]] Listing look_up_answer(std::span<const IpAddress> addresses) const;
   [[nodiscard]] Listing look_up_client(const IpAddress& client) const;

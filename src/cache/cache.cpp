@@ -281,8 +281,7 @@ struct Cache::Impl {
   ~Impl() { clear(); }
 
   [[nodiscard]] std::uint64_t hash_of(const Key& key) const {
-    const std::uint64_t kind =
-        std::uint64_t{key.route} << 2 | (key.checking_disabled ? 2u : 0u) | (key.dnssec_ok ? 1u : 0u);
+    const std::uint64_t kind = (key.checking_disabled ? 2u : 0u) | (key.dnssec_ok ? 1u : 0u);
     return key.question.hash(seed ^ kind * 0xd6e8feb86659fd93ULL) | 1;
   }
   [[nodiscard]] std::uint64_t known_hash(const Key& key) const { return key.hash != 0 ? key.hash : hash_of(key); }
@@ -505,6 +504,17 @@ Cache::~Cache() = default;
 
 std::uint64_t Cache::hash_of(const Key& key) const {
   return impl_->hash_of(key);
+}
+void Cache::prefetch(std::uint64_t hash) const {
+  if (impl_->index.has_memory()) __builtin_prefetch(&impl_->index.chain_of(hash));
+}
+void Cache::prefetch_entry(std::uint64_t hash) const {
+  if (!impl_->index.has_memory()) return;
+  const Link link = impl_->index.chain_of(hash);
+  if (!link || !link.may_be_of(hash)) return;
+  __builtin_prefetch(&link.entry());
+  __builtin_prefetch(&link.entry() + 1);
+  __builtin_prefetch(&link.entry() + 2);
 }
 std::optional<Hit> Cache::find(const Key& key, MonotonicTime now) {
   return impl_->find(key, now);

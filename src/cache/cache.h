@@ -31,7 +31,7 @@ struct Key {
   bool dnssec_ok = false;
   bool checking_disabled = false;
   std::uint16_t route = 0;  ///< upstream route asked: a split zone never answers for the public one
-  std::uint64_t hash = 0;   ///< Cache::hash_of() of the rest, for all who keep things by key; 0: not known yet
+  std::uint64_t hash = 0;   ///< Cache::hash_of(), for all who keep things by key; 0: not known yet
   friend bool operator==(const Key&, const Key&) = default;
 };
 
@@ -57,8 +57,12 @@ class Cache {
   Cache(const Cache&) = delete;
   Cache& operator=(const Cache&) = delete;
 
-  /// Without regard to the name's case; never 0.
+  /// Of the question and its bits, without regard to the name's case, nor to the route; never 0.
   [[nodiscard]] std::uint64_t hash_of(const Key& key) const;
+  /// What find() of a key with this hash will read first is on its way from memory meanwhile; and what it will read
+  /// then, if it was asked for the first before.
+  void prefetch(std::uint64_t hash) const;
+  void prefetch_entry(std::uint64_t hash) const;
   /// Fresh, or (where options allow) stale; nothing otherwise. Counts as an access.
   [[nodiscard]] std::optional<Hit> find(const Key& key, MonotonicTime now);
   /// `ttl`: of the whole answer, as upstream::accept() computed it; bounded by the options here. Zero after bounding:

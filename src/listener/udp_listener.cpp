@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
@@ -132,8 +133,11 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
     std::array<std::array<std::uint8_t, datagram_response_octets_max>, datagrams_per_batch> responses;
   };
 
-  Impl(const Clock& clock_in, std::function<void(Moment)> begin_batch_in, Serve serve_in)
-      : clock(clock_in), begin_batch(std::move(begin_batch_in)), serve(std::move(serve_in)) {}
+  Impl(const Clock& clock_in, std::function<void(Moment)> begin_batch_in, Foresee foresee_in, Serve serve_in)
+      : clock(clock_in),
+        begin_batch(std::move(begin_batch_in)),
+        foresee(std::move(foresee_in)),
+        serve(std::move(serve_in)) {}
 
   void wait(std::size_t index) {
     doors[index].descriptor.async_wait(asio::posix::descriptor_base::wait_read,
@@ -145,8 +149,10 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
   }
 
   void drain(std::size_t index) {
-    for (int round = 0; round < batches_per_wake && !is_stopped; ++round)
+    for (int round = 0; round < batches_per_wake && !is_stopped; ++round) {
       if (!serve_batch(index)) break;
+      if (round > 0) unwatch(doors[index]);
+    }
     if (!is_stopped) drained = index;
   }
 
@@ -162,7 +168,7 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
   }
 
   /// The kernel wakes who watches a socket for each datagram that has left it, too: of what an answer costs under load
-  /// a fifteenth, to say nothing. So a socket from which whole batches come is not watched until it runs dry.
+  /// a fifteenth, to say nothing. So one from which batch after batch comes is not watched until it runs dry.
   static void unwatch(Door& door) {
     if (door.descriptor.is_open()) (void)door.descriptor.release();
   }
@@ -182,23 +188,30 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
     // An error belongs to no datagram (an interrupted call, an ICMP error for a response): the next wake goes on.
     last_count = count > 0 ? static_cast<std::size_t>(count) : 0;
     if (last_count == 0) return false;
-    if (last_count == datagrams_per_batch) unwatch(doors[index]);
 
     const Moment now = clock.now();
     begin_batch(now);
-    for (std::size_t slot = 0; slot < last_count && !is_stopped; ++slot) serve_datagram(doors[index], index, slot, now);
+    for (std::size_t ahead = 0; ahead < std::min(datagrams_foreseen, last_count); ++ahead) foresee(message_in(ahead));
+    for (std::size_t slot = 0; slot < last_count && !is_stopped; ++slot) {
+      if (slot + datagrams_foreseen < last_count) foresee(message_in(slot + datagrams_foreseen));
+      serve_datagram(doors[index], index, slot, now);
+    }
     flush();
     return count == datagrams_per_batch;
   }
 
-  void serve_datagram(const Door& door, std::size_t index, std::size_t slot, Moment now) {
+  [[nodiscard]] std::span<const std::uint8_t> message_in(std::size_t slot) const {
+    return {batch->queries[slot].data(), batch->in[slot].msg_len};
+  }
+
+  [[gnu::always_inline]] void serve_datagram(const Door& door, std::size_t index, std::size_t slot, Moment now) {
     ++statistics.received;
     msghdr& message = batch->in[slot].msg_hdr;
     if ((message.msg_flags & MSG_TRUNC) != 0) {
       ++statistics.oversized;
       return;
     }
-    Arrival arrival{.message = {batch->queries[slot].data(), batch->in[slot].msg_len},
+    Arrival arrival{.message = message_in(slot),
                     .client = to_endpoint(static_cast<const sockaddr*>(message.msg_name)),
                     .destination = {door.address, device::DestinationSource::local},
                     .route = {},
@@ -343,6 +356,7 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
 
   const Clock& clock;
   std::function<void(Moment)> begin_batch;
+  Foresee foresee;
   Serve serve;
   std::vector<Door> doors;
   // Not filled with zeros: what is never used shall cost no memory.
@@ -357,8 +371,8 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
 };
 
 UdpListener::UdpListener(asio::io_context& loop, std::vector<SocketPair>& pairs, const Clock& clock,
-                         std::function<void(Moment)> begin_batch, Serve serve)
-    : impl_(std::make_shared<Impl>(clock, std::move(begin_batch), std::move(serve))) {
+                         std::function<void(Moment)> begin_batch, Foresee foresee, Serve serve)
+    : impl_(std::make_shared<Impl>(clock, std::move(begin_batch), std::move(foresee), std::move(serve))) {
   impl_->prepare_all();
   for (SocketPair& pair : pairs) {
     const int socket = pair.udp.release();

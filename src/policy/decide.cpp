@@ -21,7 +21,7 @@ namespace {
 /// What is said of the client stands before what is said of the name.
 blocklist::Listing with_client(const blocklist::ListSet& lists, const Asking& asking) {
   blocklist::Listing listing = lists.look_up_client(asking.client);
-  const blocklist::Listing of_name = lists.look_up(asking.lowered_qname);
+  const blocklist::Listing of_name = lists.look_up(asking.lowered_qname, asking.qname_place);
   for (const blocklist::Covering& covering : of_name.all()) listing.add(covering);
   return listing;
 }
@@ -53,7 +53,8 @@ void put_first(const blocklist::ListSet& lists, blocklist::ListId list, blocklis
 
 Verdict decide(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking) {
   Verdict verdict;
-  verdict.reason.listing = lists.lists_clients() ? with_client(lists, asking) : lists.look_up(asking.lowered_qname);
+  verdict.reason.listing =
+      lists.lists_clients() ? with_client(lists, asking) : lists.look_up(asking.lowered_qname, asking.qname_place);
   const Walk walk(book, lists, asking, verdict.reason.listing);
   bool is_decided = false, is_exempt = false;
   walk.each_candidate([&](std::size_t place) {
@@ -85,7 +86,8 @@ std::optional<Verdict> judge_target(const RuleBook& book, const blocklist::ListS
 Review review(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking, RuleId decided) {
   Review found;
   Verdict verdict;
-  verdict.reason.listing = lists.lists_clients() ? with_client(lists, asking) : lists.look_up(asking.lowered_qname);
+  verdict.reason.listing =
+      lists.lists_clients() ? with_client(lists, asking) : lists.look_up(asking.lowered_qname, asking.qname_place);
   add_words_on_answer(lists, asking, verdict.reason.listing);
   const Walk walk(book, lists, asking, verdict.reason.listing);
   walk.each_of_answers_above(decided, [&](std::size_t place) {

@@ -36,6 +36,7 @@ struct Asking {
   IpAddress client;
   const dns::Question& question;
   const dns::Name& lowered_qname;
+  std::optional<blocklist::NamePlace> qname_place = {};  ///< ListSet::seek() of it, if that was asked
   device::Destination destination;
   LocalTime time;
   InterfaceMask interfaces = 0;                      ///< which of RuleBook::interfaces() it came by

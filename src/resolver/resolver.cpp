@@ -16,6 +16,7 @@
 #include "resolver/antechamber.h"
 #include "resolver/client_book.h"
 #include "resolver/failure_memory.h"
+#include "resolver/foresight.h"
 #include "resolver/interface_masks.h"
 #include "resolver/lock_watch.h"
 #include "resolver/record_notes.h"
@@ -93,6 +94,7 @@ struct Resolver::Impl final : upstream::Landing {
       : options(options_in),
         doors(std::move(doors_in)),
         cache(options_in.cache, options_in.seed),
+        foresight(cache),
         clients(options_in.keeps_records, doors.find_mac, doors.report_unknown_client),
         interfaces(doors.interface_name),
         locks(options_in.seed, doors.raise_lock_alarm),
@@ -114,11 +116,12 @@ struct Resolver::Impl final : upstream::Landing {
     if (arrival.destination.is_intercepted()) ++statistics.intercepted;
 
     // 2. parse
-    const auto parsed = dns::QueryView::parse(arrival.message);
-    if (!parsed) return answer_malformed(arrival, parsed.error(), out);
-    const dns::QueryView& query = *parsed;
+    Foresight::Parsed& parsed = foresight.take(arrival.message, *snapshot->lists);
+    if (!parsed.query) return answer_malformed(arrival, parsed.query.error(), out);
+    const dns::QueryView& query = *parsed.query;
     const dns::Question& question = query.question();
     const response::Fit fit = fit_for(query, arrival);
+    cache::Key& key = parsed.key;
 
     // 3. identify
     const Client& sender = clients.identify(arrival, now.monotonic);
@@ -142,12 +145,6 @@ struct Resolver::Impl final : upstream::Landing {
       return say_error(arrival, query, record, fit, *code, ExtendedError::not_supported, {}, statistics.rejected, out);
 
     // 4. decide
-    cache::Key key;
-    key.question.qname.assign_lowered(question.qname);
-    key.question.qtype = question.qtype;
-    key.question.qclass = question.qclass;
-    key.dnssec_ok = fit.dnssec_ok;
-    key.checking_disabled = query.checking_disabled();
     const policy::InterfaceMask came_by = interfaces.mask_of(arrival.route.interface, *snapshot->rules);
     policy::Verdict verdict = policy::decide(*snapshot->rules, *snapshot->lists,
                                              {.device = *client.device,
@@ -155,6 +152,7 @@ struct Resolver::Impl final : upstream::Landing {
                                               .client = client.address,
                                               .question = question,
                                               .lowered_qname = key.question.qname,
+                                              .qname_place = parsed.name_place,
                                               .destination = arrival.destination,
                                               .time = local_time,
                                               .interfaces = came_by,
@@ -198,7 +196,7 @@ struct Resolver::Impl final : upstream::Landing {
       }
     }
     key.route = route.value_or(policy::RouteId{}).value;
-    key.hash = cache.hash_of(key);
+    if (detour.leads_elsewhere()) key.hash = cache.hash_of(key);
     Known known = look_up(key);
     if (dns64 && may_map(key)) detour.ipv6_ttl = turn_to_ipv4(*dns64, key, known);
     const auto& [hit, failed_lately] = known;
@@ -712,6 +710,7 @@ struct Resolver::Impl final : upstream::Landing {
   std::shared_ptr<const Snapshot> install(std::shared_ptr<const Snapshot> next) {
     check(next && next->roster && next->lists && next->rules && next->resolvers);
     std::swap(snapshot, next);
+    foresight.forget();
     if (next && tells_more(*next)) {
       doh_bucket = 0;
       doors.wake_at(doors.clock.now().monotonic);
@@ -729,6 +728,7 @@ struct Resolver::Impl final : upstream::Landing {
   }
 
   void begin_batch(Moment moment) {
+    foresight.forget();
     now = moment;
     if (moment.wall >= this_minute && moment.wall < this_minute + std::chrono::minutes(1)) return;
     this_minute = std::chrono::floor<std::chrono::minutes>(moment.wall);
@@ -739,6 +739,7 @@ struct Resolver::Impl final : upstream::Landing {
   Doors doors;
   std::shared_ptr<const Snapshot> snapshot;
   cache::Cache cache;
+  Foresight foresight;
   WaitingRoom waiting_room;
   Moment now{};
   WallTime this_minute{};
@@ -768,6 +769,9 @@ std::shared_ptr<const Snapshot> Resolver::install(std::shared_ptr<const Snapshot
 }
 void Resolver::begin_batch(Moment now) {
   impl_->begin_batch(now);
+}
+void Resolver::foresee(dns::Octets message) {
+  impl_->foresight.look_at(message, *impl_->snapshot->lists);
 }
 std::size_t Resolver::serve(const listener::Arrival& arrival, std::span<std::uint8_t> out) {
   return impl_->serve(arrival, out);

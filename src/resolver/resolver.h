@@ -114,6 +114,8 @@ class Resolver {
   [[nodiscard]] std::shared_ptr<const Snapshot> install(std::shared_ptr<const Snapshot> snapshot);
   /// Once per batch, before its queries: the batch's time.
   void begin_batch(Moment now);
+  /// The message of a query that serve() will soon be given, in the same batch and with the same octets; or never.
+  void foresee(dns::Octets message);
   /// Serves one query. Octets written to `out` (at least response_octets_max, or udp_octets_max for datagrams), or 0:
   /// dropped (`forget` was called), or it waits (`send` or `forget` is called later).
   [[nodiscard]] std::size_t serve(const listener::Arrival& arrival, std::span<std::uint8_t> out);

@@ -118,6 +118,7 @@ struct Worker::Impl {
                    [this](redirect::AdmissionAnswer answer) { resolver.hear_admission(answer); }),
         udp(
             loop, sockets, clock_in, [this](Moment now) { resolver.begin_batch(now); },
+            [this](dns::Octets message) { resolver.foresee(message); },
             [this](listener::Arrival& arrival, std::span<std::uint8_t> out) { return receive(arrival, out); }),
         tcp(loop, sockets, clock_in, options.tcp,
             [this](listener::Arrival& arrival, std::span<std::uint8_t> out) {

@@ -213,7 +213,8 @@ void check_lists(const ListSet& set, const Reference& reference) {
   std::uint64_t wrong = 0;
   for (const auto& [name, lists] : reference) {
     std::uint64_t found = 0;
-    const Listing listing = set.look_up(name_of(name));
+    const auto lowered = name_of(name);
+    const Listing listing = set.look_up(lowered, set.seek(lowered));
     for (const Covering& covering : listing.all()) {
       for (const ListId list : set.lists_of(covering.set)) found |= std::uint64_t{1} << list.value;
     }

@@ -220,6 +220,53 @@ TEST_CASE("clear() forgets all and counts it") {
   CHECK_FALSE(cache.find(key_of("n1"), start).has_value());
 }
 
+TEST_CASE("chains of many entries keep and lose what is asked of them, however they are split") {
+  // Eight entries a bucket and more, since the index of so small a cache does not grow beyond 512.
+  Cache cache({.size_octets = 128 << 10}, 14);
+  Cache growing({}, 14);
+  const auto name = [](int i) { return "n" + std::to_string(i) + ".example"; };
+  for (int i = 0; i < 6'000; ++i)
+    for (Cache* each : {&cache, &growing}) each->insert(key_of(name(i)), words_of(name(i)), seconds(60), false, start);
+  int known = 0;
+  for (int i = 0; i < 6'000; ++i) {
+    const auto hit = cache.find(key_of(name(i)), start);
+    known += hit ? 1 : 0;
+    if (hit) CHECK(text_of(hit) == name(i));
+    CHECK(text_of(growing.find(key_of(name(i)), start)) == name(i));
+    CHECK_FALSE(growing.find(key_of(name(i), dns::RecordType::aaaa), start).has_value());
+  }
+  CHECK(known == static_cast<int>(cache.statistics().entries));
+  CHECK(known > 512);
+  for (int i = 0; i < 6'000; i += 3) growing.insert(key_of(name(i)), {}, seconds(0), false, start);  // taken out
+  for (int i = 0; i < 6'000; ++i) CHECK(growing.find(key_of(name(i)), start).has_value() == (i % 3 != 0));
+}
+
+TEST_CASE("looking ahead changes nothing") {
+  Cache cache({}, 18);
+  const Key known = key_of("www.example"), unknown = key_of("other.example");
+  cache.insert(known, words_of("one"), seconds(60), false, start);
+  for (const Key& key : {known, unknown}) {
+    cache.prefetch(cache.hash_of(key));
+    cache.prefetch_entry(cache.hash_of(key));
+  }
+  CHECK(text_of(cache.find(known, start)) == "one");
+  CHECK_FALSE(cache.find(unknown, start).has_value());
+  CHECK(cache.statistics().hits == 1);
+  Cache nothing({.size_octets = 0}, 19);
+  nothing.prefetch(1);
+  nothing.prefetch_entry(1);
+}
+
+TEST_CASE("one question of two routes has two entries") {
+  Cache cache({}, 20);
+  Key own = key_of("www.example");
+  own.route = 3;
+  cache.insert(own, words_of("inside"), seconds(60), false, start);
+  cache.insert(key_of("www.example"), words_of("outside"), seconds(60), false, start);
+  CHECK(text_of(cache.find(own, start)) == "inside");
+  CHECK(text_of(cache.find(key_of("www.example"), start)) == "outside");
+}
+
 TEST_CASE("visits see all that is fresh, part by part, and count no access") {
   Cache cache({.size_octets = 1 << 20}, 15);
   const int asked = 200;

@@ -46,7 +46,14 @@ struct Bench {
   std::vector<Arrival> arrivals;
   std::vector<Moment> batches;
   std::function<std::size_t(const Arrival&, std::span<std::uint8_t>)> serve;
-  UdpListener listener{loop, pairs, clock, [this](Moment now) { batches.push_back(now); },
+  std::vector<int> foreseen;  // IDs
+  UdpListener listener{loop,
+                       pairs,
+                       clock,
+                       [this](Moment now) { batches.push_back(now); },
+                       [this](std::span<const std::uint8_t> message) {
+                         foreseen.push_back(message.size() < 2 ? -1 : test::id_of(message));
+                       },
                        [this](const Arrival& arrival, std::span<std::uint8_t> out) { return serve_one(arrival, out); }};
 };
 
@@ -166,6 +173,50 @@ TEST_CASE("more datagrams than a batch holds are all answered, each batch under 
                       [&](const Moment& moment) { return moment.monotonic == arrival.at.monotonic; }));
   CHECK(bench.listener.statistics().received == count);
   CHECK(bench.listener.statistics().sent == count);
+  check_conserved(bench.listener.statistics());
+}
+
+TEST_CASE("each datagram is foreseen once, in order, before it is served") {
+  Bench bench({test::loopback, 0});
+  test::UdpClient client(test::loopback, bench.at);
+  std::vector<int> served;
+  bench.serve = [&](const Arrival& arrival, std::span<std::uint8_t> out) {
+    served.push_back(test::id_of(arrival.message));
+    CHECK(bench.foreseen.size() >= served.size());
+    CHECK(bench.foreseen.size() <= served.size() + datagrams_foreseen);
+    return test::echo(arrival.message, out);
+  };
+  for (int id = 0; id < 2 * datagrams_per_batch + 1; ++id)
+    client.send(test::query_of(static_cast<std::uint16_t>(id), "example.com"));
+  bench.start();
+  CHECK(bench.run_until([&] { return served.size() == 2 * datagrams_per_batch + 1; }));
+  CHECK(bench.foreseen == served);
+}
+
+TEST_CASE("a socket that floods have kept busy is heard again when it has run dry, and ends at any time") {
+  Bench bench({test::loopback, 0});
+  test::UdpClient client(test::loopback, bench.at);
+  constexpr std::size_t more_than_a_turn = datagrams_per_batch * batches_per_wake + 3;
+  const auto flood = [&] {
+    for (std::size_t sent = 0; sent < more_than_a_turn; ++sent) client.send(test::query_of(1, "example.com"));
+  };
+  bench.start();
+  for (std::size_t round = 1; round <= 2; ++round) {
+    flood();
+    REQUIRE(bench.run_until([&] { return bench.arrivals.size() == round * (more_than_a_turn + 1) - 1; }));
+    bench.settle();  // it waits
+    client.send(test::query_of(2, "example.com"));
+    REQUIRE(bench.run_until([&] { return bench.arrivals.size() == round * (more_than_a_turn + 1); }));
+  }
+  flood();
+  const std::size_t before = bench.arrivals.size();
+  bench.loop.restart();
+  bench.loop.run_one_for(std::chrono::seconds(10));  // a turn, and more to do
+  bench.listener.flush();
+  CHECK(bench.arrivals.size() == before + datagrams_per_batch * batches_per_wake);
+  bench.listener.stop();
+  bench.settle();
+  CHECK(bench.arrivals.size() == before + datagrams_per_batch * batches_per_wake);
   check_conserved(bench.listener.statistics());
 }
 
@@ -380,7 +431,7 @@ TEST_CASE("after stop nothing is served, and a listener may end before its loop"
     const SystemClock clock;
     int served = 0;
     UdpListener listener(
-        loop, pairs, clock, [](Moment) {},
+        loop, pairs, clock, [](Moment) {}, [](std::span<const std::uint8_t>) {},
         [&](const Arrival& arrival, std::span<std::uint8_t> out) {
           ++served;
           return test::echo(arrival.message, out);
