@@ -36,7 +36,6 @@ struct Asking {
   IpAddress client;
   const dns::Question& question;
   const dns::Name& lowered_qname;
-  std::optional<blocklist::NamePlace> qname_place = {};  ///< ListSet::seek() of it, if that was asked
   device::Destination destination;
   LocalTime time;
   InterfaceMask interfaces = 0;                      ///< which of RuleBook::interfaces() it came by
@@ -46,7 +45,8 @@ struct Asking {
   /// For the same: the name servers of the zones that it comes from, in canonical order; their addresses, ascending.
   std::span<const dns::Name> server_names = {};
   std::span<const IpAddress> server_addresses = {};
-  bool is_led_to = false;  ///< nobody asked for the name: an answer leads on to it
+  bool is_led_to = false;                                ///< nobody asked for the name: an answer leads on to it
+  std::optional<blocklist::NamePlace> qname_place = {};  ///< ListSet::seek() of the lowered QNAME, if that was asked
 };
 
 /// Why: what the log, the page, `doline explain` and the EDE code all need.

@@ -152,12 +152,12 @@ struct Resolver::Impl final : upstream::Landing {
                                               .client = client.address,
                                               .question = question,
                                               .lowered_qname = key.question.qname,
-                                              .qname_place = parsed.name_place,
                                               .destination = arrival.destination,
                                               .time = local_time,
                                               .interfaces = came_by,
                                               .resolvers = snapshot->resolvers.get(),
-                                              .places = snapshot->places.get()});
+                                              .places = snapshot->places.get(),
+                                              .qname_place = parsed.name_place});
     // Who has come by TCP has done what it was sent for.
     if (std::holds_alternative<policy::Truncate>(verdict.action) && arrival.route.carrier == listener::Carrier::tcp)
       verdict.action = policy::Forward{};
