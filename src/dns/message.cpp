@@ -12,6 +12,7 @@ namespace doline::dns {
 
 namespace {
 
+constexpr std::uint16_t pointer_to_question = 0xc000 | header_octets;
 constexpr RecordType sig{24};  // RFC 2931: with "type covered" 0 it signs the message
 
 /// The last three are dnsmasq's: --add-mac, --add-mac as text, --add-cpe-id.
@@ -36,50 +37,33 @@ std::optional<MessageFault> read_question(MessageReader& reader, Question& quest
   return std::nullopt;
 }
 
-/// What stands between the owner and the RDATA (RFC 1035 §3.2.1).
-struct RecordHead {
-  RecordType type{};
-  std::uint16_t record_class = 0;  // OPT's is no class
-  std::uint32_t ttl = 0;
-  std::uint16_t ttl_offset = 0;
-  Octets rdata;
-};
-
-std::optional<MessageFault> read_record(MessageReader& reader, RecordHead& head) {
+/// All but its section, and unchecked. Of OPT, class and TTL are none. Inline always: called, it costs twice as much.
+[[gnu::always_inline]] inline std::optional<MessageFault> read_record(MessageReader& reader, RecordView& record) {
+  record.owner_offset = static_cast<std::uint16_t>(reader.at());
   if (const auto fault = reader.skip_owner()) return fault_of(*fault);
   Octets fixed;
   if (!reader.read(fixed, 10)) return MessageFault::truncated;
-  head.type = static_cast<RecordType>(read16(fixed, 0));
-  head.record_class = read16(fixed, 2);
-  head.ttl = read32(fixed, 4);
-  head.ttl_offset = static_cast<std::uint16_t>(reader.at() - 6);
-  if (!reader.read(head.rdata, read16(fixed, 8))) return MessageFault::truncated;
+  record.type = static_cast<RecordType>(read16(fixed, 0));
+  record.record_class = static_cast<RecordClass>(read16(fixed, 2));
+  record.ttl = read32(fixed, 4);
+  record.ttl_offset = static_cast<std::uint16_t>(reader.at() - 6);
+  record.rdata_offset = static_cast<std::uint16_t>(reader.at());
+  if (!reader.read(record.rdata, read16(fixed, 8))) return MessageFault::truncated;
   return std::nullopt;
 }
 
-RecordView record_of(Section section, std::size_t owner_at, std::size_t rdata_at, const RecordHead& head) {
-  return {.section = section,
-          .owner_offset = static_cast<std::uint16_t>(owner_at),
-          .type = head.type,
-          .record_class = static_cast<RecordClass>(head.record_class),
-          .ttl = head.ttl,
-          .ttl_offset = head.ttl_offset,
-          .rdata_offset = static_cast<std::uint16_t>(rdata_at),
-          .rdata = head.rdata};
-}
-
-bool signs_message(const RecordHead& head) {
-  return head.type == RecordType::tsig ||
-         (head.type == sig && (head.rdata.size() < 2 || (head.rdata[0] == 0 && head.rdata[1] == 0)));
+bool signs_message(const RecordView& record) {
+  return record.type == RecordType::tsig ||
+         (record.type == sig && (record.rdata.size() < 2 || (record.rdata[0] == 0 && record.rdata[1] == 0)));
 }
 
 /// RFC 6891 §6.1. Of an unknown version nothing but the version is understood.
-bool read_opt(const RecordHead& head, Edns& edns) {
-  if (head.record_class > 512) edns.udp_payload_size = head.record_class;
-  edns.version = static_cast<std::uint8_t>(head.ttl >> 16);
-  edns.dnssec_ok = (head.ttl & 0x8000) != 0;
+bool read_opt(const RecordView& opt, Edns& edns) {
+  edns.udp_payload_size = std::max(edns.udp_payload_size, static_cast<std::uint16_t>(opt.record_class));
+  edns.version = static_cast<std::uint8_t>(opt.ttl >> 16);
+  edns.dnssec_ok = (opt.ttl & 0x8000) != 0;
   if (edns.version != 0) return true;
-  MessageReader reader(head.rdata);
+  MessageReader reader(opt.rdata);
   std::uint16_t client_id_code = 0;
   for (int options = 0; reader.left() > 0; ++options) {
     std::uint16_t code = 0, octets = 0;
@@ -108,10 +92,9 @@ bool read_opt(const RecordHead& head, Edns& edns) {
   return true;
 }
 
-std::optional<MessageFault> take_opt(Octets message, std::size_t owner_at, const RecordHead& head,
-                                     std::optional<Edns>& edns) {
+std::optional<MessageFault> take_opt(Octets message, const RecordView& opt, std::optional<Edns>& edns) {
   if (edns) return MessageFault::several_opt;
-  if (message[owner_at] != 0 || !read_opt(head, edns.emplace())) return MessageFault::bad_opt;
+  if (message[opt.owner_offset] != 0 || !read_opt(opt, edns.emplace())) return MessageFault::bad_opt;
   return std::nullopt;
 }
 
@@ -166,17 +149,16 @@ Result<QueryView, MessageFault> QueryView::parse(Octets message) {
     if (const int authority = read16(message, 8); authority != 0) {
       // IXFR brings the SOA that the client has (RFC 1995 §3): a query, though not one that we serve.
       if (view.question_.qtype != RecordType::ixfr || authority != 1) return MessageFault::unexpected_records;
-      RecordHead head;
-      if (const auto bad = read_record(reader, head)) return bad;
-      if (head.type != RecordType::soa) return MessageFault::unexpected_records;
+      RecordView record;
+      if (const auto bad = read_record(reader, record)) return bad;
+      if (record.type != RecordType::soa) return MessageFault::unexpected_records;
     }
     for (; records > 0; --records) {
-      const std::size_t owner_at = reader.at();
-      RecordHead head;
-      if (const auto bad = read_record(reader, head)) return bad;
-      if (head.type == RecordType::opt) {
-        if (const auto bad = take_opt(message, owner_at, head, view.edns_)) return bad;
-      } else if (signs_message(head)) {
+      RecordView record;
+      if (const auto bad = read_record(reader, record)) return bad;
+      if (record.type == RecordType::opt) {
+        if (const auto bad = take_opt(message, record, view.edns_)) return bad;
+      } else if (signs_message(record)) {
         return MessageFault::signed_message;
       }
     }
@@ -188,44 +170,61 @@ Result<QueryView, MessageFault> QueryView::parse(Octets message) {
 }
 
 Result<ResponseView, MessageFault> ResponseView::parse(Octets message) {
-  Result<ResponseView, MessageFault> result;
-  const auto fault = [&](ResponseView& view) -> std::optional<MessageFault> {
-    if (message.size() < header_octets) return MessageFault::too_short;
-    if ((message[2] & 0x80) == 0) return MessageFault::not_a_response;
-    if ((message[2] & 0x78) != 0) return MessageFault::opcode_unknown;
-    if (read16(message, 4) != 1) return MessageFault::question_count;
-    if (message.size() > message_octets_max) return MessageFault::trailing_octets;
-    view.message_ = message;
-    MessageReader reader(message, header_octets);
-    if (const auto bad = read_question(reader, view.question_)) return bad;
-    view.records_offset_ = static_cast<std::uint16_t>(reader.at());
+  if (message.size() < header_octets) return fail(MessageFault::too_short);
+  if ((message[2] & 0x80) == 0) return fail(MessageFault::not_a_response);
+  if ((message[2] & 0x78) != 0) return fail(MessageFault::opcode_unknown);
+  if (read16(message, 4) != 1) return fail(MessageFault::question_count);
+  MessageReader reader(message, header_octets);
+  if (const auto bad = reader.skip_first_name()) return fail(fault_of(*bad));
+  if (!reader.skip(4)) return fail(MessageFault::truncated);
+  return parse_behind(message, reader.at());
+}
 
-    std::uint16_t extended_code = 0;
-    for (const std::size_t count_offset : {6u, 8u, 10u}) {
-      for (int records = read16(message, count_offset); records > 0; --records) {
-        const std::size_t owner_at = reader.at();
-        RecordHead head;
-        if (const auto bad = read_record(reader, head)) return bad;
-        if (head.type == RecordType::opt) {
-          if (count_offset != 10) return MessageFault::bad_opt;
-          if (const auto bad = take_opt(message, owner_at, head, view.edns_)) return bad;
-          extended_code = static_cast<std::uint16_t>(head.ttl >> 24);
-          continue;
-        }
-        if (signs_message(head)) return MessageFault::signed_message;
-        const std::size_t rdata_at = reader.at() - head.rdata.size();
-        if (!rdata_parses(message, rdata_at, head.rdata.size(), head.type)) return MessageFault::bad_rdata;
-        if (const auto place = static_cast<std::size_t>(view.record_count_++); place < view.first_.size())
-          std::construct_at(&view.first_[place],
-                            record_of(static_cast<Section>((count_offset - 6) / 2), owner_at, rdata_at, head));
-      }
-    }
-    if (reader.left() != 0) return MessageFault::trailing_octets;
-    view.code_ = static_cast<ResponseCode>(extended_code << 4 | (message[3] & 0x0f));
-    return std::nullopt;
-  }(*result);
-  if (fault) result = fail(*fault);
+Result<ResponseView, MessageFault> ResponseView::parse_behind(Octets message, std::size_t question_end) {
+  Result<ResponseView, MessageFault> result;  // filled in place, as above
+  if (const auto fault = result->read_records(message, question_end)) result = fail(*fault);
   return result;
+}
+
+std::optional<MessageFault> ResponseView::read_records(Octets message, std::size_t at) {
+  if (message.size() > message_octets_max) return MessageFault::trailing_octets;
+  message_ = message;
+  answer_count_ = read16(message, 6);
+  authority_count_ = read16(message, 8);
+  const bool is_of_root = message[header_octets] == 0;
+  std::uint16_t extended_code = 0;
+  int count = 0;
+  MessageReader reader(message, at);
+  for (int left = answer_count_ + authority_count_ + read16(message, 10); left > 0; --left) {
+    RecordView& record = *std::construct_at(&first_[count < kept_max ? count : kept_max]);
+    record.section = section_of(count);
+    if (const auto bad = read_record(reader, record)) return bad;
+    if (record.type == RecordType::opt) {
+      if (record.section != Section::additional) return MessageFault::bad_opt;
+      if (const auto bad = take_opt(message, record, edns_)) return bad;
+      extended_code = static_cast<std::uint16_t>(record.ttl >> 24);
+      continue;
+    }
+    if (signs_message(record)) return MessageFault::signed_message;
+    bool has_names = false;
+    if (!walk_rdata(message, record.rdata_offset, record.rdata.size(), record.type,
+                    [&](const RdataPiece& piece) { has_names |= piece.is_name; }))
+      return MessageFault::bad_rdata;
+    record.is_normal = !has_names && !is_of_root && read16(message, record.owner_offset) == pointer_to_question;
+    types_ |= bit_of(record.type);
+    ++count;
+  }
+  record_count_ = count;
+  if (reader.left() != 0) return MessageFault::trailing_octets;
+  code_ = static_cast<ResponseCode>(extended_code << 4 | (message[3] & 0x0f));
+  return std::nullopt;
+}
+
+Question ResponseView::question() const {
+  Question question;
+  MessageReader reader(message_, header_octets);
+  check(!read_question(reader, question));  // it has been checked
+  return question;
 }
 
 Name ResponseView::owner(const RecordView& record) const {
@@ -242,37 +241,13 @@ Name ResponseView::rdata_name(const RecordView& record, std::size_t offset) cons
   return name;
 }
 
-ResponseView::Iterator ResponseView::begin() const {
-  Iterator iterator;
-  iterator.message_ = message_;
-  iterator.next_ = records_offset_;
-  for (std::size_t i = 0; i < 3; ++i) iterator.counts_[i] = read16(message_, 6 + 2 * i);
-  iterator.left_ = record_count_;
-  if (iterator.left_ > 0) iterator.read();
-  return iterator;
-}
-
-ResponseView::Iterator ResponseView::end() const {
-  return {};
-}
-
-ResponseView::Iterator& ResponseView::Iterator::operator++() {
-  if (--left_ > 0) read();
-  return *this;
-}
-
-void ResponseView::Iterator::read() {
-  RecordHead head;
-  std::size_t owner_at, section;
-  do {
-    section = 0;
-    while (counts_[section] == 0) check(++section < counts_.size());  // left_ > 0: there is one
-    --counts_[section];
-    MessageReader reader(message_, next_);
-    check(!read_record(reader, head));  // parse() has read it before
-    owner_at = std::exchange(next_, reader.at());
-  } while (head.type == RecordType::opt);
-  record_ = record_of(static_cast<Section>(section), owner_at, next_ - head.rdata.size(), head);
+RecordView ResponseView::read_behind(const RecordView& before, int place) const {
+  RecordView record;
+  record.section = section_of(place);
+  MessageReader reader(message_, before.rdata_offset + before.rdata.size());
+  do check(!read_record(reader, record));  // parse() has read it before
+  while (record.type == RecordType::opt);
+  return record;
 }
 
 }  // namespace doline::dns

@@ -92,6 +92,9 @@ struct RecordView {
   std::uint16_t ttl_offset = 0;  ///< where the four octets stand
   std::uint16_t rdata_offset = 0;
   Octets rdata;  ///< may hold compressed names: see ResponseView::rdata_name
+  /// Its owner is a pointer to the question and its RDATA has no name: its octets are the same in every message with
+  /// this question. Said of the first records of a message only, which mostly are all.
+  bool is_normal = false;
 };
 
 class ResponseView {
@@ -99,6 +102,8 @@ class ResponseView {
   ResponseView() {}  // NOLINT(modernize-use-equals-default): as above
   /// Checks every record, RDATA of known types included. The OPT record is not among the records.
   static Result<ResponseView, MessageFault> parse(Octets message);
+  /// The same for who has checked header and question, which ends at `question_end`.
+  static Result<ResponseView, MessageFault> parse_behind(Octets message, std::size_t question_end);
 
   [[nodiscard]] std::uint16_t id() const { return static_cast<std::uint16_t>(message_[0] << 8 | message_[1]); }
   [[nodiscard]] bool is_truncated() const { return (message_[2] & 0x02) != 0; }
@@ -106,61 +111,64 @@ class ResponseView {
   [[nodiscard]] bool authentic_data() const { return (message_[3] & 0x20) != 0; }
   /// With EDNS's upper bits.
   [[nodiscard]] ResponseCode code() const { return code_; }
-  [[nodiscard]] const Question& question() const { return question_; }
+  /// Read when it is wanted: who has asked knows it.
+  [[nodiscard]] Question question() const;
   [[nodiscard]] const std::optional<Edns>& edns() const { return edns_; }
   [[nodiscard]] Octets octets() const { return message_; }
+  /// False: there is no record of this type. True: there may be one.
+  [[nodiscard]] bool may_have(RecordType type) const { return (types_ & bit_of(type)) != 0; }
   [[nodiscard]] int record_count() const { return record_count_; }  ///< answer, authority and additional, without OPT
 
   [[nodiscard]] Name owner(const RecordView& record) const;
   /// The (decompressed) name at `offset` octets into the RDATA: 0 for CNAME, NS, PTR, DNAME; 2 for MX; 6 for SRV.
   [[nodiscard]] Name rdata_name(const RecordView& record, std::size_t offset) const;
 
-  /// Calls `look(record)` for each in message order, until it says false: for who walks them several times, since the
-  /// first ones, which mostly are all, were kept when they were checked.
-  template <class Look>
-  void each(Look look) const {
-    const std::size_t count = std::min(first_.size(), static_cast<std::size_t>(record_count_));
-    for (std::size_t i = 0; i < count; ++i)
-      if (!look(first_[i])) return;
-    if (count == static_cast<std::size_t>(record_count_)) return;
-    auto rest = begin();
-    for (std::size_t i = 0; i < count; ++i) ++rest;
-    for (; rest != end(); ++rest)
-      if (!look(*rest)) return;
-  }
-
-  /// Input iteration in message order: `for (const RecordView& record : view)`.
+  /// Input iteration in message order: `for (const RecordView& record : view)`. Borrows the view.
   class Iterator {
    public:
     using value_type = RecordView;
     using difference_type = std::ptrdiff_t;
-    const RecordView& operator*() const { return record_; }
-    const RecordView* operator->() const { return &record_; }
-    Iterator& operator++();
+    Iterator() = default;
+    const RecordView& operator*() const { return place_ < kept_max ? view_->first_[place_] : later_; }
+    const RecordView* operator->() const { return &**this; }
+    Iterator& operator++() {
+      const RecordView& before = **this;
+      if (++place_ >= kept_max && place_ < view_->record_count_) later_ = view_->read_behind(before, place_);
+      return *this;
+    }
     void operator++(int) { ++*this; }
-    bool operator==(const Iterator& other) const { return left_ == other.left_; }
+    bool operator==(const Iterator& other) const { return place_ == other.place_; }
 
    private:
     friend class ResponseView;
-    void read();  // the record at next_, skipping OPT
-    Octets message_;
-    std::size_t next_ = 0;
-    std::array<std::uint16_t, 3> counts_{};  // of answer, authority, additional still to read
-    int left_ = 0;
-    RecordView record_;
+    Iterator(const ResponseView& view, int place) : view_(&view), place_(place) {}
+    const ResponseView* view_ = nullptr;
+    int place_ = 0;
+    RecordView later_;
   };
-  [[nodiscard]] Iterator begin() const;
-  [[nodiscard]] Iterator end() const;
+  [[nodiscard]] Iterator begin() const { return {*this, 0}; }
+  [[nodiscard]] Iterator end() const { return {*this, record_count_}; }
 
  private:
+  /// Records that are kept when they are checked: mostly all.
+  static constexpr int kept_max = 8;
+  [[nodiscard]] Section section_of(int place) const {
+    return place < answer_count_                      ? Section::answer
+           : place < answer_count_ + authority_count_ ? Section::authority
+                                                      : Section::additional;
+  }
+  std::optional<MessageFault> read_records(Octets message, std::size_t at);
+  static std::uint64_t bit_of(RecordType type) { return std::uint64_t{1} << static_cast<std::uint16_t>(type) % 64; }
+  [[nodiscard]] RecordView read_behind(const RecordView& before, int place) const;
+
   Octets message_;
-  Question question_;
   std::optional<Edns> edns_;
   ResponseCode code_ = ResponseCode::noerror;
-  std::uint16_t records_offset_ = 0;
-  int record_count_ = 0;
+  std::uint64_t types_ = 0;
+  int answer_count_ = 0, authority_count_ = 0, record_count_ = 0;
+  // In a union, so that those that are not there are not filled with zeros; the last is for those that are not kept.
   union {
-    std::array<RecordView, 8> first_;  // in a union, so that those that are not there are not filled with zeros
+    std::array<RecordView, kept_max + 1> first_;
   };
 };
 

@@ -53,32 +53,43 @@ class MessageReader {
   }
 
   [[nodiscard]] std::optional<NameFault> skip_name() { return walk_name(nullptr); }
-  /// Behind the question, whose name has been read: most owners point there and need no second look.
+  /// Behind the question, whose name has been read: most owners point there, or are the root (of OPT), and need no
+  /// second look.
   [[nodiscard]] std::optional<NameFault> skip_owner() {
-    if (left() < 2 || message_[at_] != 0xc0 || message_[at_ + 1] != header_octets) return skip_name();
-    at_ += 2;
+    if (left() < 2) return skip_name();
+    if (message_[at_] == 0xc0 && message_[at_ + 1] == header_octets)
+      at_ += 2;
+    else if (message_[at_] == 0)
+      ++at_;
+    else
+      return skip_name();
     return std::nullopt;
   }
   /// `name` is meaningless after a fault.
   [[nodiscard]] std::optional<NameFault> read_name(Name& name) { return walk_name(&name); }
   /// The message's first name, which no pointer can be part of: it would lead to the name itself or into the header.
-  [[nodiscard]] std::optional<NameFault> read_first_name(Name& name) {
+  [[nodiscard]] std::optional<NameFault> skip_first_name() {
     const std::size_t limit = std::min(message_.size(), at_ + name_octets_max);
     std::size_t end = at_;
     for (; end < limit && message_[end] != 0; end += message_[end] + 1u)
       if (message_[end] > label_octets_max)
         return message_[end] < 0xc0 ? NameFault::bad_label_type : NameFault::bad_pointer;
     if (end >= limit) return end < message_.size() ? NameFault::name_too_long : NameFault::truncated;
-    name.size_ = static_cast<std::uint8_t>(end + 1 - at_);
+    at_ = end + 1;
+    return std::nullopt;
+  }
+  [[nodiscard]] std::optional<NameFault> read_first_name(Name& name) {
+    const std::size_t begin = at_;
+    if (const auto fault = skip_first_name()) return fault;
+    name.size_ = static_cast<std::uint8_t>(at_ - begin);
     const std::size_t blocks = (name.size_ + block_octets - 1) / block_octets * block_octets;
-    if (left() >= blocks)  // mostly: behind the name there is more
+    if (message_.size() - begin >= blocks)  // mostly: behind the name there is more
       for (std::size_t at = 0; at < blocks; at += block_octets) {
-        const Block block = load_block(message_.data() + at_ + at);
+        const Block block = load_block(message_.data() + begin + at);
         std::memcpy(name.octets_ + at, &block, block_octets);
       }
     else
-      std::memcpy(name.octets_, message_.data() + at_, name.size_);
-    at_ = end + 1;
+      std::memcpy(name.octets_, message_.data() + begin, name.size_);
     return std::nullopt;
   }
 

@@ -61,8 +61,4 @@ template <class Take>
   return true;
 }
 
-[[nodiscard]] inline bool rdata_parses(Octets message, std::size_t at, std::size_t octets, RecordType type) {
-  return walk_rdata(message, at, octets, type, [](const RdataPiece&) {});
-}
-
 }  // namespace doline::dns

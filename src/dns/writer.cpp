@@ -66,6 +66,27 @@ std::string_view shorten_utf8(std::string_view text, std::size_t octets) {
   return text.substr(0, octets);
 }
 
+/// Returns their octets. What does not fit is left out.
+std::size_t write_options(std::span<std::uint8_t> space, const OptRecord& opt) {
+  std::size_t size = 0;
+  if (!opt.cookie.empty() && space.size() >= option_head_octets + opt.cookie.size()) {
+    put16(space.data(), option_cookie);
+    put16(space.data() + 2, static_cast<std::uint16_t>(opt.cookie.size()));
+    std::memcpy(space.data() + option_head_octets, opt.cookie.data(), opt.cookie.size());
+    size = option_head_octets + opt.cookie.size();
+  }
+  if (opt.error && space.size() - size >= option_head_octets + 2) {
+    std::uint8_t* const at = space.data() + size;
+    const std::string_view text = shorten_utf8(opt.error_text, space.size() - size - option_head_octets - 2);
+    put16(at, option_extended_error);
+    put16(at + 2, static_cast<std::uint16_t>(2 + text.size()));
+    put16(at + 4, static_cast<std::uint16_t>(*opt.error));
+    if (!text.empty()) std::memcpy(at + 6, text.data(), text.size());
+    size += option_head_octets + 2 + text.size();
+  }
+  return size;
+}
+
 }  // namespace
 
 MessageWriter::MessageWriter(std::span<std::uint8_t> space)
@@ -73,78 +94,84 @@ MessageWriter::MessageWriter(std::span<std::uint8_t> space)
   check(space.size() >= header_octets);
 }
 
-void MessageWriter::header(std::uint16_t id, Flags flags, ResponseCode code) {
-  std::uint8_t* const out = space_.data();
-  put16(out, id);
-  out[2] = static_cast<std::uint8_t>((flags.response ? 0x80 : 0) | static_cast<int>(flags.opcode) << 3 |
-                                     (flags.authoritative ? 0x04 : 0) | (flags.truncated ? 0x02 : 0) |
-                                     (flags.recursion_desired ? 0x01 : 0));
-  out[3] = static_cast<std::uint8_t>((flags.recursion_available ? 0x80 : 0) | (flags.authentic_data ? 0x20 : 0) |
-                                     (flags.checking_disabled ? 0x10 : 0) | (static_cast<int>(code) & 0x0f));
-  std::memset(out + 4, 0, 8);
-  code_ = code;
-  size_ = header_octets;
-  qname_octets_ = 0;
-  is_question_entered_ = false;
-  names_count_ = 0;
-  section_ = Section::answer;
-}
-
-bool MessageWriter::question(const Question& question) {
+bool MessageWriter::question(const Question& asked, Octets qname) {
   check(size_ == header_octets);
-  const Octets qname = question.qname.wire();
   if (space_.size() - size_ < qname.size() + 4) return false;
   std::memcpy(space_.data() + size_, qname.data(), qname.size());
   size_ += qname.size();
   qname_octets_ = static_cast<std::uint8_t>(qname.size());
-  put16(space_.data() + size_, static_cast<std::uint16_t>(question.qtype));
-  put16(space_.data() + size_ + 2, static_cast<std::uint16_t>(question.qclass));
+  put16(space_.data() + size_, static_cast<std::uint16_t>(asked.qtype));
+  put16(space_.data() + size_ + 2, static_cast<std::uint16_t>(asked.qclass));
   size_ += 4;
   space_[5] = 1;
   return true;
 }
 
-bool MessageWriter::record(Section section, const Name& owner, RecordType type, RecordClass record_class,
-                           std::uint32_t ttl, Octets rdata) {
+/// `write()` writes one record, or as much of it as fits.
+template <class Write>
+bool MessageWriter::add(Section section, Write write) {
   const Mark before = mark();
-  if (!begin_record(owner, type, record_class, ttl) || space_.size() - size_ < rdata.size()) return roll_back(before);
-  if (!rdata.empty()) std::memcpy(space_.data() + size_, rdata.data(), rdata.size());
-  size_ += rdata.size();
+  if (!write()) return roll_back(before);
   end_record(section);
   return true;
+}
+
+bool MessageWriter::record(Section section, const Name& owner, RecordType type, RecordClass record_class,
+                           std::uint32_t ttl, Octets rdata) {
+  return add(section, [&] {
+    return write_name(owner, Compress::yes) && write_head(type, record_class, ttl) && write_octets(rdata);
+  });
 }
 
 bool MessageWriter::record(Section section, const Name& owner, RecordType type, RecordClass record_class,
                            std::uint32_t ttl, const Name& target) {
-  const Mark before = mark();
   const auto shape = shape_of(type);
   const Compress compress = shape && *shape == "N" ? Compress::yes : Compress::no;
-  if (!begin_record(owner, type, record_class, ttl) || !write_name(target, compress)) return roll_back(before);
-  end_record(section);
-  return true;
+  return add(section, [&] {
+    return write_name(owner, Compress::yes) && write_head(type, record_class, ttl) && write_name(target, compress);
+  });
 }
 
 bool MessageWriter::copy(Section section, const Name& owner, const ResponseView& from, const RecordView& record,
                          std::uint32_t ttl) {
-  const Mark before = mark();
-  if (!begin_record(owner, record.type, record.record_class, ttl)) return roll_back(before);
+  return add(section, [&] {
+    return write_name(owner, Compress::yes) && write_head(record.type, record.record_class, ttl) &&
+           copy_rdata(from.octets(), record);
+  });
+}
+
+bool MessageWriter::copy_normal(const ResponseView& from, const RecordView& record, std::uint32_t ttl) {
+  check(record.is_normal);
+  const std::size_t begin = size_, head_octets = record.rdata_offset - record.owner_offset;
+  if (!write_octets(from.octets().subspan(record.owner_offset, head_octets + record.rdata.size()))) return false;
+  last_ttl_offset_ = begin + record.ttl_offset - record.owner_offset;
+  put32(space_.data() + last_ttl_offset_, ttl);
+  count_record(record.section);
+  return true;
+}
+
+bool MessageWriter::write_octets(Octets octets) {
+  if (space_.size() - size_ < octets.size()) return false;
+  if (!octets.empty()) std::memcpy(space_.data() + size_, octets.data(), octets.size());
+  size_ += octets.size();
+  return true;
+}
+
+bool MessageWriter::copy_rdata(Octets from, const RecordView& record) {
   bool fits = true;
   const bool parses =
-      walk_rdata(from.octets(), record.rdata_offset, record.rdata.size(), record.type, [&](const RdataPiece& piece) {
+      walk_rdata(from, record.rdata_offset, record.rdata.size(), record.type, [&](const RdataPiece& piece) {
         if (!fits) return;
         if (piece.is_name) {
           Name name;
-          check(!MessageReader(from.octets(), piece.at).read_name(name));
+          check(!MessageReader(from, piece.at).read_name(name));
           fits = write_name(name, piece.may_compress ? Compress::yes : Compress::no);
-        } else if (fits = space_.size() - size_ >= piece.octets; fits) {
-          std::memcpy(space_.data() + size_, from.octets().data() + piece.at, piece.octets);
-          size_ += piece.octets;
+        } else {
+          fits = write_octets(from.subspan(piece.at, piece.octets));
         }
       });
   check(parses);  // ResponseView::parse has walked it
-  if (!fits) return roll_back(before);
-  end_record(section);
-  return true;
+  return fits;
 }
 
 bool MessageWriter::opt(const OptRecord& opt) {
@@ -212,8 +239,8 @@ const MessageWriter::Entry* MessageWriter::find_name(std::uint32_t hash, const s
   return nullptr;
 }
 
-bool MessageWriter::begin_record(const Name& owner, RecordType type, RecordClass record_class, std::uint32_t ttl) {
-  if (!write_name(owner, Compress::yes) || space_.size() - size_ < 10) return false;
+bool MessageWriter::write_head(RecordType type, RecordClass record_class, std::uint32_t ttl) {
+  if (space_.size() - size_ < 10) return false;
   std::uint8_t* const at = space_.data() + size_;
   put16(at, static_cast<std::uint16_t>(type));
   put16(at + 2, static_cast<std::uint16_t>(record_class));
@@ -224,10 +251,13 @@ bool MessageWriter::begin_record(const Name& owner, RecordType type, RecordClass
 }
 
 void MessageWriter::end_record(Section section) {
+  put16(space_.data() + last_ttl_offset_ + 4, static_cast<std::uint16_t>(size_ - (last_ttl_offset_ + 6)));
+  count_record(section);
+}
+
+void MessageWriter::count_record(Section section) {
   check(section >= section_);
   section_ = section;
-  std::uint8_t* const octets = space_.data() + last_ttl_offset_ + 4;
-  put16(octets, static_cast<std::uint16_t>(size_ - (last_ttl_offset_ + 6)));
   std::uint8_t* const count = space_.data() + 6 + 2 * static_cast<std::size_t>(section);
   put16(count, static_cast<std::uint16_t>((count[0] << 8 | count[1]) + 1));
 }
@@ -241,9 +271,8 @@ bool MessageWriter::roll_back(Mark to) {
 }
 
 std::size_t append_opt(std::span<std::uint8_t> space, std::size_t size, const OptRecord& opt, ResponseCode code) {
-  std::size_t left = std::min(space.size(), message_octets_max) - size;
-  if (left < opt_octets) return size;
-  left -= opt_octets;
+  const std::size_t room = std::min(space.size(), message_octets_max) - size;
+  if (room < opt_octets) return size;
   std::uint8_t* const out = space.data() + size;
   out[0] = 0;
   put16(out + 1, static_cast<std::uint16_t>(RecordType::opt));
@@ -251,26 +280,13 @@ std::size_t append_opt(std::span<std::uint8_t> space, std::size_t size, const Op
   out[5] = static_cast<std::uint8_t>(static_cast<std::uint16_t>(code) >> 4);
   out[6] = 0;  // version
   put16(out + 7, opt.dnssec_ok ? 0x8000 : 0);
-  std::uint8_t* at = out + opt_octets;
-  if (!opt.cookie.empty() && left >= option_head_octets + opt.cookie.size()) {
-    put16(at, option_cookie);
-    put16(at + 2, static_cast<std::uint16_t>(opt.cookie.size()));
-    std::memcpy(at + option_head_octets, opt.cookie.data(), opt.cookie.size());
-    at += option_head_octets + opt.cookie.size();
-    left -= option_head_octets + opt.cookie.size();
-  }
-  if (opt.error && left >= option_head_octets + 2) {
-    const std::string_view text = shorten_utf8(opt.error_text, left - option_head_octets - 2);
-    put16(at, option_extended_error);
-    put16(at + 2, static_cast<std::uint16_t>(2 + text.size()));
-    put16(at + 4, static_cast<std::uint16_t>(*opt.error));
-    if (!text.empty()) std::memcpy(at + 6, text.data(), text.size());
-    at += option_head_octets + 2 + text.size();
-  }
-  put16(out + 9, static_cast<std::uint16_t>(at - out - static_cast<std::ptrdiff_t>(opt_octets)));
+  put16(out + 9, 0);
   std::uint8_t* const count = space.data() + 10;
   put16(count, static_cast<std::uint16_t>((count[0] << 8 | count[1]) + 1));
-  return size + static_cast<std::size_t>(at - out);
+  if (opt.cookie.empty() && !opt.error) return size + opt_octets;
+  const std::size_t octets = write_options({out + opt_octets, room - opt_octets}, opt);
+  put16(out + 9, static_cast<std::uint16_t>(octets));
+  return size + opt_octets + octets;
 }
 
 void patch_id(std::span<std::uint8_t> message, std::uint16_t id) {

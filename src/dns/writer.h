@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -16,6 +17,7 @@
 #include "dns/message.h"
 #include "dns/name.h"
 #include "dns/question.h"
+#include "dns/write_octets.h"
 
 namespace doline::dns {
 
@@ -46,9 +48,26 @@ class MessageWriter {
   /// `space`: at least 12 octets; borrowed until the last call.
   explicit MessageWriter(std::span<std::uint8_t> space);
 
-  void header(std::uint16_t id, Flags flags, ResponseCode code);
+  void header(std::uint16_t id, Flags flags, ResponseCode code) {
+    std::uint8_t* const out = space_.data();
+    put16(out, id);
+    out[2] = static_cast<std::uint8_t>((flags.response ? 0x80 : 0) | static_cast<int>(flags.opcode) << 3 |
+                                       (flags.authoritative ? 0x04 : 0) | (flags.truncated ? 0x02 : 0) |
+                                       (flags.recursion_desired ? 0x01 : 0));
+    out[3] = static_cast<std::uint8_t>((flags.recursion_available ? 0x80 : 0) | (flags.authentic_data ? 0x20 : 0) |
+                                       (flags.checking_disabled ? 0x10 : 0) | (static_cast<int>(code) & 0x0f));
+    std::memset(out + 4, 0, 8);
+    code_ = code;
+    size_ = header_octets;
+    qname_octets_ = 0;
+    is_question_entered_ = false;
+    names_count_ = 0;
+    section_ = Section::answer;
+  }
   /// At most once, before any record. Case is kept. False where it does not fit.
-  bool question(const Question& question);
+  bool question(const Question& asked) { return question(asked, asked.qname.wire()); }
+  /// The same with the name in the case of `qname`.
+  bool question(const Question& asked, Octets qname);
   /// RDATA as is (no name in it that should be compressed).
   bool record(Section section, const Name& owner, RecordType type, RecordClass record_class, std::uint32_t ttl,
               Octets rdata);
@@ -61,6 +80,8 @@ class MessageWriter {
   }
   /// The same for who knows the owner already.
   bool copy(Section section, const Name& owner, const ResponseView& from, const RecordView& record, std::uint32_t ttl);
+  /// The same octets that copy() would write, of a normal record of a message with the same question.
+  bool copy_normal(const ResponseView& from, const RecordView& record, std::uint32_t ttl);
   /// The OPT record; last. The upper bits of `header`'s code go here. Options that do not fit are left out, text first.
   bool opt(const OptRecord& opt);
   void set_truncated();
@@ -87,8 +108,13 @@ class MessageWriter {
   bool write_name(const Name& name, Compress compress);
   void enter_question();
   [[nodiscard]] const Entry* find_name(std::uint32_t hash, const std::uint8_t* wire) const;
-  bool begin_record(const Name& owner, RecordType type, RecordClass record_class, std::uint32_t ttl);
+  template <class Write>
+  bool add(Section section, Write write);
+  bool write_head(RecordType type, RecordClass record_class, std::uint32_t ttl);
+  bool write_octets(Octets octets);
+  bool copy_rdata(Octets from, const RecordView& record);
   void end_record(Section section);  // RDLENGTH and the section's count
+  void count_record(Section section);
 
   std::span<std::uint8_t> space_;
   std::size_t size_ = 0;

@@ -70,10 +70,7 @@ std::optional<Name> substitute(const Name& name, const Name& owner, const Name& 
 class Sieve {
  public:
   Sieve(const ResponseView& view, const dns::Question& asked, std::span<std::uint8_t> out)
-      : view_(view), asked_(asked), writer_(out) {
-    std::construct_at(&names_[0], asked.qname);
-    offsets_[0] = dns::header_octets;
-  }
+      : view_(view), asked_(asked), writer_(out) {}
 
   Result<Accepted, AcceptFault> run() {
     writer_.header(0, {.authentic_data = view_.authentic_data()}, view_.code());
@@ -90,7 +87,7 @@ class Sieve {
         ttl_ = 0;  // RFC 2308 §5: not to be cached
       }
     }
-    if (has_signed_authority()) keep_proofs();
+    if (has_in_authority(RecordType::rrsig)) keep_proofs();
     if (!fits_) return fail(AcceptFault::too_large);
     return Accepted{.size = writer_.size(),
                     .code = view_.code(),
@@ -102,23 +99,25 @@ class Sieve {
  private:
   /// Answer: the chain, and the RRset asked for where it ends. True where there is one.
   Result<bool, AcceptFault> follow_chain() {
+    // Where nothing leads on and nothing is signed, what is kept of the RRset says whether there is one.
+    if (!view_.may_have(RecordType::cname) && !view_.may_have(RecordType::dname) && !view_.may_have(RecordType::rrsig))
+      return keep_set(Section::answer, asked_.qname, asked_.qtype);
     while (true) {
-      const Name& name = names_[links_];
+      const Name& name = last_name();
       std::optional<RecordView> cname, dname;
       bool is_answered = false;
-      view_.each([&](const RecordView& record) {
-        if (record.section != Section::answer) return false;
-        if (record.record_class != asked_.qclass) return true;
+      for (const RecordView& record : view_) {
+        if (record.section != Section::answer) break;
+        if (record.record_class != asked_.qclass) continue;
         const bool is_asked = record.type == asked_.qtype || asked_.qtype == RecordType::any;
-        if (!is_asked && record.type != RecordType::cname && record.type != RecordType::dname) return true;
-        if (is_at(record, links_)) {
+        if (!is_asked && record.type != RecordType::cname && record.type != RecordType::dname) continue;
+        if (is_at_last(record)) {
           is_answered |= is_asked;
           if (record.type == RecordType::cname && !cname) cname = record;
         } else if (record.type == RecordType::dname && !dname && name.is_within(view_.owner(record))) {
           dname = record;
         }
-        return true;
-      });
+      }
       if (asked_.qtype == RecordType::any) cname = dname = std::nullopt;  // whatever is there is the answer
       if (dname) keep_set(Section::answer, view_.owner(*dname), RecordType::dname);
       // Below a DNAME the CNAME is what the DNAME says, so we say it ourselves; also to those who ask for it.
@@ -135,52 +134,45 @@ class Sieve {
         const std::uint32_t ttl = bounded(dname->ttl);
         fits_ = fits_ && writer_.record(Section::answer, name, RecordType::cname, asked_.qclass, ttl, *target);
         if (asks_for_link) return true;
-        std::construct_at(&names_[links_ + 1], *target);
-        offsets_[links_ + 1] = 0;
+        lead_to(*target, 0);
       } else {
         keep_set(Section::answer, name, RecordType::cname);
-        std::construct_at(&names_[links_ + 1], view_.rdata_name(*cname, 0));
-        offsets_[links_ + 1] = cname->rdata_offset < pointer_reach ? cname->rdata_offset : 0;
+        lead_to(view_.rdata_name(*cname, 0), cname->rdata_offset < pointer_reach ? cname->rdata_offset : 0);
       }
-      ++links_;
     }
   }
+
+  void lead_to(const Name& target, std::uint16_t offset) {
+    std::construct_at(&targets_[links_++], target);
+    last_offset_ = offset;
+  }
+  [[nodiscard]] const Name& last_name() const { return links_ == 0 ? asked_.qname : targets_[links_ - 1]; }
 
   /// The SOA that makes a negative answer, of a zone that may speak of the last name (RFC 2308 §3, §5). It goes on with
   /// the TTL that counts: else whoever caches it from our cache, aged, would keep it longer than we.
   bool keep_soa() {
-    bool is_kept = false;
-    view_.each([&](const RecordView& record) {
+    for (const RecordView& record : view_) {
       if (record.section != Section::authority || record.type != RecordType::soa ||
           record.record_class != asked_.qclass)
-        return true;
+        continue;
       const Name owner = view_.owner(record);
-      if (!names_[links_].is_within(owner)) return true;
+      if (!last_name().is_within(owner)) continue;
       keep_set(Section::authority, owner, RecordType::soa, bounded(read32(record.rdata, record.rdata.size() - 4)));
-      is_kept = true;
-      return false;
-    });
-    return is_kept;
+      return true;
+    }
+    return false;
   }
 
   /// RFC 2308 §2.2: NS without SOA and without an answer. A server that does not recurse is none for a forwarder.
   [[nodiscard]] bool is_referral() const {
     if (links_ > 0 || view_.code() != ResponseCode::noerror) return false;
-    bool has_ns = false;
-    view_.each([&](const RecordView& record) {
-      has_ns = record.section == Section::authority && record.type == RecordType::ns;
-      return !has_ns;
-    });
-    return has_ns;
+    return has_in_authority(RecordType::ns);
   }
 
-  [[nodiscard]] bool has_signed_authority() const {
-    bool is_signed = false;
-    view_.each([&](const RecordView& record) {
-      is_signed = record.section == Section::authority && record.type == RecordType::rrsig;
-      return !is_signed;
-    });
-    return is_signed;
+  [[nodiscard]] bool has_in_authority(RecordType type) const {
+    return view_.may_have(type) && std::ranges::any_of(view_, [&](const RecordView& record) {
+             return record.section == Section::authority && record.type == type;
+           });
   }
 
   /// Denials of existence, of this answer or (wildcards, RFC 4035 §3.1.3.3) beside it, for clients that validate.
@@ -192,65 +184,66 @@ class Sieve {
     };
     std::array<Proof, proofs_max> kept;
     std::size_t kept_count = 0;
-    view_.each([&](const RecordView& signature) {
+    for (const RecordView& signature : view_) {
       if (signature.section != Section::authority || signature.type != RecordType::rrsig ||
           signature.record_class != asked_.qclass)
-        return true;
+        continue;
       const RecordType covered = covered_by(signature);
-      if (covered != RecordType::nsec && covered != RecordType::nsec3) return true;
+      if (covered != RecordType::nsec && covered != RecordType::nsec3) continue;
       const Name signer = view_.rdata_name(signature, signer_offset), owner = view_.owner(signature);
-      if (!owner.is_within(signer) || !speaks_of_chain(signer)) return true;
+      if (!owner.is_within(signer) || !speaks_of_chain(signer)) continue;
       if (std::any_of(kept.begin(), kept.begin() + kept_count,
                       [&](const Proof& proof) { return proof.type == covered && proof.owner == owner; }))
-        return true;
-      if (kept_count == kept.size()) return false;
+        continue;
+      if (kept_count == kept.size()) return;
       kept[kept_count++] = {owner, covered};
       keep_set(Section::authority, owner, covered);
-      return true;
-    });
+    }
   }
 
   [[nodiscard]] bool speaks_of_chain(const Name& zone) const {
-    return std::any_of(names_.begin(), names_.begin() + links_ + 1,
-                       [&](const Name& name) { return name.is_within(zone); });
+    return asked_.qname.is_within(zone) || std::any_of(targets_.begin(), targets_.begin() + links_,
+                                                       [&](const Name& name) { return name.is_within(zone); });
   }
 
-  /// An RRset and its signatures. Of singletons (RFC 1034 §3.6.2, RFC 6672 §2.4, RFC 2181 §7.2) the first.
-  void keep_set(Section section, const Name& owner, RecordType type, std::uint32_t ttl_max = UINT32_MAX) {
+  /// An RRset and its signatures; true where there was one. Of singletons (RFC 1034 §3.6.2, RFC 6672 §2.4, RFC 2181
+  /// §7.2) the first.
+  bool keep_set(Section section, const Name& owner, RecordType type, std::uint32_t ttl_max = UINT32_MAX) {
     bool is_kept = false;
     const bool is_singleton = type == RecordType::cname || type == RecordType::dname || type == RecordType::soa;
-    view_.each([&](const RecordView& record) {
-      if (record.section != section || record.record_class != asked_.qclass) return true;
+    for (const RecordView& record : view_) {
+      if (record.section != section || record.record_class != asked_.qclass) continue;
       const bool is_of_set = record.type == type || type == RecordType::any;
-      if (!is_of_set && (record.type != RecordType::rrsig || covered_by(record) != type)) return true;
-      if (is_of_set && is_singleton && is_kept) return true;
-      if (&owner == &names_[links_] ? !is_at(record, links_) : view_.owner(record) != owner) return true;
+      if (!is_of_set && (record.type != RecordType::rrsig || covered_by(record) != type)) continue;
+      if (is_of_set && is_singleton && is_kept) continue;
+      if (&owner == &last_name() ? !is_at_last(record) : view_.owner(record) != owner) continue;
       is_kept |= is_of_set;
       keep(owner, record, ttl_max);
-      return true;
-    });
+    }
+    return is_kept;
   }
 
-  /// Is this the owner's name of the chain? Servers compress, so a pointer to where that name stands often tells.
-  [[nodiscard]] bool is_at(const RecordView& record, int link) const {
+  /// Is the owner the last name of the chain? Servers compress, so a pointer to where that stands often tells.
+  [[nodiscard]] bool is_at_last(const RecordView& record) const {
     const std::uint16_t start = read16(view_.octets(), record.owner_offset);
-    if (start == (0xc000 | offsets_[link])) return true;
-    return view_.owner(record) == names_[link];
+    return start == (0xc000 | last_offset_) || view_.owner(record) == last_name();
   }
 
   void keep(const Name& owner, const RecordView& record, std::uint32_t ttl_max) {
     const std::uint32_t ttl = std::min(bounded(record.ttl), ttl_max);
     ttl_ = std::min(ttl_, ttl);
-    fits_ = fits_ && writer_.copy(record.section, owner, view_, record, ttl);
+    if (!fits_) return;
+    fits_ = record.is_normal ? writer_.copy_normal(view_, record, ttl)
+                             : writer_.copy(record.section, owner, view_, record, ttl);
   }
 
   const ResponseView& view_;
   const dns::Question& asked_;
   dns::MessageWriter writer_;
   union {
-    std::array<Name, cname_max + 1> names_;  // the chain; made as it grows
+    std::array<Name, cname_max> targets_;  // the chain behind the question; made as it grows
   };
-  std::array<std::uint16_t, cname_max + 1> offsets_;  // where each stands in the response, for pointers; 0: nowhere
+  std::uint16_t last_offset_ = dns::header_octets;  // where its last name stands in the response; 0: nowhere
   int links_ = 0;
   std::uint32_t ttl_ = UINT32_MAX;
   bool is_negative_ = false;
@@ -272,7 +265,7 @@ Result<Accepted, AcceptFault> accept(dns::Octets response, const dns::Question& 
   // Before the records: of a truncated message only the header is sure (RFC 2181 §9).
   if ((response[2] & 0x02) != 0) return fail(AcceptFault::truncated);
   if (is_failure(code)) return fail(AcceptFault::server_failed);
-  const auto view = ResponseView::parse(response);
+  const auto view = ResponseView::parse_behind(response, dns::header_octets + asked.qname.size() + 4);
   if (!view) return fail(AcceptFault::malformed);
   if (is_failure(view->code())) return fail(AcceptFault::server_failed);
   return Sieve(*view, asked, out).run();

@@ -89,6 +89,36 @@ TEST_CASE("names in the RDATA of newer types are not compressed, nor are they wh
   CHECK(view->rdata_name(*view->begin(), 6).to_string() == "a");
 }
 
+TEST_CASE("a normal record is copied to the octets that it would be written anew to, or not begun") {
+  Message from;
+  REQUIRE(from.writer.question(www));
+  REQUIRE(from.writer.record(Section::answer, www.qname, RecordType::a, RecordClass::in, 60, address));
+  const std::vector<std::uint8_t> text{2, 'a', 'b', 0};
+  REQUIRE(from.writer.record(Section::additional, www.qname, RecordType::txt, RecordClass::in, 70, text));
+  REQUIRE(from.writer.record(Section::additional, www.qname, RecordType::cname, RecordClass::in, 80, www.qname));
+  REQUIRE(from.writer.record(Section::additional, name("Example.com"), RecordType::a, RecordClass::in, 90, address));
+  const auto view = ResponseView::parse(from.octets());
+  REQUIRE(view.has_value());
+  Message anew, whole;
+  REQUIRE(anew.writer.question(www));
+  REQUIRE(whole.writer.question(www));
+  std::size_t normal = 0;
+  for (const RecordView& record : *view) {
+    if (!record.is_normal) continue;
+    ++normal;
+    REQUIRE(anew.writer.copy(record.section, *view, record, 5));
+    REQUIRE(whole.writer.copy_normal(*view, record, 5));
+    CHECK(whole.writer.last_ttl_offset() == anew.writer.last_ttl_offset());
+  }
+  CHECK(normal == 2);
+  CHECK(std::ranges::equal(whole.octets(), anew.octets()));
+  Message small(12 + 17 + 4 + 15);
+  REQUIRE(small.writer.question(www));
+  CHECK_FALSE(small.writer.copy_normal(*view, *view->begin(), 5));
+  CHECK(small.writer.size() == 12 + 17 + 4);
+  CHECK(ResponseView::parse(small.octets())->record_count() == 0);
+}
+
 TEST_CASE("a record that does not fit is not begun, whatever its size") {
   const Name target = name("somewhere.else.invalid");
   const std::size_t before = 12 + 17 + 4, after = before + 12 + target.size();
