@@ -2,6 +2,7 @@
 
 #include <sys/random.h>
 
+#include <bit>
 #include <cerrno>
 
 #include "base/check.h"
@@ -13,17 +14,15 @@ namespace {
 /// Sixteen octets side by side: what one instruction takes (of SSE2, NEON; elsewhere the compiler makes do).
 using Block = std::uint8_t __attribute__((vector_size(16)));
 
-/// The bit that makes a letter large or small, in each octet that is an ASCII letter and whose one of the sixteen
-/// `coins` says so. Length octets are at most 63 and never taken for letters.
+/// The bit that makes a letter large or small, in each octet that is an ASCII letter and whose coin says so: bit 5 of
+/// the same octet of `coins`, for the second eight of `coins` one place farther. Length octets are at most 63 and never
+/// taken for letters.
 Block flips(Block octets, std::uint64_t coins) {
-  constexpr std::uint64_t each = 0x0101010101010101;
-  const std::uint64_t spread[] = {(coins & 0xff) * each, (coins >> 8 & 0xff) * each};
+  const std::uint64_t both[] = {coins, std::rotl(coins, 1)};
   Block chosen;
-  std::memcpy(&chosen, spread, sizeof chosen);
-  chosen &= Block{1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
-  const auto is_chosen = reinterpret_cast<Block>(chosen != 0);
+  std::memcpy(&chosen, both, sizeof chosen);
   const auto is_letter = reinterpret_cast<Block>((octets | std::uint8_t{0x20}) - std::uint8_t{'a'} < std::uint8_t{26});
-  return is_chosen & is_letter & std::uint8_t{0x20};
+  return chosen & is_letter & std::uint8_t{0x20};
 }
 
 }  // namespace
@@ -39,13 +38,13 @@ void RandomSource::refill() {
 }
 
 void CasedName::draw(const dns::Name& name, RandomSource& random) {
+  const std::uint8_t* const plain = name.wire().data();
   size_ = static_cast<std::uint8_t>(name.size());
-  std::memcpy(octets_.data(), name.wire().data(), size_);
   std::uint64_t coins = 0;
-  for (std::size_t at = 0; at < size_; at += sizeof(Block), coins >>= sizeof(Block)) {
+  for (std::size_t at = 0; at < size_; at += sizeof(Block), coins = std::rotl(coins, 2)) {
     if (at % 64 == 0) coins = random.next<std::uint64_t>();
     Block block;
-    std::memcpy(&block, octets_.data() + at, sizeof block);
+    std::memcpy(&block, plain + at, sizeof block);
     block ^= flips(block, coins);
     std::memcpy(octets_.data() + at, &block, sizeof block);
   }
