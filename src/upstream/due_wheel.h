@@ -27,7 +27,7 @@ class DueWheel {
   /// From now on this is due at `at`, and at no other time.
   void set(Item item, MonotonicTime at, MonotonicTime now) {
     if (item >= nodes_.size()) nodes_.resize(item + 1);
-    clear(item);
+    if (nodes_[item].at != 0) clear(item);
     if (set_count_ == 0) taken_ = std::max(taken_, tick_of(now));
     // Never before the tick that was taken last: that slot is not looked at again for a whole round.
     place(item, std::max(tick_of(at + tick - std::chrono::nanoseconds(1)), taken_ + 1));

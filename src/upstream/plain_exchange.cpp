@@ -38,10 +38,19 @@ enum class AttemptState : std::uint8_t {
   failed,    ///< by what the server said, or because nothing can be sent to it
 };
 
+struct Server {
+  Server(const Endpoint& endpoint, asio::io_context& loop, RandomSource& random,
+         std::function<void(std::uint16_t socket)> readable)
+      : state(endpoint), sockets(loop, endpoint, random, std::move(readable)) {}
+  ServerState state;
+  ServerSockets sockets;
+  std::unique_ptr<ServerStream> stream;  // made when first needed
+};
+
 struct Attempt {
+  Server* server = nullptr;
   MonotonicTime sent;
   ServerSockets::Seat seat;  // as long as an answer by datagram is listened for
-  std::uint16_t server = 0;
   Carrier carrier = Carrier::datagram;
   AttemptState state = AttemptState::waiting;
   bool has_edns = true;
@@ -53,29 +62,25 @@ struct InFlight {
   CasedName cased;
   MonotonicTime deadline;
   Ticket ticket = 0;
-  std::uint32_t generation = 0;
-  int attempts_count = 0;
+  std::uint32_t slot = 0;        ///< where it stands
+  std::uint32_t generation = 0;  ///< of those that stood there
+  std::size_t attempts_count = 0;
   std::array<Attempt, attempts_max> attempts;
   bool is_used = false;
   bool is_probe = false;  ///< of one server, beside an exchange that serves a client: nobody waits for it
   bool was_unreachable = false, has_heard_failure = false;
   bool distrusts_datagrams = false;  ///< malformed ones have come
+
+  [[nodiscard]] std::span<Attempt> made() { return std::span(attempts).first(attempts_count); }
+  [[nodiscard]] std::span<const Attempt> made() const { return std::span(attempts).first(attempts_count); }
 };
 
 }  // namespace
 
 struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
-  struct Server {
-    Server(const Endpoint& endpoint, asio::io_context& loop, RandomSource& random,
-           std::function<void(std::uint16_t socket)> readable)
-        : state(endpoint), sockets(loop, endpoint, random, std::move(readable)) {}
-    ServerState state;
-    ServerSockets sockets;
-    std::unique_ptr<ServerStream> stream;  // made when first needed
-  };
-  /// An attempt, as long as its exchange lasts.
   struct Place {
-    std::uint32_t slot, index;
+    InFlight& exchange;
+    Attempt& attempt;
   };
   struct RouteState {
     Route route;
@@ -94,7 +99,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
         route.servers.push_back(std::make_unique<Server>(
             route.route.servers[i], loop, random, [weak = weak_from_this(), index, i](std::uint16_t socket) {
               if (const std::shared_ptr<Impl> self = weak.lock(); self && !self->is_stopped)
-                self->drain(index, i, socket);
+                self->drain(*self->routes[index].servers[i], socket);
             }));
     }
   }
@@ -115,13 +120,13 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   /// Sending may fail, and so make others be asked.
   void send_queries() {
     for (std::size_t i = 0; i < unsent.size() && !is_stopped; ++i) {
-      const auto at = unsent[i];
-      routes[at.route].servers[at.server]->sockets.flush(
+      ServerSockets& sockets = unsent[i]->sockets;
+      sockets.flush(
           batch,
           [&](std::uint16_t asker) {
             if (!is_stopped) note_unsent(place_of_asker(asker));
           },
-          [this, at](std::uint16_t socket) { note_refusals(at.route, at.server, socket); });
+          [&](std::uint16_t socket) { note_refusals(sockets, socket); });
     }
     unsent.clear();
   }
@@ -135,25 +140,23 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
       post_fault(ticket, ExchangeFault::overloaded);
       return;
     }
-    const std::uint32_t slot = begin(request);
-    InFlight& exchange = *exchanges[slot];
+    InFlight& exchange = begin(request);
     exchange.ticket = ticket;
-    if (!advance(slot)) {
+    if (!advance(exchange)) {
       // Never from inside ask(): it lands in a later turn of the loop.
       post_fault(ticket, fault_of(exchange));
-      release(slot);
+      release(exchange);
       return;
     }
-    if (routes[request.route].servers.size() > 1) ask_beside(slot);
+    if (routes[request.route].servers.size() > 1) ask_beside(exchange);
   }
 
-  std::uint32_t begin(const Request& request) {
-    const std::uint32_t slot = take_slot();
-    InFlight& exchange = *exchanges[slot];
+  InFlight& begin(const Request& request) {
+    InFlight& exchange = take_slot();
     exchange.request = request;
     exchange.deadline = now + routes[request.route].route.timeout;
     if (options.randomise_case) exchange.cased.draw(request.question.qname, random);
-    return slot;
+    return exchange;
   }
 
   void post_fault(Ticket ticket, ExchangeFault fault) {
@@ -167,58 +170,51 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     });
   }
 
-  std::uint32_t take_slot() {
+  InFlight& take_slot() {
     ++in_flight_count;
     if (free_slots.empty()) {
+      free_slots.push_back(static_cast<std::uint32_t>(exchanges.size()));
       exchanges.push_back(std::make_unique<InFlight>());
-      exchanges.back()->is_used = true;
-      return static_cast<std::uint32_t>(exchanges.size() - 1);
+      exchanges.back()->slot = free_slots.back();
     }
-    const std::uint32_t slot = free_slots.back();
+    InFlight& exchange = *exchanges[free_slots.back()];
     free_slots.pop_back();
-    exchanges[slot]->is_used = true;
-    return slot;
+    exchange.is_used = true;
+    return exchange;
   }
 
-  void release(std::uint32_t slot) {
-    InFlight& exchange = *exchanges[slot];
-    for (int i = 0; i < exchange.attempts_count; ++i) leave(exchange, exchange.attempts[i]);
-    dues.clear(slot);
+  void release(InFlight& exchange) {
+    for (Attempt& attempt : exchange.made()) leave(attempt);
+    dues.clear(exchange.slot);
     exchange.attempts_count = 0;
     exchange.is_used = exchange.is_probe = false;
     exchange.was_unreachable = exchange.has_heard_failure = exchange.distrusts_datagrams = false;
     ++exchange.generation;
-    free_slots.push_back(slot);
+    free_slots.push_back(exchange.slot);
     --in_flight_count;
   }
 
   /// No answer by datagram is listened for any more.
-  void leave(const InFlight& exchange, Attempt& attempt) {
+  static void leave(Attempt& attempt) {
     if (!attempt.seat.is_taken()) return;
-    server_of(exchange, attempt).sockets.leave(attempt.seat);
+    attempt.server->sockets.leave(attempt.seat);
     attempt.seat = {};
-  }
-
-  Server& server_of(const InFlight& exchange, const Attempt& attempt) {
-    return *routes[exchange.request.route].servers[attempt.server];
   }
 
   /// Asks the next server, and the one after where that cannot be sent to. False: there is none, and nothing to wait
   /// for.
-  bool advance(std::uint32_t slot) {
-    InFlight& exchange = *exchanges[slot];
+  bool advance(InFlight& exchange) {
     while (exchange.attempts_count < attempts_max) {
-      const std::optional<std::uint16_t> server = choose(exchange);
-      if (!server) break;
-      const ServerState& state = routes[exchange.request.route].servers[*server]->state;
+      Server* const server = choose(exchange);
+      if (server == nullptr) break;
       const int tried = tries(exchange, *server);
       const Carrier carrier = exchange.distrusts_datagrams ? Carrier::stream : Carrier::datagram;
-      if (!send(slot, *server, carrier)) continue;
-      schedule(slot, std::min(exchange.deadline, now + wait_for(state, tried, carrier)));
+      if (!send(exchange, *server, carrier)) continue;
+      schedule(exchange, std::min(exchange.deadline, now + wait_for(server->state, tried, carrier)));
       return true;
     }
     if (!awaits_anything(exchange)) return false;
-    schedule(slot, exchange.deadline);
+    schedule(exchange, exchange.deadline);
     return true;
   }
 
@@ -228,52 +224,51 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
                                       : server.retry_timeout(tried);
   }
 
-  static int tries(const InFlight& exchange, std::size_t server) {
+  static int tries(const InFlight& exchange, const Server& server) {
     int count = 0;
-    for (int i = 0; i < exchange.attempts_count; ++i) count += exchange.attempts[i].server == server ? 1 : 0;
+    for (const Attempt& attempt : exchange.made()) count += attempt.server == &server ? 1 : 0;
     return count;
   }
-  static bool has_failed(const InFlight& exchange, std::size_t server) {
-    return std::any_of(
-        exchange.attempts.begin(), exchange.attempts.begin() + exchange.attempts_count,
-        [&](const Attempt& attempt) { return attempt.server == server && attempt.state == AttemptState::failed; });
+  static bool has_failed(const InFlight& exchange, const Server& server) {
+    return std::ranges::any_of(exchange.made(), [&](const Attempt& attempt) {
+      return attempt.server == &server && attempt.state == AttemptState::failed;
+    });
   }
   /// Someone is waited for, of whom no failure is known.
   static bool awaits_anything(const InFlight& exchange) {
-    return std::any_of(exchange.attempts.begin(), exchange.attempts.begin() + exchange.attempts_count,
-                       [&](const Attempt& attempt) {
-                         return (attempt.state == AttemptState::waiting || attempt.state == AttemptState::overdue) &&
-                                !has_failed(exchange, attempt.server);
-                       });
+    return std::ranges::any_of(exchange.made(), [&](const Attempt& attempt) {
+      return (attempt.state == AttemptState::waiting || attempt.state == AttemptState::overdue) &&
+             !has_failed(exchange, *attempt.server);
+    });
   }
   /// Someone is waited for whose time has not come yet.
   static bool awaits_in_time(const InFlight& exchange) {
-    return std::any_of(exchange.attempts.begin(), exchange.attempts.begin() + exchange.attempts_count,
-                       [](const Attempt& attempt) { return attempt.state == AttemptState::waiting; });
+    return std::ranges::any_of(exchange.made(),
+                               [](const Attempt& attempt) { return attempt.state == AttemptState::waiting; });
   }
 
-  /// The server asked least in this exchange, up before down, by the route's strategy.
-  std::optional<std::uint16_t> choose(const InFlight& exchange) {
+  /// The server asked least in this exchange, up before down, by the route's strategy; null: all have failed.
+  Server* choose(const InFlight& exchange) {
     const RouteState& route = routes[exchange.request.route];
-    if (route.servers.size() == 1 && exchange.attempts_count == 0) return 0;
+    if (route.servers.size() == 1 && exchange.attempts_count == 0) return route.servers.front().get();
     struct Rank {
       int tries;
       std::uint64_t order;
       auto operator<=>(const Rank&) const = default;
     };
-    std::optional<std::uint16_t> best;
+    Server* best = nullptr;
     Rank best_rank{};
     for (std::size_t i = 0; i < route.servers.size(); ++i) {
-      if (has_failed(exchange, i)) continue;
-      const ServerState& server = route.servers[i]->state;
+      Server& server = *route.servers[i];
+      if (has_failed(exchange, server)) continue;
       std::uint64_t order = i;
       if (route.route.strategy == Route::Strategy::fastest)
-        order = static_cast<std::uint64_t>(server.round_trip().count());
+        order = static_cast<std::uint64_t>(server.state.round_trip().count());
       else if (route.route.strategy == Route::Strategy::balance)
         order = random.next<std::uint32_t>();
-      const Rank rank{tries(exchange, i) + (server.is_up() ? 0 : 1), order};
-      if (best && best_rank <= rank) continue;
-      best = static_cast<std::uint16_t>(i);
+      const Rank rank{tries(exchange, server) + (server.state.is_up() ? 0 : 1), order};
+      if (best != nullptr && best_rank <= rank) continue;
+      best = &server;
       best_rank = rank;
     }
     return best;
@@ -281,68 +276,62 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
 
   /// Others that are asked at the same time: all for `parallel`; one that is down and may be up again; one whose speed
   /// should be known.
-  void ask_beside(std::uint32_t slot) {
-    const InFlight& exchange = *exchanges[slot];
+  void ask_beside(InFlight& exchange) {
     RouteState& route = routes[exchange.request.route];
-    for (std::size_t i = 0; i < route.servers.size(); ++i) {
-      const auto server = static_cast<std::uint16_t>(i);
-      if (tries(exchange, i) > 0) continue;
-      if (route.servers[i]->state.take_probe(now))
-        probe(exchange.request, server);
-      else if (route.route.strategy == Route::Strategy::parallel && route.servers[i]->state.is_up() &&
+    for (const auto& server : route.servers) {
+      if (tries(exchange, *server) > 0) continue;
+      if (server->state.take_probe(now))
+        probe(exchange.request, *server);
+      else if (route.route.strategy == Route::Strategy::parallel && server->state.is_up() &&
                exchange.attempts_count < attempts_max - 1)
-        (void)send(slot, server, Carrier::datagram);
+        (void)send(exchange, *server, Carrier::datagram);
     }
     if (route.route.strategy == Route::Strategy::fastest && random.below(measure_one_in) == 0)
-      probe(exchange.request, static_cast<std::uint16_t>(random.below(route.servers.size())));
+      probe(exchange.request, *route.servers[random.below(route.servers.size())]);
   }
 
-  void probe(const Request& request, std::uint16_t server) {
+  void probe(const Request& request, Server& server) {
     if (in_flight_count == exchanges_max) return;
-    const std::uint32_t slot = begin(request);
-    exchanges[slot]->is_probe = true;
-    if (send(slot, server, Carrier::datagram))
-      schedule(slot, exchanges[slot]->deadline);
+    InFlight& exchange = begin(request);
+    exchange.is_probe = true;
+    if (send(exchange, server, Carrier::datagram))
+      schedule(exchange, exchange.deadline);
     else
-      release(slot);
+      release(exchange);
   }
 
   // ── sending ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /// False where it cannot be sent; then the attempt has failed.
-  bool send(std::uint32_t slot, std::uint16_t server_index, Carrier carrier) {
-    const InFlight& exchange = *exchanges[slot];
-    const ServerState& server = routes[exchange.request.route].servers[server_index]->state;
-    return transmit(slot, server_index, carrier, now >= server.without_edns_until,
-                    options.randomise_case && now >= server.without_case_until);
+  bool send(InFlight& exchange, Server& server, Carrier carrier) {
+    return transmit(exchange, server, carrier, now >= server.state.without_edns_until,
+                    options.randomise_case && now >= server.state.without_case_until);
   }
 
-  bool transmit(std::uint32_t slot, std::uint16_t server_index, Carrier carrier, bool has_edns, bool exact_case) {
-    InFlight& exchange = *exchanges[slot];
-    Server& server = *routes[exchange.request.route].servers[server_index];
-    const auto index = static_cast<std::uint32_t>(exchange.attempts_count++);
-    Attempt& attempt = exchange.attempts[index];
-    attempt = {.sent = now,
+  bool transmit(InFlight& exchange, Server& server, Carrier carrier, bool has_edns, bool exact_case) {
+    Attempt& attempt = exchange.attempts[exchange.attempts_count++];
+    attempt = {.server = &server,
+               .sent = now,
                .seat = {},
-               .server = server_index,
                .carrier = carrier,
                .state = AttemptState::waiting,
                .has_edns = has_edns,
                .exact_case = exact_case};
     ++server.state.asked;
-    if (carrier == Carrier::stream ? send_by_stream(slot, index) : queue_datagram(slot, index)) return true;
-    note_failure_to_send(exchange, attempt);
+    const Place place{exchange, attempt};
+    if (carrier == Carrier::stream ? send_by_stream(place) : queue_datagram(place)) return true;
+    note_failure_to_send(place);
     return false;
   }
 
-  void note_failure_to_send(InFlight& exchange, Attempt& attempt) {
-    attempt.state = AttemptState::failed;
-    exchange.was_unreachable = true;
-    ++server_of(exchange, attempt).state.failed;
+  static void note_failure_to_send(Place place) {
+    place.attempt.state = AttemptState::failed;
+    place.exchange.was_unreachable = true;
+    ++place.attempt.server->state.failed;
   }
 
-  std::size_t write_query(const InFlight& exchange, const Attempt& attempt, std::uint16_t id,
-                          std::span<std::uint8_t> space) const {
+  static std::size_t write_query(Place place, std::uint16_t id, std::span<std::uint8_t> space) {
+    const auto& [exchange, attempt] = place;
     dns::MessageWriter writer(space);
     writer.header(id,
                   {.response = false,
@@ -351,99 +340,91 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
                    .authentic_data = true,  // "understood" in responses (RFC 6840 §5.7)
                    .checking_disabled = exchange.request.checking_disabled},
                   dns::ResponseCode::noerror);
-    check(writer.question(exchange.request.question));
-    if (attempt.exact_case) {
-      const auto sent = exchange.cased.wire();
-      std::copy(sent.begin(), sent.end(), space.begin() + dns::header_octets);
-    }
+    const dns::Question& question = exchange.request.question;
+    check(writer.question(question, attempt.exact_case ? exchange.cased.wire() : question.qname.wire()));
     if (attempt.has_edns)
       check(writer.opt({.udp_payload_size = udp_payload_octets, .dnssec_ok = exchange.request.dnssec_ok}));
     return writer.size();
   }
 
   /// What the answer must echo.
-  static dns::Octets sent_qname(const InFlight& exchange, const Attempt& attempt) {
-    return attempt.exact_case ? exchange.cased.wire() : dns::Octets();
+  static dns::Octets sent_qname(Place place) {
+    return place.attempt.exact_case ? place.exchange.cased.wire() : dns::Octets();
   }
 
-  bool queue_datagram(std::uint32_t slot, std::uint32_t index) {
-    InFlight& exchange = *exchanges[slot];
-    Attempt& attempt = exchange.attempts[index];
-    ServerSockets& sockets = server_of(exchange, attempt).sockets;
-    sockets.each_to_give_up(now, [&](std::uint16_t asker) { give_up(place_of_asker(asker)); });
-    const auto seat = sockets.sit(asker_of(slot, index), now);
+  bool queue_datagram(Place place) {
+    ServerSockets& sockets = place.attempt.server->sockets;
+    const auto seat = sockets.sit(asker_of(place), now, [&](std::uint16_t asker) { give_up(place_of_asker(asker)); });
     if (!seat) return false;
-    attempt.seat = *seat;
-    const std::size_t octets = write_query(exchange, attempt, sockets.id(*seat), sockets.room_for(query_octets_max));
-    if (sockets.queue(*seat, octets)) unsent.push_back({exchange.request.route, attempt.server});
+    place.attempt.seat = *seat;
+    const std::size_t octets = write_query(place, sockets.id(*seat), sockets.room_for(query_octets_max));
+    if (sockets.queue(*seat, octets)) unsent.push_back(place.attempt.server);
     return true;
   }
 
-  bool send_by_stream(std::uint32_t slot, std::uint32_t index) {
-    const InFlight& exchange = *exchanges[slot];
-    const Attempt& attempt = exchange.attempts[index];
+  bool send_by_stream(Place place) {
     std::array<std::uint8_t, query_octets_max> space;
-    const std::size_t octets = write_query(exchange, attempt, 0, space);
-    std::unique_ptr<ServerStream>& stream = routes[exchange.request.route].servers[attempt.server]->stream;
-    if (!stream)
-      stream = std::make_unique<ServerStream>(
-          loop, routes[exchange.request.route].route.servers[attempt.server], random,
+    const std::size_t octets = write_query(place, 0, space);
+    Server& server = *place.attempt.server;
+    if (!server.stream)
+      server.stream = std::make_unique<ServerStream>(
+          loop, server.state.endpoint, random,
           [weak = weak_from_this()](std::uint64_t ticket, const Result<dns::Octets, ServerStreamFault>& message) {
             if (const std::shared_ptr<Impl> self = weak.lock()) self->take_from_stream(ticket, message);
           });
-    return stream->ask({space.data(), octets}, stream_ticket_of(exchange, slot, index));
+    return server.stream->ask({space.data(), octets}, stream_ticket_of(place));
   }
 
   /// The socket is needed for others; its attempt is listened for no longer.
-  void give_up(Place place) {
-    InFlight& exchange = *exchanges[place.slot];
-    Attempt& attempt = exchange.attempts[place.index];
-    leave(exchange, attempt);
-    if (attempt.state != AttemptState::failed) attempt.state = AttemptState::replaced;
+  static void give_up(Place place) {
+    leave(place.attempt);
+    if (place.attempt.state != AttemptState::failed) place.attempt.state = AttemptState::replaced;
   }
 
   /// The kernel would not send it.
   void note_unsent(Place place) {
-    InFlight& exchange = *exchanges[place.slot];
-    Attempt& attempt = exchange.attempts[place.index];
-    leave(exchange, attempt);
+    auto& [exchange, attempt] = place;
+    leave(attempt);
     const bool was_awaited = attempt.state == AttemptState::waiting || attempt.state == AttemptState::overdue;
-    note_failure_to_send(exchange, attempt);
+    note_failure_to_send(place);
     if (exchange.is_probe)
-      release(place.slot);
+      release(exchange);
     else if (was_awaited)
-      go_on(place.slot);
+      go_on(exchange);
   }
 
   // ── numbers that lead back to an attempt ───────────────────────────────────────────────────────────────────────────
 
   static_assert(attempts_max <= 8 && exchanges_max * 8 <= QuestionTable::nobody);
-  static std::uint16_t asker_of(std::uint32_t slot, std::uint32_t index) {
-    return static_cast<std::uint16_t>(slot << 3 | index);
+  static std::uint16_t asker_of(Place place) {
+    return static_cast<std::uint16_t>(place.exchange.slot << 3 |
+                                      static_cast<std::uint32_t>(&place.attempt - place.exchange.attempts.data()));
   }
   /// Of one that has its seat still, so that its exchange lasts.
-  static Place place_of_asker(std::uint16_t asker) { return {std::uint32_t{asker} >> 3, std::uint32_t{asker} & 7}; }
+  Place place_of_asker(std::uint16_t asker) {
+    InFlight& exchange = *exchanges[asker >> 3];
+    return {exchange, exchange.attempts[asker & 7]};
+  }
 
   /// A stream's tells whether the exchange still lasts.
-  static std::uint64_t stream_ticket_of(const InFlight& exchange, std::uint32_t slot, std::uint32_t index) {
-    return std::uint64_t{exchange.generation} << 32 | slot << 3 | index;
+  static std::uint64_t stream_ticket_of(Place place) {
+    return std::uint64_t{place.exchange.generation} << 32 | asker_of(place);
   }
-  [[nodiscard]] std::optional<Place> place_of_ticket(std::uint64_t ticket) const {
-    const auto slot = static_cast<std::uint32_t>(ticket) >> 3;
-    const InFlight& exchange = *exchanges[slot];
-    if (!exchange.is_used || exchange.generation != ticket >> 32) return std::nullopt;
-    return Place{slot, static_cast<std::uint32_t>(ticket & 7)};
+  [[nodiscard]] std::optional<Place> place_of_ticket(std::uint64_t ticket) {
+    const Place place = place_of_asker(static_cast<std::uint16_t>(ticket));
+    if (!place.exchange.is_used || place.exchange.generation != ticket >> 32) return std::nullopt;
+    return place;
   }
 
   // ── answers ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  void drain(RouteIndex route, std::uint16_t server, std::uint16_t socket) {
+  void drain(Server& server, std::uint16_t socket) {
     begin_turn();
-    ServerSockets& sockets = routes[route].servers[server]->sockets;
+    ServerSockets& sockets = server.sockets;
     const std::uint32_t generation = sockets.generation(socket);
     for (int round = 0; round < batches_per_wake; ++round) {
       const int count = sockets.receive(socket, batch);
-      if (count < 0 && count != -EAGAIN) note_refusals(route, server, socket);
+      if (count < 0 && count != -EAGAIN) note_refusals(sockets, socket);
       for (int i = 0; i < count; ++i) {
         take_datagram(sockets, socket, static_cast<std::size_t>(i));
         // What has landed may have ended this exchange, or the last question of this socket.
@@ -463,22 +444,19 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     if (asker != QuestionTable::nobody) judge(place_of_asker(asker), octets);
   }
 
-  void note_refusals(RouteIndex route, std::uint16_t server, std::uint16_t socket) {
-    routes[route].servers[server]->sockets.each_on(socket,
-                                                   [&](std::uint16_t asker) { note_refusal(place_of_asker(asker)); });
+  void note_refusals(const ServerSockets& sockets, std::uint16_t socket) {
+    sockets.each_on(socket, [&](std::uint16_t asker) { note_refusal(place_of_asker(asker)); });
   }
 
   /// ICMP says that nobody is there. Anyone may have sent that: the wait goes on, but others are asked at once.
   void note_refusal(Place place) {
-    InFlight& exchange = *exchanges[place.slot];
+    auto& [exchange, attempt] = place;
     exchange.was_unreachable = true;
-    Attempt& attempt = exchange.attempts[place.index];
     if (attempt.state != AttemptState::waiting || exchange.is_probe) return;
-    const std::size_t servers = routes[exchange.request.route].servers.size();
-    for (std::size_t i = 0; i < servers; ++i)
-      if (tries(exchange, i) == 0) {
+    for (const auto& server : routes[exchange.request.route].servers)
+      if (tries(exchange, *server) == 0) {
         attempt.state = AttemptState::overdue;
-        (void)advance(place.slot);
+        (void)advance(exchange);
         return;
       }
   }
@@ -492,12 +470,11 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
       judge(*place, *message);
       return;
     }
-    InFlight& exchange = *exchanges[place->slot];
-    Attempt& attempt = exchange.attempts[place->index];
-    ServerState& server = server_of(exchange, attempt).state;
+    auto& [exchange, attempt] = *place;
+    ServerState& server = attempt.server->state;
     ++server.failed;
     exchange.was_unreachable = true;
-    if (attempt.exact_case && has_lost_case(exchange, attempt.server)) {
+    if (attempt.exact_case && has_lost_case(exchange, *attempt.server)) {
       // It does not keep the case, and has no TCP by which that could be believed at once.
       attempt.state = AttemptState::replaced;
       server.without_case_until = now + quirk_time;
@@ -505,15 +482,14 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
       return;
     }
     attempt.state = AttemptState::failed;
-    go_on(place->slot);
+    go_on(exchange);
   }
 
   void judge(Place place, dns::Octets message) {
-    InFlight& exchange = *exchanges[place.slot];
-    Attempt& attempt = exchange.attempts[place.index];
-    ServerState& server = server_of(exchange, attempt).state;
+    auto& [exchange, attempt] = place;
+    ServerState& server = attempt.server->state;
     const dns::Question& question = exchange.request.question;
-    auto accepted = accept(message, question, sent_qname(exchange, attempt), words);
+    auto accepted = accept(message, question, sent_qname(place), words);
     if (attempt.carrier == Carrier::stream && attempt.exact_case && !accepted &&
         accepted.error() == AcceptFault::other_question) {
       // Nobody else can speak on this stream: the server does not keep the case.
@@ -525,14 +501,14 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
         return;
       server.note_answer(now, round_trip(attempt, server));
       ++server.answered;
-      release(place.slot);
+      release(exchange);
       return;
     }
     if (accepted) {
       server.note_answer(now, round_trip(attempt, server));
       ++server.answered;
       if (!attempt.has_edns) server.without_edns_until = now + quirk_time;
-      succeed(place.slot, *accepted, server.endpoint);
+      succeed(exchange, *accepted, server.endpoint);
       return;
     }
     switch (accepted.error()) {
@@ -550,7 +526,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
       case AcceptFault::truncated:
         if (attempt.carrier == Carrier::stream) break;
         server.note_answer(now, round_trip(attempt, server));
-        leave(exchange, attempt);
+        leave(attempt);
         attempt.state = AttemptState::replaced;
         ask_again(place, Carrier::stream);
         return;
@@ -558,7 +534,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
         server.note_answer(now, round_trip(attempt, server));
         if (attempt.has_edns && is_code_without_edns(message)) {
           attempt.state = AttemptState::replaced;
-          leave(exchange, attempt);
+          leave(attempt);
           ask_again(place, attempt.carrier, false);
           return;
         }
@@ -569,9 +545,9 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     }
     ++server.failed;
     exchange.has_heard_failure = true;
-    leave(exchange, attempt);
+    leave(attempt);
     attempt.state = AttemptState::failed;
-    go_on(place.slot);
+    go_on(exchange);
   }
 
   /// Of a stream it holds the way to begin; then what was known before is kept.
@@ -591,51 +567,48 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     return accepted || accepted.error() != AcceptFault::other_question;
   }
 
-  static bool has_lost_case(const InFlight& exchange, std::uint16_t server) {
-    return std::any_of(exchange.attempts.begin(), exchange.attempts.begin() + exchange.attempts_count,
-                       [&](const Attempt& attempt) {
-                         return attempt.server == server && attempt.carrier == Carrier::datagram &&
-                                attempt.exact_case && attempt.state == AttemptState::replaced;
-                       });
+  static bool has_lost_case(const InFlight& exchange, const Server& server) {
+    return std::ranges::any_of(exchange.made(), [&](const Attempt& attempt) {
+      return attempt.server == &server && attempt.carrier == Carrier::datagram && attempt.exact_case &&
+             attempt.state == AttemptState::replaced;
+    });
   }
 
   /// The same server in another way; it waits as long as a first attempt would.
   void ask_again(Place place, Carrier carrier, bool with_edns = true) {
-    InFlight& exchange = *exchanges[place.slot];
+    auto& [exchange, before] = place;
     if (exchange.attempts_count == attempts_max) {
-      exchange.attempts[place.index].state = AttemptState::failed;
-      go_on(place.slot);
+      before.state = AttemptState::failed;
+      go_on(exchange);
       return;
     }
-    const Attempt& before = exchange.attempts[place.index];
-    const std::uint16_t server_index = before.server;
-    const ServerState& server = server_of(exchange, before).state;
-    if (!transmit(place.slot, server_index, carrier, before.has_edns && with_edns,
-                  before.exact_case && now >= server.without_case_until)) {
-      go_on(place.slot);
+    Server& server = *before.server;
+    if (!transmit(exchange, server, carrier, before.has_edns && with_edns,
+                  before.exact_case && now >= server.state.without_case_until)) {
+      go_on(exchange);
     } else {
-      schedule(place.slot, std::min(exchange.deadline, now + wait_for(server, 0, carrier)));
+      schedule(exchange, std::min(exchange.deadline, now + wait_for(server.state, 0, carrier)));
     }
   }
 
   // ── ends ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /// After a failure: to the next server, unless another one is waited for in time.
-  void go_on(std::uint32_t slot) {
-    if (awaits_in_time(*exchanges[slot])) return;
-    if (!advance(slot)) end_in_fault(slot);
+  void go_on(InFlight& exchange) {
+    if (awaits_in_time(exchange)) return;
+    if (!advance(exchange)) end_in_fault(exchange);
   }
 
-  void succeed(std::uint32_t slot, const Accepted& accepted, const Endpoint& server) {
-    const Ticket ticket = exchanges[slot]->ticket;
-    release(slot);
+  void succeed(InFlight& exchange, const Accepted& accepted, const Endpoint& server) {
+    const Ticket ticket = exchange.ticket;
+    release(exchange);
     land(ticket, Reply{{words.data(), accepted.size}, accepted, server});
   }
 
-  void end_in_fault(std::uint32_t slot) {
-    const ExchangeFault fault = fault_of(*exchanges[slot]);
-    const Ticket ticket = exchanges[slot]->ticket;
-    release(slot);
+  void end_in_fault(InFlight& exchange) {
+    const ExchangeFault fault = fault_of(exchange);
+    const Ticket ticket = exchange.ticket;
+    release(exchange);
     land(ticket, fail(fault));
   }
 
@@ -647,8 +620,8 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
 
   // ── time ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  void schedule(std::uint32_t slot, MonotonicTime at) {
-    dues.set(slot, at, now);
+  void schedule(const InFlight& exchange, MonotonicTime at) {
+    dues.set(exchange.slot, at, now);
     if (at < armed_for) arm();
   }
 
@@ -669,30 +642,27 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   void take_dues() {
     begin_turn();
     dues.take_due(now, [&](std::uint32_t slot) {
-      if (exchanges[slot]->is_used) overdue(slot);
+      if (exchanges[slot]->is_used) overdue(*exchanges[slot]);
       return !is_stopped;
     });
     if (!is_stopped) arm();
   }
 
-  void overdue(std::uint32_t slot) {
-    InFlight& exchange = *exchanges[slot];
-    RouteState& route = routes[exchange.request.route];
-    for (int i = 0; i < exchange.attempts_count; ++i) {
-      Attempt& attempt = exchange.attempts[i];
+  void overdue(InFlight& exchange) {
+    for (Attempt& attempt : exchange.made()) {
       if (attempt.state != AttemptState::waiting) continue;
       attempt.state = AttemptState::overdue;
-      ServerState& server = route.servers[attempt.server]->state;
+      ServerState& server = attempt.server->state;
       ++server.failed;
       // A server may have no TCP, or have been asked beside a faster one.
       if (attempt.carrier == Carrier::datagram && now - attempt.sent >= server.retry_timeout(0))
         server.note_silence(now, attempt.sent);
     }
     if (exchange.is_probe) {
-      release(slot);
+      release(exchange);
       return;
     }
-    if (now >= exchange.deadline || !advance(slot)) end_in_fault(slot);
+    if (now >= exchange.deadline || !advance(exchange)) end_in_fault(exchange);
   }
 
   void stop() {
@@ -724,12 +694,8 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   std::size_t faults_posted = 0;
   MonotonicTime now;  // of this turn of the loop
   bool has_begun_landings = false;
-  struct Unsent {
-    RouteIndex route;
-    std::uint16_t server;
-  };
-  std::vector<Unsent> unsent;  // who has queries that wait for flush()
-  DueWheel dues;               // by slot
+  std::vector<Server*> unsent;  // who has queries that wait for flush()
+  DueWheel dues;                // by slot
   asio::steady_timer timer;
   MonotonicTime armed_for = MonotonicTime::max();
   bool is_stopped = false;

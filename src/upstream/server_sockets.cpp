@@ -58,20 +58,9 @@ ServerSockets::ServerSockets(asio::io_context& loop, const Endpoint& server, Ran
 
 ServerSockets::~ServerSockets() = default;
 
-bool ServerSockets::needs_another(MonotonicTime now) const {
-  if (open_.empty()) return true;
-  const Socket& current = *sockets_[open_.back()];
-  return current.table.is_full() || now - current.opened >= socket_time;
-}
-
-Result<ServerSockets::Seat, int> ServerSockets::sit(Asker asker, MonotonicTime now) {
-  if (needs_another(now)) {
-    if (!open_.empty() && !is_waited_for(open_.back())) close_socket(open_.back());
-    const auto opened = open_socket(now);
-    if (!opened) return fail(opened.error());
-  }
+ServerSockets::Seat ServerSockets::take_seat(Asker asker) {
   const std::uint16_t socket = open_.back();
-  return Seat{socket, sockets_[socket]->table.add(asker, [&] { return random_.next<std::uint16_t>(); })};
+  return {socket, sockets_[socket]->table.add(asker, [&] { return random_.next<std::uint16_t>(); })};
 }
 
 void ServerSockets::leave(Seat seat) {
@@ -80,9 +69,11 @@ void ServerSockets::leave(Seat seat) {
   if (!is_waited_for(seat.socket) && seat.socket != open_.back()) close_socket(seat.socket);
 }
 
-Result<std::uint16_t, int> ServerSockets::open_socket(MonotonicTime now) {
+/// 0, or errno.
+int ServerSockets::open_another(MonotonicTime now) {
+  if (!open_.empty() && !is_waited_for(open_.back())) close_socket(open_.back());
   const auto descriptor = open_connected(server_, random_);
-  if (!descriptor) return fail(descriptor.error());
+  if (!descriptor) return descriptor.error();
   if (closed_.empty()) {
     closed_.push_back(static_cast<std::uint16_t>(sockets_.size()));
     sockets_.push_back(std::make_unique<Socket>());
@@ -93,14 +84,14 @@ Result<std::uint16_t, int> ServerSockets::open_socket(MonotonicTime now) {
   socket.handle->descriptor.assign(*descriptor, error);
   if (error) {
     ::close(*descriptor);
-    return fail(error.value());
+    return error.value();
   }
   socket.descriptor = *descriptor;
   socket.table.clear();
   socket.opened = now;
   open_.push_back(closed_.back());
   closed_.pop_back();
-  return open_.back();
+  return 0;
 }
 
 void ServerSockets::close_socket(std::uint16_t index) {

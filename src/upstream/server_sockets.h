@@ -68,15 +68,16 @@ class ServerSockets {
   ServerSockets(const ServerSockets&) = delete;
   ServerSockets& operator=(const ServerSockets&) = delete;
 
-  /// Whom the next sit() would need to give up, for want of sockets; leave() for each of them makes room. Calls
-  /// `take(Asker)`.
-  template <class Take>
-  void each_to_give_up(MonotonicTime now, Take take) const {
-    if (!needs_another(now) || open_.size() < sockets_per_server_max) return;
-    sockets_[open_.front()]->table.each(take);
+  /// A seat on the socket of the hour, opened if need be. `give_up(Asker)` is called for those who have to leave() for
+  /// that, for want of sockets. The error is errno's.
+  template <class GiveUp>
+  [[nodiscard]] Result<Seat, int> sit(Asker asker, MonotonicTime now, GiveUp give_up) {
+    if (needs_another(now)) {
+      if (open_.size() >= sockets_per_server_max) sockets_[open_.front()]->table.each(give_up);
+      if (const int error = open_another(now)) return fail(error);
+    }
+    return take_seat(asker);
   }
-  /// A seat on the socket of the hour, opened if need be. The error is errno's.
-  [[nodiscard]] Result<Seat, int> sit(Asker asker, MonotonicTime now);
   [[nodiscard]] std::uint16_t id(Seat seat) const { return sockets_[seat.socket]->table.id(seat.row); }
   /// The asker waits no longer. Closes a socket that nobody needs.
   void leave(Seat seat);
@@ -142,8 +143,13 @@ class ServerSockets {
     bool refused = false;
   };
 
-  [[nodiscard]] bool needs_another(MonotonicTime now) const;
-  Result<std::uint16_t, int> open_socket(MonotonicTime now);
+  [[nodiscard]] bool needs_another(MonotonicTime now) const {
+    if (open_.empty()) return true;
+    const Socket& current = *sockets_[open_.back()];
+    return current.table.is_full() || now - current.opened >= socket_time;
+  }
+  [[nodiscard]] int open_another(MonotonicTime now);
+  [[nodiscard]] Seat take_seat(Asker asker);
   void close_socket(std::uint16_t socket);
   [[nodiscard]] bool is_wanted(const Query& query) const;
   Sent send_some(DatagramBatch& batch, std::size_t from, bool may_be_refused);

@@ -38,8 +38,9 @@ struct Bench {
         sockets(loop, {is_v6 ? *IpAddress::parse("::1") : IpAddress::v4(127, 0, 0, 1), server.local_endpoint().port()},
                 random, [this](std::uint16_t socket) { readable.push_back(socket); }) {}
 
-  Seat ask(ServerSockets::Asker asker, MonotonicTime now = noon) {
-    const auto seat = sockets.sit(asker, now);
+  Seat ask(ServerSockets::Asker asker, MonotonicTime now = noon,
+           const std::function<void(ServerSockets::Asker)>& give_up = {}) {
+    const auto seat = sockets.sit(asker, now, give_up);
     REQUIRE(seat.has_value());
     const auto room = sockets.room_for(12);
     std::fill(room.begin(), room.end(), std::uint8_t{0});
@@ -183,11 +184,10 @@ TEST_CASE("more sockets than may be open are none: the oldest is given up") {
   std::vector<ServerSockets::Asker> given_up;
   for (ServerSockets::Asker i = 0; i < 3 * sockets_per_server_max; ++i) {
     const MonotonicTime now = noon + i * socket_time;
-    bench.sockets.each_to_give_up(now, [&](ServerSockets::Asker asker) {
+    seats[i] = bench.ask(i, now, [&](ServerSockets::Asker asker) {
       given_up.push_back(asker);
       bench.sockets.leave(seats.at(asker));
     });
-    seats[i] = bench.ask(i, now);
     REQUIRE(bench.sockets.open() <= sockets_per_server_max);
   }
   REQUIRE(given_up.size() == 2 * sockets_per_server_max);
@@ -248,7 +248,7 @@ TEST_CASE("a server that cannot be reached is an error at once") {
   RandomSource random;
   ServerSockets sockets(loop, {IpAddress::v4(255, 255, 255, 255), 53}, random, [](std::uint16_t) {});
   const int before = descriptors();
-  const auto seat = sockets.sit(1, noon);
+  const auto seat = sockets.sit(1, noon, [](ServerSockets::Asker) {});
   REQUIRE_FALSE(seat.has_value());
   CHECK(seat.error() != 0);
   CHECK(sockets.open() == 0);
