@@ -24,7 +24,7 @@ WaitingRoom::WaitingRoom() {
 }
 
 FlightId WaitingRoom::find_flight(const cache::Key& key, std::uint64_t hash) {
-  return flights_.find(hash, [&](const Flight& flight) { return flight.hash == hash && flight.key == key; });
+  return flights_.find(hash, [&](const Flight& flight) { return flight.key == key; });
 }
 
 /// none where there is no room.
@@ -33,7 +33,6 @@ FlightId WaitingRoom::begin_flight(const cache::Key& key, std::uint64_t hash) {
   const FlightId id = flights_.add(hash);
   Flight& flight = flights_.slots[id];
   flight.key = key;
-  flight.hash = hash;
   flight.is_of_search = false;
   flight.first = flight.last = none;
   return id;
@@ -51,12 +50,13 @@ WaitingRoom::Admission WaitingRoom::flight_for(const cache::Key& key) {
 
 WaitingRoom::Admission WaitingRoom::admit(const cache::Key& key, const IpAddress& client) {
   if (waiting_ >= waiting_max) return {};
-  std::uint32_t share = shares_.find(hash_of(client), [&](const Share& each) { return each.client == client; });
+  const std::uint64_t hash = hash_of(client);
+  std::uint32_t share = shares_.find(hash, [&](const Share& each) { return each.client == client; });
   if (share != none && shares_.slots[share].waiting >= waiting_per_client_max) return {};
   Admission admission = flight_for(key);
   if (admission.flight == none) return {};
   if (share == none) {
-    share = shares_.add(hash_of(client));
+    share = shares_.add(hash);
     shares_.slots[share].client = client;
   }
   ++shares_.slots[share].waiting;
@@ -109,7 +109,7 @@ void WaitingRoom::leave(std::uint32_t place) {
   if (!waiting.words.empty()) std::vector<std::uint8_t>().swap(waiting.words);  // few and seldom, but up to 64 KiB
   Share& share = shares_.slots[waiting.share];
   check(share.waiting > 0);
-  if (--share.waiting == 0) shares_.remove(waiting.share, hash_of(share.client));
+  if (--share.waiting == 0) shares_.remove(waiting.share);
   waiting.next = std::exchange(free_place_, place);
   --waiting_;
 }

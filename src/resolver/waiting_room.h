@@ -109,7 +109,7 @@ class WaitingRoom {
       if (take(waiting)) leave(place);
       place = next;
     }
-    flights_.remove(flight, flights_.slots[flight].hash);
+    flights_.remove(flight);
   }
   [[nodiscard]] std::size_t waiting() const { return waiting_; }
 
@@ -125,6 +125,7 @@ class WaitingRoom {
   /// How many queries of one client wait.
   struct Share {
     IpAddress client;
+    std::uint64_t hash = 0;
     std::uint32_t next = none;  // of the same chain
     std::uint32_t waiting = 0;
   };
@@ -142,7 +143,7 @@ class WaitingRoom {
     template <class IsIt>
     [[nodiscard]] std::uint32_t find(std::uint64_t hash, IsIt is_it) {
       std::uint32_t slot = head(hash);
-      while (slot != none && !is_it(slots[slot])) slot = slots[slot].next;
+      while (slot != none && (slots[slot].hash != hash || !is_it(slots[slot]))) slot = slots[slot].next;
       return slot;
     }
     std::uint32_t add(std::uint64_t hash) {
@@ -151,11 +152,12 @@ class WaitingRoom {
         slots.emplace_back();
       }
       const std::uint32_t slot = std::exchange(free, slots[free].next);
+      slots[slot].hash = hash;
       slots[slot].next = std::exchange(head(hash), slot);
       return slot;
     }
-    void remove(std::uint32_t slot, std::uint64_t hash) {
-      std::uint32_t* link = &head(hash);
+    void remove(std::uint32_t slot) {
+      std::uint32_t* link = &head(slots[slot].hash);
       while (*link != slot) link = &slots[*link].next;
       *link = std::exchange(slots[slot].next, std::exchange(free, slot));
     }
