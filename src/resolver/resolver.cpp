@@ -268,6 +268,8 @@ struct Resolver::Impl final : upstream::Landing {
 
   void begin_landings() override { begin_batch(doors.clock.now()); }
 
+  void foresee(upstream::Ticket flight) override { cache.prefetch(waiting_room.key(flight).hash); }
+
   /// Steps 6 to 12 for the queries that waited for this exchange.
   void land(upstream::Ticket flight, const Result<upstream::Reply, upstream::ExchangeFault>& result) override {
     const cache::Key key = waiting_room.key(flight);  // a copy: the room may move while queries go on to wait

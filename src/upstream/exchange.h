@@ -52,6 +52,8 @@ class Landing {
  public:
   /// Time has passed: called before the first land() of a turn of the loop.
   virtual void begin_landings() = 0;
+  /// An answer has come and is being read: land() may follow, at once.
+  virtual void foresee(Ticket) {}
   virtual void land(Ticket ticket, const Result<Reply, ExchangeFault>& result) = 0;
 
  protected:

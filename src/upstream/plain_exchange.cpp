@@ -487,6 +487,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
 
   void judge(Place place, dns::Octets message) {
     auto& [exchange, attempt] = place;
+    if (!exchange.is_probe) landing->foresee(exchange.ticket);
     ServerState& server = attempt.server->state;
     const dns::Question& question = exchange.request.question;
     auto accepted = accept(message, question, sent_qname(place), words);
