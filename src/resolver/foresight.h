@@ -39,7 +39,7 @@ class Foresight {
     Parsed& parsed = parsed_[next_++ % parsed_.size()];
     parsed.message = message;
     parse(message, lists, parsed);
-    cache_.prefetch_entry(parsed_[(next_ + 2) % parsed_.size()].key.hash);
+    cache_.prefetch_entry(parsed_[(next_ - 1 - entry_behind) % parsed_.size()].key.hash);
   }
   /// Lives until as many more have been looked at or taken as are kept.
   Parsed& take(dns::Octets message, const blocklist::ListSet& lists) {
@@ -75,6 +75,7 @@ class Foresight {
   }
 
   const cache::Cache& cache_;
+  static constexpr std::size_t entry_behind = 2;  // so many later a query's line of the index is near
   std::array<Parsed, 4> parsed_;
   std::size_t next_ = 0;
 };
