@@ -121,6 +121,53 @@ TEST_CASE("a store that is opened again goes on with the entries that are there"
   check_dictionaries(file);
 }
 
+std::size_t found_of(const std::filesystem::path& file, const std::string& qname, bool below) {
+  LogFilter filter;
+  filter.names = {{name(qname), below}};
+  return samples::rows(file, filter).size();
+}
+
+std::vector<Query> queries_of(int first, int count) {
+  std::vector<Query> queries;
+  for (int i = first; i < first + count; ++i)
+    queries.push_back({.ts = start + i, .qname = "n" + std::to_string(i) + ".example", .answer = ""});
+  return queries;
+}
+
+TEST_CASE("a name that comes back after very many others is found under both its ids") {
+  const samples::Folder folder;
+  const auto file = folder / "x.db";
+  const auto store = open(file);
+  const int many = static_cast<int>(IdMemory::lines_max) * 8;
+  write(*store, queries_of(0, many));
+  write(*store, queries_of(0, 50));
+  CHECK(number(file, "SELECT count(DISTINCT key) FROM name") == many);
+  CHECK(number(file, "SELECT count(*) FROM name") > many);
+  for (int i = 0; i < 50; i += 7) CHECK(found_of(file, "n" + std::to_string(i) + ".example", false) == 2);
+  CHECK(found_of(file, "example", true) == static_cast<std::size_t>(many) + 50);
+  retire_all(*store, INT64_MAX);
+  CHECK(number(file, "SELECT count(*) FROM name") == 0);
+  write(*store, queries_of(many - 5, 5));
+  CHECK(number(file, "SELECT count(*) FROM name") == 5);
+  check_dictionaries(file);
+}
+
+TEST_CASE("a log whose names have an index is written on, each name once") {
+  const samples::Folder folder;
+  const auto file = folder / "x.db";
+  write(*open(file), {});
+  {
+    auto database = Database::open(file, Database::Access::write, milliseconds(0));
+    REQUIRE(database->execute("DROP TABLE name; CREATE TABLE name(id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE)")
+                .has_value());
+  }
+  write(*open(file), queries_of(0, 40'000));  // more than are remembered
+  write(*open(file), queries_of(0, 10));
+  CHECK(number(file, "SELECT count(*) FROM name") == 40'000);
+  CHECK(found_of(file, "n3.example", false) == 2);
+  check_dictionaries(file);
+}
+
 TEST_CASE("queries of one instant are all kept, in their order") {
   const samples::Folder folder;
   const auto file = folder / "x.db";
