@@ -595,13 +595,11 @@ Result<void, DatabaseFault> Store::mark_entries_of_flows() {
 /// marked; of names and answers it may be what goes.
 Result<void, DatabaseFault> Store::sweep_entries() {
   constexpr const char* tables[dictionaries] = {"device", "endpoint", "name", "text", "answer"};
+  constexpr const char* remembered_by[dictionaries] = {"", "", ", key", "", ", octets"};
   const std::string table = tables[swept_];
   const bool is_remembered = swept_ == names || swept_ == answers;
-  auto next = database_.prepare("SELECT id" +
-                                std::string(swept_ == names ? ", key"
-                                            : is_remembered ? ", octets"
-                                                            : "") +
-                                " FROM " + table + " WHERE id > ?1 ORDER BY id LIMIT ?2");
+  auto next = database_.prepare(std::string("SELECT id") + remembered_by[swept_] + " FROM " + table +
+                                " WHERE id > ?1 ORDER BY id LIMIT ?2");
   auto take = database_.prepare("DELETE FROM " + table + " WHERE id = ?1");
   if (!next) return fail(next.error());
   if (!take) return fail(take.error());

@@ -45,7 +45,8 @@ class Foresight {
   Parsed& take(dns::Octets message, const blocklist::ListSet& lists) {
     for (std::size_t age = 0; age < parsed_.size(); ++age) {  // the oldest first: they are taken in order
       Parsed& parsed = parsed_[(next_ + age) % parsed_.size()];
-      if (parsed.message.data() != message.data() || parsed.message.size() != message.size()) continue;
+      const bool is_of_it = parsed.message.data() == message.data() && parsed.message.size() == message.size();
+      if (parsed.message.empty() || !is_of_it) continue;
       parsed.message = {};
       return parsed;
     }

@@ -45,6 +45,10 @@ TEST_CASE("a query is the same whether or not it was looked at before") {
   CHECK(looking.take({1, 2, 3}) == dns::to_string(dns::MessageFault::too_short));
   looking.look_at({1, 2, 3});
   CHECK(looking.take(one) == "One.example");
+  const std::vector<std::uint8_t> nothing;
+  CHECK(looking.take(nothing) == dns::to_string(dns::MessageFault::too_short));
+  looking.look_at(nothing);
+  CHECK(looking.take(nothing) == dns::to_string(dns::MessageFault::too_short));
 }
 
 TEST_CASE("octets that were others when they were looked at are read again") {
