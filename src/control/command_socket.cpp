@@ -75,7 +75,7 @@ struct CommandSocket::Impl {
     const std::string before = std::exchange(trouble, listen());
     watch = Watch();
     if (descriptor >= 0)
-      watch = loop.on_events(descriptor, UV_READABLE, [this](int) { accept(); });
+      wait_for_clients();
     else if (times > 0)
       watch = loop.after(command_open_again_after, [this, times] { open(times - 1); });
     if (trouble != before) tell(trouble);
@@ -110,10 +110,19 @@ struct CommandSocket::Impl {
     return {};
   }
 
+  void wait_for_clients() {
+    watch = loop.on_events(descriptor, UV_READABLE, [this](int) { accept(); });
+  }
+
   void accept() {
     for (;;) {
       const int accepted = ::accept4(descriptor, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-      if (accepted < 0) return;
+      if (accepted < 0) {
+        // No descriptor is left for one, or no memory: it would be told of without end, since it goes on waiting.
+        if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+          watch = loop.after(command_accept_again_after, [this] { wait_for_clients(); });
+        return;
+      }
       if (connections.size() >= command_connections_max) end(connections.front());
       auto connection = std::make_shared<Connection>();
       connection->descriptor = accepted;

@@ -1,6 +1,7 @@
 #include "control/command_socket.h"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -78,6 +79,38 @@ TEST_CASE("an answer with an error is a refusal with its sentence") {
     CHECK(answer.error().kind == AskFault::Kind::refused);
     CHECK(answer.error().text == "Not today.");
   });
+}
+
+TEST_CASE("a client for whom no descriptor is left waits for one, and the loop rests meanwhile") {
+  const TemporaryFolder folder;
+  Loop loop;
+  bool is_answered = false;
+  const CommandSocket socket(loop, folder / "socket", [&](const json&, const CommandSocket::Answer& answer) {
+    is_answered = true;
+    answer(json::object());
+  });
+  const int client = connect_to(folder / "socket");
+  REQUIRE(::write(client, "{}\n", 3) == 3);
+
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const int next = ::dup(client);
+  ::close(next);
+  const rlimit none_left{static_cast<rlim_t>(next), before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &none_left) == 0);
+  const auto cpu_milliseconds = [] {
+    rusage used{};
+    ::getrusage(RUSAGE_THREAD, &used);
+    return (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1'000 +
+           (used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1'000;
+  };
+  const auto cpu_before = cpu_milliseconds();
+  test::settle(loop, milliseconds(500));
+  CHECK(cpu_milliseconds() - cpu_before < 250);  // turning without end it takes all that there is
+  CHECK_FALSE(is_answered);
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(test::run_until(loop, [&] { return is_answered; }));
+  ::close(client);
 }
 
 TEST_CASE("what is no request is answered with an error, and one without end ends its connection") {
