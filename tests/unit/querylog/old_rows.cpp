@@ -233,13 +233,13 @@ TEST_CASE("a log of version 1 without rows becomes one as it is made new") {
         "WHERE "
         "s.type = 'table'");
     REQUIRE(statement.has_value());
-    std::set<std::string> columns;
+    std::set<std::string> column_names;
     while (statement->step() == true) {
       std::string line;
       for (int column = 0; column < 5; ++column) line += std::string(statement->text(column)) + " ";
-      columns.insert(line);
+      column_names.insert(line);
     }
-    return columns;
+    return column_names;
   };
   CHECK(columns_of(file) == columns_of(folder / "fresh.db"));
 }
