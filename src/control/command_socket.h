@@ -23,7 +23,7 @@ inline constexpr std::size_t command_answer_octets_max = 64 * 1024 * 1024;
 inline constexpr int command_connections_max = 16;  ///< past it the one idle longest goes
 inline constexpr seconds command_idle{30};          ///< without a request, or with an answer that is not taken
 inline constexpr milliseconds command_accept_again_after{200};  ///< where there was no descriptor left for a client
-inline constexpr milliseconds command_open_again_after{500};  ///< where the socket cannot be opened yet
+inline constexpr milliseconds command_open_again_after{500};    ///< where the socket cannot be opened yet
 inline constexpr seconds command_open_tried_for{60};
 
 class CommandSocket {
