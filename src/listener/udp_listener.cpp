@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <asio/io_context.hpp>
-#include <asio/post.hpp>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -15,7 +14,7 @@
 
 #include "base/check.h"
 #include "listener/proxy_header.h"
-#include "transport/descriptor.h"
+#include "transport/lookout.h"
 
 namespace doline::listener {
 
@@ -113,8 +112,7 @@ bool was_for_many(const Envelope& envelope) {
 
 struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
   struct Door {
-    transport::Descriptor descriptor;  // closed while nobody watches the socket
-    int socket;
+    std::unique_ptr<transport::Lookout> lookout;  // has the socket
     SocketKind kind;
     Endpoint address;
     bool has_one_address;
@@ -139,44 +137,16 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
         foresee(std::move(foresee_in)),
         serve(std::move(serve_in)) {}
 
-  void wait(std::size_t index) {
-    doors[index].descriptor.async_wait(asio::posix::descriptor_base::wait_read,
-                                       [weak = weak_from_this(), index](const std::error_code& error) {
-                                         const std::shared_ptr<Impl> impl = weak.lock();
-                                         if (!impl || impl->is_stopped || error) return;
-                                         impl->drain(index);
-                                       });
-  }
-
-  void drain(std::size_t index) {
-    for (int round = 0; round < batches_per_wake && !is_stopped; ++round) {
-      if (!serve_batch(index)) break;
-      if (round > 0) unwatch(doors[index]);
-    }
-    if (!is_stopped) drained = index;
-  }
-
-  /// Once the turn is over in which a door was drained: one that ran dry is waited at; at a busy one others have a
-  /// turn.
-  void go_on(std::size_t index) {
-    Door& door = doors[index];
-    const bool is_busy = last_count == datagrams_per_batch && !door.descriptor.is_open();
-    if (!is_busy && watch(door)) return wait(index);
-    asio::post(door.descriptor.get_executor(), [weak = weak_from_this(), index] {
+  void await(std::size_t index) {
+    doors[index].lookout->await([weak = weak_from_this(), index] {
       if (const std::shared_ptr<Impl> impl = weak.lock(); impl && !impl->is_stopped) impl->drain(index);
     });
   }
 
-  /// The kernel wakes who watches a socket for each datagram that has left it, too: of what an answer costs under load
-  /// a fifteenth, to say nothing. So one from which batch after batch comes is not watched until it runs dry.
-  static void unwatch(Door& door) {
-    if (door.descriptor.is_open()) (void)door.descriptor.release();
-  }
-  /// False: the system has no room for it just now.
-  static bool watch(Door& door) {
-    std::error_code error;
-    if (!door.descriptor.is_open()) door.descriptor.assign(door.socket, error);
-    return !error;
+  void drain(std::size_t index) {
+    for (int round = 0; round < batches_per_wake && !is_stopped; ++round)
+      if (!serve_batch(index)) break;
+    if (!is_stopped) drained = index;
   }
 
   /// False when the socket has no more for now.
@@ -184,10 +154,12 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
     flush();
     out_door = index;
     for (std::size_t slot = 0; slot < last_count; ++slot) prepare(slot);
-    const int count = recvmmsg(doors[index].socket, batch->in.data(), datagrams_per_batch, MSG_DONTWAIT, nullptr);
+    transport::Lookout& lookout = *doors[index].lookout;
+    const int count = recvmmsg(lookout.socket(), batch->in.data(), datagrams_per_batch, MSG_DONTWAIT, nullptr);
     // An error belongs to no datagram (an interrupted call, an ICMP error for a response): the next wake goes on.
     last_count = count > 0 ? static_cast<std::size_t>(count) : 0;
     if (last_count == 0) return false;
+    lookout.note(last_count);
 
     const Moment now = clock.now();
     begin_batch(now);
@@ -292,7 +264,7 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
   void flush() {
     std::size_t done = 0;
     while (done < out_count) {
-      const int sent = sendmmsg(doors[out_door].socket, batch->out.data() + done,
+      const int sent = sendmmsg(doors[out_door].lookout->socket(), batch->out.data() + done,
                                 static_cast<unsigned>(out_count - done), MSG_DONTWAIT);
       if (sent > 0) {
         statistics.sent += static_cast<std::size_t>(sent);
@@ -350,10 +322,7 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
     flush();
     is_stopped = true;
     drained.reset();
-    for (Door& door : doors) {
-      unwatch(door);
-      ::close(std::exchange(door.socket, -1));
-    }
+    for (Door& door : doors) door.lookout->close();
   }
 
   const Clock& clock;
@@ -377,8 +346,9 @@ UdpListener::UdpListener(asio::io_context& loop, std::vector<SocketPair>& pairs,
     : impl_(std::make_shared<Impl>(clock, std::move(begin_batch), std::move(foresee), std::move(serve))) {
   impl_->prepare_all();
   for (SocketPair& pair : pairs) {
-    const int socket = pair.udp.release();
-    impl_->doors.push_back({transport::Descriptor(loop, socket), socket, pair.kind, pair.address,
+    auto lookout = std::make_unique<transport::Lookout>(loop);
+    lookout->open(pair.udp.release());
+    impl_->doors.push_back({std::move(lookout), pair.kind, pair.address,
                             has_one_address(pair.address.address, pair.kind), pair.address.address.is_v6(),
                             pair.resolver});
   }
@@ -389,7 +359,7 @@ UdpListener::~UdpListener() {
 }
 
 void UdpListener::start() {
-  for (std::size_t index = 0; index < impl_->doors.size(); ++index) impl_->wait(index);
+  for (std::size_t index = 0; index < impl_->doors.size(); ++index) impl_->await(index);
 }
 
 void UdpListener::tell_interfaces() {
@@ -398,8 +368,8 @@ void UdpListener::tell_interfaces() {
   const int on = 1;
   for (Impl::Door& door : impl_->doors) {
     const bool is_v4 = door.address.address.is_v4();
-    (void)setsockopt(door.socket, is_v4 ? IPPROTO_IP : IPPROTO_IPV6, is_v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, &on,
-                     sizeof on);
+    (void)setsockopt(door.lookout->socket(), is_v4 ? IPPROTO_IP : IPPROTO_IPV6, is_v4 ? IP_PKTINFO : IPV6_RECVPKTINFO,
+                     &on, sizeof on);
   }
 }
 
@@ -417,7 +387,7 @@ void UdpListener::send(const ReplyRoute& route, const Endpoint& client, std::spa
 
 void UdpListener::flush() {
   impl_->flush();
-  if (const auto door = std::exchange(impl_->drained, std::nullopt)) impl_->go_on(*door);
+  if (const auto door = std::exchange(impl_->drained, std::nullopt)) impl_->await(*door);
 }
 
 const UdpStatistics& UdpListener::statistics() const {

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <utility>
 
-#include "transport/descriptor.h"
+#include "transport/lookout.h"
 #include "upstream/random_source.h"
 
 namespace doline::upstream {
@@ -48,8 +48,8 @@ DatagramBatch::DatagramBatch() {
 }
 
 struct ServerSockets::Handle {
-  explicit Handle(asio::io_context& loop) : descriptor(loop) {}
-  transport::Descriptor descriptor;
+  explicit Handle(asio::io_context& loop) : lookout(loop) {}
+  transport::Lookout lookout;
 };
 
 ServerSockets::ServerSockets(asio::io_context& loop, const Endpoint& server, RandomSource& random,
@@ -80,12 +80,7 @@ int ServerSockets::open_another(MonotonicTime now) {
     sockets_.back()->handle = std::make_shared<Handle>(loop_);
   }
   Socket& socket = *sockets_[closed_.back()];
-  std::error_code error;
-  socket.handle->descriptor.assign(*descriptor, error);
-  if (error) {
-    ::close(*descriptor);
-    return error.value();
-  }
+  socket.handle->lookout.open(*descriptor);
   socket.descriptor = *descriptor;
   socket.table.clear();
   socket.opened = now;
@@ -96,8 +91,7 @@ int ServerSockets::open_another(MonotonicTime now) {
 
 void ServerSockets::close_socket(std::uint16_t index) {
   Socket& socket = *sockets_[index];
-  std::error_code ignored;
-  socket.handle->descriptor.close(ignored);
+  socket.handle->lookout.close();
   socket.descriptor = -1;
   ++socket.generation;
   socket.is_watched = false;
@@ -148,22 +142,23 @@ ServerSockets::Sent ServerSockets::send_some(DatagramBatch& batch, std::size_t f
 void ServerSockets::watch(std::uint16_t index) {
   Socket& socket = *sockets_[index];
   if (std::exchange(socket.is_watched, true)) return;
-  socket.handle->descriptor.async_wait(
-      asio::posix::descriptor_base::wait_read,
-      [this, index, weak = std::weak_ptr(socket.handle), generation = socket.generation](const std::error_code& error) {
-        if (error || weak.expired()) return;  // expired: so are we
-        Socket& watched = *sockets_[index];
-        if (watched.generation != generation) return;
-        watched.is_watched = false;
-        readable_(index);
-      });
+  socket.handle->lookout.await([this, index, weak = std::weak_ptr(socket.handle), generation = socket.generation] {
+    if (weak.expired()) return;  // so are we
+    Socket& watched = *sockets_[index];
+    if (watched.generation != generation) return;
+    watched.is_watched = false;
+    readable_(index);
+  });
 }
 
 int ServerSockets::receive(std::uint16_t index, DatagramBatch& batch) {
+  const Socket& socket = *sockets_[index];
   int got;
-  do got = ::recvmmsg(sockets_[index]->descriptor, batch.messages.data(), datagrams_per_call, MSG_DONTWAIT, nullptr);
+  do got = ::recvmmsg(socket.descriptor, batch.messages.data(), datagrams_per_call, MSG_DONTWAIT, nullptr);
   while (got < 0 && errno == EINTR);
-  return got < 0 ? -errno : got;
+  if (got < 0) return -errno;
+  socket.handle->lookout.note(static_cast<std::size_t>(got));
+  return got;
 }
 
 }  // namespace doline::upstream

@@ -102,7 +102,7 @@ class ServerSockets {
     octets_used_ = 0;
   }
 
-  /// Calls `readable` once, when there is something to receive.
+  /// Calls `readable` once, when there may be something to receive.
   void watch(std::uint16_t socket);
   /// Another number for each time that the socket of this place is opened.
   [[nodiscard]] std::uint32_t generation(std::uint16_t socket) const { return sockets_[socket]->generation; }
