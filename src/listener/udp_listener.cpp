@@ -128,14 +128,12 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
     alignas(cmsghdr) std::array<std::array<std::uint8_t, control_octets_in>, datagrams_per_batch> in_control;
     alignas(cmsghdr) std::array<std::array<std::uint8_t, control_octets_out>, datagrams_per_batch> out_control;
     std::array<std::array<std::uint8_t, datagram_octets_max>, datagrams_per_batch> queries;
+    std::array<dns::Octets, datagrams_per_batch> messages;  // of these, what was received
     std::array<std::array<std::uint8_t, datagram_response_octets_max>, datagrams_per_batch> responses;
   };
 
-  Impl(const Clock& clock_in, std::function<void(Moment)> begin_batch_in, Foresee foresee_in, Serve serve_in)
-      : clock(clock_in),
-        begin_batch(std::move(begin_batch_in)),
-        foresee(std::move(foresee_in)),
-        serve(std::move(serve_in)) {}
+  Impl(const Clock& clock_in, BeginBatch begin_batch_in, Serve serve_in)
+      : clock(clock_in), begin_batch(std::move(begin_batch_in)), serve(std::move(serve_in)) {}
 
   void await(std::size_t index) {
     doors[index].lookout->await([weak = weak_from_this(), index] {
@@ -162,18 +160,12 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
     lookout.note(last_count);
 
     const Moment now = clock.now();
-    begin_batch(now);
-    for (std::size_t ahead = 0; ahead < std::min(datagrams_foreseen, last_count); ++ahead) foresee(message_in(ahead));
-    for (std::size_t slot = 0; slot < last_count && !is_stopped; ++slot) {
-      if (slot + datagrams_foreseen < last_count) foresee(message_in(slot + datagrams_foreseen));
-      serve_datagram(doors[index], index, slot, now);
-    }
+    for (std::size_t slot = 0; slot < last_count; ++slot)
+      batch->messages[slot] = dns::Octets(batch->queries[slot]).first(batch->in[slot].msg_len);
+    begin_batch(now, std::span(batch->messages).first(last_count));
+    for (std::size_t slot = 0; slot < last_count && !is_stopped; ++slot) serve_datagram(doors[index], index, slot, now);
     flush();
     return count == datagrams_per_batch;
-  }
-
-  [[nodiscard]] std::span<const std::uint8_t> message_in(std::size_t slot) const {
-    return {batch->queries[slot].data(), batch->in[slot].msg_len};
   }
 
   // Two ways lead here, from wait() and from go_on(): by itself gcc would make a call of it, at a cost of 30
@@ -185,7 +177,7 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
       ++statistics.oversized;
       return;
     }
-    Arrival arrival{.message = message_in(slot),
+    Arrival arrival{.message = batch->messages[slot],
                     .client = to_endpoint(static_cast<const sockaddr*>(message.msg_name)),
                     .destination = {door.address, device::DestinationSource::local},
                     .route = {},
@@ -326,8 +318,7 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
   }
 
   const Clock& clock;
-  std::function<void(Moment)> begin_batch;
-  Foresee foresee;
+  BeginBatch begin_batch;
   Serve serve;
   std::vector<Door> doors;
   // Not filled with zeros: what is never used shall cost no memory.
@@ -342,8 +333,8 @@ struct UdpListener::Impl : std::enable_shared_from_this<Impl> {
 };
 
 UdpListener::UdpListener(asio::io_context& loop, std::vector<SocketPair>& pairs, const Clock& clock,
-                         std::function<void(Moment)> begin_batch, Foresee foresee, Serve serve)
-    : impl_(std::make_shared<Impl>(clock, std::move(begin_batch), std::move(foresee), std::move(serve))) {
+                         BeginBatch begin_batch, Serve serve)
+    : impl_(std::make_shared<Impl>(clock, std::move(begin_batch), std::move(serve))) {
   impl_->prepare_all();
   for (SocketPair& pair : pairs) {
     auto lookout = std::make_unique<transport::Lookout>(loop);

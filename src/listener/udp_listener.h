@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "dns/message.h"
 #include "listener/arrival.h"
 #include "listener/sockets.h"
 
@@ -25,7 +26,6 @@ namespace doline::listener {
 
 inline constexpr int datagrams_per_batch = 64;
 inline constexpr int batches_per_wake = 4;
-inline constexpr std::size_t datagrams_foreseen = 3;
 inline constexpr std::size_t datagram_octets_max =
     4'096;  ///< a larger query is truncated by the kernel and dropped, counted
 inline constexpr std::size_t datagram_response_octets_max = 1'280;  ///< what passes everywhere (RFC 8200 §5)
@@ -36,8 +36,9 @@ inline constexpr std::size_t datagram_response_octets_max = 1'280;  ///< what pa
 /// Serves one query: writes the response to `out` and returns its octets, or 0: nothing to send now (dropped, or it
 /// waits and comes later by send(), never from within this call). Called on the loop.
 using Serve = std::function<std::size_t(Arrival& arrival, std::span<std::uint8_t> out)>;
-/// The octets of a datagram that may be served soon, in the same batch.
-using Foresee = std::function<void(std::span<const std::uint8_t> message)>;
+/// A batch begins: its time, and the octets of its datagrams, which stay as they are until its end. They will be served
+/// in this order; one or the other may be left out.
+using BeginBatch = std::function<void(Moment now, std::span<const dns::Octets> messages)>;
 
 /// received = served + oversized + not_allowed; responses given, at once or by send() = sent + send_failed.
 struct UdpStatistics {
@@ -51,10 +52,9 @@ struct UdpStatistics {
 
 class UdpListener {
  public:
-  /// Takes the UDP descriptors out of `pairs`. `begin_batch`: called once per batch before its datagrams, with the
-  /// batch's time.
-  UdpListener(asio::io_context& loop, std::vector<SocketPair>& pairs, const Clock& clock,
-              std::function<void(Moment)> begin_batch, Foresee foresee, Serve serve);
+  /// Takes the UDP descriptors out of `pairs`.
+  UdpListener(asio::io_context& loop, std::vector<SocketPair>& pairs, const Clock& clock, BeginBatch begin_batch,
+              Serve serve);
   ~UdpListener();
   void start();
   /// From now on ReplyRoute::interface is known of every query, where it need not be for the response.

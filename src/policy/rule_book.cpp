@@ -128,7 +128,10 @@ RuleBook::RuleBook(RuleBookSettings settings) : settings_(std::move(settings)) {
       expression_places_.push_back(small_place);
     }
     if (!is_found) set_bit(without_names_, place);
-    for (const dns::Name& name : keys) by_name_.add(whole_hash(name), small_place);
+    for (const dns::Name& name : keys) {
+      by_name_.add(whole_hash(name), small_place);
+      name_depths_.set(static_cast<std::size_t>(name.label_count()));
+    }
     if (when.types.empty()) set_bit(without_types_, place);
     for (const dns::RecordType type : when.types) by_type_.add(static_cast<std::uint64_t>(type), small_place);
     if (when.device_names.empty()) set_bit(without_devices_, place);
@@ -145,7 +148,11 @@ RuleBook::RuleBook(RuleBookSettings settings) : settings_(std::move(settings)) {
     expressions_ = std::make_shared<const blocklist::PatternSet>(expressions);
   else
     for (const std::uint16_t place : expression_places_) set_bit(without_names_, place);
-  for (HashIndex* index : {&by_name_, &by_device_, &by_type_}) index->seal();
+  is_indexed_ = expressions_ || !by_group_.empty();
+  for (HashIndex* index : {&by_name_, &by_device_, &by_type_}) {
+    index->seal();
+    is_indexed_ = is_indexed_ || !index->is_empty();
+  }
 }
 
 const Rule& RuleBook::rule(RuleId id) const {

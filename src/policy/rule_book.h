@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -111,7 +112,9 @@ class RuleBook {
   // Rules that speak of answers are in with_answers_ only: before there is one they cannot match.
   Row all_{}, without_lists_{}, with_answers_{}, without_names_{}, without_devices_{}, without_groups_{},
       without_types_{};
+  bool is_indexed_ = false;  // by any of what follows
   HashIndex by_name_, by_device_, by_type_;
+  std::bitset<dns::labels_max + 1> name_depths_;              // how many labels the names of by_name_ have
   std::shared_ptr<const blocklist::PatternSet> expressions_;  // that may find any name; null: none
   std::vector<std::uint16_t> expression_places_;              // of each
   std::vector<Row> by_group_;                                 // empty, or one for each possible group

@@ -67,7 +67,9 @@ void Walk::find_candidates(RuleBook::Row& row, const RuleBook::Row& among) const
   if (!book_.by_name_.is_empty() || book_.expressions_)
     narrow(book_.without_names_, [&](RuleBook::Row& kept) {
       if (!book_.by_name_.is_empty())
-        each_suffix_hash(asking_.lowered_qname, [&](std::uint64_t hash) { add_equal(book_.by_name_, hash, kept); });
+        each_suffix_hash(asking_.lowered_qname, [&, depth = std::size_t{0}](std::uint64_t hash) mutable {
+          if (book_.name_depths_[depth++]) add_equal(book_.by_name_, hash, kept);
+        });
       if (!book_.expressions_) return;
       for (const std::uint32_t number : book_.expressions_->match(asking_.lowered_qname)) {
         const std::uint16_t place = book_.expression_places_[number];

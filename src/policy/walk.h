@@ -71,24 +71,24 @@ class Walk {
   /// Calls `take(place)` for every place that may match, in order, until it returns true.
   template <class Take>
   void each_candidate(Take take) const {
-    RuleBook::Row row;
-    find_candidates(row, listing_.is_empty() ? book_.without_lists_ : book_.all_);
-    each_place(row, book_.words_ * 64, take);
+    each_candidate_among(listing_.is_empty() ? book_.without_lists_ : book_.all_, book_.words_ * 64, take);
   }
   /// The same for the rules that speak of answers, and stand above the one that decided.
   template <class Take>
   void each_of_answers_above(RuleId decided, Take take) const {
     // Of lists, those whose lines speak of answers: they are in the listing only now.
-    RuleBook::Row row, among = book_.with_answers_;
+    RuleBook::Row among = book_.with_answers_;
     if (speak_of_answers(lists_))
       for (std::size_t i = 0; i < book_.words_; ++i) among[i] |= book_.all_[i] & ~book_.without_lists_[i];
-    find_candidates(row, among);
-    each_place(row, book_.place_of(decided), take);
+    each_candidate_among(among, book_.place_of(decided), take);
   }
 
  private:
   template <class Take>
-  void each_place(const RuleBook::Row& row, std::size_t end, Take take) const {
+  void each_candidate_among(const RuleBook::Row& among, std::size_t end, Take take) const {
+    RuleBook::Row found;
+    if (book_.is_indexed_) find_candidates(found, among);
+    const RuleBook::Row& row = book_.is_indexed_ ? found : among;
     for (std::size_t word = 0; word < book_.words_; ++word)
       for (std::uint64_t bits = row[word]; bits != 0; bits &= bits - 1) {
         const std::size_t place = word * 64 + static_cast<std::size_t>(__builtin_ctzll(bits));

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <memory>
 #include <new>
+#include <span>
 
 #include "blocklist/list_set.h"
 #include "cache/cache.h"
@@ -31,18 +32,16 @@ class Foresight {
   /// `cache` outlives this.
   explicit Foresight(const cache::Cache& cache) : cache_(cache) {}
 
-  /// From here on the octets that were looked at may be others.
-  void forget() {
+  /// These will be taken, in this order and with the same octets; one or the other may be left out. Until the next
+  /// call they stay where they are.
+  void begin(std::span<const dns::Octets> messages, const blocklist::ListSet& lists) {
     for (Parsed& parsed : parsed_) parsed.message = {};
+    coming_ = messages;
+    for (std::size_t ahead = 0; ahead < messages_ahead; ++ahead) look_ahead(lists);
   }
-  void look_at(dns::Octets message, const blocklist::ListSet& lists) {
-    Parsed& parsed = parsed_[next_++ % parsed_.size()];
-    parsed.message = message;
-    parse(message, lists, parsed);
-    cache_.prefetch_entry(parsed_[(next_ - 1 - entry_behind) % parsed_.size()].key.hash);
-  }
-  /// Lives until as many more have been looked at or taken as are kept.
+  /// Lives until as many more have been taken as are kept.
   Parsed& take(dns::Octets message, const blocklist::ListSet& lists) {
+    look_ahead(lists);
     for (std::size_t age = 0; age < parsed_.size(); ++age) {  // the oldest first: they are taken in order
       Parsed& parsed = parsed_[(next_ + age) % parsed_.size()];
       const bool is_of_it = parsed.message.data() == message.data() && parsed.message.size() == message.size();
@@ -57,6 +56,14 @@ class Foresight {
   }
 
  private:
+  void look_ahead(const blocklist::ListSet& lists) {
+    if (coming_.empty()) return;
+    Parsed& parsed = parsed_[next_++ % parsed_.size()];
+    parsed.message = coming_.front();
+    coming_ = coming_.subspan(1);
+    parse(parsed.message, lists, parsed);
+    cache_.prefetch_entry(parsed_[(next_ - 1 - entry_behind) % parsed_.size()].key.hash);
+  }
   void parse(dns::Octets message, const blocklist::ListSet& lists, Parsed& parsed) const {
     // Where it stays, without a copy.
     std::destroy_at(&parsed.query);
@@ -75,9 +82,12 @@ class Foresight {
     cache_.prefetch(key.hash);
   }
 
-  const cache::Cache& cache_;
+  static constexpr std::size_t messages_ahead = 3;
   static constexpr std::size_t entry_behind = 2;  // so many later a query's line of the index is near
-  std::array<Parsed, 4> parsed_;
+
+  const cache::Cache& cache_;
+  std::span<const dns::Octets> coming_;
+  std::array<Parsed, messages_ahead + 1> parsed_;
   std::size_t next_ = 0;
 };
 

@@ -467,13 +467,14 @@ struct Resolver::Impl final : upstream::Landing {
 
   /// Where the verdict leads to another name, that name stands in the question.
   bool find_target(const policy::Action& action, dns::Question& question) const {
-    std::optional<dns::Name> target;
+    const auto take = [&](const std::optional<dns::Name>& target) {
+      if (target) question.qname = *target;
+      return target.has_value();
+    };
     if (const auto* rewrite = std::get_if<policy::Rewrite>(&action))
-      target = snapshot->rules->rewrite(*rewrite).cname;
-    else if (const auto* answer = std::get_if<policy::ListAnswer>(&action))
-      target = policy::find_target(*snapshot->lists, *answer, question);
-    if (target) question.qname = *target;
-    return target.has_value();
+      return take(snapshot->rules->rewrite(*rewrite).cname);
+    const auto* answer = std::get_if<policy::ListAnswer>(&action);
+    return answer && take(policy::find_target(*snapshot->lists, *answer, question));
   }
 
   /// DNS64, where this client has it.
@@ -712,7 +713,7 @@ struct Resolver::Impl final : upstream::Landing {
   std::shared_ptr<const Snapshot> install(std::shared_ptr<const Snapshot> next) {
     check(next && next->roster && next->lists && next->rules && next->resolvers);
     std::swap(snapshot, next);
-    foresight.forget();
+    foresight.begin({}, *snapshot->lists);
     if (next && tells_more(*next)) {
       doh_bucket = 0;
       doors.wake_at(doors.clock.now().monotonic);
@@ -729,8 +730,8 @@ struct Resolver::Impl final : upstream::Landing {
     return next;
   }
 
-  void begin_batch(Moment moment) {
-    foresight.forget();
+  void begin_batch(Moment moment, std::span<const dns::Octets> messages = {}) {
+    foresight.begin(messages, *snapshot->lists);
     now = moment;
     if (moment.wall >= this_minute && moment.wall < this_minute + std::chrono::minutes(1)) return;
     this_minute = std::chrono::floor<std::chrono::minutes>(moment.wall);
@@ -769,11 +770,8 @@ Resolver::~Resolver() = default;
 std::shared_ptr<const Snapshot> Resolver::install(std::shared_ptr<const Snapshot> snapshot) {
   return impl_->install(std::move(snapshot));
 }
-void Resolver::begin_batch(Moment now) {
-  impl_->begin_batch(now);
-}
-void Resolver::foresee(dns::Octets message) {
-  impl_->foresight.look_at(message, *impl_->snapshot->lists);
+void Resolver::begin_batch(Moment now, std::span<const dns::Octets> messages) {
+  impl_->begin_batch(now, messages);
 }
 std::size_t Resolver::serve(const listener::Arrival& arrival, std::span<std::uint8_t> out) {
   return impl_->serve(arrival, out);

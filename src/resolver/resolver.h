@@ -112,10 +112,9 @@ class Resolver {
 
   /// Between queries only. Returns the snapshot that was in use, to be released by control.
   [[nodiscard]] std::shared_ptr<const Snapshot> install(std::shared_ptr<const Snapshot> snapshot);
-  /// Once per batch, before its queries: the batch's time.
-  void begin_batch(Moment now);
-  /// The message of a query that serve() will soon be given, in the same batch and with the same octets; or never.
-  void foresee(dns::Octets message);
+  /// Once per batch, before its queries: the batch's time, and what serve() will be given in this order, with the same
+  /// octets, as far as that is known; one or the other may be left out.
+  void begin_batch(Moment now, std::span<const dns::Octets> messages = {});
   /// Serves one query. Octets written to `out` (at least response_octets_max, or udp_octets_max for datagrams), or 0:
   /// dropped (`forget` was called), or it waits (`send` or `forget` is called later).
   [[nodiscard]] std::size_t serve(const listener::Arrival& arrival, std::span<std::uint8_t> out);

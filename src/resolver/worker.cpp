@@ -117,8 +117,8 @@ struct Worker::Impl {
         admissions(loop, options.admission_channel,
                    [this](redirect::AdmissionAnswer answer) { resolver.hear_admission(answer); }),
         udp(
-            loop, sockets, clock_in, [this](Moment now) { resolver.begin_batch(now); },
-            [this](dns::Octets message) { resolver.foresee(message); },
+            loop, sockets, clock_in,
+            [this](Moment now, std::span<const dns::Octets> messages) { resolver.begin_batch(now, messages); },
             [this](listener::Arrival& arrival, std::span<std::uint8_t> out) { return receive(arrival, out); }),
         tcp(loop, sockets, clock_in, options.tcp,
             [this](listener::Arrival& arrival, std::span<std::uint8_t> out) {
