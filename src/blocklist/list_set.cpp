@@ -87,7 +87,8 @@ struct ListSet::Layout {
     const std::uint32_t slot = find_slot(blocks.data(), home, key);
     return slot != no_slot ? statement_of(slot) : nullptr;
   }
-  void look_up_with_ancestors(Octets labels, Listing& listing) const;
+  /// `own`: the key of the name itself.
+  void look_up_with_ancestors(Octets labels, const NameKey& own, Listing& listing) const;
   void look_up_patterns(const dns::Name& lowered, Listing& listing) const;
   static Listing look_up_addresses(const std::vector<std::span<const Prefix>>& prefixes,
                                    std::span<const IpAddress> addresses);
@@ -296,10 +297,10 @@ Listing ListSet::look_up(const dns::Name& lowered, const std::optional<NamePlace
   const Layout& layout = *layout_;
   if (layout.header.name_count != 0) {
     const Octets labels = lowered.wire().first(lowered.size() - 1);
+    const NameKey key = place ? NameKey{place->place, place->tag} : key_of(labels, layout.header.seed);
     if (!layout.header.below.are_none()) {
-      layout.look_up_with_ancestors(labels, listing);
+      layout.look_up_with_ancestors(labels, key, listing);
     } else {
-      const NameKey key = place ? NameKey{place->place, place->tag} : key_of(labels, layout.header.seed);
       const Statement* says = layout.find(layout.home(key), key);
       if (says != nullptr && says->named != 0) {
         listing.coverings[0] = {says->named, label_count(labels)};
@@ -349,28 +350,28 @@ Listing ListSet::look_up_server(const dns::Name& lowered) const {
   Listing listing;
   const dns::Name trigger = to_server_trigger(lowered);
   Listing found;
-  if (layout_->header.name_count != 0) layout_->look_up_with_ancestors(trigger.wire().first(trigger.size() - 1), found);
+  if (layout_->header.name_count != 0) {
+    const Octets labels = trigger.wire().first(trigger.size() - 1);
+    layout_->look_up_with_ancestors(labels, key_of(labels, layout_->header.seed), found);
+  }
   for (const Covering& covering : found.all())
     if (covering.labels > 0) listing.add({covering.set, 0});  // the root covers what is asked for, not its servers
   return listing;
 }
 
 // Two steps, so that the memory of all names is under way at once: first where each would lie, then what lies there.
-void ListSet::Layout::look_up_with_ancestors(Octets labels, Listing& listing) const {
+void ListSet::Layout::look_up_with_ancestors(Octets labels, const NameKey& own, Listing& listing) const {
   std::array<Probe, labels_max + 1> probes;
   std::size_t count = 0;
   const std::uint8_t depth = label_count(labels);
-  for (std::uint8_t covered = depth; covered > 0; --covered) {
-    if (covered == depth || header.below.has(covered)) {
-      const NameKey key = key_of(labels, header.seed);
-      probes[count] = {key, home(key), covered};
-      __builtin_prefetch(&blocks[probes[count++].home]);
-    }
+  const auto add = [&](const NameKey& key, std::uint8_t covered) {
+    probes[count] = {key, home(key), covered};
+    __builtin_prefetch(&blocks[probes[count++].home]);
+  };
+  add(own, depth);
+  for (std::uint8_t covered = depth; covered > 0;) {
     labels = labels.subspan(labels[0] + std::size_t{1});
-  }
-  if (header.below.has(0)) {  // the root: every name
-    const NameKey key = key_of(labels, header.seed);
-    probes[count++] = {key, home(key), 0};
+    if (header.below.has(--covered)) add(key_of(labels, header.seed), covered);  // 0, the root: every name
   }
 
   for (const Probe& probe : std::span(probes).first(count)) {
