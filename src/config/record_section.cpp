@@ -1,5 +1,6 @@
 #include <array>
 #include <optional>
+#include <string>
 #include <unordered_map>
 
 #include "blocklist/list_rule.h"
@@ -81,10 +82,33 @@ class RecordSection {
       if (!read || name.records.empty()) continue;
       name.owner = *read;
       names_.push_back(std::move(name));
+      keys_.push_back(&key);
     }
+    find_circles();
   }
 
  private:
+  /// CNAMEs that lead back to where they begin answer nobody.
+  void find_circles() {
+    const auto text_of = [](const std::vector<std::uint8_t>& wire) { return std::string(wire.begin(), wire.end()); };
+    std::unordered_map<std::string, std::string> targets;  // by owner, in wire form
+    for (const LocalName& name : names_)
+      if (!name.is_wildcard && name.records[0].type == RecordType::cname)
+        targets.emplace(std::string(name.owner.wire().begin(), name.owner.wire().end()),
+                        text_of(name.records[0].rdata));
+    for (std::size_t i = 0; i < names_.size(); ++i) {
+      const std::string owner(names_[i].owner.wire().begin(), names_[i].owner.wire().end());
+      auto step = targets.find(owner);
+      for (std::size_t steps = 1; step != targets.end() && steps < response::local_chain_max; ++steps) {
+        if (step->second == owner) {
+          reading_.add(*keys_[i], "the 'cname' of " + quote(keys_[i]->text) + " leads back to it");
+          break;
+        }
+        step = targets.find(step->second);
+      }
+    }
+  }
+
   void read_addresses(const Node& node, std::vector<LocalRecord>& records) {
     const auto values = to_list(reading_, node, same_type_max, "addresses");
     if (values.empty()) reading_.add(node, "no address");
@@ -136,6 +160,7 @@ class RecordSection {
 
   Reading& reading_;
   std::vector<LocalName>& names_;
+  std::vector<const Node*> keys_;  // of each
 };
 
 }  // namespace

@@ -304,7 +304,7 @@ int run_explain(const ExplainArguments& arguments, const Clock& clock, std::ostr
   if (meant_for) out << ", meant for " << meant_for->to_string();
   for (const IpAddress& address : answers) out << ", answered " << describe_place(address, places);
   for (const std::string& server : arguments.servers) out << ", by the name server " << printable(server);
-  out << ": " << (is_kept_back ? "rebinding" : policy::to_string(verdict.action)) << '\n';
+  out << ": " << (is_local ? "local" : is_kept_back ? "rebinding" : policy::to_string(verdict.action)) << '\n';
   if (is_kept_back) out << "  (an address of this house for a public name: the answer is kept back; see `rebinding`)\n";
   if (asker.device->id == device::DeviceId{0} && arguments.device != asker.device->name)
     out << "  (no device of the configuration is '" << printable(arguments.device) << "': judged as an unknown one)\n";

@@ -147,7 +147,9 @@ std::optional<std::string> fill_filter(const LogArguments& arguments, const geo:
 }
 
 std::string verdict_text(const LogRow& row) {
-  std::string text(querylog::to_string(row.verdict));
+  // Nothing was forwarded of what the house itself has answered.
+  const bool is_local = row.source == querylog::Source::local && row.verdict == querylog::VerdictKind::forward;
+  std::string text(is_local ? "local" : querylog::to_string(row.verdict));
   std::string lists;
   for (const std::string& list : row.lists) lists += (lists.empty() ? "" : ", ") + list;
   if (row.rule == "lists")

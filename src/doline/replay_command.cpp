@@ -152,6 +152,8 @@ Anew judge_anew(const Judging& judging, const config::Live& live, const LogRow& 
                         .places = judging.places.get()};
   policy::Verdict verdict = policy::decide(*judging.rules, *judging.lists, asking);
   VerdictKind would = kind_of(verdict.action);
+  // A CNAME among the local records led to another name, as no rule and no list said.
+  const bool was_alias = row.verdict == VerdictKind::rewrite && (row.rule.empty() || row.rule == "otherwise");
   if (verdict.forwards()) {
     said.read(row);
     if (!said.addresses.empty()) {
@@ -171,6 +173,7 @@ Anew judge_anew(const Judging& judging, const config::Live& live, const LogRow& 
   } else if (row.source == querylog::Source::local && verdict.lets_local_records()) {
     would = VerdictKind::forward;
   }
+  if (was_alias && verdict.lets_local_records()) would = VerdictKind::rewrite;
   return {would, verdict.reason.rule};
 }
 

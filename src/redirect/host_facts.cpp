@@ -1,8 +1,11 @@
 #include "redirect/host_facts.h"
 
 #include <ifaddrs.h>
+#include <linux/ethtool.h>
 #include <linux/if_packet.h>
 #include <linux/netfilter_ipv4/ip_tables.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -149,6 +152,18 @@ bool is_known_to_be_empty(std::string_view table) {
   return is_told && info.num_entries <= static_cast<unsigned>(std::popcount(info.valid_hooks)) + 1;
 }
 
+bool is_bridge(std::string_view interface) {
+  const int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  ethtool_drvinfo driver{};
+  driver.cmd = ETHTOOL_GDRVINFO;
+  ifreq asked{};
+  interface.copy(asked.ifr_name, sizeof asked.ifr_name - 1);
+  asked.ifr_data = reinterpret_cast<char*>(&driver);
+  const bool is_told = ioctl(any, SIOCETHTOOL, &asked) == 0;
+  if (any >= 0) close(any);
+  return is_told && std::string_view(driver.driver) == "bridge";
+}
+
 device::MacAddress mac_of(const sockaddr* address) {
   sockaddr_ll link;
   std::memcpy(&link, address, sizeof link);
@@ -175,7 +190,7 @@ HostFacts gather_host_facts(const std::filesystem::path& proc) {
   facts.has_ipv6 = std::filesystem::exists(proc / "net/if_inet6");
   facts.forwards_v4 = number_in(net / "ipv4/ip_forward") != 0;
   facts.forwards_v6 = number_in(net / "ipv6/conf/all/forwarding") != 0;
-  facts.bridge_calls_iptables = number_in(net / "bridge/bridge-nf-call-iptables") != 0;
+  facts.bridges_call_firewall = do_bridges_call_firewall(proc);
   {
     std::ifstream tables(proc / "net/ip_tables_names");
     for (std::string table; std::getline(tables, table);) facts.has_legacy_nat |= table == "nat";
@@ -202,7 +217,8 @@ HostFacts gather_host_facts(const std::filesystem::path& proc) {
            .sends_redirects = redirects_of_all || number_in(sysctls / "send_redirects") != 0,
            .router_advertisements = number_in(net / "ipv6/conf" / entry.ifa_name / "accept_ra"),
            .addresses = {},
-           .mac = {}});
+           .mac = {},
+           .is_bridge = is_bridge(entry.ifa_name)});
     }
     InterfaceFacts& interface = *std::find_if(facts.interfaces.begin(), facts.interfaces.end(),
                                               [&](const InterfaceFacts& one) { return one.name == entry.ifa_name; });
@@ -217,6 +233,11 @@ HostFacts gather_host_facts(const std::filesystem::path& proc) {
       interface.addresses.push_back(address);
   });
   return facts;
+}
+
+bool do_bridges_call_firewall(const std::filesystem::path& proc) {
+  const std::filesystem::path switches = proc / "sys/net/bridge";
+  return number_in(switches / "bridge-nf-call-iptables") != 0 || number_in(switches / "bridge-nf-call-ip6tables") != 0;
 }
 
 bool leads_out(const std::string& interface) {

@@ -23,6 +23,7 @@ struct InterfaceFacts {
   int router_advertisements = 0;       ///< net.ipv6.conf.NAME.accept_ra: 1 is taken as 0 by a machine that routes IPv6
   std::vector<IpAddress> addresses{};  ///< link-local and temporary ones left out
   device::MacAddress mac{};            ///< zero: it has none
+  bool is_bridge = false;
 };
 
 struct HostFacts {
@@ -31,7 +32,7 @@ struct HostFacts {
       ip6tables;  ///< where the programs are; empty: absent. *tables: their -restore is beside them
   bool has_ipv6 = false;
   bool forwards_v4 = false, forwards_v6 = false;
-  bool bridge_calls_iptables = false;  ///< bridged packets pass the firewall (Docker switches that on)
+  bool bridges_call_firewall = false;  ///< bridged packets pass it, of IPv4 or IPv6 (Docker switches that on)
   /// Legacy iptables has a nat table, whose rules nft does not show; not where it is known to hold none, which takes
   /// CAP_NET_ADMIN.
   bool has_legacy_nat = false;
@@ -47,6 +48,9 @@ struct HostFacts {
 
 /// `proc`: where tests have a /proc of their own. Files that cannot be read count as "no".
 [[nodiscard]] HostFacts gather_host_facts(const std::filesystem::path& proc = "/proc");
+
+/// That fact alone.
+[[nodiscard]] bool do_bridges_call_firewall(const std::filesystem::path& proc = "/proc");
 
 /// Does a default route, of IPv4 or IPv6, leave by this interface now?
 [[nodiscard]] bool leads_out(const std::string& interface);

@@ -177,6 +177,18 @@ std::vector<std::string> find_legacy_interference(std::string_view table, std::s
   return found;
 }
 
+std::optional<std::string> find_trap(const Options& options, const HostFacts& facts) {
+  if (!is_transparent(options.mode) || !facts.bridges_call_firewall) return std::nullopt;
+  for (const std::string& name : options.interfaces)
+    if (const InterfaceFacts* interface = facts.find(name); interface != nullptr && interface->is_bridge)
+      return "What comes in by the bridge " + name +
+             " passes the firewall there already (net.bridge.bridge-nf-call-iptables or -ip6tables is 1, as Docker "
+             "sets it), and the kernel forgets on the way up whom tproxy has led it to: stray DNS would have no "
+             "answer. Cure: sysctl -w net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0" +
+             (options.mode == Mode::tproxy ? ", or `redirect: {mode: nat}`" : "");
+  return std::nullopt;
+}
+
 std::vector<std::string> find_hindrances(const Options& options, const HostFacts& facts) {
   std::vector<std::string> found;
   for (const std::string& interface : options.interfaces)
@@ -184,7 +196,9 @@ std::vector<std::string> find_hindrances(const Options& options, const HostFacts
       found.push_back(
           "There is no interface " + interface +
           " now; the rules wait for it. Cure, where it is called otherwise: `redirect: {interfaces: [...]}`.");
-  if (facts.bridge_calls_iptables)
+  if (auto trap = find_trap(options, facts))
+    found.push_back(std::move(*trap));
+  else if (facts.bridges_call_firewall)
     found.emplace_back(
         "Bridged packets pass the firewall (net.bridge.bridge-nf-call-iptables is 1): DNS between devices of one LAN "
         "is left alone all the same. Cure, where no container needs it: sysctl -w "

@@ -2,6 +2,7 @@
 // what nft and legacy iptables list, and its settings; in sentences, each with its cure.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,7 +21,9 @@ inline constexpr std::size_t ruleset_octets_max = 8u << 20;
 /// `rules`: what `iptables-legacy -t TABLE -S` prints, which nft does not show.
 [[nodiscard]] std::vector<std::string> find_legacy_interference(std::string_view table, std::string_view rules,
                                                                 const Options& options);
-/// Settings of the machine that stand in the way.
+/// Why stray DNS would have no answer at all as long as the rules are there; nothing where it has.
+[[nodiscard]] std::optional<std::string> find_trap(const Options& options, const HostFacts& facts);
+/// Settings of the machine that stand in the way, that one among them.
 [[nodiscard]] std::vector<std::string> find_hindrances(const Options& options, const HostFacts& facts);
 
 }  // namespace doline::redirect

@@ -226,6 +226,10 @@ Plan plan(const Options& options, const HostFacts& facts, const Restrictions& re
     result.problems.emplace_back("watching connections needs nft: install nftables");
     return result;
   }
+  if (auto trap = find_trap(options, facts)) {
+    result.problems.push_back(std::move(*trap));
+    return result;
+  }
 
   if (!facts.nft.empty()) {
     result.tool = Tool::nft;

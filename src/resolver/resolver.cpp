@@ -171,12 +171,13 @@ struct Resolver::Impl final : upstream::Landing {
     if (const auto local = find_local(dns64, key.question, verdict); !local.records.empty()) {
       note_local(record);
       const auto elsewhere = local.all->find_target(local.records, question.qtype);
-      if (!elsewhere || stays_here(*elsewhere, query, verdict))
+      if (!elsewhere || stays_here(elsewhere->name, query, verdict))
         return say_local(arrival, record, response::answer_locally(query, *local.all, local.records, dns64, fit, out),
                          out);
       record.verdict = VerdictKind::rewrite;
-      key.question.qname = *elsewhere;
+      key.question.qname = elsewhere->name;
       detour.name = Detour::Name::target;
+      detour.target_ttl = elsewhere->ttl_seconds;
     } else if (!verdict.forwards()) {
       if (!find_target(verdict.action, key.question)) {
         const std::size_t size = speech.say_verdict(*snapshot, query, record, fit, verdict, out);
@@ -465,14 +466,15 @@ struct Resolver::Impl final : upstream::Landing {
   // ── the ways an answer comes about
   // ───────────────────────────────────────────────────────────────────────────────────
 
-  /// Where the verdict leads to another name, that name stands in the question.
+  /// Where the verdict leads to another name, that name stands in the question; not where the CNAME itself is asked
+  /// for.
   bool find_target(const policy::Action& action, dns::Question& question) const {
     const auto take = [&](const std::optional<dns::Name>& target) {
       if (target) question.qname = *target;
       return target.has_value();
     };
     if (const auto* rewrite = std::get_if<policy::Rewrite>(&action))
-      return take(snapshot->rules->rewrite(*rewrite).cname);
+      return question.qtype != RecordType::cname && take(snapshot->rules->rewrite(*rewrite).cname);
     const auto* answer = std::get_if<policy::ListAnswer>(&action);
     return answer && take(policy::find_target(*snapshot->lists, *answer, question));
   }
@@ -543,7 +545,11 @@ struct Resolver::Impl final : upstream::Landing {
     if (!response::may_be_special(lowered)) return std::nullopt;
     response::SpecialUse choice = snapshot->special_use;
     choice.bare_names = choice.bare_names && query.recursion_desired();
-    return response::find_special_use(lowered, query.question().qtype, choice);
+    auto answer = response::find_special_use(lowered, query.question().qtype, choice);
+    if (answer && answer->kind == response::LocalAnswer::Kind::nxdomain && snapshot->local &&
+        snapshot->local->has_below(lowered))
+      answer->kind = response::LocalAnswer::Kind::nodata;
+    return answer;
   }
 
   bool stays_here(const dns::Name& lowered, const dns::QueryView& query, const policy::Verdict& verdict) const {

@@ -71,7 +71,7 @@ dns::Octets Speech::retell(const Reviewing& reviewing, const dns::QueryView& que
                            response::Touches& touches) {
   const Snapshot& under = reviewing.under;
   const response::Retelling how{.target = detour.leads_elsewhere() ? &reviewing.asked : nullptr,
-                                .target_ttl_seconds = under.block.ttl_seconds,
+                                .target_ttl_seconds = detour.target_ttl.value_or(under.block.ttl_seconds),
                                 .dns64 = dns64,
                                 .ipv6_ttl_seconds_max = detour.ipv6_ttl.value_or(0),
                                 .age_seconds = std::exchange(touches.age_seconds, 0),

@@ -47,7 +47,8 @@ struct Detour {
   /// Another name, to which a CNAME of ours leads; `forged` where a verdict of the operator's or of a list says so.
   enum class Name : std::uint8_t { own, target, forged_target };
   Name name = Name::own;
-  std::optional<blocklist::ListId> list;  ///< that says so
+  std::optional<blocklist::ListId> list;         ///< that says so
+  std::optional<std::uint32_t> target_ttl = {};  ///< of that CNAME, in seconds, where it is not that of all verdicts
   std::optional<std::uint32_t> ipv6_ttl;  ///< DNS64: A instead of AAAA; what is made of it lives no longer (seconds)
 
   [[nodiscard]] bool leads_elsewhere() const { return name != Name::own; }

@@ -42,11 +42,21 @@ LocalRecord address_record(const IpAddress& address, std::uint32_t ttl_seconds) 
 void LocalRecords::Builder::add(const Name& owner, bool is_wildcard, const LocalRecord& record) {
   Table& table = is_wildcard ? made_->wildcards_ : made_->names_;
   const auto [found, is_new] = table.try_emplace(std::string(text_of(owner)), Said{source_, {}});
+  if (is_new) note_above(text_of(owner), is_wildcard);
   if (is_wildcard) made_->wildcard_labels_max_ = std::max(made_->wildcard_labels_max_, owner.label_count());
   std::vector<LocalRecord>& records = found->second.records;
   if (found->second.source == source_ && records.size() < local_records_max &&
       std::find(records.begin(), records.end(), record) == records.end())
     records.push_back(record);
+}
+
+/// What stands behind the `*.` of a wildcard is above the names that it stands for.
+void LocalRecords::Builder::note_above(std::string_view wire, bool is_wildcard) {
+  if (is_wildcard) made_->above_.emplace(wire);
+  while (wire[0] != 0) {
+    wire.remove_prefix(static_cast<unsigned char>(wire[0]) + 1u);
+    made_->above_.emplace(wire);
+  }
 }
 
 void LocalRecords::Builder::add_source(std::span<const LocalName> names) {
@@ -102,15 +112,21 @@ const LocalRecord* LocalRecords::find_cname(std::span<const LocalRecord> records
   return found == records.end() ? nullptr : &*found;
 }
 
-std::optional<Name> LocalRecords::find_target(std::span<const LocalRecord> records, RecordType type) const {
+bool LocalRecords::has_below(const Name& lowered) const {
+  return above_.contains(text_of(lowered));
+}
+
+std::optional<LocalTarget> LocalRecords::find_target(std::span<const LocalRecord> records, RecordType type) const {
   if (type == RecordType::cname || type == RecordType::any) return std::nullopt;
+  std::uint32_t ttl = UINT32_MAX;
   for (std::size_t steps = 0; steps < local_chain_max; ++steps) {
     const LocalRecord* cname = find_cname(records);
     if (cname == nullptr) return std::nullopt;
     const auto target = Name::from_wire(cname->rdata);
     check(target.has_value());
+    ttl = std::min(ttl, cname->ttl_seconds);
     records = find(*target);
-    if (records.empty()) return *target;
+    if (records.empty()) return LocalTarget{*target, ttl};
   }
   return std::nullopt;
 }

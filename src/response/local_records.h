@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/ip_address.h"
@@ -29,11 +30,15 @@ struct LocalRecord {
   std::vector<std::uint8_t> rdata;  ///< uncompressed, names in small letters
   bool operator==(const LocalRecord&) const = default;
 };
-/// `10.1.168.192.in-addr.arpa`, and so on by half octets below ip6.arpa.
-[[nodiscard]] dns::Name reverse_name(const IpAddress& address);
 [[nodiscard]] LocalRecord address_record(const IpAddress& address, std::uint32_t ttl_seconds = local_ttl_seconds);
 /// `10.1.168.192.in-addr.arpa`, and so on by half octets below ip6.arpa.
 [[nodiscard]] dns::Name reverse_name(const IpAddress& address);
+
+/// A name that CNAMEs of this house lead to.
+struct LocalTarget {
+  dns::Name name;
+  std::uint32_t ttl_seconds = 0;  ///< the smallest on the way
+};
 
 /// What one source says of one name.
 struct LocalName {
@@ -56,6 +61,7 @@ class LocalRecords {
 
    private:
     void add(const dns::Name& owner, bool is_wildcard, const LocalRecord& record);
+    void note_above(std::string_view wire, bool is_wildcard);
     std::shared_ptr<LocalRecords> made_ = std::make_shared<LocalRecords>();
     std::uint32_t source_ = 0;
   };
@@ -66,7 +72,10 @@ class LocalRecords {
   /// there are such records.
   [[nodiscard]] std::span<const LocalRecord> find(const dns::Name& lowered, dns::RecordType type) const;
   /// Where the CNAMEs of such a name lead who asks for `type`, when that is no local name: it is looked up elsewhere.
-  [[nodiscard]] std::optional<dns::Name> find_target(std::span<const LocalRecord> records, dns::RecordType type) const;
+  [[nodiscard]] std::optional<LocalTarget> find_target(std::span<const LocalRecord> records,
+                                                       dns::RecordType type) const;
+  /// There are names below it of which something is said: so it is there itself, without records (RFC 4592 §2.2.2).
+  [[nodiscard]] bool has_below(const dns::Name& lowered) const;
   /// What the CNAME among `records` leads to; null where there is none.
   [[nodiscard]] static const LocalRecord* find_cname(std::span<const LocalRecord> records);
 
@@ -82,7 +91,8 @@ class LocalRecords {
   using Table = std::unordered_map<std::string, Said, Hash, std::equal_to<>>;  // by wire form
 
   Table names_, wildcards_;
-  int wildcard_labels_max_ = 0;  // of what stands behind `*.`
+  std::unordered_set<std::string, Hash, std::equal_to<>> above_;  // all names above these, by wire form
+  int wildcard_labels_max_ = 0;                                   // of what stands behind `*.`
 };
 
 }  // namespace doline::response

@@ -282,7 +282,10 @@ std::size_t answer_locally(const dns::QueryView& query, const LocalRecords& all,
     draft.add_record(type, rdata, ttl);
     is_positive = true;
   };
+  std::array<const LocalRecord*, local_chain_max> seen;  // the first record of each name on the way
   for (std::size_t steps = 0; steps < local_chain_max && !records.empty(); ++steps) {
+    if (std::find(seen.begin(), seen.begin() + steps, records.data()) != seen.begin() + steps) break;  // a circle
+    seen[steps] = records.data();
     for (const LocalRecord& record : records)
       if (record.type == asked || asked == RecordType::any) add(record.type, record.rdata, record.ttl_seconds);
     if (!is_positive && dns64 != nullptr && asked == RecordType::aaaa)

@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "redirect/host_facts.h"
+#include "redirect/interference.h"
 #include "redirect/plan.h"
 #include "redirect/request.h"
 #include "warden/claim.h"
@@ -41,6 +42,8 @@ using Answer = std::function<void(redirect::Reply)>;
 constexpr std::uint64_t farewell_ms = 2'000;
 /// What else touches DNS is looked for anew so often.
 constexpr std::uint64_t interference_period_ms = 60'000;
+/// The same of what makes a trap of the rules: nobody tells of it.
+constexpr std::uint64_t trap_period_ms = 1'000;
 /// Rules that somebody removed, or that died with nft, are put back; not more often than this.
 constexpr std::uint64_t reapply_pause_ms = 5'000;
 constexpr std::uint64_t routes_pause_ms = 20;
@@ -77,7 +80,7 @@ bool is_within(const Bounds& bounds, const redirect::Options& options) {
 /// The states of the redirect, and what leads from one to another:
 ///
 ///   absent ── apply ──> applied ── silence ──> suspended ── heard ──> lost ── put back ──> applied
-///                       applied ── somebody or something took the rules away ──> lost
+///                       applied ── somebody or something took the rules away, or they became a trap ──> lost
 ///   any of them ── remove, or a trial that is over and nothing was before ──> absent
 ///
 /// Whatever changes them is a job, and jobs are done one at a time.
@@ -107,6 +110,7 @@ class Warden {
   void remove(Memory memory, std::function<void(std::string complaint)> done);
   void put_back_former(Finish finish);
   void suspend();
+  void step_aside(State state, const std::string& reason);
   void lose(const std::string& reason);
   void put_back_soon();
   void put_back(Finish finish);
@@ -115,6 +119,7 @@ class Warden {
   void beat();
   void check_silence();
   void look_around();
+  void look_for_trap();
   void look_for_interference(std::function<void()> done);
   void look_for_tables();
   void look_for_chains();
@@ -145,7 +150,7 @@ class Warden {
   Trial trial_;
   Jobs jobs_;
   uv_signal_t terminate_{};
-  uv_timer_t silence_{}, interference_timer_{}, alive_{}, farewell_{};
+  uv_timer_t silence_{}, interference_timer_{}, trap_timer_{}, alive_{}, farewell_{};
   bool is_leaving_ = false;
   bool will_look_for_routes_ = false;
   bool was_silent_ = false;
@@ -185,7 +190,7 @@ Warden::Warden(uv_loop_t* loop, const Channels& channels, const Bounds& bounds, 
         });
       }) {
   uv_signal_init(loop, &terminate_);
-  for (uv_timer_t* timer : {&silence_, &interference_timer_, &alive_, &farewell_}) {
+  for (uv_timer_t* timer : {&silence_, &interference_timer_, &trap_timer_, &alive_, &farewell_}) {
     uv_timer_init(loop, timer);
     timer->data = this;
   }
@@ -194,6 +199,7 @@ Warden::Warden(uv_loop_t* loop, const Channels& channels, const Bounds& bounds, 
   heard_at_ms_ = uv_now(loop);
   every<&Warden::check_silence>(silence_, static_cast<std::uint64_t>(redirect::heartbeat_period.count()) / 4);
   every<&Warden::look_around>(interference_timer_, interference_period_ms);
+  every<&Warden::look_for_trap>(trap_timer_, trap_period_ms);
   every<&Warden::stay_alive>(alive_, static_cast<std::uint64_t>(milliseconds(gate_renewed_every).count()));
 }
 
@@ -434,17 +440,24 @@ void Warden::put_back_former(Finish finish) {
 void Warden::suspend() {
   if (plan_->options.on_failure == redirect::OnFailure::closed) return;
   say("the resolver is silent: the redirect is taken away until it is heard");
-  jobs_.add([this](Finish finish) {
+  step_aside(State::suspended,
+             "the resolver was silent for more than " + std::to_string(redirect::silence_max.count()) + " ms");
+}
+
+/// The rules are taken away, and kept in mind.
+void Warden::step_aside(State state, const std::string& reason) {
+  jobs_.add([this, state, reason](Finish finish) {
     const auto plan = plan_;
     if (plan == nullptr) return finish();
-    remove(Memory::keep, [this, plan, finish = std::move(finish)](const std::string&) {
+    remove(Memory::keep, [this, state, reason, plan, finish = std::move(finish)](const std::string&) {
       if (plan_ != nullptr) {
         heard_at_ms_ = uv_now(loop_);  // after as much silence it is tried again
         return finish();
       }
       plan_ = plan;
-      state_ = State::suspended;
-      reason_ = "the resolver was silent for more than " + std::to_string(redirect::silence_max.count()) + " ms";
+      state_ = state;
+      reason_ = lost_because_ = reason;
+      if (state == State::lost) put_back_soon();
       finish();
     });
   });
@@ -475,7 +488,9 @@ void Warden::put_back(Finish finish) {
   if (state_ != State::lost) return finish();
   apply(plan_->options, standing_now(), [this, finish = std::move(finish)](redirect::Reply reply) {
     if (const auto* failed = std::get_if<redirect::Failed>(&reply); failed != nullptr && !failed->reasons.empty()) {
-      reason_ = lost_because_ + "; putting it back failed: " + failed->reasons.front();
+      reason_ = lost_because_;
+      if (const std::string& why = failed->reasons.front(); why != lost_because_)
+        reason_ += "; putting it back failed: " + why;
       put_back_soon();
     }
     finish();
@@ -512,6 +527,15 @@ void Warden::look_around() {
   look_for_chains();
   look_for_routes_soon();
   if (state_ == State::applied) look_for_interference([] {});
+}
+
+void Warden::look_for_trap() {
+  if (state_ != State::applied || jobs_.is_busy() || is_leaving_ || !redirect::do_bridges_call_firewall()) return;
+  if (plan_->options.on_failure == redirect::OnFailure::closed) return;  // nothing else is wanted
+  const auto trap = redirect::find_trap(plan_->options, redirect::gather_host_facts());
+  if (!trap) return;
+  say("the redirect is taken away until it can be served: " + *trap);
+  step_aside(State::lost, *trap);
 }
 
 /// `done` also where the rules have gone meanwhile.
@@ -619,7 +643,7 @@ void Warden::say_goodbye() {
 void Warden::close_everything() {
   if (uv_is_closing(as_handle(farewell_)) != 0) return;
   for (uv_handle_t* handle : {as_handle(terminate_), as_handle(silence_), as_handle(interference_timer_),
-                              as_handle(alive_), as_handle(farewell_)})
+                              as_handle(trap_timer_), as_handle(alive_), as_handle(farewell_)})
     uv_close(handle, nullptr);
   routing_watch_.close();
   trial_.close();

@@ -240,6 +240,26 @@ not_told() {
   ! grep -F "$2" "$lab/said" || say_wrong "$1 is told though it is cured"
 }
 
+# Docker switches that on at any time: the kernel then forgets whom tproxy has led a bridged packet to.
+bridge_trap() {
+  local off="net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0" switch
+  on gateway sysctl -qw $off 2>"$lab/said" || { say "not tried: bridged packets in the firewall ($(tail -1 "$lab/said"))"; return 0; }
+  for switch in iptables ip6tables; do
+    on gateway sysctl -qw net.bridge.bridge-nf-call-$switch=1
+    until_true 20 theirs || say_wrong "a bridge whose packets pass the firewall leaves devices without DNS ($switch)"
+    expect 1 "status in the trap" status
+    said "passes the firewall there already"
+    expect 1 "verify in the trap" verify
+    expect 1 "apply in the trap" apply
+    said "or \`redirect: {mode: nat}\`"
+    on gateway sysctl -qw $off
+    until_true 20 ours || say_wrong "not brought home once the bridge's packets pass the firewall no longer ($switch)"
+    expect 0 "status out of the trap" status
+  done
+  not_told "bridged packets in the firewall" "passes the firewall"
+  say "where bridged packets pass the firewall tproxy steps aside within seconds, says why, and comes back with the cure"
+}
+
 # What else on a machine touches DNS, each with what it does to the camera where it does something, and its cure
 interference() {
   mode=tproxy
@@ -289,9 +309,7 @@ interference() {
   interferes "a rule that is asked before" "ip rule add lookup 52 pref 100 && ip route add default dev wan0 table 52" \
     "The policy rule with preference 100 (IPv4, to table 52) is asked" "ip rule del pref 100; ip route flush table 52"
   not_told "a rule that is asked before" "preference 100"
-  interferes "bridged packets in the firewall" "sysctl -w net.bridge.bridge-nf-call-iptables=1" \
-    "Bridged packets pass the firewall" "sysctl -w net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0"
-  not_told "bridged packets in the firewall" "Bridged packets"
+  bridge_trap
   interferes "src_valid_mark" "sysctl -w net.ipv4.conf.all.src_valid_mark=1 net.ipv4.conf.home0.rp_filter=1" \
     "On home0 the kernel looks for senders under Doline's mark" \
     "sysctl -w net.ipv4.conf.all.src_valid_mark=0 net.ipv4.conf.home0.rp_filter=0"

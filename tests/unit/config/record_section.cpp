@@ -68,6 +68,10 @@ TEST_CASE("What is no record is told with one that would be") {
   CHECK(problems_of("records: {a.example: {cname: b.example, txt: x}}\n").find("has nothing else") !=
         std::string::npos);
   CHECK(problems_of("records: {a.example: {cname: b.example, ttl: 30d}}\n").find("30d") != std::string::npos);
+  const std::string circle = problems_of(
+      "records:\n  a.example: {cname: b.example}\n  b.example: {cname: c.example}\n  c.example: {cname: b.example}\n");
+  CHECK(circle ==
+        "4:3: the 'cname' of 'b.example' leads back to it\n5:3: the 'cname' of 'c.example' leads back to it\n");
 }
 
 TEST_CASE("Hosts files are paths, one or several") {

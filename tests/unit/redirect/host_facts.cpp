@@ -55,7 +55,7 @@ TEST_CASE("A machine's facts are read from /proc") {
   CHECK(facts.has_ipv6);
   CHECK(facts.forwards_v4);
   CHECK(facts.forwards_v6);
-  CHECK(facts.bridge_calls_iptables);
+  CHECK(facts.bridges_call_firewall);
   CHECK(facts.has_legacy_nat);
   REQUIRE(facts.find("lo"));
   CHECK(facts.find("lo")->leads_out);
@@ -80,6 +80,16 @@ TEST_CASE("Addresses that a machine makes up anew each day are not among those i
   proc.put("net/if_inet6", "00000000000000000000000000000001 01 80 10 01 lo");
   const HostFacts lasting = gather_host_facts(proc.path());
   CHECK(lasting.find("lo")->addresses.size() == loopback->addresses.size() - 1);
+}
+
+TEST_CASE("Bridged packets pass the firewall where either family's do") {
+  const Proc proc;
+  CHECK_FALSE(do_bridges_call_firewall(proc.path()));
+  proc.put("sys/net/bridge/bridge-nf-call-iptables", "0");
+  proc.put("sys/net/bridge/bridge-nf-call-ip6tables", "1");
+  CHECK(do_bridges_call_firewall(proc.path()));
+  proc.put("sys/net/bridge/bridge-nf-call-ip6tables", "0");
+  CHECK_FALSE(do_bridges_call_firewall(proc.path()));
 }
 
 TEST_CASE("What cannot be read is a no") {

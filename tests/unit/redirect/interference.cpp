@@ -94,7 +94,7 @@ TEST_CASE("Settings of the machine that stand in the way are told with their cur
   HostFacts facts = doline::tests::home_facts();
   const Options options = home_options(Mode::tproxy);
   CHECK(find_hindrances(options, facts).empty());
-  facts.bridge_calls_iptables = facts.has_legacy_nat = true;
+  facts.bridges_call_firewall = facts.has_legacy_nat = true;
   for (InterfaceFacts& interface : facts.interfaces) {
     interface.source_valid_mark = true;
     interface.reverse_path_filter = 1;
@@ -109,6 +109,24 @@ TEST_CASE("Settings of the machine that stand in the way are told with their cur
   Options elsewhere = home_options(Mode::nat);
   elsewhere.interfaces = {"br-nowhere"};
   CHECK(find_hindrances(elsewhere, facts)[0].find("There is no interface br-nowhere now") == 0);
+}
+
+TEST_CASE("A bridge whose packets pass the firewall twice is a trap for tproxy alone") {
+  HostFacts facts = doline::tests::home_facts();
+  facts.bridges_call_firewall = true;
+  CHECK_FALSE(find_trap(home_options(Mode::tproxy), facts));
+  facts.interfaces[1].is_bridge = true;
+  const auto trap = find_trap(home_options(Mode::tproxy), facts);
+  REQUIRE(trap);
+  CHECK(trap->find("the bridge iot0 ") < trap->size());
+  CHECK(trap->find("Cure: sysctl -w net.bridge.bridge-nf-call-iptables=0") < trap->size());
+  CHECK(trap->ends_with("mode: nat}`"));
+  CHECK(find_trap(home_options(Mode::remote), facts)->ends_with("ip6tables=0"));  // nat is no cure for that one
+  CHECK_FALSE(find_trap(home_options(Mode::nat), facts));
+  CHECK_FALSE(find_trap(home_options(Mode::audit), facts));
+  CHECK(find_hindrances(home_options(Mode::tproxy), facts) == std::vector<std::string>{*trap});
+  facts.bridges_call_firewall = false;
+  CHECK_FALSE(find_trap(home_options(Mode::tproxy), facts));
 }
 
 TEST_CASE("In nat mode a dropping input chain has to let the private port in too") {

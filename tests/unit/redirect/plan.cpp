@@ -117,7 +117,7 @@ TEST_CASE("What the operator should know of the machine is said") {
   HostFacts facts = home_facts();
   CHECK(plan(home_options(Mode::tproxy), facts).warnings.empty());
   facts.forwards_v4 = facts.forwards_v6 = false;
-  facts.bridge_calls_iptables = facts.has_legacy_nat = true;
+  facts.bridges_call_firewall = facts.has_legacy_nat = true;
   facts.interfaces.clear();
   const Plan warned = plan(home_options(Mode::tproxy), facts);
   CHECK(is_warned(warned, "no interface home0"));
@@ -129,6 +129,16 @@ TEST_CASE("What the operator should know of the machine is said") {
   everything.ports.push_back(443);
   CHECK(is_warned(plan(everything, home_facts()), "Port 443"));
   CHECK(is_warned(plan(home_options(Mode::nat), home_facts()), "flows that are under way are refused"));
+}
+
+TEST_CASE("Rules that would be a trap are not planned") {
+  HostFacts facts = home_facts();
+  facts.bridges_call_firewall = facts.interfaces[0].is_bridge = true;
+  const Plan trap = plan(home_options(Mode::tproxy), facts);
+  CHECK_FALSE(trap.is_possible());
+  REQUIRE(trap.problems.size() == 1);
+  CHECK(trap.problems[0].find("home0") < trap.problems[0].size());
+  CHECK(plan(home_options(Mode::nat), facts).is_possible());
 }
 
 TEST_CASE("A machine with one arm is told what each of its two ways needs") {

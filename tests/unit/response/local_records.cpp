@@ -132,7 +132,10 @@ TEST_CASE("A CNAME to a local name is answered wholly, one to another name says 
   CHECK(Answered(*all, "a.home.arpa", RecordType::cname).answer() == Lines{"a.home.arpa 60 CNAME b.home.arpa."});
 
   CHECK(!all->find_target(all->find(name_of("a.home.arpa")), RecordType::a));
-  CHECK(all->find_target(all->find(name_of("far.home.arpa")), RecordType::a) == name_of("www.example"));
+  const auto far = all->find_target(all->find(name_of("far.home.arpa")), RecordType::a);
+  REQUIRE(far);
+  CHECK(far->name == name_of("www.example"));
+  CHECK(far->ttl_seconds == local_ttl_seconds);
   CHECK(!all->find_target(all->find(name_of("far.home.arpa")), RecordType::cname));
 }
 
@@ -140,7 +143,18 @@ TEST_CASE("CNAMEs in a circle end") {
   const auto all = build({{named("a.home.arpa", {record(RecordType::cname, "b.home.arpa")}),
                            named("b.home.arpa", {record(RecordType::cname, "a.home.arpa")})}});
   CHECK(!all->find_target(all->find(name_of("a.home.arpa")), RecordType::a));
-  CHECK(Answered(*all, "a.home.arpa", RecordType::a).answer().size() == local_chain_max);
+  CHECK(Answered(*all, "a.home.arpa", RecordType::a).answer() ==
+        Lines{"a.home.arpa 60 CNAME b.home.arpa.", "b.home.arpa 60 CNAME a.home.arpa."});
+}
+
+TEST_CASE("A name is there where there are names below it") {
+  LocalName wild = named("dev.home.arpa", {address("192.168.1.11")});
+  wild.is_wildcard = true;
+  const auto all = build({{named("a.b.home.arpa", {address("192.168.1.10")}), wild}});
+  for (const char* above : {"b.home.arpa", "home.arpa", "dev.home.arpa", "arpa", "168.192.in-addr.arpa"})
+    CHECK_MESSAGE(all->has_below(name_of(above)), above);
+  for (const char* other : {"a.b.home.arpa", "x.b.home.arpa", "b.home", "x.dev.home.arpa"})
+    CHECK_FALSE_MESSAGE(all->has_below(name_of(other)), other);
 }
 
 }  // namespace doline::response
