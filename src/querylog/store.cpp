@@ -22,6 +22,8 @@ constexpr std::int64_t sweep_ids = 4'000;     // a step
 constexpr std::size_t retired_flows = 1'000;  // taken away in the place of a segment
 constexpr std::size_t sweep_after = 32;       // when a 32nd of the segments has gone
 constexpr const char* count_sealed = "SELECT count(*) FROM segment WHERE level = 9";
+constexpr const char* count_name_indexes =
+    "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'name'";
 constexpr std::int64_t free_pages_kept = 256;  // room for what comes next
 constexpr std::int64_t free_pages_step = 512;
 // 16 MiB: the same hot pages are then copied into the file rarely, which is what wears a memory card.
@@ -97,10 +99,8 @@ Result<void, DatabaseFault> Store::prepare() {
       {&find_endpoint_, "SELECT id FROM endpoint WHERE address = ?1 AND port = ?2"},
       {&insert_endpoint_, "INSERT INTO endpoint(address, port) VALUES(?1, ?2)"},
       {&find_name_, "SELECT id FROM name WHERE key = ?1"},
-      {&insert_name_, "INSERT OR IGNORE INTO name(key) VALUES(?1)"},
       {&find_text_, "SELECT id FROM text WHERE text = ?1"},
       {&insert_text_, "INSERT INTO text(text) VALUES(?1)"},
-      {&insert_answer_, "INSERT INTO answer(octets) VALUES(?1)"},
       {&prolong_presence_,
        "UPDATE presence SET last = max(last, ?3) "
        "WHERE device = ?1 AND client = ?2 AND first <= ?3 AND last >= ?3 - ?4"},
@@ -111,6 +111,15 @@ Result<void, DatabaseFault> Store::prepare() {
     if (!prepared) return fail(prepared.error());
     *statement = std::move(*prepared);
   }
+  auto names = EntryTable::open(database_, "name", "key");
+  if (!names) return fail(names.error());
+  new_names_ = std::move(*names);
+  auto answers = EntryTable::open(database_, "answer", "octets");
+  if (!answers) return fail(answers.error());
+  new_answers_ = std::move(*answers);
+  const auto name_indexes = database_.integer(count_name_indexes);
+  if (!name_indexes) return fail(name_indexes.error());
+  has_name_index_ = *name_indexes != 0;
   auto table = SegmentTable::open(database_);
   if (!table) return fail(table.error());
   segments_ = std::move(*table);
@@ -145,6 +154,8 @@ Result<void, DatabaseFault> Store::begin() {
     if (!has_old_rows) return fail(has_old_rows.error());
     has_old_rows_ = *has_old_rows;
   }
+  DOLINE_TRY(new_names_.begin());
+  DOLINE_TRY(new_answers_.begin());
   return remembers_newest_ ? Result<void, DatabaseFault>{} : remember_newest();
 }
 
@@ -168,8 +179,8 @@ Store::Id Store::found_id(Dictionary dictionary, Statement& find) {
   return mark(dictionary, static_cast<std::uint32_t>(id));
 }
 
-Store::Id Store::inserted_id(Dictionary dictionary) {
-  const std::int64_t id = database_.last_row_id();
+Store::Id Store::inserted_id(Dictionary dictionary, const Statement& insert) {
+  const std::int64_t id = insert.last_row_id();
   if (id < 1 || id > UINT32_MAX) return fail(DatabaseFault::corrupt);
   return mark(dictionary, static_cast<std::uint32_t>(id));
 }
@@ -225,7 +236,7 @@ Store::Id Store::device(const Identity& identity) {
   if (!found || *found != 0) return found;
   bind(insert_device_);
   DOLINE_TRY(insert_device_.run());
-  return inserted_id(devices);
+  return inserted_id(devices, insert_device_);
 }
 
 Store::Id Store::endpoint(const Endpoint& endpoint) {
@@ -237,7 +248,7 @@ Store::Id Store::endpoint(const Endpoint& endpoint) {
   auto found = found_id(endpoints, find_endpoint_);
   if (found && *found == 0) {
     DOLINE_TRY(insert_endpoint_.bind(1, octets).bind(2, std::int64_t{endpoint.port}).run());
-    found = inserted_id(endpoints);
+    found = inserted_id(endpoints, insert_endpoint_);
   }
   if (found) id = *found;
   return found;
@@ -248,15 +259,14 @@ Store::Id Store::name(const dns::Name& name) {
   const std::uint64_t hash = dns::siphash_13(secret_, lowered.wire());
   if (const std::uint32_t id = names_.find(hash); id != 0) return mark(names, id);
   const std::string key = to_name_key(lowered);
-  DOLINE_TRY(insert_name_.bind(1, octets_of(key)).run());
   Id found = 0;
-  if (database_.changes() == 1) {
-    found = inserted_id(names);
-  } else {  // an old log has an index of names, in which no two are alike
+  if (has_name_index_) {  // an old log's, in which no two names are alike
+    DOLINE_TRY(new_names_.put());
     find_name_.bind(1, octets_of(key));
     found = found_id(names, find_name_);
   }
-  if (found && *found != 0) names_.put(hash, *found);
+  if (found && *found == 0) found = new_names_.add(octets_of(key));
+  if (found) names_.put(hash, mark(names, *found));
   return found;
 }
 
@@ -268,7 +278,7 @@ Store::Id Store::text(std::string_view text) {
   auto found = found_id(texts, find_text_);
   if (found && *found == 0) {
     DOLINE_TRY(insert_text_.bind(1, text).run());
-    found = inserted_id(texts);
+    found = inserted_id(texts, insert_text_);
   }
   if (found) id = *found;
   return found;
@@ -277,10 +287,9 @@ Store::Id Store::text(std::string_view text) {
 Store::Id Store::answer(dns::Octets octets) {
   const std::uint64_t hash = dns::siphash_13(secret_, octets);
   if (const std::uint32_t id = answers_.find(hash); id != 0) return mark(answers, id);
-  DOLINE_TRY(insert_answer_.bind(1, octets).run());
-  const auto inserted = inserted_id(answers);
-  if (inserted) answers_.put(hash, *inserted);
-  return inserted;
+  const Id added = new_answers_.add(octets);
+  if (added) answers_.put(hash, mark(answers, *added));
+  return added;
 }
 
 // ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -376,14 +385,18 @@ Result<void, DatabaseFault> Store::note_presence(const Identity& identity, const
 
 Result<void, DatabaseFault> Store::commit() {
   if (rows_.rows() > 0) DOLINE_TRY(put_rows());
+  DOLINE_TRY(new_names_.put());
+  DOLINE_TRY(new_answers_.put());
   return commit_.run();
 }
 
 void Store::roll_back() {
   for (Statement* statement :
        {&begin_, &commit_, &data_version_, &oldest_, &find_device_, &insert_device_, &find_endpoint_, &insert_endpoint_,
-        &find_name_, &insert_name_, &find_text_, &insert_text_, &insert_answer_, &prolong_presence_, &insert_presence_})
+        &find_name_, &find_text_, &insert_text_, &prolong_presence_, &insert_presence_})
     statement->reset();
+  new_names_.reset();
+  new_answers_.reset();
   flows_.reset();
   if (database_.in_transaction()) (void)database_.execute("ROLLBACK");
   rows_.clear();

@@ -25,6 +25,7 @@
 #include "dns/name.h"
 #include "querylog/answers.h"
 #include "querylog/database.h"
+#include "querylog/entry_table.h"
 #include "querylog/flow_table.h"
 #include "querylog/id_memory.h"
 #include "querylog/record.h"
@@ -122,7 +123,7 @@ class Store {
   [[nodiscard]] Result<void, DatabaseFault> sweep_entries();
   [[nodiscard]] Result<void, DatabaseFault> remember_newest();
   [[nodiscard]] std::uint64_t hash_of(Dictionary dictionary, dns::Octets octets) const;
-  [[nodiscard]] Id inserted_id(Dictionary dictionary);
+  [[nodiscard]] Id inserted_id(Dictionary dictionary, const Statement& insert);
   [[nodiscard]] Id found_id(Dictionary dictionary, Statement& find);
   std::uint32_t mark(Dictionary dictionary, std::uint32_t id);
   void forget_caches();
@@ -135,10 +136,12 @@ class Store {
   std::int64_t known_data_version_ = 0;
 
   Statement begin_, commit_, data_version_, oldest_, find_device_, insert_device_, find_endpoint_, insert_endpoint_,
-      find_name_, insert_name_, find_text_, insert_text_, insert_answer_, prolong_presence_, insert_presence_;
+      find_name_, find_text_, insert_text_, prolong_presence_, insert_presence_;
 
   // By a hash with a secret, so that nobody who chooses names or answers can make two of them look alike.
   IdMemory names_, answers_;
+  EntryTable new_names_, new_answers_;  // that are not remembered
+  bool has_name_index_ = false;
   bool remembers_newest_ = false;
   struct EndpointHash {
     std::size_t operator()(const Endpoint& endpoint) const {
