@@ -353,7 +353,7 @@ Result<void, DatabaseFault> Store::put_rows() {
       const auto found = segments_.read(unsealed_[at].number, segment);
       if (!found) return fail(found.error());
       if (static_cast<std::int64_t>(segment.rows()) != unsealed_[at].rows) return fail(DatabaseFault::corrupt);
-      add_rows(segment, gathered_);
+      gathered_.add(segment);
       DOLINE_TRY(segments_.remove(unsealed_[at].number));
     }
     gathered_.add(rows_);
