@@ -169,14 +169,14 @@ class Store {
   std::int64_t presences_retired_to_ = 0;
 };
 
-/// Takes ids into a row; the first that could not be had is the outcome.
+/// Takes ids into a row, and remembers why the first that could not be had could not.
 struct KeptIds {
-  Result<void, DatabaseFault> outcome;
+  std::optional<DatabaseFault> fault;
   void operator()(std::uint32_t& id, const Store::Id& found) {
     if (found)
       id = *found;
-    else if (outcome)
-      outcome = fail(found.error());
+    else if (!fault)
+      fault = found.error();
   }
 };
 
