@@ -125,15 +125,15 @@ bool encode_addresses(dns::Octets response, const dns::Name& qname, EncodedAnswe
   into.ttl = ttl;
   std::sort(rdata.begin(), rdata.begin() + static_cast<std::ptrdiff_t>(count),
             [size](const std::uint8_t* left, const std::uint8_t* right) { return std::memcmp(left, right, size) < 0; });
-  const std::size_t before = into.octets.size();
-  into.octets.resize(before + count * (size + 3));
-  std::uint8_t* to = into.octets.data() + before;
+  std::array<std::uint8_t, answer_octets_max> encoded;
+  std::uint8_t* to = encoded.data();
   for (std::size_t number = 0; number < count; ++number) {
     *to++ = owner_is_qname;
     *to++ = static_cast<std::uint8_t>(type);
     *to++ = static_cast<std::uint8_t>(size);
     to = std::copy_n(rdata[number], size, to);
   }
+  into.octets.insert(into.octets.end(), encoded.data(), to);
   return true;
 }
 

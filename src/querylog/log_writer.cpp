@@ -36,7 +36,7 @@ struct Known {
   std::shared_ptr<const Legend> legend;
   // By device, groups, and the MAC of the client's address.
   std::map<std::tuple<std::uint32_t, device::GroupMask, device::MacAddress>, std::uint32_t> devices;
-  std::unordered_map<std::uint16_t, std::uint32_t> rules;
+  std::vector<std::uint32_t> rules;
   std::unordered_map<std::uint32_t, std::uint32_t> lists;
   MonotonicTime superseded{};
 };
@@ -588,7 +588,10 @@ struct LogWriter::Impl {
 
   Store::Id rule_row(policy::RuleId rule, Known* known) {
     if (known == nullptr) return store->text(text_of(rule, nullptr));
-    std::uint32_t& row = known->rules[rule.value];
+    // `lists` and `otherwise`, whose ids are the last that there are, stand first.
+    const auto position = static_cast<std::uint16_t>(rule.value + 2);
+    if (position >= known->rules.size()) known->rules.resize(position + std::size_t{1});
+    std::uint32_t& row = known->rules[position];
     if (row == 0) {
       const auto found = store->text(text_of(rule, known->legend.get()));
       if (!found) return found;

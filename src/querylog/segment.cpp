@@ -112,8 +112,6 @@ bool read_set(dns::Octets octets, std::size_t count, std::uint64_t largest, std:
 }  // namespace
 
 void SegmentWriter::add(std::int64_t time, const Values& values) {
-  first_ = times_.empty() ? time : std::min(first_, time);
-  last_ = times_.empty() ? time : std::max(last_, time);
   const std::size_t row = times_.size();
   if (row == room_) make_room(row + 1);
   times_.push_back(time);
@@ -138,13 +136,17 @@ void SegmentWriter::add(const Segment& rows) {
 /// How many there were before.
 std::size_t SegmentWriter::begin_rows(const std::vector<std::int64_t>& times) {
   const std::size_t before = times_.size();
-  if (times.empty()) return before;
-  const auto [first, last] = std::minmax_element(times.begin(), times.end());
-  first_ = before == 0 ? *first : std::min(first_, *first);
-  last_ = before == 0 ? *last : std::max(last_, *last);
   if (before + times.size() > room_) make_room(before + times.size());
   times_.insert(times_.end(), times.begin(), times.end());
   return before;
+}
+
+std::int64_t SegmentWriter::first() const {
+  return *std::min_element(times_.begin(), times_.end());
+}
+
+std::int64_t SegmentWriter::last() const {
+  return *std::max_element(times_.begin(), times_.end());
 }
 
 void SegmentWriter::clear() {
@@ -171,26 +173,26 @@ void SegmentWriter::find_set(const Value* values, std::size_t rows) {
     // Who chooses values (ids, times) gains nothing by collisions: a segment has few, and a set grows by a row at most.
     std::size_t slot = (value * 0x9e3779b97f4a7c15) >> (64 - width);
     while (slots_[slot] != 0 && set_[slots_[slot] - 1u].value != value) slot = (slot + 1) & (slots_.size() - 1);
-    return slot;
+    return &slots_[slot];
   };
   const auto fill_slots = [&] {
     slots_.assign(std::size_t{1} << width, 0);
-    for (const Numbered& one : set_) slots_[slot_of(one.value)] = static_cast<std::uint16_t>(one.number + 1);
+    for (const Numbered& one : set_) *slot_of(one.value) = static_cast<std::uint16_t>(one.number + 1);
   };
   fill_slots();
   numbers_.resize(rows);
-  numbers_[0] = 0;
-  for (std::size_t row = 1; row < rows; ++row) {
-    numbers_[row] = numbers_[row - 1];
-    if (values[row] == values[row - 1]) continue;
-    std::uint16_t& slot = slots_[slot_of(values[row])];
-    if (slot != 0) {
-      numbers_[row] = static_cast<std::uint16_t>(slot - 1);
+  std::uint16_t* const numbers = numbers_.data();
+  std::uint16_t number = 0;
+  for (std::size_t row = 0; row < rows; numbers[row++] = number) {
+    if (row == 0 || values[row] == values[row - 1]) continue;
+    std::uint16_t* const slot = slot_of(values[row]);
+    if (*slot != 0) {
+      number = static_cast<std::uint16_t>(*slot - 1);
       continue;
     }
-    numbers_[row] = static_cast<std::uint16_t>(set_.size());
-    set_.push_back({values[row], numbers_[row]});
-    slot = static_cast<std::uint16_t>(set_.size());
+    number = static_cast<std::uint16_t>(set_.size());
+    set_.push_back({values[row], number});
+    *slot = static_cast<std::uint16_t>(number + 1);
     if (set_.size() * 2 <= slots_.size()) continue;
     width += 2;
     fill_slots();

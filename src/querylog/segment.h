@@ -61,8 +61,8 @@ class SegmentWriter {
   void add(const SegmentWriter& rows);
   void add(const Segment& rows);
   [[nodiscard]] std::size_t rows() const { return times_.size(); }
-  [[nodiscard]] std::int64_t first() const { return first_; }  ///< earliest time; with rows
-  [[nodiscard]] std::int64_t last() const { return last_; }    ///< latest
+  [[nodiscard]] std::int64_t first() const;  ///< earliest time; with rows
+  [[nodiscard]] std::int64_t last() const;   ///< latest
   /// At most segment_rows_max rows.
   void write(std::vector<std::uint8_t>& head, std::vector<std::uint8_t>& body);
   void clear();
@@ -78,7 +78,6 @@ class SegmentWriter {
   std::vector<std::int64_t> times_;
   std::vector<std::uint32_t> values_;  // all columns but `time`, one after the other, each with room for so many rows
   std::size_t room_ = 0;
-  std::int64_t first_ = 0, last_ = 0;
 
   // Of the column that is being written.
   struct Numbered {
