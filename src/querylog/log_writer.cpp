@@ -531,15 +531,12 @@ struct LogWriter::Impl {
   Result<void, DatabaseFault> write_entry(const Entry& entry) {
     forget_old_ids();
     const Record& record = entry.record;
-    Row row;
-    row.record = &record;
-    row.ts = record.time.time_since_epoch().count();
-    row.ttl = entry.ttl;
+    Row row(record);
     Known* const known = entry.known;
 
     KeptIds keep_id;
     if (record.log == device::LogChoice::anonymous) {
-      keep_id(row.device, store->device(Identity{}));
+      keep_id(row[Column::device], store->device(Identity{}));
     } else {
       Known* const roster_known = entry.roster_known;
       if (roster_known == nullptr || last_asker.known != roster_known || last_asker.device != record.device ||
@@ -550,17 +547,21 @@ struct LogWriter::Impl {
         keep_id(last_asker.client_row, store->endpoint({record.client, 0}));
         if (!keep_id.fault) last_asker.known = roster_known;
       }
-      row.device = last_asker.device_row;
-      row.client = last_asker.client_row;
+      row[Column::device] = last_asker.device_row;
+      row[Column::client] = last_asker.client_row;
     }
-    if (record.destination.is_intercepted()) keep_id(row.destination, store->endpoint(record.destination.endpoint));
-    if (record.upstream.address != IpAddress{}) keep_id(row.upstream, store->endpoint(record.upstream));
-    keep_id(row.name, store->name(record.qname));
+    if (record.destination.is_intercepted())
+      keep_id(row[Column::destination], store->endpoint(record.destination.endpoint));
+    if (record.upstream.address != IpAddress{}) keep_id(row[Column::upstream], store->endpoint(record.upstream));
+    keep_id(row[Column::name], store->name(record.qname));
     if (record.verdict != VerdictKind::rejected && record.verdict != VerdictKind::audited)
-      keep_id(row.rule, rule_row(record.rule, known));
-    if (record.has_observed) keep_id(row.observed_rule, rule_row(record.observed_rule, known));
-    if (record.has_listing) keep_id(row.lists, lists_row(record.list_set, known));
-    if (entry.answer_octets > 0 && !keep_id.fault) keep_id(row.answer, store->answer(answers_of(entry)));
+      keep_id(row[Column::rule], rule_row(record.rule, known));
+    if (record.has_observed) keep_id(row[Column::observed_rule], rule_row(record.observed_rule, known));
+    if (record.has_listing) keep_id(row[Column::lists], lists_row(record.list_set, known));
+    if (entry.answer_octets > 0 && !keep_id.fault) {
+      keep_id(row[Column::answer], store->answer(answers_of(entry)));
+      row[Column::ttl] = entry.ttl;
+    }
     if (keep_id.fault) return fail(*keep_id.fault);
     return store->insert(row);
   }

@@ -225,11 +225,11 @@ void SegmentWriter::write(std::vector<std::uint8_t>& head, std::vector<std::uint
     if (set_.size() > 1) put_places(body, numbers_, place_of_, bits_for(set_.size()));
   };
   for (const Column column : in_head) put(column, set_in_head, values_of(static_cast<std::size_t>(column)));
-  differences_.clear();
+  differences_.resize(times_.size());
   std::uint64_t before = 0;
-  for (const std::int64_t time : times_) {
-    const auto now = static_cast<std::uint64_t>(time);
-    differences_.push_back(to_unsigned(static_cast<std::int64_t>(now - std::exchange(before, now))));
+  for (std::size_t row = 0; row < times_.size(); ++row) {
+    const auto time = static_cast<std::uint64_t>(times_[row]);
+    differences_[row] = to_unsigned(static_cast<std::int64_t>(time - std::exchange(before, time)));
   }
   put(Column::time, differences, differences_.data());
   for (const Column column : in_body) put(column, set_in_body, values_of(static_cast<std::size_t>(column)));

@@ -294,33 +294,22 @@ Store::Id Store::answer(dns::Octets octets) {
 
 // ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-Result<void, DatabaseFault> Store::insert(const Row& row) {
-  const Record& record = *row.record;
-  Values values{};
-  const auto put = [&values](Column column, auto value) {
-    values[static_cast<std::size_t>(column)] = static_cast<std::uint32_t>(value);
-  };
-  put(Column::device, row.device);
-  put(Column::client, row.client);
-  put(Column::destination, row.destination);
-  put(Column::name, row.name);
+Row::Row(const Record& record) : time(record.time.time_since_epoch().count()) {
+  const auto put = [this](Column column, auto value) { (*this)[column] = static_cast<std::uint32_t>(value); };
   put(Column::qtype, record.qtype);
   put(Column::verdict, record.verdict);
-  put(Column::answer, row.answer);
   put(Column::destination_source, record.destination.source);
   put(Column::transport, record.transport);
-  put(Column::rule, row.rule);
-  put(Column::lists, row.lists);
   put(Column::observed, record.has_observed ? static_cast<int>(record.observed) + 1 : 0);
-  put(Column::observed_rule, row.observed_rule);
   put(Column::source, record.source);
   put(Column::rcode, record.code);
-  put(Column::ttl, row.answer != 0 ? row.ttl : 0);
-  put(Column::upstream, row.upstream);
   put(Column::latency_us, record.latency_us);
   put(Column::dnssec, record.dnssec);
   put(Column::withheld, record.is_withheld);
-  rows_.add(row.ts, values);
+}
+
+Result<void, DatabaseFault> Store::insert(const Row& row) {
+  rows_.add(row.time, row.values);
   return rows_.rows() < segment_rows ? Result<void, DatabaseFault>{} : put_rows();
 }
 

@@ -47,12 +47,14 @@ struct Identity {
   [[nodiscard]] bool is_anonymous() const { return name.empty() && !mac; }
 };
 
+/// A row under way.
 struct Row {
-  std::int64_t ts = 0;  ///< microseconds since 1970
-  std::uint32_t device = 0, client = 0, destination = 0, name = 0, rule = 0, lists = 0, observed_rule = 0, answer = 0,
-                upstream = 0;
-  const Record* record = nullptr;  ///< the plain columns
-  std::uint32_t ttl = 0;
+  /// Of what the record says itself. Ids, and the TTL that is an answer's, are put in by whoever has them.
+  explicit Row(const Record& record);
+  [[nodiscard]] std::uint32_t& operator[](Column column) { return values[static_cast<std::size_t>(column)]; }
+
+  std::int64_t time;  ///< microseconds since 1970
+  Values values{};
 };
 
 /// Longer unseen, a device that comes back to an address has a new row in `presence`.
