@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <ctime>
@@ -491,8 +492,18 @@ struct LogWriter::Impl {
   Result<void, DatabaseFault> write_batch() {
     if (const auto begun = store->begin(); !begun) return begun;
     last_asker = {};
-    for (const auto& [time, position] : in_order)
-      if (const auto done = write_entry(pending[position]); !done) return done;
+    // What some records name is asked for ahead: where it is remembered takes long to come from memory.
+    std::array<std::pair<std::uint64_t, std::uint64_t>, 16> hashes;
+    for (std::size_t begin = 0; begin < in_order.size(); begin += hashes.size()) {
+      const std::size_t count = std::min(hashes.size(), in_order.size() - begin);
+      for (std::size_t ahead = 0; ahead < count; ++ahead) {
+        const Entry& entry = pending[in_order[begin + ahead].second];
+        hashes[ahead] = {store->hash_of(entry.record.qname),
+                         entry.answer_octets > 0 ? store->hash_of(answers_of(entry)) : 0};
+      }
+      for (std::size_t ahead = 0; ahead < count; ++ahead)
+        if (const auto done = write_entry(pending[in_order[begin + ahead].second], hashes[ahead]); !done) return done;
+    }
     for (std::size_t at = 0; at < std::min(presences.size(), presences_a_commit); ++at) {
       const Presence& one = presences[at];
       const std::int64_t seen = one.seen.time_since_epoch().count();
@@ -528,7 +539,8 @@ struct LogWriter::Impl {
     }
   }
 
-  Result<void, DatabaseFault> write_entry(const Entry& entry) {
+  /// `hashes`: of the name, and of the answer.
+  Result<void, DatabaseFault> write_entry(const Entry& entry, const std::pair<std::uint64_t, std::uint64_t>& hashes) {
     forget_old_ids();
     const Record& record = entry.record;
     Row row(record);
@@ -553,13 +565,13 @@ struct LogWriter::Impl {
     if (record.destination.is_intercepted())
       keep_id(row[Column::destination], store->endpoint(record.destination.endpoint));
     if (record.upstream.address != IpAddress{}) keep_id(row[Column::upstream], store->endpoint(record.upstream));
-    keep_id(row[Column::name], store->name(record.qname));
+    keep_id(row[Column::name], store->name(record.qname, hashes.first));
     if (record.verdict != VerdictKind::rejected && record.verdict != VerdictKind::audited)
       keep_id(row[Column::rule], rule_row(record.rule, known));
     if (record.has_observed) keep_id(row[Column::observed_rule], rule_row(record.observed_rule, known));
     if (record.has_listing) keep_id(row[Column::lists], lists_row(record.list_set, known));
     if (entry.answer_octets > 0 && !keep_id.fault) {
-      keep_id(row[Column::answer], store->answer(answers_of(entry)));
+      keep_id(row[Column::answer], store->answer(answers_of(entry), hashes.second));
       row[Column::ttl] = entry.ttl;
     }
     if (keep_id.fault) return fail(*keep_id.fault);

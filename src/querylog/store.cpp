@@ -185,9 +185,16 @@ Store::Id Store::inserted_id(Dictionary dictionary, const Statement& insert) {
   return mark(dictionary, static_cast<std::uint32_t>(id));
 }
 
-std::uint64_t Store::hash_of(Dictionary dictionary, dns::Octets octets) const {
-  if (dictionary != names) return dns::siphash_13(secret_, octets);
-  return dns::siphash_13(secret_, from_name_key({reinterpret_cast<const char*>(octets.data()), octets.size()}).wire());
+std::uint64_t Store::hash_of(const dns::Name& name) const {
+  const std::uint64_t hash = dns::siphash_13(secret_, name.lowered().wire());
+  names_.prefetch(hash);
+  return hash;
+}
+
+std::uint64_t Store::hash_of(dns::Octets answer) const {
+  const std::uint64_t hash = dns::siphash_13(secret_, answer);
+  answers_.prefetch(hash);
+  return hash;
 }
 
 /// No index leads to names by their keys or to answers by their octets: every new one would change a page of it
@@ -206,7 +213,8 @@ Result<void, DatabaseFault> Store::remember_newest() {
       if (!*row) break;
       const std::int64_t id = newest->integer(0);
       if (id < 1 || id > UINT32_MAX) return fail(DatabaseFault::corrupt);
-      const std::uint64_t hash = hash_of(dictionary, newest->octets(1));
+      const std::uint64_t hash =
+          dictionary == names ? hash_of(from_name_key(newest->text(1))) : hash_of(newest->octets(1));
       if (memory->find(hash) == 0) memory->put(hash, static_cast<std::uint32_t>(id));
     }
   }
@@ -254,11 +262,9 @@ Store::Id Store::endpoint(const Endpoint& endpoint) {
   return found;
 }
 
-Store::Id Store::name(const dns::Name& name) {
-  const dns::Name lowered = name.lowered();
-  const std::uint64_t hash = dns::siphash_13(secret_, lowered.wire());
+Store::Id Store::name(const dns::Name& name, std::uint64_t hash) {
   if (const std::uint32_t id = names_.find(hash); id != 0) return mark(names, id);
-  const std::string key = to_name_key(lowered);
+  const std::string key = to_name_key(name);
   Id found = 0;
   if (has_name_index_) {  // an old log's, in which no two names are alike
     DOLINE_TRY(new_names_.put());
@@ -284,8 +290,7 @@ Store::Id Store::text(std::string_view text) {
   return found;
 }
 
-Store::Id Store::answer(dns::Octets octets) {
-  const std::uint64_t hash = dns::siphash_13(secret_, octets);
+Store::Id Store::answer(dns::Octets octets, std::uint64_t hash) {
   if (const std::uint32_t id = answers_.find(hash); id != 0) return mark(answers, id);
   const Id added = new_answers_.add(octets);
   if (added) answers_.put(hash, mark(answers, *added));
@@ -599,7 +604,6 @@ Result<void, DatabaseFault> Store::sweep_entries() {
   constexpr const char* tables[dictionaries] = {"device", "endpoint", "name", "text", "answer"};
   constexpr const char* remembered_by[dictionaries] = {"", "", ", key", "", ", octets"};
   const std::string table = tables[swept_];
-  const bool is_remembered = swept_ == names || swept_ == answers;
   auto next = database_.prepare(std::string("SELECT id") + remembered_by[swept_] + " FROM " + table +
                                 " WHERE id > ?1 ORDER BY id LIMIT ?2");
   auto take = database_.prepare("DELETE FROM " + table + " WHERE id = ?1");
@@ -618,9 +622,10 @@ Result<void, DatabaseFault> Store::sweep_entries() {
         marked[static_cast<std::size_t>(swept_to_)])
       continue;
     unnamed.push_back(swept_to_);
-    if (is_remembered && swept_to_ >= 1 && swept_to_ <= UINT32_MAX)
-      (swept_ == names ? names_ : answers_)
-          .forget(hash_of(swept_, next->octets(1)), static_cast<std::uint32_t>(swept_to_));
+    if (swept_to_ < 1 || swept_to_ > UINT32_MAX) continue;
+    const auto id = static_cast<std::uint32_t>(swept_to_);
+    if (swept_ == names) names_.forget(hash_of(from_name_key(next->text(1))), id);
+    if (swept_ == answers) answers_.forget(hash_of(next->octets(1)), id);
   }
   next->reset();
   for (const std::int64_t id : unnamed) DOLINE_TRY(take->bind(1, id).run());

@@ -79,11 +79,16 @@ class Store {
   [[nodiscard]] Result<void, DatabaseFault> begin();
   [[nodiscard]] Id device(const Identity& identity);
   [[nodiscard]] Id endpoint(const Endpoint& endpoint);
+  /// What a name, or an answer, is remembered by. Who asks for it some entries ahead has its id sooner.
+  [[nodiscard]] std::uint64_t hash_of(const dns::Name& name) const;
+  [[nodiscard]] std::uint64_t hash_of(dns::Octets answer) const;
   /// A name, or an answer, that has not come for very long may be kept again, under another id.
-  [[nodiscard]] Id name(const dns::Name& name);
+  [[nodiscard]] Id name(const dns::Name& name, std::uint64_t hash);
+  [[nodiscard]] Id name(const dns::Name& name) { return this->name(name, hash_of(name)); }
   [[nodiscard]] Id text(std::string_view text);
   /// `octets`: from encode_answers. Names that are answered alike share one.
-  [[nodiscard]] Id answer(dns::Octets octets);
+  [[nodiscard]] Id answer(dns::Octets octets, std::uint64_t hash);
+  [[nodiscard]] Id answer(dns::Octets octets) { return answer(octets, hash_of(octets)); }
   [[nodiscard]] Result<void, DatabaseFault> insert(const Row& row);
   /// A device was seen at an address at this time, whether it asked or not.
   [[nodiscard]] Result<void, DatabaseFault> note_presence(const Identity& identity, const IpAddress& address,
@@ -124,7 +129,6 @@ class Store {
   [[nodiscard]] Result<void, DatabaseFault> mark_entries_of_flows();
   [[nodiscard]] Result<void, DatabaseFault> sweep_entries();
   [[nodiscard]] Result<void, DatabaseFault> remember_newest();
-  [[nodiscard]] std::uint64_t hash_of(Dictionary dictionary, dns::Octets octets) const;
   [[nodiscard]] Id inserted_id(Dictionary dictionary, const Statement& insert);
   [[nodiscard]] Id found_id(Dictionary dictionary, Statement& find);
   std::uint32_t mark(Dictionary dictionary, std::uint32_t id);
