@@ -87,20 +87,24 @@ Result<Name, NameFault> Name::parse(std::string_view text) {
 }
 
 Result<Name, NameFault> Name::from_wire(std::span<const std::uint8_t> octets) {
+  Name name;
+  if (const auto assigned = name.assign_wire(octets); !assigned) return fail(assigned.error());
+  return name;
+}
+
+Result<void, NameFault> Name::assign_wire(std::span<const std::uint8_t> octets) {
   std::size_t at = 0;
   for (;;) {
     if (at >= octets.size()) return fail(NameFault::truncated);
     const std::uint8_t length = octets[at];
     if (length == 0) break;
-    if (length >= 0xc0) return fail(NameFault::bad_pointer);
-    if (length > label_octets_max) return fail(NameFault::bad_label_type);
+    if (length > label_octets_max) return fail(length >= 0xc0 ? NameFault::bad_pointer : NameFault::bad_label_type);
     at += length + 1u;
     if (at >= name_octets_max) return fail(NameFault::name_too_long);
   }
-  Name name;
-  name.size_ = static_cast<std::uint8_t>(at + 1);
-  std::memcpy(name.octets_, octets.data(), at + 1);
-  return name;
+  size_ = static_cast<std::uint8_t>(at + 1);
+  std::memcpy(octets_, octets.data(), at + 1);
+  return {};
 }
 
 int Name::label_count() const {

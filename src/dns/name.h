@@ -53,6 +53,8 @@ class Name {
   static Result<Name, NameFault> parse(std::string_view text);
   /// Uncompressed wire form that begins at octets[0]; what follows the root label is ignored (see size()).
   static Result<Name, NameFault> from_wire(std::span<const std::uint8_t> octets);
+  /// The same into this value, which stays as it is where there is no name.
+  [[nodiscard]] Result<void, NameFault> assign_wire(std::span<const std::uint8_t> octets);
 
   /// Wire form with the root label; borrowed from this value.
   [[nodiscard]] std::span<const std::uint8_t> wire() const { return {octets_, size_}; }

@@ -109,34 +109,38 @@ bool encode_addresses(dns::Octets response, const dns::Name& qname, EncodedAnswe
                           response.size() != end + empty_opt_octets + word_at(response, end + 9)))
     return false;
   if (additional == 0 && response.size() != end) return false;
-  const std::uint32_t type_class[] = {type, static_cast<int>(dns::RecordClass::in)};
-  for (std::size_t at = first; at < end; at += step) {
-    if (word_at(response, at) != (0xc000 | dns::header_octets) || word_at(response, at + 2) != type_class[0] ||
-        word_at(response, at + 4) != type_class[1] || word_at(response, at + 10) != size)
+  // Pointer, TYPE and CLASS are the same in all.
+  if (word_at(response, first) != (0xc000 | dns::header_octets) ||
+      word_at(response, first + 4) != static_cast<int>(dns::RecordClass::in))
+    return false;
+  std::array<const std::uint8_t*, answers_max> rdata;  // of each record
+  std::uint32_t ttl = UINT32_MAX;
+  for (std::size_t number = 0; number < count; ++number) {
+    const std::size_t at = first + number * step;
+    if (std::memcmp(response.data() + at, response.data() + first, 6) != 0 || word_at(response, at + 10) != size)
       return false;
+    ttl = std::min(ttl, word_at(response, at + 6) << 16 | word_at(response, at + 8));
+    rdata[number] = response.data() + at + fixed_octets;
   }
-  std::array<std::size_t, answers_max> order;
-  for (std::size_t at = 0; at < count; ++at) {
-    order[at] = first + at * step;
-    const std::uint32_t ttl = word_at(response, order[at] + 6) << 16 | word_at(response, order[at] + 8);
-    into.ttl = at == 0 ? ttl : std::min(into.ttl, ttl);
+  into.ttl = ttl;
+  std::sort(rdata.begin(), rdata.begin() + static_cast<std::ptrdiff_t>(count),
+            [size](const std::uint8_t* left, const std::uint8_t* right) { return std::memcmp(left, right, size) < 0; });
+  std::array<std::uint8_t, answer_octets_max> encoded;
+  std::uint8_t* to = encoded.data();
+  for (std::size_t number = 0; number < count; ++number) {
+    *to++ = owner_is_qname;
+    *to++ = static_cast<std::uint8_t>(type);
+    *to++ = static_cast<std::uint8_t>(size);
+    to = std::copy_n(rdata[number], size, to);
   }
-  const auto rdata_at = [&](std::size_t record) { return response.data() + record + fixed_octets; };
-  std::sort(
-      order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count),
-      [&](std::size_t left, std::size_t right) { return std::memcmp(rdata_at(left), rdata_at(right), size) < 0; });
-  for (std::size_t at = 0; at < count; ++at) {
-    into.octets.insert(into.octets.end(),
-                       {owner_is_qname, static_cast<std::uint8_t>(type), static_cast<std::uint8_t>(size)});
-    into.octets.insert(into.octets.end(), rdata_at(order[at]), rdata_at(order[at]) + size);
-  }
+  into.octets.insert(into.octets.end(), encoded.data(), to);
   return true;
 }
 
 }  // namespace
 
 void encode_answers(dns::Octets response, const dns::Name& qname, EncodedAnswers& into) {
-  into.octets.clear();
+  const std::size_t begin = into.octets.size();
   into.items.clear();
   into.rdata.clear();
   into.ttl = 0;
@@ -168,7 +172,7 @@ void encode_answers(dns::Octets response, const dns::Name& qname, EncodedAnswers
   dns::Name target = qname;
   for (const auto& item : into.items) {
     const dns::Octets rdata = dns::Octets(into.rdata).subspan(item.rdata_at, item.rdata_octets);
-    if (into.octets.size() + item.rdata_octets + dns::name_octets_max + 16 > answer_octets_max) {
+    if (into.octets.size() - begin + item.rdata_octets + dns::name_octets_max + 16 > answer_octets_max) {
       is_shortened = true;
       break;
     }

@@ -21,10 +21,10 @@ namespace doline::querylog {
 inline constexpr std::size_t answer_octets_max = 2'048;
 inline constexpr std::size_t answers_max = 256;
 
-/// Room for encode_answers that is used again and again.
+/// Answers one behind another, and room for encode_answers that is used again and again.
 struct EncodedAnswers {
-  std::vector<std::uint8_t> octets;  ///< empty: nothing was answered
-  std::uint32_t ttl = 0;             ///< the smallest
+  std::vector<std::uint8_t> octets;
+  std::uint32_t ttl = 0;  ///< the smallest of the last response
 
   struct Item {
     dns::Name owner;
@@ -37,7 +37,8 @@ struct EncodedAnswers {
   std::vector<std::uint8_t> rdata;
 };
 
-/// A response that does not parse has no answers. `qname`: owners equal to it take no room.
+/// Behind the octets that are there; nothing where nothing was answered, or the response does not parse. `qname`:
+/// owners equal to it take no room.
 void encode_answers(dns::Octets response, const dns::Name& qname, EncodedAnswers& into);
 
 struct Answer {

@@ -150,6 +150,10 @@ void Statement::reset() {
   sqlite3_reset(statement_.get());
 }
 
+std::int64_t Statement::last_row_id() const {
+  return sqlite3_last_insert_rowid(sqlite3_db_handle(statement_.get()));
+}
+
 bool Statement::is_null(int column) const {
   return sqlite3_column_type(statement_.get(), column) == SQLITE_NULL;
 }
@@ -258,9 +262,6 @@ Result<std::int64_t, DatabaseFault> Database::integer(std::string_view sql) {
 
 int Database::changes() const {
   return sqlite3_changes(connection_.get());
-}
-std::int64_t Database::last_row_id() const {
-  return sqlite3_last_insert_rowid(connection_.get());
 }
 bool Database::in_transaction() const {
   return sqlite3_get_autocommit(connection_.get()) == 0;

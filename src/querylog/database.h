@@ -46,6 +46,8 @@ class Statement {
   /// Steps to the end and resets.
   [[nodiscard]] Result<void, DatabaseFault> run();
   void reset();
+  /// Of the last row that was inserted, by whichever statement of its database.
+  [[nodiscard]] std::int64_t last_row_id() const;
 
   [[nodiscard]] bool is_null(int column) const;
   [[nodiscard]] std::int64_t integer(int column) const;
@@ -89,7 +91,6 @@ class Database {
   [[nodiscard]] Result<std::int64_t, DatabaseFault> integer(std::string_view sql);
   /// Rows changed by the last statement.
   [[nodiscard]] int changes() const;
-  [[nodiscard]] std::int64_t last_row_id() const;
   [[nodiscard]] bool in_transaction() const;
   [[nodiscard]] std::string last_message() const;
   /// Statements that are still running after it end as if they had found nothing; `{}` takes the limit away.

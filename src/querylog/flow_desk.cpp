@@ -282,7 +282,7 @@ Result<void, DatabaseFault> FlowDesk::write(Store& store, const DeviceRow& devic
     keep_id(entry.destination, store.endpoint({connection.tuple.destination.address, 0}));
     if (judged.name) keep_id(entry.name, store.name(*judged.name));
     if (!connection.interface.empty()) keep_id(entry.interface, store.text(connection.interface));
-    if (!keep_id.outcome) return keep_id.outcome;
+    if (keep_id.fault) return fail(*keep_id.fault);
     entry.client_port = connection.tuple.client.port;
     entry.port = connection.tuple.destination.port;
     entry.protocol = connection.tuple.protocol;

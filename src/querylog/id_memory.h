@@ -14,6 +14,10 @@ class IdMemory {
  public:
   /// 0: not remembered. `hash`: all its bits alike good, so that nobody chooses what shares a line.
   [[nodiscard]] std::uint32_t find(std::uint64_t hash);
+  /// What find() will look at is on its way from memory from here on.
+  void prefetch(std::uint64_t hash) const {
+    if (!lines_.empty()) __builtin_prefetch(&lines_[hash & (lines_.size() - 1)]);
+  }
   /// `id`: not 0. Not to be called with a hash that find() knows.
   void put(std::uint64_t hash, std::uint32_t id);
   /// `id`: not 0.

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <ctime>
@@ -10,7 +11,6 @@
 #include <iterator>
 #include <map>
 #include <mutex>
-#include <numeric>
 #include <thread>
 #include <tuple>
 #include <unordered_map>
@@ -32,11 +32,21 @@ constexpr milliseconds retire_every{1000};
 constexpr std::size_t retire_segments = 2;  // a step
 constexpr seconds file_looked_at_every{5};
 
+/// A legend, and the database's ids for its own.
+struct Known {
+  std::shared_ptr<const Legend> legend;
+  // By device, groups, and the MAC of the client's address.
+  std::map<std::tuple<std::uint32_t, device::GroupMask, device::MacAddress>, std::uint32_t> devices;
+  std::vector<std::uint32_t> rules;
+  std::unordered_map<std::uint32_t, std::uint32_t> lists;
+  MonotonicTime superseded{};
+};
+
 /// A record that is ready to be written.
 struct Entry {
   Record record;
-  std::shared_ptr<const Legend> legend;         // of its generation: rules and lists; null where it is gone
-  std::shared_ptr<const Legend> roster_legend;  // of record.device: the same, or a newer one that knows the device
+  Known* known = nullptr;         // of its generation: rules and lists; null where it is gone
+  Known* roster_known = nullptr;  // of record.device: the same, or a newer one that knows the device
   std::uint32_t ttl = 0;
   std::uint32_t answer_octets = 0;
   std::size_t answers_at = 0;  // in pending_answers
@@ -153,30 +163,22 @@ struct LogWriter::Impl {
   std::thread thread;
 
   // ── the thread's own ───────────────────────────────────────────────────────────────────────────────────────────────
-  struct Known {  // ids of the database for ids of a generation
-    std::shared_ptr<const Legend> legend;
-    // By device, groups, and the MAC of the client's address.
-    std::map<std::tuple<std::uint32_t, device::GroupMask, device::MacAddress>, std::uint32_t> devices;
-    std::unordered_map<std::uint16_t, std::uint32_t> rules;
-    std::unordered_map<std::uint32_t, std::uint32_t> lists;
-    MonotonicTime superseded{};
-  };
   struct Asker {  // of the row before: devices ask in bursts
-    const Legend* legend = nullptr;
+    const Known* known = nullptr;
     device::DeviceId device;
     IpAddress client;
     std::uint32_t device_row = 0, client_row = 0;
   };
-  Asker last_asker;           // of this batch; no legend: nobody's
-  std::deque<Known> legends;  // ascending generations; the last is the newest
+  Asker last_asker;           // of this batch; not known: nobody's
+  std::deque<Known> legends;  // ascending generations; the last is the newest; what a pending record names stays
   std::uint64_t known_epoch = 0;
   std::unique_ptr<Store> store;
   std::optional<FlowDesk> flow_desk;
   bool has_recalled = false;
   std::uint64_t dropped_by_rings = 0;
   std::vector<Entry> pending;
-  std::deque<Presence> presences;             // that wait
-  std::vector<std::uint8_t> pending_answers;  // of all of them, one behind another
+  std::deque<Presence> presences;  // that wait
+  EncodedAnswers pending_answers;  // of all of them, one behind another
   MonotonicTime oldest_pending{};
   MonotonicTime next_try{};
   milliseconds retry = retry_first;
@@ -184,8 +186,8 @@ struct LogWriter::Impl {
   MonotonicTime next_retire{}, next_look_at_file{};
   ino_t inode = 0;
   std::size_t written_since_retire = 0;
-  EncodedAnswers encoded;
-  std::vector<std::uint32_t> in_order;  // positions in pending, by time
+  // Positions in pending by the time of the record.
+  std::vector<std::pair<WallTime, std::uint32_t>> in_order, late;
 
   MonotonicTime now() const { return clock.now().monotonic; }
 
@@ -245,7 +247,11 @@ struct LogWriter::Impl {
       legends.push_back(std::move(known));
     }
     installed.clear();
-    while (legends.size() > 1 && (legends.size() > legends_max || now() - legends.front().superseded > legend_kept))
+    const auto names_oldest = [this](const Entry& entry) {
+      return entry.known == &legends.front() || entry.roster_known == &legends.front();
+    };
+    while (legends.size() > 1 && (legends.size() > legends_max || now() - legends.front().superseded > legend_kept) &&
+           std::none_of(pending.begin(), pending.end(), names_oldest))
       legends.pop_front();
   }
 
@@ -300,53 +306,52 @@ struct LogWriter::Impl {
       const std::size_t gone = pending_max / 8;
       const std::size_t octets = pending[gone].answers_at;
       pending.erase(pending.begin(), pending.begin() + static_cast<std::ptrdiff_t>(gone));
-      pending_answers.erase(pending_answers.begin(), pending_answers.begin() + static_cast<std::ptrdiff_t>(octets));
+      auto& answers = pending_answers.octets;
+      answers.erase(answers.begin(), answers.begin() + static_cast<std::ptrdiff_t>(octets));
       for (Entry& kept : pending) kept.answers_at -= octets;
       lose(gone);
     }
     if (pending.empty() && presences.empty() && !(flow_desk && flow_desk->has_something())) oldest_pending = now();
-    Entry& entry = pending.emplace_back();
-    entry.record = record;
-    const Known* known = known_of(record.generation);
-    if (known == nullptr) {  // installed, and the record pushed, since this turn of the loop began
+    Entry& entry = pending.emplace_back(record);
+    entry.known = known_of(record.generation);
+    if (entry.known == nullptr) {  // installed, and the record pushed, since this turn of the loop began
       const std::lock_guard lock(mutex);
       take_installed();
-      known = known_of(record.generation);
+      entry.known = known_of(record.generation);
     }
-    if (known != nullptr) entry.legend = entry.roster_legend = known->legend;
+    entry.roster_known = entry.known;
     if (!look_again(entry)) {
       pending.pop_back();
       not_recorded.fetch_add(1, std::memory_order_relaxed);
       return;
     }
-    entry.answers_at = pending_answers.size();
+    entry.answers_at = pending_answers.octets.size();
     if (options.answers) {
-      encode_answers(response, record.qname, encoded);
-      entry.answer_octets = static_cast<std::uint32_t>(encoded.octets.size());
-      pending_answers.insert(pending_answers.end(), encoded.octets.begin(), encoded.octets.end());
-      entry.ttl = encoded.ttl;
-      if (flow_desk && entry.roster_legend)
+      encode_answers(response, record.qname, pending_answers);
+      entry.answer_octets = static_cast<std::uint32_t>(pending_answers.octets.size() - entry.answers_at);
+      entry.ttl = pending_answers.ttl;
+      if (flow_desk && entry.roster_known != nullptr)
         flow_desk->learn(entry.record, device_of(entry), response, seconds(entry.ttl), clock.now());
     }
     if (pending.size() >= batch_records && store) write_pending(false);
   }
 
   static const device::Device& device_of(const Entry& entry) {
-    const auto devices = entry.roster_legend->roster->devices();
+    const auto devices = entry.roster_known->legend->roster->devices();
     const std::uint32_t id = entry.record.device.value;
     return devices[id < devices.size() ? id : 0];
   }
 
   /// A device that was unknown when it asked (its first packet, before the neighbour table told) may be known by now.
   /// False: it turns out to be one of which nothing is kept.
-  bool look_again(Entry& entry) const {
+  bool look_again(Entry& entry) {
     if (entry.record.device.value != 0 || legends.empty() || entry.record.log != device::LogChoice::full) return true;
-    const auto& newest = legends.back().legend;
-    const device::Device& device = newest->roster->identify(entry.record.client);
+    Known& newest = legends.back();
+    const device::Device& device = newest.legend->roster->identify(entry.record.client);
     if (device.id.value == 0) return true;
     entry.record.device = device.id;
     entry.record.log = device.log;
-    entry.roster_legend = newest;
+    entry.roster_known = &newest;
     return device.log != device::LogChoice::none;
   }
 
@@ -443,15 +448,23 @@ struct LogWriter::Impl {
     oldest = extent->oldest;
   }
 
+  /// Most records come in the order of their time, so that only the others need be sorted.
+  void put_in_order() {
+    in_order.clear();
+    late.clear();
+    for (std::uint32_t position = 0; position < pending.size(); ++position) {
+      const WallTime time = pending[position].record.time;
+      (in_order.empty() || time >= in_order.back().first ? in_order : late).emplace_back(time, position);
+    }
+    std::sort(late.begin(), late.end());
+    const auto middle = static_cast<std::ptrdiff_t>(in_order.size());
+    in_order.insert(in_order.end(), late.begin(), late.end());
+    std::inplace_merge(in_order.begin(), in_order.begin() + middle, in_order.end());
+  }
+
   void write_pending(bool is_urgent) {
     if (!store || (!is_urgent && now() < next_try)) return;
-    in_order.resize(pending.size());
-    std::iota(in_order.begin(), in_order.end(), 0u);
-    const auto is_before = [](const Entry& one, const Entry& other) { return one.record.time < other.record.time; };
-    if (!std::is_sorted(pending.begin(), pending.end(), is_before))
-      std::stable_sort(in_order.begin(), in_order.end(), [&](std::uint32_t left, std::uint32_t right) {
-        return is_before(pending[left], pending[right]);
-      });
+    put_in_order();
     const auto done = write_batch();
     if (!done) {
       fault(done.error());
@@ -464,7 +477,7 @@ struct LogWriter::Impl {
     written.fetch_add(pending.size(), std::memory_order_relaxed);
     written_since_retire += pending.size();
     pending.clear();
-    pending_answers.clear();
+    pending_answers.octets.clear();
     if (flow_desk) {
       flow_desk->have_written();
       tell_flows();
@@ -479,8 +492,18 @@ struct LogWriter::Impl {
   Result<void, DatabaseFault> write_batch() {
     if (const auto begun = store->begin(); !begun) return begun;
     last_asker = {};
-    for (const std::uint32_t position : in_order)
-      if (const auto done = write_entry(pending[position]); !done) return done;
+    // What some records name is asked for ahead: where it is remembered takes long to come from memory.
+    std::array<std::pair<std::uint64_t, std::uint64_t>, 16> hashes;
+    for (std::size_t begin = 0; begin < in_order.size(); begin += hashes.size()) {
+      const std::size_t count = std::min(hashes.size(), in_order.size() - begin);
+      for (std::size_t ahead = 0; ahead < count; ++ahead) {
+        const Entry& entry = pending[in_order[begin + ahead].second];
+        hashes[ahead] = {store->hash_of(entry.record.qname),
+                         entry.answer_octets > 0 ? store->hash_of(answers_of(entry)) : 0};
+      }
+      for (std::size_t ahead = 0; ahead < count; ++ahead)
+        if (const auto done = write_entry(pending[in_order[begin + ahead].second], hashes[ahead]); !done) return done;
+    }
     for (std::size_t at = 0; at < std::min(presences.size(), presences_a_commit); ++at) {
       const Presence& one = presences[at];
       const std::int64_t seen = one.seen.time_since_epoch().count();
@@ -491,7 +514,8 @@ struct LogWriter::Impl {
       const auto written_flows =
           flow_desk->write(*store, [this](const Legend& legend, device::DeviceId device, const IpAddress& client,
                                           const device::MacAddress& mac) {
-            if (device.value != 0 || mac.is_zero()) return device_row(&legend, device, client);
+            if (device.value != 0 || mac.is_zero())
+              return device_row(&legend, known_of(legend.generation), device, client);
             Identity unknown;
             unknown.name = device::unknown_device_name;
             unknown.mac = mac;
@@ -503,7 +527,7 @@ struct LogWriter::Impl {
   }
 
   dns::Octets answers_of(const Entry& entry) const {
-    return dns::Octets(pending_answers).subspan(entry.answers_at, entry.answer_octets);
+    return dns::Octets(pending_answers.octets).subspan(entry.answers_at, entry.answer_octets);
   }
 
   void forget_old_ids() {
@@ -515,43 +539,46 @@ struct LogWriter::Impl {
     }
   }
 
-  Result<void, DatabaseFault> write_entry(const Entry& entry) {
+  /// `hashes`: of the name, and of the answer.
+  Result<void, DatabaseFault> write_entry(const Entry& entry, const std::pair<std::uint64_t, std::uint64_t>& hashes) {
     forget_old_ids();
     const Record& record = entry.record;
-    Row row;
-    row.record = &record;
-    row.ts = record.time.time_since_epoch().count();
-    row.ttl = entry.ttl;
-    Known* known = entry.legend ? known_of(entry.legend->generation) : nullptr;
+    Row row(record);
+    Known* const known = entry.known;
 
     KeptIds keep_id;
     if (record.log == device::LogChoice::anonymous) {
-      keep_id(row.device, store->device(Identity{}));
+      keep_id(row[Column::device], store->device(Identity{}));
     } else {
-      const Legend* legend = entry.roster_legend.get();
-      if (legend == nullptr || last_asker.legend != legend || last_asker.device != record.device ||
+      Known* const roster_known = entry.roster_known;
+      if (roster_known == nullptr || last_asker.known != roster_known || last_asker.device != record.device ||
           last_asker.client != record.client) {
-        last_asker = {.legend = nullptr, .device = record.device, .client = record.client};
-        keep_id(last_asker.device_row, device_row(legend, record.device, record.client));
+        last_asker = {.known = nullptr, .device = record.device, .client = record.client};
+        const Legend* const legend = roster_known != nullptr ? roster_known->legend.get() : nullptr;
+        keep_id(last_asker.device_row, device_row(legend, roster_known, record.device, record.client));
         keep_id(last_asker.client_row, store->endpoint({record.client, 0}));
-        if (keep_id.outcome) last_asker.legend = legend;
+        if (!keep_id.fault) last_asker.known = roster_known;
       }
-      row.device = last_asker.device_row;
-      row.client = last_asker.client_row;
+      row[Column::device] = last_asker.device_row;
+      row[Column::client] = last_asker.client_row;
     }
-    if (record.destination.is_intercepted()) keep_id(row.destination, store->endpoint(record.destination.endpoint));
-    if (record.upstream.address != IpAddress{}) keep_id(row.upstream, store->endpoint(record.upstream));
-    keep_id(row.name, store->name(record.qname));
+    if (record.destination.is_intercepted())
+      keep_id(row[Column::destination], store->endpoint(record.destination.endpoint));
+    if (record.upstream.address != IpAddress{}) keep_id(row[Column::upstream], store->endpoint(record.upstream));
+    keep_id(row[Column::name], store->name(record.qname, hashes.first));
     if (record.verdict != VerdictKind::rejected && record.verdict != VerdictKind::audited)
-      keep_id(row.rule, rule_row(record.rule, known));
-    if (record.has_observed) keep_id(row.observed_rule, rule_row(record.observed_rule, known));
-    if (record.has_listing) keep_id(row.lists, lists_row(record.list_set, known));
-    if (entry.answer_octets > 0 && keep_id.outcome) keep_id(row.answer, store->answer(answers_of(entry)));
-    if (!keep_id.outcome) return keep_id.outcome;
+      keep_id(row[Column::rule], rule_row(record.rule, known));
+    if (record.has_observed) keep_id(row[Column::observed_rule], rule_row(record.observed_rule, known));
+    if (record.has_listing) keep_id(row[Column::lists], lists_row(record.list_set, known));
+    if (entry.answer_octets > 0 && !keep_id.fault) {
+      keep_id(row[Column::answer], store->answer(answers_of(entry), hashes.second));
+      row[Column::ttl] = entry.ttl;
+    }
+    if (keep_id.fault) return fail(*keep_id.fault);
     return store->insert(row);
   }
 
-  Store::Id device_row(const Legend* legend, device::DeviceId device_id, const IpAddress& client) {
+  Store::Id device_row(const Legend* legend, Known* known, device::DeviceId device_id, const IpAddress& client) {
     const std::uint32_t id = device_id.value;
     if (legend == nullptr || id >= legend->roster->devices().size()) {
       Identity unknown;
@@ -562,7 +589,6 @@ struct LogWriter::Impl {
     const device::GroupMask groups = legend->roster->groups_of(device, client);
     std::optional<device::MacAddress> mac;  // matters only where it has several
     if (device.macs.size() > 1) mac = legend->roster->mac_at(client);
-    Known* known = known_of(legend->generation);
     if (known == nullptr) return store->device(identity_of(*legend->roster, device, groups, mac));
     std::uint32_t& row = known->devices[{id, groups, mac.value_or(device::MacAddress{})}];
     if (row == 0) {
@@ -575,7 +601,10 @@ struct LogWriter::Impl {
 
   Store::Id rule_row(policy::RuleId rule, Known* known) {
     if (known == nullptr) return store->text(text_of(rule, nullptr));
-    std::uint32_t& row = known->rules[rule.value];
+    // `lists` and `otherwise`, whose ids are the last that there are, stand first.
+    const auto position = static_cast<std::uint16_t>(rule.value + 2);
+    if (position >= known->rules.size()) known->rules.resize(position + std::size_t{1});
+    std::uint32_t& row = known->rules[position];
     if (row == 0) {
       const auto found = store->text(text_of(rule, known->legend.get()));
       if (!found) return found;

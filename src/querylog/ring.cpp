@@ -144,6 +144,7 @@ std::size_t Ring::drain(const std::function<void(const Record&, dns::Octets resp
   const std::uint64_t head = ring.head.load(std::memory_order_acquire);
   std::uint64_t tail = ring.tail.load(std::memory_order_relaxed);
   std::size_t count = 0;
+  Record record;
   while (tail != head) {
     const std::size_t offset = static_cast<std::size_t>(tail & (ring.size - 1));
     const std::uint8_t* at = ring.buffer.get() + offset;
@@ -156,17 +157,15 @@ std::size_t Ring::drain(const std::function<void(const Record&, dns::Octets resp
     Fixed fixed;
     std::memcpy(&fixed, at + sizeof frame, sizeof fixed);
     at += sizeof frame + sizeof fixed;
-    const auto address = [&at] {
-      const auto value = IpAddress::from_octets({at, address_octets});
-      at += address_octets;
-      return value;
+    const auto take_address = [&at](IpAddress& address, bool is_there) {
+      address = is_there ? IpAddress::from_octets({at, address_octets}) : IpAddress{};
+      if (is_there) at += address_octets;
     };
-    Record record;
     record.time = WallTime(microseconds(fixed.time));
     record.generation = fixed.generation;
     record.device.value = fixed.device;
-    record.client = address();
-    if ((fixed.flags & flag_destination) != 0) record.destination.endpoint.address = address();
+    take_address(record.client, true);
+    take_address(record.destination.endpoint.address, (fixed.flags & flag_destination) != 0);
     record.destination.endpoint.port = fixed.destination_port;
     record.destination.source = static_cast<device::DestinationSource>(fixed.destination_source);
     record.transport = static_cast<Transport>(fixed.transport);
@@ -181,14 +180,12 @@ std::size_t Ring::drain(const std::function<void(const Record&, dns::Octets resp
     record.observed = static_cast<VerdictKind>(fixed.observed);
     record.source = static_cast<Source>(fixed.source);
     record.code = static_cast<dns::ResponseCode>(fixed.code);
-    if ((fixed.flags & flag_upstream) != 0) record.upstream.address = address();
+    take_address(record.upstream.address, (fixed.flags & flag_upstream) != 0);
     record.upstream.port = fixed.upstream_port;
     record.latency_us = fixed.latency_us;
     record.dnssec = static_cast<Dnssec>(fixed.dnssec);
     record.log = static_cast<device::LogChoice>(fixed.log);
-    const auto qname = dns::Name::from_wire({at, fixed.qname_octets});
-    check(qname.has_value());
-    record.qname = *qname;
+    check(record.qname.assign_wire({at, fixed.qname_octets}).has_value());
     at += fixed.qname_octets;
     take(record, {at, fixed.response_octets});
     tail += frame;

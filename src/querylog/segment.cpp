@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "base/check.h"
 
@@ -58,17 +59,25 @@ std::size_t octets_for(std::size_t rows, unsigned bits) {
   return (rows * bits + 7) / 8;
 }
 
-/// Place by place, the lowest bit first.
-void put_places(std::vector<std::uint8_t>& octets, const std::vector<std::uint16_t>& places, unsigned bits) {
-  if (bits == 0) return;
+/// Row by row, the lowest bit first. A place has 16 bits at most.
+void put_places(std::vector<std::uint8_t>& octets, const std::vector<std::uint16_t>& numbers,
+                const std::vector<std::uint16_t>& place_of, unsigned bits) {
+  std::size_t at = octets.size();
+  octets.resize(at + octets_for(numbers.size(), bits));
   std::uint64_t waiting = 0;
   unsigned count = 0;
-  for (const std::uint16_t place : places) {
-    waiting |= static_cast<std::uint64_t>(place) << count;
+  for (const std::uint16_t number : numbers) {
+    waiting |= static_cast<std::uint64_t>(place_of[number]) << count;
     count += bits;
-    for (; count >= 8; count -= 8, waiting >>= 8) octets.push_back(static_cast<std::uint8_t>(waiting));
+    if (count < 32) continue;
+    auto word = static_cast<std::uint32_t>(waiting);
+    if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap32(word);
+    std::memcpy(octets.data() + at, &word, sizeof word);
+    at += sizeof word;
+    count -= 32;
+    waiting >>= 32;
   }
-  if (count > 0) octets.push_back(static_cast<std::uint8_t>(waiting));
+  for (; at < octets.size(); waiting >>= 8) octets[at++] = static_cast<std::uint8_t>(waiting);
 }
 
 std::size_t place_at(dns::Octets octets, unsigned bits, std::size_t row) {
@@ -82,15 +91,6 @@ std::size_t place_at(dns::Octets octets, unsigned bits, std::size_t row) {
       word |= std::uint32_t{octets[at + more]} << (8 * more);
   }
   return word >> (bit % 8) & ((1u << bits) - 1);
-}
-
-/// The first value, then by how much each is greater than the one before.
-void put_set(std::vector<std::uint8_t>& octets, const std::vector<std::uint64_t>& set) {
-  std::uint64_t before = 0;
-  for (const std::uint64_t value : set) {
-    put_number(octets, value - before);
-    before = value;
-  }
 }
 
 /// Strictly ascending up to `largest`, and no octet left.
@@ -112,24 +112,41 @@ bool read_set(dns::Octets octets, std::size_t count, std::uint64_t largest, std:
 }  // namespace
 
 void SegmentWriter::add(std::int64_t time, const Values& values) {
-  first_ = times_.empty() ? time : std::min(first_, time);
-  last_ = times_.empty() ? time : std::max(last_, time);
   const std::size_t row = times_.size();
   if (row == room_) make_room(row + 1);
   times_.push_back(time);
   std::uint32_t* into = values_.data() + row;
-  for (std::size_t column = 1; column < columns; ++column, into += room_) *into = values[column];
+  const std::size_t room = room_;
+#pragma GCC unroll 20
+  for (std::size_t column = 1; column < columns; ++column, into += room) *into = values[column];
 }
 
 void SegmentWriter::add(const SegmentWriter& rows) {
-  if (rows.rows() == 0) return;
-  first_ = times_.empty() ? rows.first_ : std::min(first_, rows.first_);
-  last_ = times_.empty() ? rows.last_ : std::max(last_, rows.last_);
-  const std::size_t before = times_.size();
-  if (before + rows.rows() > room_) make_room(before + rows.rows());
-  times_.insert(times_.end(), rows.times_.begin(), rows.times_.end());
+  const std::size_t before = begin_rows(rows.times_);
   for (std::size_t column = 1; column < columns; ++column)
     std::copy_n(rows.values_of(column), rows.rows(), values_of(column) + before);
+}
+
+void SegmentWriter::add(const Segment& rows) {
+  const std::size_t before = begin_rows(rows.times());
+  for (std::size_t column = 1; column < columns; ++column)
+    rows.copy_values(static_cast<Column>(column), values_of(column) + before);
+}
+
+/// How many there were before.
+std::size_t SegmentWriter::begin_rows(const std::vector<std::int64_t>& times) {
+  const std::size_t before = times_.size();
+  if (before + times.size() > room_) make_room(before + times.size());
+  times_.insert(times_.end(), times.begin(), times.end());
+  return before;
+}
+
+std::int64_t SegmentWriter::first() const {
+  return *std::min_element(times_.begin(), times_.end());
+}
+
+std::int64_t SegmentWriter::last() const {
+  return *std::max_element(times_.begin(), times_.end());
 }
 
 void SegmentWriter::clear() {
@@ -145,58 +162,46 @@ void SegmentWriter::make_room(std::size_t rows) {
   room_ = wider;
 }
 
-/// From column_: set_ and, where it has several values, places_.
-void SegmentWriter::find_set() {
-  const std::size_t rows = column_.size();
-  places_.resize(rows);
-  unsorted_.clear();
-  std::size_t room = 64;
-  table_.assign(room, 0);
+template <class Value>
+void SegmentWriter::find_set(const Value* values, std::size_t rows) {
+  set_.clear();
+  if (rows == 0) return;
+  set_.push_back({values[0], 0});
+  if (std::equal(values + 1, values + rows, values)) return;  // as most columns
+  unsigned width = 6;                                         // of a slot's position, bits
   const auto slot_of = [&](std::uint64_t value) {
     // Who chooses values (ids, times) gains nothing by collisions: a segment has few, and a set grows by a row at most.
-    std::size_t slot = (value * 0x9e3779b97f4a7c15) >> (64 - static_cast<unsigned>(std::bit_width(room - 1)));
-    while (table_[slot] != 0 && unsorted_[table_[slot] - 1] != value) slot = (slot + 1) & (room - 1);
-    return slot;
+    std::size_t slot = (value * 0x9e3779b97f4a7c15) >> (64 - width);
+    while (slots_[slot] != 0 && set_[slots_[slot] - 1u].value != value) slot = (slot + 1) & (slots_.size() - 1);
+    return &slots_[slot];
   };
-  for (std::size_t row = 0; row < rows; ++row) {
-    if (row > 0 && column_[row] == column_[row - 1]) {
-      places_[row] = places_[row - 1];
+  const auto fill_slots = [&] {
+    slots_.assign(std::size_t{1} << width, 0);
+    for (const Numbered& one : set_) *slot_of(one.value) = static_cast<std::uint16_t>(one.number + 1);
+  };
+  fill_slots();
+  numbers_.resize(rows);
+  std::uint16_t* const numbers = numbers_.data();
+  std::uint16_t number = 0;
+  for (std::size_t row = 0; row < rows; numbers[row++] = number) {
+    if (row == 0 || values[row] == values[row - 1]) continue;
+    std::uint16_t* const slot = slot_of(values[row]);
+    if (*slot != 0) {
+      number = static_cast<std::uint16_t>(*slot - 1);
       continue;
     }
-    std::size_t slot = slot_of(column_[row]);
-    if (table_[slot] == 0) {
-      unsorted_.push_back(column_[row]);
-      if (unsorted_.size() * 2 > room) {
-        room *= 4;
-        table_.assign(room, 0);
-        for (std::uint32_t number = 0; number < unsorted_.size(); ++number)
-          table_[slot_of(unsorted_[number])] = number + 1;
-        slot = slot_of(column_[row]);
-      } else {
-        table_[slot] = static_cast<std::uint32_t>(unsorted_.size());
-      }
-    }
-    places_[row] = static_cast<std::uint16_t>(table_[slot] - 1);
+    number = static_cast<std::uint16_t>(set_.size());
+    set_.push_back({values[row], number});
+    *slot = static_cast<std::uint16_t>(number + 1);
+    if (set_.size() * 2 <= slots_.size()) continue;
+    width += 2;
+    fill_slots();
   }
-  set_ = unsorted_;
-  std::sort(set_.begin(), set_.end());
-  if (set_.size() == 1) return;
+  std::sort(set_.begin(), set_.end(),
+            [](const Numbered& one, const Numbered& other) { return one.value < other.value; });
   place_of_.resize(set_.size());
   for (std::size_t place = 0; place < set_.size(); ++place)
-    place_of_[table_[slot_of(set_[place])] - 1] = static_cast<std::uint16_t>(place);
-  for (std::uint16_t& place : places_) place = place_of_[place];
-}
-
-/// Most columns have one value in all rows.
-void SegmentWriter::find_set_of(Column column) {
-  const std::uint32_t* const values = values_of(static_cast<std::size_t>(column));
-  const std::size_t rows = times_.size();
-  if (rows > 0 && std::equal(values + 1, values + rows, values)) {
-    set_.assign(1, values[0]);
-    return;
-  }
-  column_.assign(values, values + rows);
-  find_set();
+    place_of_[set_[place].number] = static_cast<std::uint16_t>(place);
 }
 
 void SegmentWriter::write(std::vector<std::uint8_t>& head, std::vector<std::uint8_t>& body) {
@@ -205,33 +210,29 @@ void SegmentWriter::write(std::vector<std::uint8_t>& head, std::vector<std::uint
   body.clear();
   put_number(head, times_.size());
   std::vector<std::uint8_t> set;
-  const auto put = [&](Column column, std::uint8_t coding) {
-    if (set_.empty() || (set_.size() == 1 && set_[0] == 0)) return;
+  const auto put = [&](Column column, std::uint8_t coding, const auto* values) {
+    find_set(values, times_.size());
+    if (set_.empty() || (set_.size() == 1 && set_[0].value == 0)) return;
     set.clear();
-    put_set(set, set_);
+    std::uint64_t before = 0;
+    for (const Numbered& one : set_) put_number(set, one.value - std::exchange(before, one.value));
     head.push_back(static_cast<std::uint8_t>(column));
     head.push_back(coding);
     put_number(head, set_.size());
     put_number(head, set.size());
     auto& into = coding == set_in_head ? head : body;
     into.insert(into.end(), set.begin(), set.end());
-    put_places(body, places_, bits_for(set_.size()));
+    if (set_.size() > 1) put_places(body, numbers_, place_of_, bits_for(set_.size()));
   };
-  const auto put_values = [&](Column column, std::uint8_t coding) {
-    find_set_of(column);
-    put(column, coding);
-  };
-  for (const Column column : in_head) put_values(column, set_in_head);
-  column_.clear();
-  std::int64_t before = 0;
-  for (const std::int64_t time : times_) {
-    column_.push_back(
-        to_unsigned(static_cast<std::int64_t>(static_cast<std::uint64_t>(time) - static_cast<std::uint64_t>(before))));
-    before = time;
+  for (const Column column : in_head) put(column, set_in_head, values_of(static_cast<std::size_t>(column)));
+  differences_.resize(times_.size());
+  std::uint64_t before = 0;
+  for (std::size_t row = 0; row < times_.size(); ++row) {
+    const auto time = static_cast<std::uint64_t>(times_[row]);
+    differences_[row] = to_unsigned(static_cast<std::int64_t>(time - std::exchange(before, time)));
   }
-  find_set();
-  put(Column::time, differences);
-  for (const Column column : in_body) put_values(column, set_in_body);
+  put(Column::time, differences, differences_.data());
+  for (const Column column : in_body) put(column, set_in_body, values_of(static_cast<std::size_t>(column)));
 }
 
 bool Segment::read_head(dns::Octets head) {
@@ -322,6 +323,14 @@ std::size_t Segment::place(Column column, std::size_t row) const {
 std::uint32_t Segment::value(Column column, std::size_t row) const {
   const Read& read = at(column);
   return read.set.empty() ? 0 : read.set[read.bits == 0 ? 0 : place_at(read.places, read.bits, row)];
+}
+
+void Segment::copy_values(Column column, std::uint32_t* into) const {
+  const Read& read = at(column);
+  if (read.bits == 0)
+    std::fill_n(into, rows_, value(column, 0));
+  else
+    for (std::size_t row = 0; row < rows_; ++row) into[row] = read.set[place_at(read.places, read.bits, row)];
 }
 
 Values Segment::values(std::size_t row) const {

@@ -51,15 +51,18 @@ inline constexpr std::size_t segment_columns_max = 64;
 /// Indexed by Column; that of `time` is not used.
 using Values = std::array<std::uint32_t, columns>;
 
+class Segment;
+
 /// Gathers rows and writes them as a segment. Used again and again: it keeps its room.
 class SegmentWriter {
  public:
   void add(std::int64_t time, const Values& values);
-  /// All of another's, behind its own.
+  /// All of another's, behind its own; or of a segment whose body was read.
   void add(const SegmentWriter& rows);
+  void add(const Segment& rows);
   [[nodiscard]] std::size_t rows() const { return times_.size(); }
-  [[nodiscard]] std::int64_t first() const { return first_; }  ///< earliest time; with rows
-  [[nodiscard]] std::int64_t last() const { return last_; }    ///< latest
+  [[nodiscard]] std::int64_t first() const;  ///< earliest time; with rows
+  [[nodiscard]] std::int64_t last() const;   ///< latest
   /// At most segment_rows_max rows.
   void write(std::vector<std::uint8_t>& head, std::vector<std::uint8_t>& body);
   void clear();
@@ -70,20 +73,24 @@ class SegmentWriter {
     return values_.data() + (column - 1) * room_;
   }
   void make_room(std::size_t rows);
+  std::size_t begin_rows(const std::vector<std::int64_t>& times);
 
   std::vector<std::int64_t> times_;
   std::vector<std::uint32_t> values_;  // all columns but `time`, one after the other, each with room for so many rows
   std::size_t room_ = 0;
-  std::int64_t first_ = 0, last_ = 0;
 
-  // The column that is being written.
-  std::vector<std::uint64_t> column_;
-  std::vector<std::uint64_t> set_, unsorted_;
-  std::vector<std::uint32_t> table_;   // of hashes: a value's number and one, in the order in which values came
-  std::vector<std::uint16_t> places_;  // for each row the value's number, then its place in the set
+  // Of the column that is being written.
+  struct Numbered {
+    std::uint64_t value;
+    std::uint16_t number;  // in the order in which values came
+  };
+  std::vector<std::uint64_t> differences_;
+  std::vector<Numbered> set_;           // ascending
+  std::vector<std::uint16_t> slots_;    // of hashes: a value's number and one
+  std::vector<std::uint16_t> numbers_;  // for each row its value's; and, where a set has several, each number's place
   std::vector<std::uint16_t> place_of_;
-  void find_set();
-  void find_set_of(Column column);
+  template <class Value>
+  void find_set(const Value* values, std::size_t rows);
 };
 
 /// What a segment holds. After read_head(): the sets of the searched columns; after read_body(): the rows.
@@ -101,6 +108,8 @@ class Segment {
   [[nodiscard]] std::size_t place(Column column, std::size_t row) const;
   [[nodiscard]] std::uint32_t value(Column column, std::size_t row) const;
   [[nodiscard]] Values values(std::size_t row) const;
+  /// Of all rows.
+  void copy_values(Column column, std::uint32_t* into) const;
   [[nodiscard]] const std::vector<std::int64_t>& times() const { return times_; }
 
  private:

@@ -118,8 +118,4 @@ Result<std::int64_t, DatabaseFault> SegmentTable::keep_only(
   return gone;
 }
 
-void add_rows(const Segment& from, SegmentWriter& into) {
-  for (std::size_t row = 0; row < from.rows(); ++row) into.add(from.times()[row], from.values(row));
-}
-
 }  // namespace doline::querylog

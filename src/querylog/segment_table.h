@@ -57,7 +57,4 @@ class SegmentTable {
   SegmentWriter kept_;
 };
 
-/// All rows of a segment, behind those that are there.
-void add_rows(const Segment& from, SegmentWriter& into);
-
 }  // namespace doline::querylog

@@ -22,6 +22,8 @@ constexpr std::int64_t sweep_ids = 4'000;     // a step
 constexpr std::size_t retired_flows = 1'000;  // taken away in the place of a segment
 constexpr std::size_t sweep_after = 32;       // when a 32nd of the segments has gone
 constexpr const char* count_sealed = "SELECT count(*) FROM segment WHERE level = 9";
+constexpr const char* count_name_indexes =
+    "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'name'";
 constexpr std::int64_t free_pages_kept = 256;  // room for what comes next
 constexpr std::int64_t free_pages_step = 512;
 // 16 MiB: the same hot pages are then copied into the file rarely, which is what wears a memory card.
@@ -97,10 +99,8 @@ Result<void, DatabaseFault> Store::prepare() {
       {&find_endpoint_, "SELECT id FROM endpoint WHERE address = ?1 AND port = ?2"},
       {&insert_endpoint_, "INSERT INTO endpoint(address, port) VALUES(?1, ?2)"},
       {&find_name_, "SELECT id FROM name WHERE key = ?1"},
-      {&insert_name_, "INSERT OR IGNORE INTO name(key) VALUES(?1)"},
       {&find_text_, "SELECT id FROM text WHERE text = ?1"},
       {&insert_text_, "INSERT INTO text(text) VALUES(?1)"},
-      {&insert_answer_, "INSERT INTO answer(octets) VALUES(?1)"},
       {&prolong_presence_,
        "UPDATE presence SET last = max(last, ?3) "
        "WHERE device = ?1 AND client = ?2 AND first <= ?3 AND last >= ?3 - ?4"},
@@ -111,6 +111,15 @@ Result<void, DatabaseFault> Store::prepare() {
     if (!prepared) return fail(prepared.error());
     *statement = std::move(*prepared);
   }
+  auto names = EntryTable::open(database_, "name", "key");
+  if (!names) return fail(names.error());
+  new_names_ = std::move(*names);
+  auto answers = EntryTable::open(database_, "answer", "octets");
+  if (!answers) return fail(answers.error());
+  new_answers_ = std::move(*answers);
+  const auto name_indexes = database_.integer(count_name_indexes);
+  if (!name_indexes) return fail(name_indexes.error());
+  has_name_index_ = *name_indexes != 0;
   auto table = SegmentTable::open(database_);
   if (!table) return fail(table.error());
   segments_ = std::move(*table);
@@ -145,6 +154,8 @@ Result<void, DatabaseFault> Store::begin() {
     if (!has_old_rows) return fail(has_old_rows.error());
     has_old_rows_ = *has_old_rows;
   }
+  DOLINE_TRY(new_names_.begin());
+  DOLINE_TRY(new_answers_.begin());
   return remembers_newest_ ? Result<void, DatabaseFault>{} : remember_newest();
 }
 
@@ -168,15 +179,22 @@ Store::Id Store::found_id(Dictionary dictionary, Statement& find) {
   return mark(dictionary, static_cast<std::uint32_t>(id));
 }
 
-Store::Id Store::inserted_id(Dictionary dictionary) {
-  const std::int64_t id = database_.last_row_id();
+Store::Id Store::inserted_id(Dictionary dictionary, const Statement& insert) {
+  const std::int64_t id = insert.last_row_id();
   if (id < 1 || id > UINT32_MAX) return fail(DatabaseFault::corrupt);
   return mark(dictionary, static_cast<std::uint32_t>(id));
 }
 
-std::uint64_t Store::hash_of(Dictionary dictionary, dns::Octets octets) const {
-  if (dictionary != names) return dns::siphash_13(secret_, octets);
-  return dns::siphash_13(secret_, from_name_key({reinterpret_cast<const char*>(octets.data()), octets.size()}).wire());
+std::uint64_t Store::hash_of(const dns::Name& name) const {
+  const std::uint64_t hash = dns::siphash_13(secret_, name.lowered().wire());
+  names_.prefetch(hash);
+  return hash;
+}
+
+std::uint64_t Store::hash_of(dns::Octets answer) const {
+  const std::uint64_t hash = dns::siphash_13(secret_, answer);
+  answers_.prefetch(hash);
+  return hash;
 }
 
 /// No index leads to names by their keys or to answers by their octets: every new one would change a page of it
@@ -195,7 +213,8 @@ Result<void, DatabaseFault> Store::remember_newest() {
       if (!*row) break;
       const std::int64_t id = newest->integer(0);
       if (id < 1 || id > UINT32_MAX) return fail(DatabaseFault::corrupt);
-      const std::uint64_t hash = hash_of(dictionary, newest->octets(1));
+      const std::uint64_t hash =
+          dictionary == names ? hash_of(from_name_key(newest->text(1))) : hash_of(newest->octets(1));
       if (memory->find(hash) == 0) memory->put(hash, static_cast<std::uint32_t>(id));
     }
   }
@@ -225,7 +244,7 @@ Store::Id Store::device(const Identity& identity) {
   if (!found || *found != 0) return found;
   bind(insert_device_);
   DOLINE_TRY(insert_device_.run());
-  return inserted_id(devices);
+  return inserted_id(devices, insert_device_);
 }
 
 Store::Id Store::endpoint(const Endpoint& endpoint) {
@@ -237,26 +256,23 @@ Store::Id Store::endpoint(const Endpoint& endpoint) {
   auto found = found_id(endpoints, find_endpoint_);
   if (found && *found == 0) {
     DOLINE_TRY(insert_endpoint_.bind(1, octets).bind(2, std::int64_t{endpoint.port}).run());
-    found = inserted_id(endpoints);
+    found = inserted_id(endpoints, insert_endpoint_);
   }
   if (found) id = *found;
   return found;
 }
 
-Store::Id Store::name(const dns::Name& name) {
-  const dns::Name lowered = name.lowered();
-  const std::uint64_t hash = dns::siphash_13(secret_, lowered.wire());
+Store::Id Store::name(const dns::Name& name, std::uint64_t hash) {
   if (const std::uint32_t id = names_.find(hash); id != 0) return mark(names, id);
-  const std::string key = to_name_key(lowered);
-  DOLINE_TRY(insert_name_.bind(1, octets_of(key)).run());
+  const std::string key = to_name_key(name);
   Id found = 0;
-  if (database_.changes() == 1) {
-    found = inserted_id(names);
-  } else {  // an old log has an index of names, in which no two are alike
+  if (has_name_index_) {  // an old log's, in which no two names are alike
+    DOLINE_TRY(new_names_.put());
     find_name_.bind(1, octets_of(key));
     found = found_id(names, find_name_);
   }
-  if (found && *found != 0) names_.put(hash, *found);
+  if (found && *found == 0) found = new_names_.add(octets_of(key));
+  if (found) names_.put(hash, mark(names, *found));
   return found;
 }
 
@@ -268,50 +284,37 @@ Store::Id Store::text(std::string_view text) {
   auto found = found_id(texts, find_text_);
   if (found && *found == 0) {
     DOLINE_TRY(insert_text_.bind(1, text).run());
-    found = inserted_id(texts);
+    found = inserted_id(texts, insert_text_);
   }
   if (found) id = *found;
   return found;
 }
 
-Store::Id Store::answer(dns::Octets octets) {
-  const std::uint64_t hash = dns::siphash_13(secret_, octets);
+Store::Id Store::answer(dns::Octets octets, std::uint64_t hash) {
   if (const std::uint32_t id = answers_.find(hash); id != 0) return mark(answers, id);
-  DOLINE_TRY(insert_answer_.bind(1, octets).run());
-  const auto inserted = inserted_id(answers);
-  if (inserted) answers_.put(hash, *inserted);
-  return inserted;
+  const Id added = new_answers_.add(octets);
+  if (added) answers_.put(hash, mark(answers, *added));
+  return added;
 }
 
 // ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-Result<void, DatabaseFault> Store::insert(const Row& row) {
-  const Record& record = *row.record;
-  Values values{};
-  const auto put = [&values](Column column, auto value) {
-    values[static_cast<std::size_t>(column)] = static_cast<std::uint32_t>(value);
-  };
-  put(Column::device, row.device);
-  put(Column::client, row.client);
-  put(Column::destination, row.destination);
-  put(Column::name, row.name);
+Row::Row(const Record& record) : time(record.time.time_since_epoch().count()) {
+  const auto put = [this](Column column, auto value) { (*this)[column] = static_cast<std::uint32_t>(value); };
   put(Column::qtype, record.qtype);
   put(Column::verdict, record.verdict);
-  put(Column::answer, row.answer);
   put(Column::destination_source, record.destination.source);
   put(Column::transport, record.transport);
-  put(Column::rule, row.rule);
-  put(Column::lists, row.lists);
   put(Column::observed, record.has_observed ? static_cast<int>(record.observed) + 1 : 0);
-  put(Column::observed_rule, row.observed_rule);
   put(Column::source, record.source);
   put(Column::rcode, record.code);
-  put(Column::ttl, row.answer != 0 ? row.ttl : 0);
-  put(Column::upstream, row.upstream);
   put(Column::latency_us, record.latency_us);
   put(Column::dnssec, record.dnssec);
   put(Column::withheld, record.is_withheld);
-  rows_.add(row.ts, values);
+}
+
+Result<void, DatabaseFault> Store::insert(const Row& row) {
+  rows_.add(row.time, row.values);
   return rows_.rows() < segment_rows ? Result<void, DatabaseFault>{} : put_rows();
 }
 
@@ -344,7 +347,7 @@ Result<void, DatabaseFault> Store::put_rows() {
       const auto found = segments_.read(unsealed_[at].number, segment);
       if (!found) return fail(found.error());
       if (static_cast<std::int64_t>(segment.rows()) != unsealed_[at].rows) return fail(DatabaseFault::corrupt);
-      add_rows(segment, gathered_);
+      gathered_.add(segment);
       DOLINE_TRY(segments_.remove(unsealed_[at].number));
     }
     gathered_.add(rows_);
@@ -376,14 +379,18 @@ Result<void, DatabaseFault> Store::note_presence(const Identity& identity, const
 
 Result<void, DatabaseFault> Store::commit() {
   if (rows_.rows() > 0) DOLINE_TRY(put_rows());
+  DOLINE_TRY(new_names_.put());
+  DOLINE_TRY(new_answers_.put());
   return commit_.run();
 }
 
 void Store::roll_back() {
   for (Statement* statement :
        {&begin_, &commit_, &data_version_, &oldest_, &find_device_, &insert_device_, &find_endpoint_, &insert_endpoint_,
-        &find_name_, &insert_name_, &find_text_, &insert_text_, &insert_answer_, &prolong_presence_, &insert_presence_})
+        &find_name_, &find_text_, &insert_text_, &prolong_presence_, &insert_presence_})
     statement->reset();
+  new_names_.reset();
+  new_answers_.reset();
   flows_.reset();
   if (database_.in_transaction()) (void)database_.execute("ROLLBACK");
   rows_.clear();
@@ -597,7 +604,6 @@ Result<void, DatabaseFault> Store::sweep_entries() {
   constexpr const char* tables[dictionaries] = {"device", "endpoint", "name", "text", "answer"};
   constexpr const char* remembered_by[dictionaries] = {"", "", ", key", "", ", octets"};
   const std::string table = tables[swept_];
-  const bool is_remembered = swept_ == names || swept_ == answers;
   auto next = database_.prepare(std::string("SELECT id") + remembered_by[swept_] + " FROM " + table +
                                 " WHERE id > ?1 ORDER BY id LIMIT ?2");
   auto take = database_.prepare("DELETE FROM " + table + " WHERE id = ?1");
@@ -616,9 +622,10 @@ Result<void, DatabaseFault> Store::sweep_entries() {
         marked[static_cast<std::size_t>(swept_to_)])
       continue;
     unnamed.push_back(swept_to_);
-    if (is_remembered && swept_to_ >= 1 && swept_to_ <= UINT32_MAX)
-      (swept_ == names ? names_ : answers_)
-          .forget(hash_of(swept_, next->octets(1)), static_cast<std::uint32_t>(swept_to_));
+    if (swept_to_ < 1 || swept_to_ > UINT32_MAX) continue;
+    const auto id = static_cast<std::uint32_t>(swept_to_);
+    if (swept_ == names) names_.forget(hash_of(from_name_key(next->text(1))), id);
+    if (swept_ == answers) answers_.forget(hash_of(next->octets(1)), id);
   }
   next->reset();
   for (const std::int64_t id : unnamed) DOLINE_TRY(take->bind(1, id).run());

@@ -25,6 +25,7 @@
 #include "dns/name.h"
 #include "querylog/answers.h"
 #include "querylog/database.h"
+#include "querylog/entry_table.h"
 #include "querylog/flow_table.h"
 #include "querylog/id_memory.h"
 #include "querylog/record.h"
@@ -46,12 +47,14 @@ struct Identity {
   [[nodiscard]] bool is_anonymous() const { return name.empty() && !mac; }
 };
 
+/// A row under way.
 struct Row {
-  std::int64_t ts = 0;  ///< microseconds since 1970
-  std::uint32_t device = 0, client = 0, destination = 0, name = 0, rule = 0, lists = 0, observed_rule = 0, answer = 0,
-                upstream = 0;
-  const Record* record = nullptr;  ///< the plain columns
-  std::uint32_t ttl = 0;
+  /// Of what the record says itself. Ids, and the TTL that is an answer's, are put in by whoever has them.
+  explicit Row(const Record& record);
+  [[nodiscard]] std::uint32_t& operator[](Column column) { return values[static_cast<std::size_t>(column)]; }
+
+  std::int64_t time;  ///< microseconds since 1970
+  Values values{};
 };
 
 /// Longer unseen, a device that comes back to an address has a new row in `presence`.
@@ -76,11 +79,16 @@ class Store {
   [[nodiscard]] Result<void, DatabaseFault> begin();
   [[nodiscard]] Id device(const Identity& identity);
   [[nodiscard]] Id endpoint(const Endpoint& endpoint);
+  /// What a name, or an answer, is remembered by. Who asks for it some entries ahead has its id sooner.
+  [[nodiscard]] std::uint64_t hash_of(const dns::Name& name) const;
+  [[nodiscard]] std::uint64_t hash_of(dns::Octets answer) const;
   /// A name, or an answer, that has not come for very long may be kept again, under another id.
-  [[nodiscard]] Id name(const dns::Name& name);
+  [[nodiscard]] Id name(const dns::Name& name, std::uint64_t hash);
+  [[nodiscard]] Id name(const dns::Name& name) { return this->name(name, hash_of(name)); }
   [[nodiscard]] Id text(std::string_view text);
   /// `octets`: from encode_answers. Names that are answered alike share one.
-  [[nodiscard]] Id answer(dns::Octets octets);
+  [[nodiscard]] Id answer(dns::Octets octets, std::uint64_t hash);
+  [[nodiscard]] Id answer(dns::Octets octets) { return answer(octets, hash_of(octets)); }
   [[nodiscard]] Result<void, DatabaseFault> insert(const Row& row);
   /// A device was seen at an address at this time, whether it asked or not.
   [[nodiscard]] Result<void, DatabaseFault> note_presence(const Identity& identity, const IpAddress& address,
@@ -121,8 +129,7 @@ class Store {
   [[nodiscard]] Result<void, DatabaseFault> mark_entries_of_flows();
   [[nodiscard]] Result<void, DatabaseFault> sweep_entries();
   [[nodiscard]] Result<void, DatabaseFault> remember_newest();
-  [[nodiscard]] std::uint64_t hash_of(Dictionary dictionary, dns::Octets octets) const;
-  [[nodiscard]] Id inserted_id(Dictionary dictionary);
+  [[nodiscard]] Id inserted_id(Dictionary dictionary, const Statement& insert);
   [[nodiscard]] Id found_id(Dictionary dictionary, Statement& find);
   std::uint32_t mark(Dictionary dictionary, std::uint32_t id);
   void forget_caches();
@@ -135,10 +142,12 @@ class Store {
   std::int64_t known_data_version_ = 0;
 
   Statement begin_, commit_, data_version_, oldest_, find_device_, insert_device_, find_endpoint_, insert_endpoint_,
-      find_name_, insert_name_, find_text_, insert_text_, insert_answer_, prolong_presence_, insert_presence_;
+      find_name_, find_text_, insert_text_, prolong_presence_, insert_presence_;
 
   // By a hash with a secret, so that nobody who chooses names or answers can make two of them look alike.
   IdMemory names_, answers_;
+  EntryTable new_names_, new_answers_;  // that are not remembered
+  bool has_name_index_ = false;
   bool remembers_newest_ = false;
   struct EndpointHash {
     std::size_t operator()(const Endpoint& endpoint) const {
@@ -166,14 +175,14 @@ class Store {
   std::int64_t presences_retired_to_ = 0;
 };
 
-/// Takes ids into a row; the first that could not be had is the outcome.
+/// Takes ids into a row, and remembers why the first that could not be had could not.
 struct KeptIds {
-  Result<void, DatabaseFault> outcome;
+  std::optional<DatabaseFault> fault;
   void operator()(std::uint32_t& id, const Store::Id& found) {
     if (found)
       id = *found;
-    else if (outcome)
-      outcome = fail(found.error());
+    else if (!fault)
+      fault = found.error();
   }
 };
 

@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!segment.read_body(body)) return 0;
   check(segment.times().size() == segment.rows());
   SegmentWriter writer;
-  for (std::size_t row = 0; row < segment.rows(); ++row) writer.add(segment.times()[row], segment.values(row));
+  writer.add(segment);
   std::vector<std::uint8_t> new_head, new_body;
   writer.write(new_head, new_body);
   Segment again;

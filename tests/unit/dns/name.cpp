@@ -91,6 +91,16 @@ TEST_CASE("wire form is checked octet by octet") {
   CHECK(Name::from_wire(longer).value().label_count() == 127);
 }
 
+TEST_CASE("a name that is read over another is that one, or leaves it as it was") {
+  Name name = *Name::parse("a.longer.name.before.it");
+  const Name shorter = *Name::parse("Short.example");
+  REQUIRE(name.assign_wire(shorter.wire()).has_value());
+  CHECK(name == shorter);
+  CHECK(name.to_string() == "Short.example");
+  CHECK(name.assign_wire(std::vector<std::uint8_t>{3, 'n', 'e'}).error() == NameFault::truncated);
+  CHECK(name.to_string() == "Short.example");
+}
+
 TEST_CASE("names are equal and hash alike without case, and only without case") {
   CHECK(name("WWW.Example.COM") == name("www.example.com"));
   CHECK(name("WWW.Example.COM").hash(7) == name("www.example.com").hash(7));

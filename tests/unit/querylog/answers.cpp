@@ -71,6 +71,28 @@ TEST_CASE("a response without answers, a broken one and none at all have no answ
   CHECK(encoded.octets.empty());
 }
 
+TEST_CASE("answers stand one behind another, each as if it were alone") {
+  std::vector<samples::SampleAnswer> endless;
+  for (int number = 0; number < 200; ++number)
+    endless.push_back(a("n" + std::to_string(number) + ".example.net", "192.0.2.1"));
+  const std::vector<samples::SampleAnswer> each[] = {
+      {a("www.example.com", "192.0.2.3", 7), a("www.example.com", "192.0.2.2", 9)},
+      {},
+      endless,
+      {cname("www.example.com", "cdn.example.net", 60), a("cdn.example.net", "192.0.2.1", 300)},
+      endless};
+  EncodedAnswers all;
+  std::vector<std::uint8_t> expected;
+  for (const auto& answers : each) {
+    const EncodedAnswers alone = encode(answers);
+    expected.insert(expected.end(), alone.octets.begin(), alone.octets.end());
+    encode_answers(samples::response("www.example.com", dns::RecordType::a, answers), samples::name("www.example.com"),
+                   all);
+    CHECK(all.ttl == alone.ttl);
+  }
+  CHECK(all.octets == expected);
+}
+
 TEST_CASE("an answer without end is shortened, and says so") {
   std::vector<samples::SampleAnswer> many;
   for (int number = 0; number < 1000; ++number)

@@ -7,6 +7,7 @@
 
 #include <csignal>
 #include <fstream>
+#include <random>
 #include <thread>
 
 #include "dns/presentation.h"
@@ -273,6 +274,33 @@ TEST_CASE("a record that comes right behind its legend is read by it") {
   }
 }
 
+TEST_CASE("a record that waits is read by its legend, whatever else was installed meanwhile") {
+  const samples::Folder folder;
+  Desk desk(folder / "x.db");
+  desk.push_many(1);
+  desk.writer->flush();
+  auto other = Database::open(desk.path, Database::Access::write, milliseconds(1'000));
+  REQUIRE(other.has_value());
+  REQUIRE(other->execute("BEGIN IMMEDIATE").has_value());
+  Record old = samples::record(*desk.roster, morning + seconds(1), "192.168.50.105", "old.example");
+  old.rule.value = 0;
+  desk.push(old);
+  CHECK(desk.wait_for_state(LogState::locked));
+  for (std::uint64_t generation = 2; generation < legends_max + 10; ++generation) {
+    Legend next = samples::legend(generation, desk.roster);
+    next.rule_texts = {"doline.yml:7"};
+    desk.writer->install(std::move(next));
+  }
+  REQUIRE(other->execute("ROLLBACK").has_value());
+  CHECK(desk.wait_for_state(LogState::writing));
+  desk.writer->flush();
+  const auto rows = samples::rows(desk.path);
+  REQUIRE(rows.size() == 2);
+  CHECK(rows[1].rule == "doline.yml:40");
+  CHECK(rows[1].device == "phone");
+  desk.stop_and_count();
+}
+
 TEST_CASE("two workers' records stand in the order of their time") {
   const samples::Folder folder;
   samples::WallClock clock{morning};
@@ -295,6 +323,32 @@ TEST_CASE("two workers' records stand in the order of their time") {
     REQUIRE(rows[static_cast<std::size_t>(number)].qname.to_string() == std::to_string(number) + ".example");
   writer.stop();
   samples::check_conservation(writer, 1'000);
+}
+
+TEST_CASE("records of late responses stand at their time, and those of one instant as they came") {
+  const samples::Folder folder;
+  samples::WallClock clock{morning};
+  const auto roster = samples::household();
+  Ring ring;
+  samples::Events events;
+  Options options;
+  options.path = folder / "x.db";
+  LogWriter writer(options, {&ring}, clock, events.taker());
+  writer.install(samples::legend(1, roster));
+  std::mt19937 random(11);
+  std::vector<std::pair<WallTime, std::string>> expected;
+  for (int number = 0; number < 2'000; ++number) {
+    const microseconds late(random() % 5 == 0 ? random() % 3'000 : 0);
+    const WallTime time = morning + std::chrono::floor<milliseconds>(microseconds(number * 10) - late);
+    expected.emplace_back(time, std::to_string(number) + ".example");
+    ring.push(samples::record(*roster, time, "192.168.50.105", expected.back().second), {});
+  }
+  writer.flush();
+  std::stable_sort(expected.begin(), expected.end(),
+                   [](const auto& one, const auto& other) { return one.first < other.first; });
+  const auto rows = samples::rows(options.path);
+  REQUIRE(rows.size() == expected.size());
+  for (std::size_t row = 0; row < rows.size(); ++row) REQUIRE(rows[row].qname.to_string() == expected[row].second);
 }
 
 TEST_CASE("without answers in the options, none is kept") {

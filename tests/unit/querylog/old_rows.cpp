@@ -116,14 +116,13 @@ std::int64_t number(const std::filesystem::path& file, const std::string& sql) {
 void write_one(Store& store) {
   Record record;
   record.qname = samples::name("new.example");
-  Row row;
-  row.record = &record;
-  row.ts = (morning + std::chrono::hours(24)).time_since_epoch().count();
+  record.time = morning + std::chrono::hours(24);
+  Row row(record);
   Identity identity;
   identity.name = "tv";
   REQUIRE(store.begin().has_value());
-  row.device = *store.device(identity);
-  row.name = *store.name(record.qname);
+  row[Column::device] = *store.device(identity);
+  row[Column::name] = *store.name(record.qname);
   REQUIRE(store.insert(row).has_value());
   REQUIRE(store.commit().has_value());
 }

@@ -116,6 +116,25 @@ TEST_CASE("a writer that is used again writes what was added since") {
   CHECK(half.last() == *std::max_element(rows.times.begin(), rows.times.end()));
 }
 
+TEST_CASE("segments that are added to a writer come back behind one another as one") {
+  const Rows rows = random_rows(700, 4);
+  SegmentWriter gathered;
+  Segment segment;
+  for (const auto [begin, end] : {std::pair<std::ptrdiff_t, std::ptrdiff_t>{0, 1}, {1, 1}, {1, 400}, {400, 700}}) {
+    const Rows part{{rows.times.begin() + begin, rows.times.begin() + end},
+                    {rows.values.begin() + begin, rows.values.begin() + end}};
+    const Written written = write(part);
+    REQUIRE((segment.read_head(written.head) && segment.read_body(written.body)));
+    gathered.add(segment);
+  }
+  Written all;
+  gathered.write(all.head, all.body);
+  CHECK(reads_as(all, rows));
+  CHECK(all.body == write(rows).body);
+  CHECK(gathered.first() == *std::min_element(rows.times.begin(), rows.times.end()));
+  CHECK(gathered.last() == *std::max_element(rows.times.begin(), rows.times.end()));
+}
+
 TEST_CASE("a column of a later Doline is passed over, and one that is not there is 0") {
   Rows rows = random_rows(10, 5);
   Written written = write(rows);

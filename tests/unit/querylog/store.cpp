@@ -42,21 +42,20 @@ struct Query {
 void insert(Store& store, const Query& query) {
   Record record;
   record.qname = name(query.qname);
-  Row row;
-  row.record = &record;
-  row.ts = query.ts;
+  record.time = WallTime(microseconds(query.ts));
+  Row row(record);
   Identity identity;
   identity.name = query.device;
-  row.device = id(store.device(identity));
-  row.client = id(store.endpoint({samples::address(query.client), 0}));
-  row.name = id(store.name(record.qname));
-  row.rule = id(store.text("doline.yml:40"));
+  row[Column::device] = id(store.device(identity));
+  row[Column::client] = id(store.endpoint({samples::address(query.client), 0}));
+  row[Column::name] = id(store.name(record.qname));
+  row[Column::rule] = id(store.text("doline.yml:40"));
   if (!query.answer.empty()) {
     EncodedAnswers encoded;
     encode_answers(samples::response(query.qname, dns::RecordType::a, {a(query.qname, query.answer)}), record.qname,
                    encoded);
-    row.answer = id(store.answer(encoded.octets));
-    row.ttl = encoded.ttl;
+    row[Column::answer] = id(store.answer(encoded.octets));
+    row[Column::ttl] = encoded.ttl;
   }
   REQUIRE(store.insert(row).has_value());
 }
@@ -246,10 +245,8 @@ TEST_CASE("segments that cannot be as they say are a damaged file, not an end of
     Result<void, DatabaseFault> outcome;
     for (int number = 0; number < 9'000 && outcome; ++number) {
       Record record;
-      Row row;
-      row.record = &record;
-      row.ts = start;
-      outcome = store->insert(row);
+      record.time = WallTime(microseconds(start));
+      outcome = store->insert(Row(record));
     }
     INFO(std::string(damage));
     REQUIRE_FALSE(outcome.has_value());
