@@ -184,6 +184,7 @@ std::string answers_text(const LogRow& row, const geo::PlaceBook& places) {
     if (const auto address = address_in(answer))
       if (const std::string place = place_text(*address, places); !place.empty()) text += " (" + place + ")";
   }
+  if (row.answers_shortened) return text.empty() ? "(truncated)" : text + " ...";
   return text.empty() ? "(no data)" : text;
 }
 

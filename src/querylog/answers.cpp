@@ -90,7 +90,8 @@ bool encode_addresses(dns::Octets response, const dns::Name& qname, EncodedAnswe
   constexpr std::size_t fixed_octets = 12;  // the pointer to the QNAME, TYPE, CLASS, TTL, RDLENGTH
   const std::size_t count = word_at(response, 6);
   const std::size_t first = dns::header_octets + qname.size() + 4;
-  if (word_at(response, 4) != 1 || word_at(response, 8) != 0 || count > answers_max) return false;
+  if (word_at(response, 4) != 1 || word_at(response, 8) != 0 || count > answers_max || (response[2] & 0x02) != 0)
+    return false;
   if (first + fixed_octets > response.size()) return false;
   const dns::Octets asked = response.subspan(dns::header_octets, qname.size());
   if (!std::equal(asked.begin(), asked.end(), qname.wire().begin()) && dns::Name::from_wire(asked) != qname)
@@ -144,11 +145,16 @@ void encode_answers(dns::Octets response, const dns::Name& qname, EncodedAnswers
   into.items.clear();
   into.rdata.clear();
   into.ttl = 0;
-  if (response.size() < dns::header_octets || (response[6] == 0 && response[7] == 0)) return;  // ANCOUNT
+  if (response.size() < dns::header_octets) return;
+  const bool is_truncated = (response[2] & 0x02) != 0;
+  if (response[6] == 0 && response[7] == 0) {  // ANCOUNT
+    if (is_truncated) into.octets.push_back(shortened);
+    return;
+  }
   if (encode_addresses(response, qname, into)) return;
   const auto view = dns::ResponseView::parse(response);
   if (!view) return;
-  bool is_shortened = false;
+  bool is_shortened = is_truncated;
   for (const dns::RecordView& record : *view) {
     if (record.section != dns::Section::answer) break;
     into.ttl = into.items.empty() ? record.ttl : std::min(into.ttl, record.ttl);

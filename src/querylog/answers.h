@@ -17,7 +17,7 @@
 
 namespace doline::querylog {
 
-/// More than this of one response is not kept; `is_shortened` says so.
+/// More than this of one response is not kept; `is_shortened` says so, and so it does of a response with TC.
 inline constexpr std::size_t answer_octets_max = 2'048;
 inline constexpr std::size_t answers_max = 256;
 

@@ -106,6 +106,21 @@ TEST_CASE("an answer without end is shortened, and says so") {
                   .is_shortened);
 }
 
+TEST_CASE("a response that was cut off for its client is no response without data") {
+  for (const std::size_t addresses : {0, 1, 3}) {
+    const std::vector<samples::SampleAnswer> some(addresses, a("www.example.com", "192.0.2.1"));
+    auto response = samples::response("www.example.com", dns::RecordType::a, some);
+    for (const bool is_truncated : {false, true}) {
+      response[2] = static_cast<std::uint8_t>((response[2] & ~0x02) | (is_truncated ? 0x02 : 0));
+      EncodedAnswers encoded;
+      encode_answers(response, samples::name("www.example.com"), encoded);
+      const auto decoded = decode_answers(encoded.octets, samples::name("www.example.com"));
+      CHECK(decoded.is_shortened == is_truncated);
+      CHECK(decoded.answers.size() == addresses);
+    }
+  }
+}
+
 TEST_CASE("any octets decode to some answers, within bounds") {
   std::mt19937 random(20'261'125);
   std::size_t found = 0;
