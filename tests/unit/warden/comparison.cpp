@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <csignal>
 #include <string>
 
 #include "redirect/host_facts.h"
@@ -99,6 +100,7 @@ TEST_CASE("What others have changed is seen: rules, policy rules and routes") {
   options.on_failure = redirect::OnFailure::closed;  // a table that others can touch
   RunningWarden warden;
   REQUIRE(warden.is_done(redirect::Apply{options}));
+  kill(warden.process(), SIGSTOP);  // it would put them back
   REQUIRE(
       shell("PATH=$PATH:/usr/sbin; nft flush chain inet doline guard && ip rule del pref 5353 && ip route del throw "
             "192.168.50.0/24 table 5353")
@@ -108,6 +110,7 @@ TEST_CASE("What others have changed is seen: rules, policy rules and routes") {
   CHECK(has(told, "routes changes:\n+ ip route replace throw 192.168.50.0/24 table 5353\n"));
   CHECK(has(told, "table inet doline changes:\n+ \t\tmeta mark & 0x0000ffff == 0x00005353"));
   CHECK_FALSE(has(told, "doline_seen"));
+  kill(warden.process(), SIGCONT);
 }
 
 TEST_CASE("Who is not root sees policy rules and routes, and is told of the rest") {
