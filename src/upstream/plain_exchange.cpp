@@ -372,7 +372,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
           [weak = weak_from_this()](std::uint64_t ticket, const Result<dns::Octets, ServerStreamFault>& message) {
             if (const std::shared_ptr<Impl> self = weak.lock()) self->take_from_stream(ticket, message);
           });
-    return server.stream->ask({space.data(), octets}, stream_ticket_of(place));
+    return server.stream->ask({space.data(), octets}, stream_ticket_of(place), place.exchange.deadline);
   }
 
   /// The socket is needed for others; its attempt is listened for no longer.

@@ -420,6 +420,23 @@ TEST_CASE("where nobody listens others are asked at once") {
   CHECK(bench.ask().fault == ExchangeFault::unreachable);
 }
 
+TEST_CASE("a burst of answers that do not fit is fetched though each connection gives one") {
+  Bench bench;
+  FakeServer server(bench.loop, [](const Heard& heard, dns::Octets) {
+    return Messages{heard.over == Over::udp ? bare(heard, ResponseCode::noerror, {.truncated = true})
+                                            : address_of(heard, 8)};
+  });
+  server.close_after(1);
+  bench.options.routes[0].timeout = seconds(60);
+  bench.open({server.endpoint()});
+  std::vector<std::shared_ptr<Said>> all;
+  for (int i = 0; i < 40; ++i) all.push_back(bench.begin("n" + std::to_string(i) + ".example"));
+  for (const auto& said : all) {
+    bench.finish(*said);
+    CHECK(said->last == 8);
+  }
+}
+
 TEST_CASE("a server that does not keep the case is believed by TCP, and remembered") {
   Bench bench;
   FakeServer server(bench.loop, [](const Heard& heard, dns::Octets) {
