@@ -44,7 +44,7 @@ struct TcpLimits {
 struct TcpStatistics {
   std::uint64_t accepted = 0;
   std::uint64_t refused = 0;      ///< could not be accepted: no descriptor, no memory
-  std::uint64_t evicted = 0;      ///< ended to make room for another connection
+  std::uint64_t evicted = 0;      ///< ended to make room for others
   std::uint64_t timed_out = 0;    ///< ended by a deadline
   std::uint64_t ended = 0;        ///< for whatever reason
   std::uint64_t received = 0;     ///< queries
