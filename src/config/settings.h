@@ -30,9 +30,8 @@
 
 namespace doline::config {
 
-inline constexpr std::size_t listen_max = 64;   ///< addresses
-inline constexpr std::size_t routes_max = 64;   ///< entries of `upstreams`
-inline constexpr std::size_t servers_max = 32;  ///< of one route
+inline constexpr std::size_t listen_max = 64;  ///< addresses
+inline constexpr std::size_t routes_max = 64;  ///< entries of `upstreams`
 inline constexpr std::size_t forward_zones_max = 1'024;
 inline constexpr int workers_max = 256;
 

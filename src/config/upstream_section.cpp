@@ -31,7 +31,7 @@ bool is_ourselves(const Endpoint& server, const std::vector<Endpoint>& listen) {
 
 void read_servers(Reading& reading, const Node& node, const std::vector<Endpoint>& listen,
                   std::vector<Endpoint>& servers) {
-  for (const Node* value : to_list(reading, node, servers_max, "servers of one route")) {
+  for (const Node* value : to_list(reading, node, upstream::servers_max, "servers of one route")) {
     const std::string& text = value->text;
     if (const auto transport = encrypted_transport(text); !transport.empty()) {
       if (text.size() == text.find("://") + 3) reading.add(*value, quote(text) + " names no server");

@@ -719,6 +719,7 @@ struct Control::Impl {
     all.shortcomings = charge.shortcomings;
     if (socket && !socket->trouble().empty()) all.shortcomings.push_back(socket->trouble());
     if (!were_alive) all.shortcomings.push_back("A worker does not answer.");
+    for (const std::string& route : find_silent_routes(reports)) all.shortcomings.push_back(route);
     if (const std::string deafness = rosters.deafness(); !deafness.empty()) all.shortcomings.push_back(deafness);
     for (const std::string& problem : places.problems()) all.shortcomings.push_back(problem);
     if (interception)

@@ -101,8 +101,9 @@ json sockets(const std::vector<resolver::WorkerReport>& workers) {
           {"origins_unknown", unknown}};
 }
 
-/// One row a server and route: up where any worker reaches it, the round trip of the worker that asked most.
-json upstreams(const std::vector<resolver::WorkerReport>& workers) {
+/// One a server and route, in order of both: up as the worker says that knows best, the round trip of the worker that
+/// asked most.
+std::vector<upstream::ServerHealth> upstreams(const std::vector<resolver::WorkerReport>& workers) {
   std::map<std::pair<std::string, Endpoint>, upstream::ServerHealth> servers;
   std::map<std::pair<std::string, Endpoint>, std::uint64_t> most;
   for (const resolver::WorkerReport& worker : workers)
@@ -114,7 +115,10 @@ json upstreams(const std::vector<resolver::WorkerReport>& workers) {
         continue;
       }
       upstream::ServerHealth& all = place->second;
-      all.is_up = all.is_up || one.is_up;
+      if (one.known_at > all.known_at) {
+        all.is_up = one.is_up;
+        all.known_at = one.known_at;
+      }
       all.asked += one.asked;
       all.answered += one.answered;
       all.failed += one.failed;
@@ -122,8 +126,14 @@ json upstreams(const std::vector<resolver::WorkerReport>& workers) {
       most[key] = one.asked;
       all.round_trip = one.round_trip;
     }
+  std::vector<upstream::ServerHealth> rows;
+  for (auto& [key, one] : servers) rows.push_back(std::move(one));
+  return rows;
+}
+
+json to_json(const std::vector<upstream::ServerHealth>& servers) {
   json rows = json::array();
-  for (const auto& [key, one] : servers)
+  for (const upstream::ServerHealth& one : servers)
     rows.push_back({{"route", one.route},
                     {"server", one.server.to_string()},
                     {"up", one.is_up},
@@ -225,6 +235,15 @@ std::uint64_t resident_octets() {
 
 }  // namespace
 
+std::vector<std::string> find_silent_routes(const std::vector<resolver::WorkerReport>& workers) {
+  std::map<std::string, bool> answers;
+  for (const upstream::ServerHealth& one : upstreams(workers)) answers[one.route] |= one.is_up;
+  std::vector<std::string> sentences;
+  for (const auto& [route, is_up] : answers)
+    if (!is_up) sentences.push_back("No server of the upstream route '" + route + "' answers.");
+  return sentences;
+}
+
 json to_json(const Status& status) {
   json serving = json::array();
   for (const Endpoint& endpoint : status.serving) serving.push_back(endpoint.to_string());
@@ -260,7 +279,7 @@ json to_json(const Status& status) {
           {"queries", queries(status.workers)},
           {"cache", cached(status.workers)},
           {"sockets", sockets(status.workers)},
-          {"upstreams", upstreams(status.workers)},
+          {"upstreams", to_json(upstreams(status.workers))},
           {"list_names", status.list_names},
           {"lists", std::move(lists)},
           {"querylog", status.log ? to_json(*status.log) : json("off")},

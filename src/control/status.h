@@ -42,6 +42,9 @@ struct Status {
   std::vector<std::string> shortcomings;         ///< a sentence each; empty: all is well
 };
 
+/// Of each upstream route whose servers are all down, a sentence.
+[[nodiscard]] std::vector<std::string> find_silent_routes(const std::vector<resolver::WorkerReport>& workers);
+
 /// Sums over workers are sums, the rest as it is; times in seconds, sizes in octets.
 [[nodiscard]] nlohmann::json to_json(const Status& status);
 

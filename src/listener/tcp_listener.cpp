@@ -74,6 +74,7 @@ struct Connection {
   ConnectionList::iterator place;
 
   [[nodiscard]] int in_flight() const { return unanswered + queued + being_written; }
+  [[nodiscard]] std::size_t unsent_octets() const { return queue.size() + writing.size(); }
   [[nodiscard]] bool is_slow() const { return being_written > 0; }
   [[nodiscard]] MonotonicTime deadline() const { return std::min(read_deadline, write_deadline); }
 };
@@ -303,6 +304,12 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
     return nullptr;
   }
 
+  /// For whom the most waits.
+  Connection* greediest() {
+    return std::ranges::max_element(connections, {}, [](const auto& each) { return each.second->unsent_octets(); })
+        ->second.get();
+  }
+
   void evict(Connection* connection) {
     if (connection == nullptr) return;
     ++statistics.evicted;
@@ -320,6 +327,8 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
     const auto count = connections_of.find(connection.client.address);
     if (--count->second == 0) connections_of.erase(count);
     connection.socket = {};
+    give_back(connection.queue);
+    give_back(connection.writing);
     ++statistics.ended;
     --statistics.open;
     const auto found = connections.find(connection.id);
@@ -418,8 +427,7 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
   }
 
   [[nodiscard]] bool is_full(const Connection& connection) const {
-    return connection.in_flight() >= limits.queries_in_flight_max ||
-           connection.queue.size() + connection.writing.size() >= unsent_octets_pause;
+    return connection.in_flight() >= limits.queries_in_flight_max || connection.unsent_octets() >= unsent_octets_pause;
   }
 
   void serve_query(Connection& connection, dns::Octets query) {
@@ -466,9 +474,11 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
     --connection.unanswered;
     ++connection.queued;
     transport::append_frame(connection.queue, octets);
-    if (connection.queue.size() + connection.writing.size() > unsent_octets_max) return end(connection);
+    unsent_octets += length_octets + octets.size();
     touch(connection);
     if (!std::exchange(connection.is_to_flush, true)) to_flush.push_back(connection.id);
+    // A connection is not judged alone: what comes in one turn, its client could not read yet.
+    if (unsent_octets > unsent_octets_max) evict(greediest());
   }
 
   void flush() {
@@ -490,7 +500,7 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
         ::send(connection.socket.get(), connection.queue.data(), connection.queue.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (written == static_cast<ssize_t>(connection.queue.size())) {
       statistics.sent += static_cast<std::uint64_t>(std::exchange(connection.queued, 0));
-      empty(connection.queue);
+      give_back(connection.queue);
       go_on(connection);
     } else if (written >= 0 || is_for_later(errno)) {
       begin_to_wait(connection, written > 0 ? static_cast<std::size_t>(written) : 0);
@@ -498,6 +508,12 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
     } else {
       end(connection);
     }
+  }
+
+  /// What was sent, or never will be.
+  void give_back(std::vector<std::uint8_t>& sent) {
+    unsent_octets -= sent.size();
+    empty(sent);
   }
 
   void begin_to_wait(Connection& connection, std::size_t written) {
@@ -515,11 +531,15 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
         if (!is_for_later(errno)) end(connection);
         return;
       }
+      const std::size_t before = connection.written / dns::message_octets_max;
       connection.written += static_cast<std::size_t>(written);
+      // Who takes as much as the longest response is reading, however much there is.
+      if (connection.written / dns::message_octets_max > before)
+        set_deadline(connection.write_deadline, now.monotonic + limits.idle);
       if (connection.written < connection.writing.size()) return;
       statistics.sent += static_cast<std::uint64_t>(std::exchange(connection.being_written, 0));
       connection.write_deadline = never;
-      empty(connection.writing);
+      give_back(connection.writing);
       if (connection.queued > 0) begin_to_wait(connection, 0);
     }
     watch_for(connection);
@@ -591,6 +611,7 @@ struct TcpListener::Impl : std::enable_shared_from_this<Impl> {
   std::unordered_map<IpAddress, int> connections_of;
   ConnectionList quiet, busy;  // without and with queries in flight; the one idle longest first
   std::vector<std::uint64_t> to_flush;
+  std::size_t unsent_octets = 0;                   // of all connections
   std::vector<std::unique_ptr<Connection>> ended;  // in this turn
   // Of all connections, used within a call.
   std::vector<std::uint8_t> room = std::vector<std::uint8_t>(room_octets);

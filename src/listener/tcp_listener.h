@@ -3,8 +3,8 @@
 // Lives on the worker's loop. Asio only says when one of the sockets has news; octets are moved here. What is answered
 // in a turn is written when it ends: whoever runs the loop calls flush(). Limits: connections (where there are too many
 // the one idle longest goes, first among those of clients with more than their share), time to the first query, idle
-// time, queries in flight per connection (then reading pauses), and a bounded queue of responses for a client that does
-// not read. Only whole queries and responses count as activity: a client that sends an octet now and then is idle.
+// time, queries in flight per connection (then reading pauses), and the octets of responses that wait for clients that
+// do not read. Only whole queries and responses count as activity: a client that sends an octet now and then is idle.
 #pragma once
 
 #include <cstdint>
@@ -23,10 +23,11 @@ namespace doline::listener {
 /// The longest query that is read; a longer one ends its connection. Bounds what a connection that never completes a
 /// query can hold.
 inline constexpr std::size_t stream_query_octets_max = 16'384;
-/// Responses waiting for a client that does not read: from the first figure on its queries are not read, at the second
-/// it is left.
+/// Responses waiting for a client that does not read: from so many on its queries are not read.
 inline constexpr std::size_t unsent_octets_pause = 65'536;
-inline constexpr std::size_t unsent_octets_max = 1'048'576;
+/// The same for all clients of a worker: beyond it the one for whom the most waits is left. Room for some that have the
+/// longest responses to all queries that may be in flight.
+inline constexpr std::size_t unsent_octets_max = 33'554'432;
 /// How long no connection is accepted after the system has run out of descriptors or memory.
 inline constexpr milliseconds accept_pause{100};
 
@@ -43,7 +44,7 @@ struct TcpLimits {
 struct TcpStatistics {
   std::uint64_t accepted = 0;
   std::uint64_t refused = 0;      ///< could not be accepted: no descriptor, no memory
-  std::uint64_t evicted = 0;      ///< ended to make room for another connection
+  std::uint64_t evicted = 0;      ///< ended to make room for others
   std::uint64_t timed_out = 0;    ///< ended by a deadline
   std::uint64_t ended = 0;        ///< for whatever reason
   std::uint64_t received = 0;     ///< queries

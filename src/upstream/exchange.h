@@ -77,7 +77,7 @@ class Exchange {
 struct Route {
   enum class Strategy : std::uint8_t { in_order, fastest, balance, parallel };
   std::string name;
-  std::vector<Endpoint> servers;  ///< plain DNS: UDP then TCP
+  std::vector<Endpoint> servers;  ///< at most servers_max; plain DNS: UDP then TCP
   Strategy strategy = Strategy::in_order;
   milliseconds timeout{2'000};  ///< for the whole exchange
   bool operator==(const Route&) const = default;
@@ -88,13 +88,17 @@ struct Options {
   bool randomise_case = true;  ///< 0x20
   bool operator==(const Options&) const = default;
 };
-inline constexpr int exchanges_max = 4'096;  ///< in flight per worker
-inline constexpr int attempts_max = 6;       ///< datagrams and streams per exchange, over all servers
+inline constexpr int exchanges_max = 4'096;     ///< in flight per worker
+inline constexpr std::size_t servers_max = 32;  ///< of one route
+inline constexpr int repetitions_max = 5;       ///< attempts per exchange at servers that it has asked before
+/// Datagrams and streams per exchange: each server once, whatever the others do, and some again.
+inline constexpr std::size_t attempts_max = servers_max + repetitions_max;
 
 struct ServerHealth {
   Endpoint server;
   std::string route;
   bool is_up = true;
+  MonotonicTime known_at{};    ///< when it last answered, or showed once more that it is down
   microseconds round_trip{0};  ///< smoothed; 0: not yet asked
   std::uint64_t asked = 0, answered = 0, failed = 0;
 };

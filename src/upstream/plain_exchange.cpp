@@ -65,11 +65,12 @@ struct InFlight {
   std::uint32_t slot = 0;        ///< where it stands
   std::uint32_t generation = 0;  ///< of those that stood there
   std::size_t attempts_count = 0;
-  std::array<Attempt, attempts_max> attempts;
+  int repetitions = 0;  ///< of the attempts, at servers that had been asked before
   bool is_used = false;
   bool is_probe = false;  ///< of one server, beside an exchange that serves a client: nobody waits for it
   bool was_unreachable = false, has_heard_failure = false;
   bool distrusts_datagrams = false;  ///< malformed ones have come
+  std::array<Attempt, attempts_max> attempts;
 
   [[nodiscard]] std::span<Attempt> made() { return std::span(attempts).first(attempts_count); }
   [[nodiscard]] std::span<const Attempt> made() const { return std::span(attempts).first(attempts_count); }
@@ -95,6 +96,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     for (RouteIndex index = 0; index < options.routes.size(); ++index) {
       RouteState& route = routes.emplace_back();
       route.route = options.routes[index];
+      check(route.route.servers.size() <= servers_max);
       for (std::uint16_t i = 0; i < route.route.servers.size(); ++i)
         route.servers.push_back(std::make_unique<Server>(
             route.route.servers[i], loop, random, [weak = weak_from_this(), index, i](std::uint16_t socket) {
@@ -120,13 +122,13 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   /// Sending may fail, and so make others be asked.
   void send_queries() {
     for (std::size_t i = 0; i < unsent.size() && !is_stopped; ++i) {
-      ServerSockets& sockets = unsent[i]->sockets;
-      sockets.flush(
+      Server& server = *unsent[i];
+      server.sockets.flush(
           batch,
-          [&](std::uint16_t asker) {
+          [&](QuestionTable::Asker asker) {
             if (!is_stopped) note_unsent(place_of_asker(asker));
           },
-          [&](std::uint16_t socket) { note_refusals(sockets, socket); });
+          [&](std::uint16_t socket) { note_refusals(server, socket); });
     }
     unsent.clear();
   }
@@ -187,6 +189,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     for (Attempt& attempt : exchange.made()) leave(attempt);
     dues.clear(exchange.slot);
     exchange.attempts_count = 0;
+    exchange.repetitions = 0;
     exchange.is_used = exchange.is_probe = false;
     exchange.was_unreachable = exchange.has_heard_failure = exchange.distrusts_datagrams = false;
     ++exchange.generation;
@@ -204,13 +207,11 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   /// Asks the next server, and the one after where that cannot be sent to. False: there is none, and nothing to wait
   /// for.
   bool advance(InFlight& exchange) {
-    while (exchange.attempts_count < attempts_max) {
-      Server* const server = choose(exchange);
-      if (server == nullptr) break;
+    while (Server* const server = choose(exchange)) {
       const int tried = tries(exchange, *server);
       const Carrier carrier = exchange.distrusts_datagrams ? Carrier::stream : Carrier::datagram;
       if (!send(exchange, *server, carrier)) continue;
-      schedule(exchange, std::min(exchange.deadline, now + wait_for(server->state, tried, carrier)));
+      schedule(exchange, std::min(exchange.deadline, now + wait_for(exchange, server->state, tried, carrier)));
       return true;
     }
     if (!awaits_anything(exchange)) return false;
@@ -218,10 +219,13 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     return true;
   }
 
-  static milliseconds wait_for(const ServerState& server, int tried, Carrier carrier) {
+  [[nodiscard]] milliseconds wait_for(const InFlight& exchange, const ServerState& server, int tried,
+                                      Carrier carrier) const {
     // A stream does its own repetitions, and needs round trips to begin.
-    return carrier == Carrier::stream ? std::max(retry_timeout_max, 3 * server.retry_timeout(tried))
-                                      : server.retry_timeout(tried);
+    if (carrier == Carrier::stream) return std::max(retry_timeout_max, 3 * server.retry_timeout(tried));
+    // Though all before the last are silent, that one has its turn too.
+    const Route& route = routes[exchange.request.route].route;
+    return std::min(server.retry_timeout(tried), route.timeout / static_cast<int>(route.servers.size()));
   }
 
   static int tries(const InFlight& exchange, const Server& server) {
@@ -247,7 +251,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
                                [](const Attempt& attempt) { return attempt.state == AttemptState::waiting; });
   }
 
-  /// The server asked least in this exchange, up before down, by the route's strategy; null: all have failed.
+  /// The server asked least in this exchange, up before down, by the route's strategy; null: none may be asked (again).
   Server* choose(const InFlight& exchange) {
     const RouteState& route = routes[exchange.request.route];
     if (route.servers.size() == 1 && exchange.attempts_count == 0) return route.servers.front().get();
@@ -260,13 +264,14 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     Rank best_rank{};
     for (std::size_t i = 0; i < route.servers.size(); ++i) {
       Server& server = *route.servers[i];
-      if (has_failed(exchange, server)) continue;
+      const int tried = tries(exchange, server);
+      if (tried > 0 && (exchange.repetitions == repetitions_max || has_failed(exchange, server))) continue;
       std::uint64_t order = i;
       if (route.route.strategy == Route::Strategy::fastest)
         order = static_cast<std::uint64_t>(server.state.round_trip().count());
       else if (route.route.strategy == Route::Strategy::balance)
         order = random.next<std::uint32_t>();
-      const Rank rank{tries(exchange, server) + (server.state.is_up() ? 0 : 1), order};
+      const Rank rank{tried + (server.state.is_up() ? 0 : 1), order};
       if (best != nullptr && best_rank <= rank) continue;
       best = &server;
       best_rank = rank;
@@ -282,8 +287,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
       if (tries(exchange, *server) > 0) continue;
       if (server->state.take_probe(now))
         probe(exchange.request, *server);
-      else if (route.route.strategy == Route::Strategy::parallel && server->state.is_up() &&
-               exchange.attempts_count < attempts_max - 1)
+      else if (route.route.strategy == Route::Strategy::parallel && server->state.is_up())
         (void)send(exchange, *server, Carrier::datagram);
     }
     if (route.route.strategy == Route::Strategy::fastest && random.below(measure_one_in) == 0)
@@ -309,6 +313,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   }
 
   bool transmit(InFlight& exchange, Server& server, Carrier carrier, bool has_edns, bool exact_case) {
+    if (tries(exchange, server) > 0) ++exchange.repetitions;
     Attempt& attempt = exchange.attempts[exchange.attempts_count++];
     attempt = {.server = &server,
                .sent = now,
@@ -324,10 +329,13 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     return false;
   }
 
-  static void note_failure_to_send(Place place) {
-    place.attempt.state = AttemptState::failed;
-    place.exchange.was_unreachable = true;
-    ++place.attempt.server->state.failed;
+  void note_failure_to_send(Place place) {
+    auto& [exchange, attempt] = place;
+    attempt.state = AttemptState::failed;
+    exchange.was_unreachable = true;
+    ++attempt.server->state.failed;
+    // A stream fails where too many wait.
+    if (attempt.carrier == Carrier::datagram) attempt.server->state.note_silence(now, attempt.sent);
   }
 
   static std::size_t write_query(Place place, std::uint16_t id, std::span<std::uint8_t> space) {
@@ -354,7 +362,8 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
 
   bool queue_datagram(Place place) {
     ServerSockets& sockets = place.attempt.server->sockets;
-    const auto seat = sockets.sit(asker_of(place), now, [&](std::uint16_t asker) { give_up(place_of_asker(asker)); });
+    const auto seat =
+        sockets.sit(asker_of(place), now, [&](QuestionTable::Asker asker) { give_up(place_of_asker(asker)); });
     if (!seat) return false;
     place.attempt.seat = *seat;
     const std::size_t octets = write_query(place, sockets.id(*seat), sockets.room_for(query_octets_max));
@@ -372,7 +381,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
           [weak = weak_from_this()](std::uint64_t ticket, const Result<dns::Octets, ServerStreamFault>& message) {
             if (const std::shared_ptr<Impl> self = weak.lock()) self->take_from_stream(ticket, message);
           });
-    return server.stream->ask({space.data(), octets}, stream_ticket_of(place));
+    return server.stream->ask({space.data(), octets}, stream_ticket_of(place), place.exchange.deadline);
   }
 
   /// The socket is needed for others; its attempt is listened for no longer.
@@ -395,15 +404,16 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
 
   // ── numbers that lead back to an attempt ───────────────────────────────────────────────────────────────────────────
 
-  static_assert(attempts_max <= 8 && exchanges_max * 8 <= QuestionTable::nobody);
-  static std::uint16_t asker_of(Place place) {
-    return static_cast<std::uint16_t>(place.exchange.slot << 3 |
-                                      static_cast<std::uint32_t>(&place.attempt - place.exchange.attempts.data()));
+  static constexpr int attempt_bits = 6;
+  static_assert(attempts_max <= 1 << attempt_bits && exchanges_max << attempt_bits <= QuestionTable::nobody);
+  static QuestionTable::Asker asker_of(Place place) {
+    return place.exchange.slot << attempt_bits |
+           static_cast<std::uint32_t>(&place.attempt - place.exchange.attempts.data());
   }
   /// Of one that has its seat still, so that its exchange lasts.
-  Place place_of_asker(std::uint16_t asker) {
-    InFlight& exchange = *exchanges[asker >> 3];
-    return {exchange, exchange.attempts[asker & 7]};
+  Place place_of_asker(QuestionTable::Asker asker) {
+    InFlight& exchange = *exchanges[asker >> attempt_bits];
+    return {exchange, exchange.attempts[asker & ((1U << attempt_bits) - 1)]};
   }
 
   /// A stream's tells whether the exchange still lasts.
@@ -411,7 +421,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     return std::uint64_t{place.exchange.generation} << 32 | asker_of(place);
   }
   [[nodiscard]] std::optional<Place> place_of_ticket(std::uint64_t ticket) {
-    const Place place = place_of_asker(static_cast<std::uint16_t>(ticket));
+    const Place place = place_of_asker(static_cast<QuestionTable::Asker>(ticket));
     if (!place.exchange.is_used || place.exchange.generation != ticket >> 32) return std::nullopt;
     return place;
   }
@@ -424,7 +434,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     const std::uint32_t generation = sockets.generation(socket);
     for (int round = 0; round < batches_per_wake; ++round) {
       const int count = sockets.receive(socket, batch);
-      if (count < 0 && count != -EAGAIN) note_refusals(sockets, socket);
+      if (count < 0 && count != -EAGAIN) note_refusals(server, socket);
       for (int i = 0; i < count; ++i) {
         take_datagram(sockets, socket, static_cast<std::size_t>(i));
         // What has landed may have ended this exchange, or the last question of this socket.
@@ -440,25 +450,35 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     const mmsghdr& message = batch.messages[i];
     const dns::Octets octets(batch.answers[i].data(), message.msg_len);
     if (octets.size() < dns::header_octets || (message.msg_hdr.msg_flags & MSG_TRUNC) != 0) return;
-    const std::uint16_t asker = sockets.find(socket, dns::read16(octets, 0));
+    const QuestionTable::Asker asker = sockets.find(socket, dns::read16(octets, 0));
     if (asker != QuestionTable::nobody) judge(place_of_asker(asker), octets);
   }
 
-  void note_refusals(const ServerSockets& sockets, std::uint16_t socket) {
-    sockets.each_on(socket, [&](std::uint16_t asker) { note_refusal(place_of_asker(asker)); });
+  /// ICMP says that nobody is there. Anyone may have sent that: it counts as one silence, however many are asked
+  /// through this socket, and the wait goes on, but others are asked at once.
+  void note_refusals(Server& server, std::uint16_t socket) {
+    server.state.note_silence(now, now);
+    server.sockets.each_on(socket, [&](QuestionTable::Asker asker) { note_refusal(place_of_asker(asker)); });
   }
 
-  /// ICMP says that nobody is there. Anyone may have sent that: the wait goes on, but others are asked at once.
   void note_refusal(Place place) {
     auto& [exchange, attempt] = place;
     exchange.was_unreachable = true;
-    if (attempt.state != AttemptState::waiting || exchange.is_probe) return;
-    for (const auto& server : routes[exchange.request.route].servers)
-      if (tries(exchange, *server) == 0) {
-        attempt.state = AttemptState::overdue;
-        (void)advance(exchange);
-        return;
-      }
+    if (attempt.state != AttemptState::waiting) return;
+    pass_over(attempt);
+    if (!exchange.is_probe && has_someone_left(exchange)) (void)advance(exchange);
+  }
+
+  /// It may still answer, but others are asked meanwhile.
+  static void pass_over(Attempt& attempt) {
+    attempt.state = AttemptState::overdue;
+    ++attempt.server->state.failed;
+  }
+
+  /// Whom this exchange has not asked yet.
+  [[nodiscard]] bool has_someone_left(const InFlight& exchange) const {
+    return std::ranges::any_of(routes[exchange.request.route].servers,
+                               [&](const auto& server) { return tries(exchange, *server) == 0; });
   }
 
   void take_from_stream(std::uint64_t ticket, const Result<dns::Octets, ServerStreamFault>& message) {
@@ -568,9 +588,10 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     return accepted || accepted.error() != AcceptFault::other_question;
   }
 
+  /// Its datagram had the case wrong, so that a better one is still listened for.
   static bool has_lost_case(const InFlight& exchange, const Server& server) {
     return std::ranges::any_of(exchange.made(), [&](const Attempt& attempt) {
-      return attempt.server == &server && attempt.carrier == Carrier::datagram && attempt.exact_case &&
+      return attempt.server == &server && attempt.seat.is_taken() && attempt.exact_case &&
              attempt.state == AttemptState::replaced;
     });
   }
@@ -578,7 +599,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   /// The same server in another way; it waits as long as a first attempt would.
   void ask_again(Place place, Carrier carrier, bool with_edns = true) {
     auto& [exchange, before] = place;
-    if (exchange.attempts_count == attempts_max) {
+    if (exchange.repetitions == repetitions_max) {
       before.state = AttemptState::failed;
       go_on(exchange);
       return;
@@ -588,7 +609,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
                   before.exact_case && now >= server.state.without_case_until)) {
       go_on(exchange);
     } else {
-      schedule(exchange, std::min(exchange.deadline, now + wait_for(server.state, 0, carrier)));
+      schedule(exchange, std::min(exchange.deadline, now + wait_for(exchange, server.state, 0, carrier)));
     }
   }
 
@@ -652,11 +673,10 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   void overdue(InFlight& exchange) {
     for (Attempt& attempt : exchange.made()) {
       if (attempt.state != AttemptState::waiting) continue;
-      attempt.state = AttemptState::overdue;
+      pass_over(attempt);
       ServerState& server = attempt.server->state;
-      ++server.failed;
       // A server may have no TCP, or have been asked beside a faster one.
-      if (attempt.carrier == Carrier::datagram && now - attempt.sent >= server.retry_timeout(0))
+      if (attempt.carrier == Carrier::datagram && now - attempt.sent >= wait_for(exchange, server, 0, attempt.carrier))
         server.note_silence(now, attempt.sent);
     }
     if (exchange.is_probe) {
@@ -678,8 +698,8 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     for (const RouteState& route : routes)
       for (const auto& server : route.servers) {
         const ServerState& state = server->state;
-        all.push_back({state.endpoint, route.route.name, state.is_up(), state.round_trip(), state.asked, state.answered,
-                       state.failed});
+        all.push_back({state.endpoint, route.route.name, state.is_up(), state.known_at(), state.round_trip(),
+                       state.asked, state.answered, state.failed});
       }
     return all;
   }

@@ -18,8 +18,8 @@ static_assert(questions_per_socket_max <= 65'536 / 2, "a free ID must be found b
 class QuestionTable {
  public:
   /// Whoever waits, as a number of the owner's.
-  using Asker = std::uint16_t;
-  static constexpr Asker nobody = 0xffff;
+  using Asker = std::uint32_t;
+  static constexpr Asker nobody = 0xffff'ffff;
   /// Where a question stands in the table.
   using Row = std::uint16_t;
 
@@ -39,7 +39,7 @@ class QuestionTable {
       const std::uint16_t id = draw();
       const Row row = row_of(id);
       if (rows_[row].is_used) continue;
-      rows_[row] = {id, asker, true};
+      rows_[row] = {asker, id, true};
       ++asked_;
       ++waiting_;
       return row;
@@ -65,8 +65,8 @@ class QuestionTable {
 
  private:
   struct Question {
-    std::uint16_t id = 0;
     Asker asker = nobody;
+    std::uint16_t id = 0;
     bool is_used = false;
   };
   /// The row of this ID, or the free one where it would stand. There is one: at most half of the rows are used.

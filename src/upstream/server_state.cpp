@@ -1,10 +1,11 @@
 #include "upstream/server_state.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace doline::upstream {
 
-void ServerState::note_answer(MonotonicTime, std::chrono::nanoseconds round_trip) {
+void ServerState::note_answer(MonotonicTime now, std::chrono::nanoseconds round_trip) {
   const auto sample = std::max(microseconds(1), std::chrono::duration_cast<microseconds>(round_trip));
   if (round_trip_ == microseconds(0)) {
     round_trip_ = sample;
@@ -16,14 +17,15 @@ void ServerState::note_answer(MonotonicTime, std::chrono::nanoseconds round_trip
   }
   silences_ = 0;
   is_up_ = true;
+  known_at_ = now;
   probe_pause_ = probe_pause_min;
 }
 
 void ServerState::note_silence(MonotonicTime now, MonotonicTime asked_at) {
   if (silences_++ == 0) silent_since_ = asked_at;
-  if (!is_up_ || silences_ < down_after || now - silent_since_ < down_silence) return;
-  is_up_ = false;
-  probe_at_ = now + probe_pause_;
+  if (silences_ < down_after || now - silent_since_ < down_silence) return;
+  known_at_ = now;
+  if (std::exchange(is_up_, false)) probe_at_ = now + probe_pause_;
 }
 
 bool ServerState::take_probe(MonotonicTime now) {

@@ -1,8 +1,9 @@
 // ServerState: what is known of one upstream server: how long it takes, whether it answers at all, and what it does not
 // understand. Pure: time is an argument.
 //
-// A server is down after silence only: down_after attempts in a row, over at least down_silence. Then it is probed with
-// growing pauses until it answers. What it answers (SERVFAIL, REFUSED) speaks of the question, not of the server.
+// A server is down after silence only: down_after attempts in a row, over at least down_silence. That nothing can be
+// sent to it is silence too, and so is an ICMP error: anyone may have sent that. Then it is probed with growing pauses
+// until it answers. What it answers (SERVFAIL, REFUSED) speaks of the question, not of the server.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +28,8 @@ class ServerState {
   /// `asked_at`: of the attempt that stayed without an answer.
   void note_silence(MonotonicTime now, MonotonicTime asked_at);
   [[nodiscard]] bool is_up() const { return is_up_; }
+  /// When it last answered, or showed once more that it is down.
+  [[nodiscard]] MonotonicTime known_at() const { return known_at_; }
   /// Time for a probe of a server that is down; the next is due later.
   [[nodiscard]] bool take_probe(MonotonicTime now);
   /// Smoothed; 0: never answered.
@@ -44,7 +47,7 @@ class ServerState {
   int silences_ = 0;
   MonotonicTime silent_since_{};
   bool is_up_ = true;
-  MonotonicTime probe_at_{};
+  MonotonicTime known_at_{}, probe_at_{};
   milliseconds probe_pause_ = probe_pause_min;
 };
 

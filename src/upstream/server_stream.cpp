@@ -34,8 +34,8 @@ struct ServerStream::Impl : std::enable_shared_from_this<Impl> {
   struct Question {
     std::uint16_t id;
     std::uint64_t ticket;
-    bool may_ask_again;
-    std::vector<std::uint8_t> query;  // as long as it may be asked again
+    MonotonicTime deadline;
+    std::vector<std::uint8_t> query;
   };
   struct Connection {
     explicit Connection(asio::io_context& loop) : stream(asio::ip::tcp::socket(loop)) {}
@@ -48,9 +48,9 @@ struct ServerStream::Impl : std::enable_shared_from_this<Impl> {
   Impl(asio::io_context& loop_in, const Endpoint& server_in, RandomSource& random_in, Answered answered_in)
       : loop(loop_in), server(server_in), random(random_in), answered(std::move(answered_in)) {}
 
-  bool ask(dns::Octets query, std::uint64_t ticket) {
+  bool ask(dns::Octets query, std::uint64_t ticket, MonotonicTime deadline) {
     if (questions.size() >= stream_questions_max) return false;
-    questions.push_back({0, ticket, connection && connection->has_served, {query.begin(), query.end()}});
+    questions.push_back({0, ticket, deadline, {query.begin(), query.end()}});
     send(questions.back());
     return true;
   }
@@ -75,7 +75,7 @@ struct ServerStream::Impl : std::enable_shared_from_this<Impl> {
   void flush() {
     if (connection->is_writing || connection->outgoing.empty()) return;
     connection->is_writing = true;
-    transport::spawn(loop.get_executor(), write(shared_from_this(), connection));
+    transport::spawn(loop.get_executor(), write(connection));
   }
 
   static asio::awaitable<void> serve(std::shared_ptr<Impl> self, ConnectionPointer connection) {
@@ -91,21 +91,17 @@ struct ServerStream::Impl : std::enable_shared_from_this<Impl> {
       const MonotonicTime deadline = in(self->questions.empty() ? stream_idle_time : stream_silence_time);
       const auto message = co_await connection->stream.read(deadline);
       if (!message) break;
-      connection->has_served = true;
       self->take(*message);
     }
     self->end(connection, ServerStreamFault::broken);
   }
 
-  static asio::awaitable<void> write(std::shared_ptr<Impl> self, ConnectionPointer connection) {
+  static asio::awaitable<void> write(ConnectionPointer connection) {
     while (!connection->outgoing.empty()) {
       connection->leaving.clear();
       connection->leaving.swap(connection->outgoing);
       const auto written = co_await connection->stream.write(connection->leaving, in(stream_silence_time));
-      if (!written) {
-        self->end(connection, ServerStreamFault::broken);
-        break;
-      }
+      if (!written) co_return;  // answers may have come before that: the end is what reading meets
     }
     connection->is_writing = false;
   }
@@ -116,6 +112,7 @@ struct ServerStream::Impl : std::enable_shared_from_this<Impl> {
     const auto question =
         std::find_if(questions.begin(), questions.end(), [&](const Question& each) { return each.id == id; });
     if (question == questions.end()) return;
+    connection->has_served = true;
     const std::uint64_t ticket = question->ticket;
     questions.erase(question);
     tell(ticket, message);
@@ -127,10 +124,10 @@ struct ServerStream::Impl : std::enable_shared_from_this<Impl> {
     connection.reset();
     std::vector<Question> left;
     left.swap(questions);
+    const MonotonicTime now = std::chrono::steady_clock::now();
     for (Question& question : left) {
       if (!answered) return;  // closed by who was told
-      if (question.may_ask_again) {
-        question.may_ask_again = false;
+      if (ended->has_served && now < question.deadline) {
         questions.push_back(std::move(question));
         send(questions.back());
       } else {
@@ -167,8 +164,8 @@ ServerStream::~ServerStream() {
   impl_->close();
 }
 
-bool ServerStream::ask(dns::Octets query, std::uint64_t ticket) {
-  return impl_->ask(query, ticket);
+bool ServerStream::ask(dns::Octets query, std::uint64_t ticket, MonotonicTime deadline) {
+  return impl_->ask(query, ticket, deadline);
 }
 
 }  // namespace doline::upstream

@@ -1,9 +1,9 @@
 // ServerStream: questions to one server over one TCP connection at a time, pipelined, answered in any order, kept open
 // for a while (RFC 7766 §6.2).
 //
-// Lives on one worker's loop. What was asked on a connection that had served before and then ended is asked once more
-// on a new one (§6.2.4). Whoever asks keeps the time: a question may stay without an answer for as long as the
-// connection is of use to others.
+// Lives on one worker's loop. Where a connection ends that has given an answer, the questions that it left without one
+// are asked again on a new connection (§6.2.4) until their time is up; one that ends without any has no successor.
+// Whoever asks keeps the time: a question may stay without an answer for as long as the connection is of use to others.
 #pragma once
 
 #include <cstdint>
@@ -44,9 +44,10 @@ class ServerStream {
   ServerStream(const ServerStream&) = delete;
   ServerStream& operator=(const ServerStream&) = delete;
 
-  /// Sends `query` with an ID of the stream's own. `answered` is called once, later, with this ticket, unless the
-  /// stream is destroyed first. False: stream_questions_max are waiting; `answered` is not called.
-  [[nodiscard]] bool ask(dns::Octets query, std::uint64_t ticket);
+  /// Sends `query` with an ID of the stream's own, and not again after `deadline`. `answered` is called once, later,
+  /// with this ticket, unless the stream is destroyed first. False: stream_questions_max are waiting; `answered` is not
+  /// called.
+  [[nodiscard]] bool ask(dns::Octets query, std::uint64_t ticket, MonotonicTime deadline);
 
  private:
   struct Impl;

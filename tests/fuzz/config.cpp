@@ -24,7 +24,7 @@ bool is_printable(std::string_view text) {
 void judge(const config::Settings& settings) {
   const auto& routes = settings.live.upstream.routes;
   check(!routes.empty() && routes.front().name == "default");
-  for (const auto& route : routes) check(!route.servers.empty() && route.servers.size() <= config::servers_max);
+  for (const auto& route : routes) check(!route.servers.empty() && route.servers.size() <= upstream::servers_max);
   for (const auto& zone : settings.live.forward_zones) check(zone.route.value < routes.size());
   check(settings.live.lists.size() == settings.live.policy.lists.size());
   for (const auto& list : settings.live.lists) check(list.file.empty() != list.url.empty());

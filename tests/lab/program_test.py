@@ -511,8 +511,13 @@ remote-control:
         failed = home.dig("unheard.example")
         self.assertEqual(failed.status, "SERVFAIL")
         self.assertTrue(set(failed.errors) & {22, 23}, failed.text)
+        wait_for("the status to say it", lambda: home.dig("unheard.example") and home.status()["state"] == "degraded")
+        self.assertIn("'default'", " ".join(home.status()["shortcomings"]))
+        self.assertEqual([server["up"] for server in home.status()["upstreams"]], [False])
+        self.assertEqual(home.command("status").returncode, 1)
         home.start_upstream()
         wait_for("the upstream to be found again", lambda: home.dig("www.example").status == "NOERROR")
+        self.assertEqual(home.status()["state"], "well")
 
     def test_a_port_that_is_taken_is_told_with_who_holds_it(self):
         home = self.home().start()

@@ -318,19 +318,62 @@ TEST_CASE("a client that asks and does not read is not read either, and is left 
   CHECK(bench.statistics().sent + bench.statistics().client_gone == bench.statistics().received);
 }
 
-TEST_CASE("late responses do not pile up without bound for a client that does not read") {
-  Bench bench({.queries_in_flight_max = 100'000});
+TEST_CASE("a client that reads gets the longest responses to all that may be in flight, though they come at once") {
+  Bench bench;
   bench.let_wait();
   TcpClient client(test::loopback, bench.at);
-  for (std::uint16_t id = 0; id < 400; ++id) CHECK(client.send(query(id)));
-  REQUIRE(bench.run_until([&] { return bench.arrivals.size() == 400; }));
+  const auto count = static_cast<std::size_t>(bench.limits.queries_in_flight_max);
+  for (std::size_t id = 0; id < count; ++id) CHECK(client.send(query(1)));
+  REQUIRE(bench.run_until([&] { return bench.arrivals.size() == count; }));
+  const Octets large(65'535);
+  for (const Arrival& arrival : bench.arrivals) CHECK(bench.listener.send(arrival.route, large));
+  CHECK(bench.has_messages(client, count));
+  CHECK(bench.run_until([&] { return bench.statistics().sent == count; }));
+}
+
+TEST_CASE("late responses do not pile up without bound for clients that do not read, and only the greediest is left") {
+  Bench bench({.queries_in_flight_max = 100'000});
+  bench.let_wait();
   const Octets large(60'000);
-  int taken = 0;
-  for (const Arrival& arrival : bench.arrivals) taken += bench.listener.send(arrival.route, large) ? 1 : 0;
-  CHECK(taken <= static_cast<int>(unsent_octets_max / large.size()) + 1);
-  bench.settle();
-  CHECK(bench.statistics().open == 0);
-  CHECK(bench.statistics().sent + bench.statistics().client_gone == 400);
+  constexpr std::size_t modest = 10, greedy = unsent_octets_max / (60'000 + 2);  // all that there is room for
+  TcpClient many(test::loopback, bench.at), few(test::loopback, bench.at);
+  for (std::size_t id = 0; id < greedy; ++id) CHECK(many.send(query(1)));
+  REQUIRE(bench.run_until([&] { return bench.arrivals.size() == greedy; }));
+  for (std::size_t id = 0; id < modest; ++id) CHECK(few.send(query(2)));
+  REQUIRE(bench.run_until([&] { return bench.arrivals.size() == greedy + modest; }));
+  for (const Arrival& arrival : bench.arrivals) CHECK(bench.listener.send(arrival.route, large));
+  CHECK(bench.statistics().evicted == 1);
+  CHECK(bench.has_messages(few, modest));
+  CHECK(bench.has_ended(many));
+  CHECK(bench.statistics().sent + bench.statistics().client_gone == modest + greedy);
+  // What was given back makes room again.
+  bench.arrivals.clear();
+  for (std::size_t id = 0; id < modest; ++id) CHECK(few.send(query(1)));
+  REQUIRE(bench.run_until([&] { return bench.arrivals.size() == modest; }));
+  for (const Arrival& arrival : bench.arrivals) CHECK(bench.listener.send(arrival.route, large));
+  CHECK(bench.has_messages(few, 2 * modest));
+  CHECK(bench.statistics().evicted == 1);
+}
+
+TEST_CASE("a client that takes its responses slowly is not left") {
+  Bench bench({.queries_in_flight_max = 100'000, .idle = milliseconds(1'000)});
+  bench.let_wait();
+  TcpClient client(test::loopback, bench.at);
+  const std::size_t count = 400;  // more than the kernel's buffers take
+  for (std::size_t id = 0; id < count; ++id) CHECK(client.send(query(1)));
+  REQUIRE(bench.run_until([&] { return bench.arrivals.size() == count; }));
+  const Octets large(60'000);
+  for (const Arrival& arrival : bench.arrivals) CHECK(bench.listener.send(arrival.route, large));
+  Octets some(500'000);
+  std::size_t taken = 0;
+  CHECK(bench.run_until([&] {
+    usleep(50'000);
+    const ssize_t got = recv(client.descriptor(), some.data(), some.size(), MSG_DONTWAIT);
+    taken += got > 0 ? static_cast<std::size_t>(got) : 0;
+    return got == 0 || bench.statistics().sent == count;
+  }));
+  CHECK(bench.statistics().sent == count);
+  CHECK(bench.statistics().timed_out == 0);
 }
 
 TEST_CASE("a longer message than any query ends its connection") {

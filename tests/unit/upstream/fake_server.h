@@ -10,6 +10,7 @@
 #include <asio/write.hpp>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -59,6 +60,8 @@ class FakeServer {
     udp_.send_to(asio::buffer(message), {asio::ip::address_v4::loopback(), port});
   }
   void close_acceptor() { acceptor_.close(); }
+  /// Over TCP each connection is closed after so many.
+  void close_after(int replies) { replies_max_ = replies; }
   void close_connections() {
     for (const auto& connection : open_) connection->socket.close();
     open_.clear();
@@ -68,6 +71,7 @@ class FakeServer {
   struct Connection {
     explicit Connection(asio::ip::tcp::socket taken) : socket(std::move(taken)) {}
     asio::ip::tcp::socket socket;
+    int replies = 0;
     std::array<std::uint8_t, 2> length{};
     Message message;
   };
@@ -122,6 +126,7 @@ class FakeServer {
       if (!connection.socket.is_open()) return;
       std::error_code gone;
       asio::write(connection.socket, asio::buffer(frame), gone);
+      if (++connection.replies == replies_max_) connection.socket.close();
     }
   }
   std::vector<Message> answer(Over over, std::uint16_t port, dns::Octets query) {
@@ -141,6 +146,7 @@ class FakeServer {
   std::vector<std::shared_ptr<Connection>> open_;
   std::vector<Heard> heard_;
   int connections_ = 0;
+  int replies_max_ = std::numeric_limits<int>::max();
 };
 
 /// A response with one address.

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <set>
@@ -12,6 +13,7 @@
 #include "fake_server.h"
 #include "knot_server.h"
 #include "upstream/question_table.h"
+#include "upstream/server_state.h"
 
 namespace doline::upstream {
 namespace {
@@ -61,7 +63,7 @@ struct Bench final : Landing {
     done(result);
   }
 
-  void open(std::initializer_list<Endpoint> servers) {
+  void open(const std::vector<Endpoint>& servers) {
     options.routes[0].servers = servers;
     exchange = std::make_unique<PlainExchange>(loop, options);
     exchange->land_on(*this);
@@ -395,7 +397,7 @@ TEST_CASE("when no server answers the exchange ends at its timeout") {
   bench.open({silent.endpoint()});
   CHECK(bench.ask().fault == ExchangeFault::timeout);
   CHECK(silent.heard().size() >= 1);
-  CHECK(silent.heard().size() <= static_cast<std::size_t>(attempts_max));
+  CHECK(silent.heard().size() <= static_cast<std::size_t>(1 + repetitions_max));
 }
 
 TEST_CASE("a server that fails is passed over at once, and when all fail that is said") {
@@ -418,6 +420,122 @@ TEST_CASE("where nobody listens others are asked at once") {
   bench.options.routes[0].timeout = milliseconds(300);
   bench.open({nobody});
   CHECK(bench.ask().fault == ExchangeFault::unreachable);
+}
+
+/// Whom the kernel will not send to.
+std::vector<Endpoint> nobody_reaches(std::uint16_t count) {
+  std::vector<Endpoint> all;
+  for (std::uint16_t i = 0; i < count; ++i) all.push_back({IpAddress::v4(255, 255, 255, 255), i});
+  return all;
+}
+std::vector<Endpoint> nobody_listens_at_all(asio::io_context& loop, std::size_t count) {
+  std::vector<Endpoint> all;
+  while (all.size() < count)
+    if (const Endpoint one = nobody_listens(loop); std::ranges::find(all, one) == all.end()) all.push_back(one);
+  return all;
+}
+
+TEST_CASE("however many refuse or cannot be reached, who answers is asked, and they are known to be down") {
+  using Strategy = Route::Strategy;
+  for (const Strategy strategy : {Strategy::in_order, Strategy::fastest, Strategy::balance, Strategy::parallel})
+    for (const bool are_reached : {true, false}) {
+      INFO(static_cast<int>(strategy) << are_reached);
+      Bench bench;
+      bench.options.routes[0].strategy = strategy;
+      FakeServer good(bench.loop, always(3));
+      auto servers = are_reached ? nobody_listens_at_all(bench.loop, servers_max - 1) : nobody_reaches(servers_max - 1);
+      servers.push_back(good.endpoint());
+      bench.open(servers);
+      CHECK(bench.ask().last == 3);
+      if (strategy == Strategy::balance) continue;
+      const auto are_down = [&] {
+        const auto health = bench.exchange->health();
+        return std::all_of(health.begin(), health.end() - 1, [](const auto& one) { return !one.is_up; });
+      };
+      bench.turns_for(down_silence);
+      for (int i = 0; i < 100 && !are_down(); ++i) {
+        CHECK(bench.ask().last == 3);
+        bench.turns_for(milliseconds(1));
+      }
+      CHECK(are_down());
+      CHECK(bench.exchange->health().back().is_up);
+    }
+}
+
+TEST_CASE("however many are silent, all have their turn in time, and the silent ones are known to be down") {
+  Bench bench;
+  bench.options.routes[0].timeout = milliseconds(700);
+  std::deque<FakeServer> silent;
+  std::vector<Endpoint> servers;
+  for (int i = 0; i < 6; ++i) servers.push_back(silent.emplace_back(bench.loop, never()).endpoint());
+  FakeServer good(bench.loop, always(3));
+  servers.push_back(good.endpoint());
+  bench.open(servers);
+  for (int i = 0; i < down_after; ++i) CHECK(bench.ask().last == 3);
+  const auto health = bench.exchange->health();
+  for (std::size_t i = 0; i < silent.size(); ++i) CHECK_FALSE(health[i].is_up);
+  CHECK(health.back().is_up);
+}
+
+TEST_CASE("where all are down that is known, they are asked all the same, and an answer makes one up") {
+  Bench bench;
+  bench.options.routes[0].timeout = milliseconds(1'500);
+  const auto nobody = nobody_listens_at_all(bench.loop, 2);
+  bench.open(nobody);
+  CHECK(bench.ask().fault == ExchangeFault::unreachable);
+  CHECK(bench.ask().fault == ExchangeFault::unreachable);
+  for (const ServerHealth& health : bench.exchange->health()) CHECK_FALSE(health.is_up);
+}
+
+TEST_CASE("one ICMP error counts as one silence, however many were asked through the socket") {
+  Bench bench;
+  const Endpoint nobody = nobody_listens(bench.loop);
+  FakeServer good(bench.loop, always(3));
+  bench.open({nobody, good.endpoint()});
+  CHECK(bench.ask().last == 3);
+  bench.turns_for(down_silence);
+  std::vector<std::shared_ptr<Said>> all;
+  {
+    const asio::ip::udp::socket silent(bench.loop, {asio::ip::address_v4::loopback(), nobody.port});
+    for (int i = 0; i < 5; ++i) all.push_back(bench.begin("n" + std::to_string(i) + ".example"));
+    bench.exchange->flush();
+  }
+  all.push_back(bench.begin("last.example"));
+  for (const auto& said : all) {
+    bench.finish(*said);
+    CHECK(said->last == 3);
+  }
+  CHECK(bench.exchange->health()[0].is_up);
+}
+
+TEST_CASE("that what does not fit cannot be fetched by TCP says nothing about the case") {
+  Bench bench;
+  FakeServer server(bench.loop, [](const Heard& heard, dns::Octets) {
+    return Messages{bare(heard, ResponseCode::noerror, {.truncated = true})};
+  });
+  server.close_acceptor();
+  bench.open({server.endpoint()});
+  CHECK(bench.ask().fault == ExchangeFault::unreachable);
+  CHECK(bench.ask().fault == ExchangeFault::unreachable);
+  CHECK(server.heard().size() == 2);
+  CHECK(server.heard().back().question.qname.to_string() != letters);
+}
+
+TEST_CASE("a burst of answers that do not fit is fetched though each connection gives one") {
+  Bench bench;
+  FakeServer server(bench.loop, [](const Heard& heard, dns::Octets) {
+    return Messages{heard.over == Over::udp ? bare(heard, ResponseCode::noerror, {.truncated = true})
+                                            : address_of(heard, 8)};
+  });
+  server.close_after(1);
+  bench.options.routes[0].timeout = seconds(60);
+  bench.open({server.endpoint()});
+  std::vector<std::shared_ptr<Said>> all;
+  for (int i = 0; i < 40; ++i) all.push_back(bench.begin("n" + std::to_string(i) + ".example"));
+  for (const auto& said : all) {
+    bench.finish(*said);
+    CHECK(said->last == 8);
+  }
 }
 
 TEST_CASE("a server that does not keep the case is believed by TCP, and remembered") {

@@ -52,6 +52,22 @@ TEST_CASE("a server is down after some silence, not after a burst of it") {
   CHECK(server.is_up());
 }
 
+TEST_CASE("what is known of a server is as old as its last answer, or the silence that shows it down") {
+  ServerState server = a_server();
+  CHECK(server.known_at() == MonotonicTime());
+  server.note_answer(start, milliseconds(5));
+  CHECK(server.known_at() == start);
+  MonotonicTime now = start + seconds(10);
+  silence(server, down_after - 1, now);
+  CHECK(server.known_at() == start);
+  for (int i = 0; i < 2; ++i) {
+    now += down_silence;
+    silence(server, 1, now);
+    CHECK_FALSE(server.is_up());
+    CHECK(server.known_at() == now);
+  }
+}
+
 TEST_CASE("a server that is down is probed with growing pauses") {
   ServerState server = a_server();
   CHECK_FALSE(server.take_probe(start));  // it is up

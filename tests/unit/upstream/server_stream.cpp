@@ -42,6 +42,9 @@ struct Bench {
           if (message) last[ticket] = message->back();
         });
   }
+  bool ask(const Message& query, std::uint64_t ticket, MonotonicTime deadline = MonotonicTime::max()) const {
+    return stream->ask(query, ticket, deadline);
+  }
   void run_until(std::size_t count) {
     while (told.size() < count) REQUIRE(loop.run_one() == 1);
   }
@@ -59,7 +62,7 @@ TEST_CASE("questions share a connection, and answers find their question in any 
   });
   bench.open(server.endpoint());
   for (std::uint64_t ticket = 0; ticket < 10; ++ticket)
-    CHECK(bench.stream->ask(query_of("n" + std::to_string(ticket)), ticket));
+    CHECK(bench.ask(query_of("n" + std::to_string(ticket)), ticket));
   CHECK(bench.told.empty());
   bench.run_until(10);
   for (std::uint64_t ticket = 0; ticket < 10; ++ticket) CHECK(bench.last[ticket] == ticket);
@@ -74,7 +77,7 @@ TEST_CASE("messages that answer nothing are ignored") {
     return Messages{address_of(other, 66), Message{}, Message{1, 2, 3}, address_of(heard, 7), address_of(heard, 66)};
   });
   bench.open(server.endpoint());
-  CHECK(bench.stream->ask(query_of("www.example"), 5));
+  CHECK(bench.ask(query_of("www.example"), 5));
   bench.run_until(1);
   CHECK(bench.last[5] == 7);
   bench.loop.run_for(milliseconds(20));
@@ -89,14 +92,14 @@ TEST_CASE("where no connection is made all are told so") {
     nobody = gone.endpoint();
   }
   bench.open(nobody);
-  CHECK(bench.stream->ask(query_of("one.example"), 1));
-  CHECK(bench.stream->ask(query_of("two.example"), 2));
+  CHECK(bench.ask(query_of("one.example"), 1));
+  CHECK(bench.ask(query_of("two.example"), 2));
   bench.run_until(2);
   CHECK(bench.told[1] == ServerStreamFault::unreachable);
   CHECK(bench.told[2] == ServerStreamFault::unreachable);
 }
 
-TEST_CASE("on a fresh connection that ends nothing is asked twice") {
+TEST_CASE("on a connection that ends without an answer nothing is asked twice") {
   Bench bench;
   FakeServer server(bench.loop, nullptr);
   server.set_respond([&](const Heard&, dns::Octets) {
@@ -104,31 +107,53 @@ TEST_CASE("on a fresh connection that ends nothing is asked twice") {
     return Messages{};
   });
   bench.open(server.endpoint());
-  CHECK(bench.stream->ask(query_of("www.example"), 1));
+  CHECK(bench.ask(query_of("www.example"), 1));
   bench.run_until(1);
   CHECK(bench.told[1] == ServerStreamFault::broken);
   CHECK(server.heard().size() == 1);
 }
 
-TEST_CASE("on a connection that had served and ends a question is asked once more, on a new one") {
+TEST_CASE("what a connection that ends leaves without an answer is asked again, as long as each gives one") {
+  Bench bench;
+  FakeServer server(bench.loop, [](const Heard& heard, dns::Octets) { return Messages{address_of(heard, 7)}; });
+  server.close_after(3);
+  bench.open(server.endpoint());
+  constexpr std::uint64_t questions = 40;
+  for (std::uint64_t ticket = 0; ticket < questions; ++ticket)
+    CHECK(bench.ask(query_of("n" + std::to_string(ticket) + ".example"), ticket));
+  bench.run_until(questions);
+  for (std::uint64_t ticket = 0; ticket < questions; ++ticket) CHECK(bench.last[ticket] == 7);
+  CHECK(server.connections() == 14);
+}
+
+TEST_CASE("a question that ends every connection is asked twice") {
   Bench bench;
   FakeServer server(bench.loop, nullptr);
-  int count = 0;
   server.set_respond([&](const Heard& heard, dns::Octets) {
-    if (++count == 2) {
-      server.close_connections();
-      return Messages{};
-    }
-    return Messages{address_of(heard, 7)};
+    if (heard.question.qname == dns::Name::parse("one.example").value()) return Messages{address_of(heard, 7)};
+    server.close_connections();
+    return Messages{};
   });
   bench.open(server.endpoint());
-  CHECK(bench.stream->ask(query_of("one.example"), 1));
-  bench.run_until(1);
-  CHECK(bench.stream->ask(query_of("two.example"), 2));
+  CHECK(bench.ask(query_of("one.example"), 1));
+  CHECK(bench.ask(query_of("two.example"), 2));
   bench.run_until(2);
-  CHECK(bench.last[2] == 7);
-  CHECK(server.connections() == 2);
+  CHECK(bench.last[1] == 7);
+  CHECK(bench.told[2] == ServerStreamFault::broken);
   CHECK(server.heard().size() == 3);
+}
+
+TEST_CASE("a question whose time is up is not asked again") {
+  Bench bench;
+  FakeServer server(bench.loop, [](const Heard& heard, dns::Octets) { return Messages{address_of(heard, 7)}; });
+  server.close_after(1);
+  bench.open(server.endpoint());
+  CHECK(bench.ask(query_of("one.example"), 1));
+  CHECK(bench.ask(query_of("two.example"), 2, std::chrono::steady_clock::now()));
+  bench.run_until(2);
+  CHECK(bench.last[1] == 7);
+  CHECK(bench.told[2] == ServerStreamFault::broken);
+  CHECK(server.connections() == 1);
 }
 
 TEST_CASE("only so many wait at a time") {
@@ -136,8 +161,8 @@ TEST_CASE("only so many wait at a time") {
   FakeServer server(bench.loop, [](const Heard&, dns::Octets) { return Messages{}; });
   bench.open(server.endpoint());
   for (std::uint64_t ticket = 0; ticket < stream_questions_max; ++ticket)
-    REQUIRE(bench.stream->ask(query_of("www.example"), ticket));
-  CHECK_FALSE(bench.stream->ask(query_of("www.example"), stream_questions_max));
+    REQUIRE(bench.ask(query_of("www.example"), ticket));
+  CHECK_FALSE(bench.ask(query_of("www.example"), stream_questions_max));
 }
 
 TEST_CASE("a stream that is destroyed tells nothing more, also while it tells") {
@@ -149,7 +174,7 @@ TEST_CASE("a stream that is destroyed tells nothing more, also while it tells") 
                                                   ++calls;
                                                   bench.stream.reset();
                                                 });
-  for (std::uint64_t ticket = 0; ticket < 3; ++ticket) CHECK(bench.stream->ask(query_of("www.example"), ticket));
+  for (std::uint64_t ticket = 0; ticket < 3; ++ticket) CHECK(bench.ask(query_of("www.example"), ticket));
   bench.loop.run_for(milliseconds(50));
   CHECK(calls == 1);
 }
