@@ -42,7 +42,7 @@ struct Candidate {
   bool subdomains = false;
   bool is_whole = true;              ///< as Downloaded says
   std::uint64_t entries_before = 0;  ///< of the copy; 0: there is none
-  /// Of a list that blocks: names that it must leave alone, small letters.
+  /// Of a list that blocks: names whose addresses a client of whom nothing is known must get, small letters.
   std::vector<dns::Name> must_resolve;
 };
 
@@ -52,9 +52,10 @@ struct Judgement {
   bool is_same = false;        ///< octet for octet what the copy holds
 };
 
-/// Reads all of it. The fault is why it is not to replace the copy: no octets, no list by its first lines (HTML), no
-/// name, more bad lines than names, a name blocked that must resolve; or, of a transfer that cannot say whether it is
-/// whole, fewer than half as many entries as before. A list that is whole may shrink as its publisher likes.
+/// Compiles it, beside its file, and asks policy by what came of it. The fault is why it is not to replace the copy: no
+/// octets, no list by its first lines (HTML), no name, more bad lines than names, a name blocked that must resolve; or,
+/// of a transfer that cannot say whether it is whole, fewer than half as many entries as before. A list that is whole
+/// may shrink as its publisher likes.
 [[nodiscard]] Result<Judgement, std::string> judge(const Candidate& candidate);
 /// The candidate, once judged well, becomes the copy: on the disk, then renamed. Its file is gone in any case.
 [[nodiscard]] Result<Judgement, std::string> take_copy(const Candidate& candidate);
