@@ -14,6 +14,7 @@
 #include "control/command_socket.h"
 #include "control/device_book.h"
 #include "control/device_requests.h"
+#include "control/file_watch.h"
 #include "control/exemption_book.h"
 #include "control/hosts_keeper.h"
 #include "control/interception.h"
@@ -353,11 +354,9 @@ struct Control::Impl {
   }
 
   void watch_files() {
-    file_folder = loop.on_folder(settings.file.parent_path().empty() ? "." : settings.file.parent_path(),
-                                 [this](const std::string& name) {
-                                   if (name == settings.file.filename().native()) reload_soon();
-                                 });
-    if (!file_folder) log.warn("{} is not watched: send SIGHUP after an edit.", settings.file.native());
+    settings_watch = FileWatch(loop, {settings.file}, [this] { reload_soon(); });
+    if (!settings_watch.unwatched().empty())
+      log.warn("{} is not watched: send SIGHUP after an edit.", settings.file.native());
   }
 
   void reload_soon() {
@@ -817,7 +816,8 @@ struct Control::Impl {
   Watch publishing;
   std::vector<Watch> installing;
 
-  Watch file_folder, settling;
+  FileWatch settings_watch;
+  Watch settling;
   bool is_reading = false;
   std::vector<std::string> problems;  // of the file that was not taken
   std::vector<std::string> waiting_for_restart;

@@ -161,7 +161,7 @@ struct ListKeeper::Impl : std::enable_shared_from_this<ListKeeper::Impl> {
   void look_at_image_after(milliseconds pause);
   void take_look_at_image(std::optional<blocklist::ListSetFault> fault);
   void tell_problems(const List& list);
-  void watch_folders();
+  void watch_files();
 
   [[nodiscard]] List* find(std::uint64_t number);
   [[nodiscard]] milliseconds jittered(milliseconds wait);
@@ -188,7 +188,7 @@ struct ListKeeper::Impl : std::enable_shared_from_this<ListKeeper::Impl> {
   std::uint64_t compiling_print = 0;  // fingerprint of what is being compiled
   std::optional<MonotonicTime> compile_by;
   Watch compile_timer, look_timer, image_timer;
-  FolderWatches folders;
+  FileWatch files_watch;
   resolver::AnswerNotification notifications;
 };
 
@@ -653,12 +653,12 @@ void ListKeeper::Impl::take_compiled(std::uint64_t of_configuration,
     compile_soon();
 }
 
-/// The folders of the operator's files; what we write ourselves needs no watch.
-void ListKeeper::Impl::watch_folders() {
+/// The operator's files; what we write ourselves needs no watch.
+void ListKeeper::Impl::watch_files() {
   std::vector<std::filesystem::path> files;
   for (const auto& list : lists)
-    if (!list->is_fetched()) files.push_back(list->text);
-  folders = watch_files(loop, files, [this] { compile_soon(); });
+    if (!list->is_fetched()) files.push_back(list->settings.file);
+  files_watch = FileWatch(loop, std::move(files), [this] { compile_soon(); });
 }
 
 // ── ListKeeper ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -693,7 +693,8 @@ void ListKeeper::configure(std::vector<config::ListSettings> lists, std::vector<
   for (const auto& old : before)
     if (old) it.cancel(*old);
   it.sweep();
-  it.watch_folders();
+  it.note_missing();
+  it.watch_files();
   it.look_timer = it.loop.every(look_at_files_every, [&it] { it.look(); });
   it.start_due();
   it.listen();

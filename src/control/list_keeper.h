@@ -99,7 +99,7 @@ class ListKeeper {
   /// For the snapshots of the newest configuration: hears the primaries of its zones (NOTIFY), by the keys as they were
   /// when configure() read them, and looks at a zone of which there is news. Null: there is no zone.
   [[nodiscard]] resolver::AnswerNotification notifications() const;
-  /// A file may have changed: compiles if one has. The files' folders are watched too.
+  /// A file may have changed: compiles if one has. The files are watched too.
   void check_files();
   [[nodiscard]] std::vector<State> states() const;
 

@@ -92,7 +92,7 @@ struct RosterKeeper::Impl : std::enable_shared_from_this<RosterKeeper::Impl> {
 
   std::optional<MonotonicTime> build_by;
   Watch build_timer, lease_timer, ask_timer, save_timer, look_timer, forget_timer;
-  FolderWatches folders;
+  FileWatch files_watch;
   std::map<IpAddress, MonotonicTime> asked;  // clients, and when they may be asked for again
   bool is_saved = true;
   bool is_urgent = false;     // not only times are unsaved
@@ -230,7 +230,7 @@ bool RosterKeeper::Impl::read_leases() {
 void RosterKeeper::Impl::watch_leases() {
   std::vector<std::filesystem::path> files;
   for (const Lease& lease : leases) files.push_back(lease.state.file);
-  folders = watch_files(loop, files, [this] {
+  files_watch = FileWatch(loop, std::move(files), [this] {
     // dnsmasq writes its file anew in place: half of it is there first.
     lease_timer = loop.after(pace.settle, [this] {
       if (read_leases()) build_soon();
