@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "config/printable.h"
-#include "config/reader.h"
 #include "control/command_socket.h"
 #include "control/device_book.h"
 #include "control/device_requests.h"
@@ -373,8 +372,8 @@ struct Control::Impl {
     is_reading = true;
     signs.reloading();
     log.info("Reading {}: {}.", settings.file.native(), why);
-    auto reading = std::make_shared<std::optional<Result<config::Settings, std::vector<config::Problem>>>>();
-    loop.work([reading, file = settings.file] { reading->emplace(config::read_settings(file)); },
+    auto reading = std::make_shared<std::optional<decltype(charge.read_settings())>>();
+    loop.work([reading, read = charge.read_settings] { reading->emplace(read()); },
               [this, reading] {
                 is_reading = false;
                 if (*reading && **reading)
