@@ -728,6 +728,10 @@ struct Control::Impl {
         all.shortcomings.push_back("Left aside because of a loop: " + describe(one));
     if (!log_trouble.empty()) all.shortcomings.push_back("Query log: " + log_trouble);
     if (interception && !interception->gate_trouble().empty()) all.shortcomings.push_back(interception->gate_trouble());
+    for (const ListKeeper::State& list : all.lists)
+      if (std::string shortcoming = shortcoming_of(list); !shortcoming.empty())
+        all.shortcomings.push_back(std::move(shortcoming));
+    if (!lists.trouble().empty()) all.shortcomings.push_back("Lists: " + lists.trouble() + '.');
     for (const std::string& problem : problems) all.shortcomings.push_back(problem);
     return all;
   }

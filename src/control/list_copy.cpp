@@ -229,6 +229,25 @@ Result<Judgement, std::string> take_copy(const Candidate& candidate) {
   return judgement;
 }
 
+std::filesystem::path new_copy_of(const std::filesystem::path& copy) {
+  return copy.native() + ".new";
+}
+
+Result<void, std::string> keep_copy(const std::filesystem::path& file, const std::filesystem::path& copy) {
+  namespace fs = std::filesystem;
+  std::error_code error, none;
+  const auto time = fs::last_write_time(file, error);
+  if (error) return {};  // it is gone again
+  if (fs::last_write_time(copy, none) == time && fs::file_size(copy, none) == fs::file_size(file, error)) return {};
+  const fs::path beside = new_copy_of(copy);
+  fs::remove(beside, none);
+  if (!fs::copy_file(file, beside, error) || (fs::last_write_time(beside, time, error), error)) {
+    fs::remove(beside, none);
+    return fail(file.string() + " cannot be copied to " + copy.string() + ": " + error.message());
+  }
+  return put_in_place(beside, copy);
+}
+
 std::string to_file_name(std::string_view list_name) {
   std::string name;
   for (const char letter : list_name) {

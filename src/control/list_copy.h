@@ -1,7 +1,7 @@
-// The last good copy of a fetched list: what may become one, and what we know of it.
+// The last good copy of a list: what may become one of a fetched list, and what we know of it.
 //
-// state/lists/NAME.txt is the text, NAME.json beside it where and when it came from. Nothing replaces a text that is
-// cut off, empty, a web page, or mostly no list. Files only; any thread.
+// state/lists/NAME.txt is the text; of what is fetched NAME.json beside it where and when it came from. Nothing
+// replaces a text that is cut off, empty, a web page, or mostly no list. Files only; any thread.
 #pragma once
 
 #include <cstdint>
@@ -59,6 +59,12 @@ struct Judgement {
 [[nodiscard]] Result<Judgement, std::string> judge(const Candidate& candidate);
 /// The candidate, once judged well, becomes the copy: on the disk, then renamed. Its file is gone in any case.
 [[nodiscard]] Result<Judgement, std::string> take_copy(const Candidate& candidate);
+
+/// Of a file that stays where it is, for when it cannot be read; its time says whether it has changed. No fault where
+/// the file is gone. The fault is a sentence.
+[[nodiscard]] Result<void, std::string> keep_copy(const std::filesystem::path& file, const std::filesystem::path& copy);
+/// Where it is made.
+[[nodiscard]] std::filesystem::path new_copy_of(const std::filesystem::path& copy);
 
 /// A file name that no other list has: letters, digits, `-` and `_` stay, any other octet is `%XX`; a long one ends in
 /// its digest.

@@ -173,6 +173,10 @@ json to_json(const std::optional<WallTime>& time) {
   return time ? json(std::chrono::duration_cast<seconds>(time->time_since_epoch()).count()) : json(nullptr);
 }
 
+const std::string& error_of(const ListKeeper::State& list) {
+  return list.failure.empty() ? list.last_error : list.failure;
+}
+
 /// `state`: for people, one or two words.
 std::string_view state_of(const ListKeeper::State& list) {
   if (!list.failure.empty()) return "empty";
@@ -208,7 +212,7 @@ json to_json(const ListKeeper::State& list) {
           {"problems", list.read.problems},
           {"skipped", std::move(skipped)},
           {"first_problems", std::move(problems)},
-          {"error", list.failure.empty() ? list.last_error : list.failure},
+          {"error", error_of(list)},
           {"serial", list.serial ? json(*list.serial) : json(nullptr)},
           {"last_fetch", to_json(list.last_fetch)},
           {"next_fetch", to_json(list.next_fetch)}};
@@ -224,6 +228,13 @@ std::uint64_t resident_octets() {
 }
 
 }  // namespace
+
+std::string shortcoming_of(const ListKeeper::State& list) {
+  const std::string& error = error_of(list);
+  if (error.empty()) return "";
+  const char* what = !list.failure.empty() ? " is empty: " : list.is_expired ? " has expired: " : " is not refreshed: ";
+  return "List " + list.name + what + error + '.';
+}
 
 json to_json(const Status& status) {
   json serving = json::array();

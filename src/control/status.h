@@ -42,6 +42,9 @@ struct Status {
   std::vector<std::string> shortcomings;         ///< a sentence each; empty: all is well
 };
 
+/// A sentence; empty: the list is as it should be.
+[[nodiscard]] std::string shortcoming_of(const ListKeeper::State& list);
+
 /// Sums over workers are sums, the rest as it is; times in seconds, sizes in octets.
 [[nodiscard]] nlohmann::json to_json(const Status& status);
 
