@@ -13,8 +13,8 @@
 #include "control/command_socket.h"
 #include "control/device_book.h"
 #include "control/device_requests.h"
-#include "control/file_watch.h"
 #include "control/exemption_book.h"
+#include "control/file_watch.h"
 #include "control/hosts_keeper.h"
 #include "control/interception.h"
 #include "control/life_signs.h"
@@ -519,6 +519,7 @@ struct Control::Impl {
     }
     if (wish == "exempt" || wish == "exempt.end") return serve_exemption(wish == "exempt.end", request, answer);
     if (wish.starts_with("device.")) return serve_device(request, answer);
+    if (wish == "sightings.forget") return answer(forget_sightings(request));
     if (wish.starts_with("redirect.")) {
       if (!interception)
         return answer({{"error", "Interception is not configured: write a `redirect:` section into " +
@@ -528,7 +529,7 @@ struct Control::Impl {
       if (wish == "redirect.remove") return interception->remove(answer);
       if (wish == "redirect.verify") return interception->verify(answer);
       if (wish == "redirect.status") return interception->status(answer);
-      if (wish == "redirect.seen") return interception->seen(answer);
+      if (wish == "redirect.seen") return interception->seen(rosters.current(), answer);
       if (wish == "redirect.probe") return answer({{"ok", true}, {"name", loops->make_probe().to_string()}});
       if (wish == "redirect.probe.returns") return tell_returns(request, answer);
       if (wish == "redirect.loops") return tell_loops(request, answer);
@@ -610,6 +611,14 @@ struct Control::Impl {
       told["warning"] = "Its connections are not held: that needs interception, which is not configured (`redirect:`).";
     if (changed.empty()) return answer(told);
     answer_in_force(answer, std::move(told));
+  }
+
+  /// `doline log forget`, of devices that Doline found by itself.
+  json forget_sightings(const json& request) {
+    const auto forgotten = rosters.forget(read_forgetting(request));
+    if (!forgotten) return {{"error", forgotten.error()}};
+    log.info("Devices: {} found by Doline itself are forgotten.", *forgotten);
+    return {{"ok", true}, {"forgotten", *forgotten}};
   }
 
   [[nodiscard]] bool has_gate() const {
@@ -719,6 +728,10 @@ struct Control::Impl {
     if (!were_alive) all.shortcomings.push_back("A worker does not answer.");
     if (const std::string deafness = rosters.deafness(); !deafness.empty()) all.shortcomings.push_back(deafness);
     for (const std::string& problem : places.problems()) all.shortcomings.push_back(problem);
+    for (const ListKeeper::State& list : all.lists)
+      if (std::string shortcoming = shortcoming_of(list); !shortcoming.empty())
+        all.shortcomings.push_back(std::move(shortcoming));
+    if (!lists.trouble().empty()) all.shortcomings.push_back("Lists: " + lists.trouble() + '.');
     if (interception)
       if (const std::string shortcoming = interception->shortcoming(); !shortcoming.empty())
         all.shortcomings.push_back(shortcoming);
@@ -728,10 +741,6 @@ struct Control::Impl {
         all.shortcomings.push_back("Left aside because of a loop: " + describe(one));
     if (!log_trouble.empty()) all.shortcomings.push_back("Query log: " + log_trouble);
     if (interception && !interception->gate_trouble().empty()) all.shortcomings.push_back(interception->gate_trouble());
-    for (const ListKeeper::State& list : all.lists)
-      if (std::string shortcoming = shortcoming_of(list); !shortcoming.empty())
-        all.shortcomings.push_back(std::move(shortcoming));
-    if (!lists.trouble().empty()) all.shortcomings.push_back("Lists: " + lists.trouble() + '.');
     for (const std::string& problem : problems) all.shortcomings.push_back(problem);
     return all;
   }

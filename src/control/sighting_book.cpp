@@ -25,6 +25,10 @@ std::int64_t to_seconds(WallTime time) {
   return std::max<std::int64_t>(0, std::chrono::duration_cast<seconds>(time.time_since_epoch()).count());
 }
 
+std::int64_t to_day(WallTime time) {
+  return to_seconds(std::chrono::floor<std::chrono::days>(time));
+}
+
 /// A time of a state file: neither before 1970 nor to come.
 WallTime to_past(const nlohmann::json& value, WallTime now) {
   const std::int64_t count = value.is_number_unsigned() ? value.get<std::int64_t>() : 0;
@@ -151,6 +155,30 @@ bool SightingBook::forget(WallTime now) {
   return holders_.size() != before;
 }
 
+std::size_t SightingBook::forget(const querylog::Forgetting& what, const device::Roster& roster) {
+  const WallTime before = what.before.value_or(WallTime::max());
+  const auto is_meant = [&](const MacAddress& mac) {
+    const device::Device* device = roster.find(mac);
+    const auto& names = what.devices;
+    return names.empty() || (device != nullptr && std::find(names.begin(), names.end(), device->name) != names.end());
+  };
+  std::vector<MacAddress> forgotten;
+  for (auto& [mac, known] : macs_) {
+    if (!is_meant(mac)) continue;
+    std::erase_if(known.places, [&](const Place& place) {
+      if (place.seen >= before) return false;
+      holders_.erase(place.address);
+      return true;
+    });
+    if (known.last < before)
+      forgotten.push_back(mac);
+    else
+      known.first = std::max(known.first, before);
+  }
+  for (const MacAddress& mac : forgotten) macs_.erase(mac);
+  return forgotten.size();
+}
+
 bool SightingBook::set_vendors(device::VendorTable vendors) {
   vendors_ = std::move(vendors);
   bool is_changed = false;
@@ -198,15 +226,17 @@ void SightingBook::fill(device::RosterBuilder& roster) const {
   }
 }
 
-std::string SightingBook::to_text() const {
+std::string SightingBook::to_text(const MayKeep& may_keep) const {
   nlohmann::json devices = nlohmann::json::array();
   for (const Entry* entry : in_order()) {
     const Known& known = entry->second;
     nlohmann::json addresses = nlohmann::json::object();
-    for (const Place& place : known.places) addresses[place.address.to_string()] = to_seconds(place.seen);
+    for (const Place& place : known.places)
+      if (may_keep(entry->first, place.address)) addresses[place.address.to_string()] = to_day(place.seen);
+    if (addresses.empty() && !(known.places.empty() && may_keep(entry->first, IpAddress()))) continue;
     nlohmann::json device{{"mac", entry->first.to_string()},
                           {"first", to_seconds(known.first)},
-                          {"last", to_seconds(known.last)},
+                          {"last", to_day(known.last)},
                           {"addresses", std::move(addresses)}};
     if (!known.hostname.empty()) device["hostname"] = known.hostname;
     if (!known.vendor.empty()) device["vendor"] = known.vendor;

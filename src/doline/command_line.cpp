@@ -176,10 +176,12 @@ CLI::App* add_log_command(CLI::App& app, LogArguments& arguments) {
 }
 
 CLI::App* add_forget_command(CLI::App& log, ForgetArguments& arguments) {
-  CLI::App* forget =
-      log.add_subcommand("forget", "Take records out of the query log for good; Doline may go on running");
-  auto* all = forget->add_flag("--all", arguments.all, "every record");
-  forget->add_option("--device", arguments.devices, "records of devices of this name")
+  CLI::App* forget = log.add_subcommand(
+      "forget",
+      "Take records out of the query log for good, and devices out of what Doline remembers of the LAN; "
+      "it may go on running");
+  auto* all = forget->add_flag("--all", arguments.all, "every record, and every device that Doline found by itself");
+  forget->add_option("--device", arguments.devices, "records of devices of this name, and what was found of these")
       ->type_name("NAME")
       ->excludes(all);
   forget
@@ -190,8 +192,10 @@ CLI::App* add_forget_command(CLI::App& log, ForgetArguments& arguments) {
       ->excludes(all);
   add_database_option(*forget, arguments.database);
   forget->footer(
-      "What backups and the disk's own spare blocks hold is beyond Doline.\n"
-      "Exit status: 0 forgotten, 1 there was nothing, 64 usage, 66 no query log, 74 the disk.");
+      "A device that is in the LAN is soon found anew. With --database only that log is looked at. What was said by\n"
+      "`doline device` stays until it is undone there. What backups and the disk's own spare blocks hold is beyond "
+      "Doline.\n"
+      "Exit status: 0 forgotten, 1 there was nothing, 64 usage, 66 no query log, 74 the disk, 77 not for this user.");
   return forget;
 }
 
