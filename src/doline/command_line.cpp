@@ -99,8 +99,8 @@ CLI::App* add_run_command(CLI::App& app, RunArguments& arguments) {
       ->type_name("PORT");
   command->footer(
       "Examples:\n  doline run --config /etc/doline/doline.yml\n  doline run --port 5300\n\n"
-      "SIGHUP reads the configuration and the lists again. Exit status: 0 stopped by signal, 69 no port could be\n"
-      "opened, 78 the configuration has mistakes.");
+      "SIGHUP reads the configuration and the lists again. Exit status: 0 stopped by signal, 66 no\n"
+      "configuration, 69 no port could be opened, 78 the configuration has mistakes.");
   return command;
 }
 
@@ -111,7 +111,7 @@ CLI::App* add_check_command(CLI::App& app, CheckArguments& arguments) {
   command->footer(
       "Example:\n  doline check /etc/doline/doline.yml\n\n"
       "A file of lists, hosts or places that cannot be read now is a warning: Doline runs without it.\n"
-      "Exit status: 0 no mistake, 78 mistakes.");
+      "Exit status: 0 no mistake, 66 no such file, 78 mistakes.");
   return command;
 }
 
