@@ -53,6 +53,13 @@ std::filesystem::path sightings_file(const std::filesystem::path& state_folder) 
   return state_folder / "devices.json";
 }
 
+std::string save_sightings(const std::filesystem::path& file, const std::string& text, const char* suffix) {
+  if (!text.empty()) return replace_text_file(file, text, suffix);
+  std::error_code error;
+  std::filesystem::remove(file, error);
+  return error ? file.native() + " cannot be removed: " + error.message() : "";
+}
+
 struct RosterKeeper::Impl : std::enable_shared_from_this<RosterKeeper::Impl> {
   struct Lease {
     LeaseState state;
@@ -282,7 +289,7 @@ void RosterKeeper::Impl::save() {
   is_urgent = false;
   saves_passed_over = 0;
   const auto failure = std::make_shared<std::string>();
-  loop.work([to = file, text = text(), failure] { *failure = replace_text_file(to, text, ".new"); },
+  loop.work([to = file, text = text(), failure] { *failure = save_sightings(to, text, ".new"); },
             [weak = weak_from_this(), failure] {
               const auto self = weak.lock();
               if (!self) return;
@@ -311,7 +318,7 @@ RosterKeeper::RosterKeeper(Loop& loop, std::filesystem::path state_folder, const
 RosterKeeper::~RosterKeeper() {
   if (impl_->is_saved) return;
   // A save that is still on the pool has a file of its own; if it ends later it wins, and is a minute old.
-  if (const auto failure = replace_text_file(impl_->file, impl_->text(), ".end"); !failure.empty())
+  if (const auto failure = save_sightings(impl_->file, impl_->text(), ".end"); !failure.empty())
     impl_->log.warn("devices: {}; they will not be remembered", failure);
 }
 
@@ -388,7 +395,7 @@ Result<std::size_t, std::string> RosterKeeper::forget(const querylog::Forgetting
   const std::size_t count = it.book.forget(what, *it.current);
   it.build();
   it.on_roster(it.current);
-  std::string failure = replace_text_file(it.file, it.text(), ".end");
+  std::string failure = save_sightings(it.file, it.text(), ".end");
   // A save that is still on the pool brings back what it was given: then it is written once more.
   it.is_saved = failure.empty() && !it.is_saving;
   it.is_urgent = !it.is_saved;

@@ -35,6 +35,9 @@ struct RosterPace {
 
 /// Where SightingBook's text lies, for other processes.
 [[nodiscard]] std::filesystem::path sightings_file(const std::filesystem::path& state_folder);
+/// As replace_text_file(); of nobody there is no file, for which a full disk has room.
+[[nodiscard]] std::string save_sightings(const std::filesystem::path& file, const std::string& text,
+                                         const char* suffix);
 
 /// Where names are looked for beyond leases (`discover`).
 struct Discovery {

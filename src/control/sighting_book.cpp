@@ -244,6 +244,7 @@ std::string SightingBook::to_text(const MayKeep& may_keep) const {
     if (!known.pointed.empty()) device["pointed"] = known.pointed;
     devices.push_back(std::move(device));
   }
+  if (devices.empty()) return "";
   return nlohmann::json{{"devices", std::move(devices)}}.dump(1, '\t', false,
                                                               nlohmann::json::error_handler_t::replace) +
          '\n';

@@ -72,7 +72,8 @@ class SightingBook {
 
   /// Whether a MAC may be written down at an address; at an unspecified one: where it was seen at none.
   using MayKeep = std::function<bool(const device::MacAddress&, const IpAddress&)>;
-  /// For the state file: JSON, stable in order; only the day tells when something was last seen.
+  /// For the state file: JSON, stable in order, empty where there is nobody; only the day tells when something was last
+  /// seen.
   [[nodiscard]] std::string to_text(const MayKeep& may_keep) const;
   /// Adds what such a text says; what is malformed is passed over. Times to come count as `now`.
   void read_text(std::string_view text, WallTime now);

@@ -43,12 +43,10 @@ Result<std::size_t, int> forget_found(const config::Settings& settings, const qu
   control::SightingBook seen;
   if (text) seen.read_text(*text, now);
   const std::size_t count = seen.forget(what, *read_devices(settings, book, now));
-  std::string failure =
-      text ? control::replace_text_file(
-                 file, seen.to_text([](const device::MacAddress&, const IpAddress&) { return true; }), ".new")
-           : text.error();
+  const auto may_keep = [](const device::MacAddress&, const IpAddress&) { return true; };
+  std::string failure = text ? control::save_sightings(file, seen.to_text(may_keep), ".new") : text.error();
   // Whoever forgets, the file stays Doline's.
-  if (failure.empty() && ::chown(file.c_str(), status.st_uid, status.st_gid) != 0)
+  if (failure.empty() && ::chown(file.c_str(), status.st_uid, status.st_gid) != 0 && errno != ENOENT)
     failure = file.native() + ": " + std::strerror(errno);
   if (failure.empty()) return count;
   err << "doline log forget: " << printable(failure) << '\n';
@@ -71,10 +69,12 @@ int run_forget(const ForgetArguments& arguments, const Clock& clock, std::ostrea
   }
   // First, for a running Doline writes into the log where they are.
   const auto found = arguments.forget_found ? arguments.forget_found(what) : Result<std::size_t, int>(0);
-  if (!found) return found.error();
-  if (*found > 0)
+  if (found && *found > 0)
     out << "Forgotten: " << *found << (*found == 1 ? " device" : " devices") << " that Doline had found by itself.\n";
-  if (arguments.database.empty()) return *found > 0 ? exit_ok : exit_no;
+  const auto status = [&](bool is_any_gone) {
+    return !found ? found.error() : is_any_gone || *found > 0 ? exit_ok : exit_no;
+  };
+  if (arguments.database.empty()) return status(false);
   const auto forgotten = querylog::forget(arguments.database, what);
   if (!forgotten) return complain("log forget", arguments.database, forgotten.error(), err);
 
@@ -96,7 +96,7 @@ int run_forget(const ForgetArguments& arguments, const Clock& clock, std::ostrea
         << ", which could not be written anew. Make room for a copy of it, and say this again.\n";
     return exit_disk;
   }
-  return forgotten->rows + forgotten->flows + *found > 0 ? exit_ok : exit_no;
+  return status(forgotten->rows + forgotten->flows > 0);
 }
 
 }  // namespace doline
