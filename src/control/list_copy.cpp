@@ -233,12 +233,18 @@ std::filesystem::path new_copy_of(const std::filesystem::path& copy) {
   return copy.native() + ".new";
 }
 
+bool has_copy(const std::filesystem::path& file, const std::filesystem::path& copy) {
+  std::error_code error;
+  return std::filesystem::last_write_time(copy, error) == std::filesystem::last_write_time(file, error) &&
+         std::filesystem::file_size(copy, error) == std::filesystem::file_size(file, error) && !error;
+}
+
 Result<void, std::string> keep_copy(const std::filesystem::path& file, const std::filesystem::path& copy) {
   namespace fs = std::filesystem;
   std::error_code error, none;
   const auto time = fs::last_write_time(file, error);
   if (error) return {};  // it is gone again
-  if (fs::last_write_time(copy, none) == time && fs::file_size(copy, none) == fs::file_size(file, error)) return {};
+  if (has_copy(file, copy)) return {};
   const fs::path beside = new_copy_of(copy);
   fs::remove(beside, none);
   if (!fs::copy_file(file, beside, error) || (fs::last_write_time(beside, time, error), error)) {

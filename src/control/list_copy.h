@@ -60,9 +60,11 @@ struct Judgement {
 /// The candidate, once judged well, becomes the copy: on the disk, then renamed. Its file is gone in any case.
 [[nodiscard]] Result<Judgement, std::string> take_copy(const Candidate& candidate);
 
-/// Of a file that stays where it is, for when it cannot be read; its time says whether it has changed. No fault where
-/// the file is gone. The fault is a sentence.
+/// Of a file that stays where it is, for when it cannot be read. No fault where the file is gone. The fault is a
+/// sentence.
 [[nodiscard]] Result<void, std::string> keep_copy(const std::filesystem::path& file, const std::filesystem::path& copy);
+/// By size and time.
+[[nodiscard]] bool has_copy(const std::filesystem::path& file, const std::filesystem::path& copy);
 /// Where it is made.
 [[nodiscard]] std::filesystem::path new_copy_of(const std::filesystem::path& copy);
 

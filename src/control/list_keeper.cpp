@@ -616,8 +616,9 @@ void ListKeeper::Impl::keep_copies() {
   using Files = std::vector<std::pair<std::filesystem::path, std::filesystem::path>>;
   Files files;
   for (const auto& list : lists)
-    if (!list->is_fetched() && trouble_with(list->settings.file).empty())
+    if (!list->is_fetched() && trouble_with(list->settings.file).empty() && !has_copy(list->settings.file, list->copy))
       files.emplace_back(list->settings.file, list->copy);
+  if (files.empty()) return;
   const auto faults = std::make_shared<std::vector<std::string>>();
   loop.work_when_idle(
       [faults, files = std::move(files)] {

@@ -196,7 +196,7 @@ TEST_CASE("what was compiled is used again at the next start, unless a text has 
   Home home;
   const auto file = home.folder.write("ads.txt", "a.example\n");
   home.keeper->configure({list_of_file("ads", file)});
-  REQUIRE(home.until_settled());
+  REQUIRE(home.until([&] { return home.keeper->is_settled() && home.loop.jobs() == 0; }));
 
   home.start();
   home.keeper->configure({list_of_file("ads", file)});
