@@ -157,14 +157,19 @@ bool SightingBook::forget(WallTime now) {
 
 std::size_t SightingBook::forget(const querylog::Forgetting& what, const device::Roster& roster) {
   const WallTime before = what.before.value_or(WallTime::max());
-  const auto is_meant = [&](const MacAddress& mac) {
-    const device::Device* device = roster.find(mac);
+  const auto is_meant = [&](const MacAddress& mac, const Known& known) {
     const auto& names = what.devices;
-    return names.empty() || (device != nullptr && std::find(names.begin(), names.end(), device->name) != names.end());
+    if (names.empty()) return true;
+    const device::Device* device = roster.find(mac);
+    // Of no address any more, it is no device of the roster.
+    const std::string& name = device != nullptr         ? device->name
+                              : !known.hostname.empty() ? known.hostname
+                                                        : heard_name(known);
+    return std::find(names.begin(), names.end(), name) != names.end();
   };
   std::vector<MacAddress> forgotten;
   for (auto& [mac, known] : macs_) {
-    if (!is_meant(mac)) continue;
+    if (!is_meant(mac, known)) continue;
     std::erase_if(known.places, [&](const Place& place) {
       if (place.seen >= before) return false;
       holders_.erase(place.address);
@@ -220,7 +225,7 @@ void SightingBook::fill(device::RosterBuilder& roster) const {
     auto places = known.places;
     std::stable_sort(places.begin(), places.end(),
                      [](const Place& left, const Place& right) { return left.seen < right.seen; });
-    const std::string& heard = known.announced.empty() ? known.pointed : known.announced;
+    const std::string& heard = heard_name(known);
     for (const Place& place : places)
       roster.add_sighting({place.address, entry->first, known.hostname, false, heard}, known.vendor);
   }

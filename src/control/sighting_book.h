@@ -93,6 +93,9 @@ class SightingBook {
   };
   using Entry = std::pair<const device::MacAddress, Known>;
 
+  [[nodiscard]] static const std::string& heard_name(const Known& known) {
+    return known.announced.empty() ? known.pointed : known.announced;
+  }
   void drop_place(const device::MacAddress& mac, const IpAddress& address);
   void thin_out();
   [[nodiscard]] std::vector<const Entry*> in_order() const;

@@ -212,6 +212,11 @@ TEST_CASE("devices are forgotten by name, by time, or all") {
   CHECK(book.mac_count() == 1);
   CHECK(forget({}) == 1);
   CHECK(book.address_count() == 0);
+
+  SightingBook away;  // so long that no address is left
+  away.note(seen(1, 1, "camera"), Source::lease, noon);
+  CHECK(away.forget(noon + address_kept + seconds(1)));
+  CHECK(away.forget({{"camera"}, {}}, *roster_of(away)) == 1);
 }
 
 TEST_CASE("a text that is none, or lies, does no harm") {
