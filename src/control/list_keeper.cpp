@@ -850,9 +850,9 @@ std::vector<ListKeeper::State> ListKeeper::states() const {
       state.read = list.report->read;
       state.first_problems = list.report->first_problems;
       state.failure = list.report->failure;
-      // Of what has never come, the reason is why it could not be fetched.
-      if (list.is_fetched() && !state.modified) state.failure = list.last_error;
     }
+    // Of what has never come, the reason is why it could not be fetched.
+    if (list.is_fetched() && !state.modified) state.failure = list.last_error;
     if (list.notes) state.last_fetch = list.notes->fetched;
     if (list.notes && list.notes->soa) {
       state.serial = list.notes->soa->serial;
