@@ -10,11 +10,11 @@
 #include <utility>
 
 #include "config/printable.h"
-#include "config/reader.h"
 #include "control/command_socket.h"
 #include "control/device_book.h"
 #include "control/device_requests.h"
 #include "control/exemption_book.h"
+#include "control/file_watch.h"
 #include "control/hosts_keeper.h"
 #include "control/interception.h"
 #include "control/life_signs.h"
@@ -353,11 +353,9 @@ struct Control::Impl {
   }
 
   void watch_files() {
-    file_folder = loop.on_folder(settings.file.parent_path().empty() ? "." : settings.file.parent_path(),
-                                 [this](const std::string& name) {
-                                   if (name == settings.file.filename().native()) reload_soon();
-                                 });
-    if (!file_folder) log.warn("{} is not watched: send SIGHUP after an edit.", settings.file.native());
+    settings_watch = FileWatch(loop, {settings.file}, [this] { reload_soon(); });
+    if (!settings_watch.unwatched().empty())
+      log.warn("{} is not watched: send SIGHUP after an edit.", settings.file.native());
   }
 
   void reload_soon() {
@@ -374,8 +372,8 @@ struct Control::Impl {
     is_reading = true;
     signs.reloading();
     log.info("Reading {}: {}.", settings.file.native(), why);
-    auto reading = std::make_shared<std::optional<Result<config::Settings, std::vector<config::Problem>>>>();
-    loop.work([reading, file = settings.file] { reading->emplace(config::read_settings(file)); },
+    auto reading = std::make_shared<std::optional<decltype(charge.read_settings())>>();
+    loop.work([reading, read = charge.read_settings] { reading->emplace(read()); },
               [this, reading] {
                 is_reading = false;
                 if (*reading && **reading)
@@ -521,6 +519,7 @@ struct Control::Impl {
     }
     if (wish == "exempt" || wish == "exempt.end") return serve_exemption(wish == "exempt.end", request, answer);
     if (wish.starts_with("device.")) return serve_device(request, answer);
+    if (wish == "sightings.forget") return answer(forget_sightings(request));
     if (wish.starts_with("redirect.")) {
       if (!interception)
         return answer({{"error", "Interception is not configured: write a `redirect:` section into " +
@@ -530,7 +529,7 @@ struct Control::Impl {
       if (wish == "redirect.remove") return interception->remove(answer);
       if (wish == "redirect.verify") return interception->verify(answer);
       if (wish == "redirect.status") return interception->status(answer);
-      if (wish == "redirect.seen") return interception->seen(answer);
+      if (wish == "redirect.seen") return interception->seen(rosters.current(), answer);
       if (wish == "redirect.probe") return answer({{"ok", true}, {"name", loops->make_probe().to_string()}});
       if (wish == "redirect.probe.returns") return tell_returns(request, answer);
       if (wish == "redirect.loops") return tell_loops(request, answer);
@@ -612,6 +611,14 @@ struct Control::Impl {
       told["warning"] = "Its connections are not held: that needs interception, which is not configured (`redirect:`).";
     if (changed.empty()) return answer(told);
     answer_in_force(answer, std::move(told));
+  }
+
+  /// `doline log forget`, of devices that Doline found by itself.
+  json forget_sightings(const json& request) {
+    const auto forgotten = rosters.forget(read_forgetting(request));
+    if (!forgotten) return {{"error", forgotten.error()}};
+    log.info("Devices: {} found by Doline itself are forgotten.", *forgotten);
+    return {{"ok", true}, {"forgotten", *forgotten}};
   }
 
   [[nodiscard]] bool has_gate() const {
@@ -722,6 +729,10 @@ struct Control::Impl {
     for (const std::string& route : find_silent_routes(reports)) all.shortcomings.push_back(route);
     if (const std::string deafness = rosters.deafness(); !deafness.empty()) all.shortcomings.push_back(deafness);
     for (const std::string& problem : places.problems()) all.shortcomings.push_back(problem);
+    for (const ListKeeper::State& list : all.lists)
+      if (std::string shortcoming = shortcoming_of(list); !shortcoming.empty())
+        all.shortcomings.push_back(std::move(shortcoming));
+    if (!lists.trouble().empty()) all.shortcomings.push_back("Lists: " + lists.trouble() + '.');
     if (interception)
       if (const std::string shortcoming = interception->shortcoming(); !shortcoming.empty())
         all.shortcomings.push_back(shortcoming);
@@ -818,7 +829,8 @@ struct Control::Impl {
   Watch publishing;
   std::vector<Watch> installing;
 
-  Watch file_folder, settling;
+  FileWatch settings_watch;
+  Watch settling;
   bool is_reading = false;
   std::vector<std::string> problems;  // of the file that was not taken
   std::vector<std::string> waiting_for_restart;

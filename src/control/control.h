@@ -7,12 +7,15 @@
 
 #include <spdlog/fwd.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "base/time.h"
+#include "config/problem.h"
 #include "config/settings.h"
 #include "control/loop.h"
 #include "querylog/log_writer.h"
@@ -28,6 +31,8 @@ inline constexpr milliseconds settle_after{300};  ///< an editor writes a file i
 
 /// What the front door built and control takes care of; all of it outlives run().
 struct Charge {
+  /// The operator's file, anew, with what the command line replaces. On the pool.
+  std::function<Result<config::Settings, std::vector<config::Problem>>()> read_settings;
   std::vector<resolver::Worker*> workers;
   querylog::LogWriter* log = nullptr;      ///< null: the query log is off
   std::unique_ptr<warden::Client> warden;  ///< null: no redirect

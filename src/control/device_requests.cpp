@@ -1,5 +1,6 @@
 #include "control/device_requests.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -112,6 +113,21 @@ json answer_device_request(const json& request, const device::Roster& roster, Wa
   if (const BookedDevice* after = book.find(name)) answer["book"] = to_json(*after);
   answer["alarms"] = to_json(alarms.of(name));
   return answer;
+}
+
+json to_request(const querylog::Forgetting& what) {
+  json request = {{"ask", "sightings.forget"}, {"devices", what.devices}};
+  if (what.before) request["before"] = unix_seconds(*what.before);
+  return request;
+}
+
+querylog::Forgetting read_forgetting(const json& request) {
+  querylog::Forgetting what;
+  for (const json& name : request.value("devices", json::array()))
+    if (name.is_string()) what.devices.push_back(name.get<std::string>());
+  if (const auto before = request.find("before"); before != request.end() && before->is_number_integer())
+    what.before = WallTime(seconds(std::clamp<std::int64_t>(before->get<std::int64_t>(), 0, 253'402'300'799)));
+  return what;
 }
 
 json to_json(const DeviceBook& book, const LockAlarms& alarms) {

@@ -11,6 +11,7 @@
 #include "control/device_book.h"
 #include "control/lock_alarms.h"
 #include "device/roster.h"
+#include "querylog/forget.h"
 
 namespace doline::control {
 
@@ -23,5 +24,9 @@ namespace doline::control {
 
 /// The book and the alarms, for `doline status`: an object a device.
 [[nodiscard]] nlohmann::json to_json(const DeviceBook& book, const LockAlarms& alarms);
+
+/// What is to be forgotten, as a request of `doline log forget` says it, and read from one.
+[[nodiscard]] nlohmann::json to_request(const querylog::Forgetting& what);
+[[nodiscard]] querylog::Forgetting read_forgetting(const nlohmann::json& request);
 
 }  // namespace doline::control

@@ -15,14 +15,14 @@ HostsKeeper::HostsKeeper(Loop& loop, spdlog::logger& log, std::function<void()> 
 void HostsKeeper::configure(std::vector<std::filesystem::path> files) {
   paths_ = std::move(files);
   settling_ = Watch();
-  folders_ = watch_files(loop_, paths_, [this] {
+  watch_ = FileWatch(loop_, paths_, [this] {
     settling_ = loop_.after(settle_, [this] {
       read();
       on_change_();
     });
   });
-  for (const auto& [folder, watch] : folders_)
-    if (!watch) log_.warn("hosts_files: {} is not watched: send SIGHUP after an edit.", folder.native());
+  for (const auto& folder : watch_.unwatched())
+    log_.warn("hosts_files: {} is not watched: send SIGHUP after an edit.", folder.native());
   read();
 }
 

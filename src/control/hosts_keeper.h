@@ -36,7 +36,7 @@ class HostsKeeper {
   milliseconds settle_;
   std::vector<std::filesystem::path> paths_;
   std::vector<std::vector<response::LocalName>> names_;
-  FolderWatches folders_;
+  FileWatch watch_;
   Watch settling_;
 };
 

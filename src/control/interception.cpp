@@ -412,14 +412,10 @@ std::string Interception::shortcoming() const {
 
 void Interception::tell(const redirect::SeenReply& seen) {
   if (seen.sightings.empty()) return;
-  std::string most;
-  for (const redirect::Sighting& row : std::span(seen.sightings).first(std::min(sightings_told, seen.sightings.size())))
-    most += (most.empty() ? "" : ", ") + row.device.to_string() + " asked " + row.resolver.to_string() + " (" +
-            std::to_string(row.packets) + " packets)";
   log_.info(
-      "The kernel remembers {} pairs of device and foreign resolver of the last days, the most asked: {}. All: "
-      "doline redirect seen",
-      seen.sightings.size() + seen.left_out, most);
+      "The kernel remembers {} pairs of device and foreign resolver of the last days. `doline redirect seen` shows "
+      "them.",
+      seen.sightings.size() + seen.left_out);
 }
 
 void Interception::want(redirect::Options options) {
@@ -545,8 +541,16 @@ void Interception::status(Answer answer) {
     answer(reply);
   });
 }
-void Interception::seen(Answer answer) {
-  ask(redirect::Seen{}, std::move(answer));
+void Interception::seen(std::shared_ptr<const device::Roster> roster, Answer answer) {
+  ask(redirect::Seen{}, [roster = std::move(roster), answer = std::move(answer)](json reply) {
+    if (const auto rows = reply.find("sightings"); rows != reply.end())
+      std::erase_if(rows->get_ref<json::array_t&>(), [&](const json& row) {
+        const auto mac = device::MacAddress::parse(row.at("mac").get<std::string>());
+        const device::Device* device = mac ? roster->find(*mac) : nullptr;
+        return device != nullptr && device->log != device::LogChoice::full;
+      });
+    answer(reply);
+  });
 }
 
 void Interception::take_in(const redirect::StatusReply& status) {

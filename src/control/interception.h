@@ -35,7 +35,6 @@ inline constexpr seconds interception_look_every{15};  ///< are the rules still 
 inline constexpr seconds refusals_look_every{5};       ///< where anybody is restricted
 /// As many as the kernel's sets hold (redirect/gate_rules.h).
 inline constexpr std::size_t admissions_recalled_max = 2 * redirect::gate_allowed_max;
-inline constexpr std::size_t sightings_told = 5;  ///< in the log at start; `doline redirect seen` shows all
 
 /// Networks of DoH servers that lists name are no larger: a mistake in a list must not shut half the Internet.
 inline constexpr int doh_network_bits_min_v4 = 16, doh_network_bits_min_v6 = 32;
@@ -94,8 +93,8 @@ class Interception {
   /// dropped when the warden has carried it out, or will not. What fails is said again, every interception_look_every.
   void restrict(redirect::Restrictions restrictions, const std::shared_ptr<void>& said = {});
   /// Rules on, once Doline answers; not where the operator has decided already. If the options of the start were on
-  /// trial and nobody confirmed them, what was before them. Before that, what the kernel has seen while Doline was away
-  /// is told in the log. What fails is tried again, every interception_look_every.
+  /// trial and nobody confirmed them, what was before them. Before that, how much the kernel has seen while Doline was
+  /// away is told in the log. What fails is tried again, every interception_look_every.
   void begin(Answer answer);
   /// What the operator's file says now; the next apply() makes rules of it, where the sockets of the start serve it.
   void want(redirect::Options options);
@@ -109,7 +108,8 @@ class Interception {
   void verify(Answer answer);
   /// With interference as it is now: the warden looks anew.
   void status(Answer answer);
-  void seen(Answer answer);
+  /// Without devices whose log does not keep their name.
+  void seen(std::shared_ptr<const device::Roster> roster, Answer answer);
   /// "The resolver lives": every redirect::heartbeat_period, as long as all workers answer.
   void beat();
   /// Rules off, waited for; nothing may prevent it.

@@ -9,14 +9,14 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <map>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <utility>
 
+#include "blocklist/compile.h"
 #include "blocklist/unpacker.h"
 #include "control/download.h"
 #include "control/text_file.h"
+#include "policy/decide.h"
 
 namespace doline::control {
 
@@ -78,6 +78,41 @@ Result<void, std::string> put_in_place(const std::filesystem::path& file, const 
 bool is_header_value(const std::string& text) {
   return text.size() <= validator_octets_max &&
          std::all_of(text.begin(), text.end(), [](char letter) { return letter >= ' ' && letter <= '~'; });
+}
+
+/// The first of `names` of which a client of whom nothing is known gets no address, where these lists alone say what
+/// happens; null: there is none.
+const dns::Name* find_blocked(const blocklist::ListSet& lists, const std::vector<dns::Name>& names) {
+  policy::RuleBookSettings settings;
+  settings.lists.resize(lists.list_count());
+  const policy::RuleBook book(std::move(settings));
+  const device::Roster nobody;
+  const auto is_blocked = [&](const dns::Name& name, dns::RecordType type, const IpAddress& client) {
+    const dns::Question question{name, type};
+    return !policy::decide(book, lists,
+                           {.device = nobody.devices().front(),
+                            .client = client,
+                            .question = question,
+                            .lowered_qname = name,
+                            .destination = {},
+                            .time = {}})
+                .forwards();
+  };
+  const IpAddress of_each_family[] = {IpAddress::v4(192, 0, 2, 1), *IpAddress::parse("2001:db8::1")};
+  for (const dns::Name& name : names)
+    for (const dns::RecordType type : {dns::RecordType::a, dns::RecordType::aaaa})
+      for (const IpAddress& client : of_each_family)
+        if (is_blocked(name, type, client)) return &name;
+  return nullptr;
+}
+
+/// The lines on a name that is blocked.
+std::string describe(const std::vector<blocklist::Entry>& entries) {
+  if (entries.empty()) return "it blocks clients, whatever they ask for";
+  std::string lines;
+  for (const blocklist::Entry& entry : entries)
+    lines += (lines.empty() ? "line " : "; line ") + std::to_string(entry.line) + ": " + to_string(entry);
+  return lines;
 }
 
 }  // namespace
@@ -160,28 +195,24 @@ Result<Judgement, std::string> judge(const Candidate& candidate) {
   const auto format = candidate.format ? candidate.format : blocklist::recognise(text);
   if (!format) return fail(std::string("it looks like none of the formats of lists"));
 
-  std::map<dns::Name, std::string> blocked;  // names that must resolve, and by which line they would not
-  std::set<dns::Name> excepted;
-  const auto rehearse = [&](const blocklist::Entry& entry) {
-    for (const dns::Name& name : candidate.must_resolve) {
-      if (!speaks_of(entry, name)) continue;
-      if (entry.rule.effect == blocklist::ListRule::Effect::allow)
-        excepted.insert(name);
-      else if (!entry.rule.conditions && (entry.rule.effect == blocklist::ListRule::Effect::block ||
-                                          entry.rule.effect == blocklist::ListRule::Effect::answer))
-        blocked.try_emplace(name, "line " + std::to_string(entry.line) + ": " + to_string(entry));
-    }
-  };
-  const auto read = blocklist::read_list(text, *format, candidate.subdomains, rehearse, [](const auto&) {});
+  const std::filesystem::path image = candidate.file.string() + ".image";
+  const auto compiled = blocklist::compile({{"", candidate.file, format, candidate.subdomains}}, image);
+  const auto lists = blocklist::ListSet::open(image);
+  unlink(image.c_str());
+  if (!compiled) return fail(compiled.error());
+  if (!lists) return fail("what it compiles to is " + std::string(to_string(lists.error())));
+  const blocklist::ListReport& report = compiled->lists.front();
+  if (!report.failure.empty()) return fail(report.failure);
+  const blocklist::ReadResult& read = report.read;
   const std::uint64_t bad = read.damaged();
   Judgement judgement{read.entries, bad, false};
   if (read.entries == 0) return fail(std::string("it names nothing"));
   if (bad > read.entries)
     return fail("it has more bad lines (" + std::to_string(bad) + ") than names (" + std::to_string(read.entries) +
                 ")");
-  for (const auto& [name, line] : blocked)
-    if (!excepted.contains(name))
-      return fail("it would block " + name.to_string() + ", which must resolve (" + line + ")");
+  if (const dns::Name* name = find_blocked(**lists, candidate.must_resolve))
+    return fail("it would block " + name->to_string() + ", which must resolve (" +
+                describe(blocklist::find_lines(text, *format, candidate.subdomains, *name)) + ")");
   if (!candidate.is_whole && read.entries * 2 < candidate.entries_before)
     return fail("it has " + std::to_string(read.entries) + " names where there were " +
                 std::to_string(candidate.entries_before) + ", and nothing says that it is whole");
@@ -196,6 +227,31 @@ Result<Judgement, std::string> take_copy(const Candidate& candidate) {
     if (auto placed = put_in_place(candidate.file, candidate.copy); !placed) judgement = fail(placed.error());
   unlink(candidate.file.c_str());
   return judgement;
+}
+
+std::filesystem::path new_copy_of(const std::filesystem::path& copy) {
+  return copy.native() + ".new";
+}
+
+bool has_copy(const std::filesystem::path& file, const std::filesystem::path& copy) {
+  std::error_code error;
+  return std::filesystem::last_write_time(copy, error) == std::filesystem::last_write_time(file, error) &&
+         std::filesystem::file_size(copy, error) == std::filesystem::file_size(file, error) && !error;
+}
+
+Result<void, std::string> keep_copy(const std::filesystem::path& file, const std::filesystem::path& copy) {
+  namespace fs = std::filesystem;
+  std::error_code error, none;
+  const auto time = fs::last_write_time(file, error);
+  if (error) return {};  // it is gone again
+  if (has_copy(file, copy)) return {};
+  const fs::path beside = new_copy_of(copy);
+  fs::remove(beside, none);
+  if (!fs::copy_file(file, beside, error) || (fs::last_write_time(beside, time, error), error)) {
+    fs::remove(beside, none);
+    return fail(file.string() + " cannot be copied to " + copy.string() + ": " + error.message());
+  }
+  return put_in_place(beside, copy);
 }
 
 std::string to_file_name(std::string_view list_name) {

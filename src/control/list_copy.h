@@ -1,7 +1,7 @@
-// The last good copy of a fetched list: what may become one, and what we know of it.
+// The last good copy of a list: what may become one of a fetched list, and what we know of it.
 //
-// state/lists/NAME.txt is the text, NAME.json beside it where and when it came from. Nothing replaces a text that is
-// cut off, empty, a web page, or mostly no list. Files only; any thread.
+// state/lists/NAME.txt is the text; of what is fetched NAME.json beside it where and when it came from. Nothing
+// replaces a text that is cut off, empty, a web page, or mostly no list. Files only; any thread.
 #pragma once
 
 #include <cstdint>
@@ -42,7 +42,7 @@ struct Candidate {
   bool subdomains = false;
   bool is_whole = true;              ///< as Downloaded says
   std::uint64_t entries_before = 0;  ///< of the copy; 0: there is none
-  /// Of a list that blocks: names that it must leave alone, small letters.
+  /// Of a list that blocks: names whose addresses a client of whom nothing is known must get, small letters.
   std::vector<dns::Name> must_resolve;
 };
 
@@ -52,12 +52,21 @@ struct Judgement {
   bool is_same = false;        ///< octet for octet what the copy holds
 };
 
-/// Reads all of it. The fault is why it is not to replace the copy: no octets, no list by its first lines (HTML), no
-/// name, more bad lines than names, a name blocked that must resolve; or, of a transfer that cannot say whether it is
-/// whole, fewer than half as many entries as before. A list that is whole may shrink as its publisher likes.
+/// Compiles it, beside its file, and asks policy by what came of it. The fault is why it is not to replace the copy: no
+/// octets, no list by its first lines (HTML), no name, more bad lines than names, a name blocked that must resolve; or,
+/// of a transfer that cannot say whether it is whole, fewer than half as many entries as before. A list that is whole
+/// may shrink as its publisher likes.
 [[nodiscard]] Result<Judgement, std::string> judge(const Candidate& candidate);
 /// The candidate, once judged well, becomes the copy: on the disk, then renamed. Its file is gone in any case.
 [[nodiscard]] Result<Judgement, std::string> take_copy(const Candidate& candidate);
+
+/// Of a file that stays where it is, for when it cannot be read. No fault where the file is gone. The fault is a
+/// sentence.
+[[nodiscard]] Result<void, std::string> keep_copy(const std::filesystem::path& file, const std::filesystem::path& copy);
+/// By size and time.
+[[nodiscard]] bool has_copy(const std::filesystem::path& file, const std::filesystem::path& copy);
+/// Where it is made.
+[[nodiscard]] std::filesystem::path new_copy_of(const std::filesystem::path& copy);
 
 /// A file name that no other list has: letters, digits, `-` and `_` stay, any other octet is `%XX`; a long one ends in
 /// its digest.

@@ -2,9 +2,12 @@
 
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
+#include <cstring>
 #include <random>
 #include <set>
 #include <system_error>
@@ -85,9 +88,25 @@ std::filesystem::path text_folder(const std::filesystem::path& state_folder) {
   return state_folder / "lists";
 }
 
-/// The operator's file, or the last good copy of what is fetched.
+std::filesystem::path copy_of(const std::filesystem::path& folder, const config::ListSettings& list) {
+  return folder / (to_file_name(list.name) + ".txt");
+}
+
+/// Why the operator's file cannot be read now; "": it can.
+std::string trouble_with(const std::filesystem::path& file) {
+  std::error_code error;
+  if (::access(file.c_str(), R_OK) != 0) return file.string() + " cannot be read: " + std::strerror(errno);
+  return std::filesystem::is_regular_file(file, error) ? "" : file.string() + " is not a file";
+}
+
+/// The operator's file; or the copy of what is fetched, and of a file while it cannot be read: an empty file is the
+/// operator's word, one that is not there is not.
 std::filesystem::path text_of(const std::filesystem::path& folder, const config::ListSettings& list) {
-  return list.is_fetched() ? folder / (to_file_name(list.name) + ".txt") : list.file;
+  const std::filesystem::path copy = copy_of(folder, list);
+  std::error_code ignored;
+  const bool is_of_copy =
+      list.is_fetched() || (!trouble_with(list.file).empty() && std::filesystem::exists(copy, ignored));
+  return is_of_copy ? copy : list.file;
 }
 
 }  // namespace
@@ -109,9 +128,10 @@ struct ListKeeper::Impl : std::enable_shared_from_this<ListKeeper::Impl> {
   struct List {
     std::uint64_t number = 0;  // what callbacks know it by: it may be gone by then
     config::ListSettings settings;
-    std::filesystem::path text, part, notes_file;
+    std::filesystem::path copy, part, notes_file;
     std::optional<CopyNotes> notes;  // of what is fetched and has a copy
     std::optional<blocklist::ListReport> report;
+    std::string last_error;  // of a file: why the copy stands in for it
     // Of a URL or a zone:
     enum class Step : std::uint8_t { waiting, due, fetching, judging } step = Step::waiting;
     std::uint64_t download = 0;  // number of it, or of the transfer
@@ -119,7 +139,6 @@ struct ListKeeper::Impl : std::enable_shared_from_this<ListKeeper::Impl> {
     bool has_news = false;       // its primary says so while it is under way
     WallTime looked{};           // when a notification last had it looked at
     std::optional<WallTime> next_fetch;
-    std::string last_error;
     int failures = 0;
     Watch timer;
 
@@ -154,6 +173,8 @@ struct ListKeeper::Impl : std::enable_shared_from_this<ListKeeper::Impl> {
   [[nodiscard]] std::vector<blocklist::ListInput> inputs() const;
   void look();
   void compile_soon();
+  void note_missing();
+  void keep_copies();
   void compile();
   void take_compiled(std::uint64_t of_configuration, const Result<blocklist::CompileReport, std::string>& report,
                      std::shared_ptr<const blocklist::ListSet> set, milliseconds took);
@@ -161,7 +182,7 @@ struct ListKeeper::Impl : std::enable_shared_from_this<ListKeeper::Impl> {
   void look_at_image_after(milliseconds pause);
   void take_look_at_image(std::optional<blocklist::ListSetFault> fault);
   void tell_problems(const List& list);
-  void watch_folders();
+  void watch_files();
 
   [[nodiscard]] List* find(std::uint64_t number);
   [[nodiscard]] milliseconds jittered(milliseconds wait);
@@ -186,9 +207,10 @@ struct ListKeeper::Impl : std::enable_shared_from_this<ListKeeper::Impl> {
   bool stands_in = false;           // current is the set without lists, for one that is being compiled
   bool is_compiling = false;
   std::uint64_t compiling_print = 0;  // fingerprint of what is being compiled
+  std::string trouble;                // why the latest could not be compiled
   std::optional<MonotonicTime> compile_by;
   Watch compile_timer, look_timer, image_timer;
-  FolderWatches folders;
+  FileWatch files_watch;
   resolver::AnswerNotification notifications;
 };
 
@@ -223,7 +245,7 @@ milliseconds ListKeeper::Impl::jittered(milliseconds wait) {
 
 void ListKeeper::Impl::adopt(List& list) {
   list.number = ++last_number;
-  list.text = text_of(folder, list.settings);
+  list.copy = copy_of(folder, list.settings);
   if (!list.is_fetched()) return;
   const std::string name = to_file_name(list.settings.name);
   list.part = folder / (name + ".part" + std::to_string(list.number));
@@ -231,7 +253,7 @@ void ListKeeper::Impl::adopt(List& list) {
   list.notes = read_notes(list.notes_file);
   // Notes about another text say nothing of this one: it is fetched whole. So is a list that moved to another URL; its
   // old copy serves until then.
-  if (list.notes && list.notes->octets != octets_of(list.text)) list.notes.reset();
+  if (list.notes && list.notes->octets != octets_of(list.copy)) list.notes.reset();
   const bool is_fresh = list.notes && list.notes->url == source_of(list.settings) && list.notes->fetched <= now();
   arm(list, is_fresh ? list.notes->fetched + jittered(refresh_of(list)) : now());
 }
@@ -279,7 +301,7 @@ void ListKeeper::Impl::fetch(List& list) {
   DownloadOrder order;
   order.url = list.settings.url;
   order.file = list.part;
-  if (list.notes && list.notes->url == list.settings.url && list.notes->octets == octets_of(list.text)) {
+  if (list.notes && list.notes->url == list.settings.url && list.notes->octets == octets_of(list.copy)) {
     order.etag = list.notes->etag;
     order.last_modified = list.notes->last_modified;
   }
@@ -310,7 +332,7 @@ void ListKeeper::Impl::transfer_zone(List& list) {
   order.primaries = list.settings.zone->primaries;
   order.file = list.part;
   if (list.notes && list.notes->soa && !list.wants_whole && list.notes->url == source_of(list.settings) &&
-      list.notes->octets == octets_of(list.text))
+      list.notes->octets == octets_of(list.copy))
     order.have = list.notes->soa->serial;
   if (const auto& source = list.settings.zone->key) {
     auto key = read_key(*source);
@@ -409,7 +431,7 @@ void ListKeeper::Impl::take_transfer(std::uint64_t number, const Result<Transfer
 void ListKeeper::Impl::judge_soon(List& list, CopyNotes notes, bool is_whole, std::optional<Transferred> difference) {
   list.step = List::Step::judging;
   const Candidate candidate{list.part,
-                            list.text,
+                            list.copy,
                             list.settings.format,
                             list.settings.subdomains,
                             is_whole,
@@ -435,7 +457,7 @@ void ListKeeper::Impl::judge_soon(List& list, CopyNotes notes, bool is_whole, st
         if (!self) return;
         List* judged = self->find(number);
         if (judged && work->is_base_wrong && !std::exchange(judged->wants_whole, true)) return self->fetch(*judged);
-        if (judged) notes.octets = octets_of(judged->text);
+        if (judged) notes.octets = octets_of(judged->copy);
         self->take_judgement(number, notes, work->judged);
       });
 }
@@ -502,11 +524,16 @@ void ListKeeper::Impl::fail_fetch(List& list, const std::string& why, std::optio
 /// Removes what no list of the configuration has put into the folder.
 void ListKeeper::Impl::sweep() {
   std::set<std::filesystem::path> kept;
-  for (const auto& list : lists) kept.insert({list->text, list->notes_file, list->part});
+  for (const auto& list : lists) kept.insert({list->copy, new_copy_of(list->copy), list->notes_file, list->part});
+  const auto is_being_judged = [this](const std::filesystem::path& file) {
+    return std::any_of(lists.begin(), lists.end(), [&](const auto& list) {
+      return list->step == List::Step::judging && file.native().starts_with(list->part.native());
+    });
+  };
   std::error_code error;
   for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
     std::error_code ignored;
-    if (!kept.contains(entry->path()) && entry->is_regular_file(ignored))
+    if (!kept.contains(entry->path()) && !is_being_judged(entry->path()) && entry->is_regular_file(ignored))
       std::filesystem::remove(entry->path(), ignored);
   }
 }
@@ -516,7 +543,8 @@ void ListKeeper::Impl::sweep() {
 std::vector<blocklist::ListInput> ListKeeper::Impl::inputs() const {
   std::vector<blocklist::ListInput> all;
   for (const auto& list : lists)
-    all.push_back({list->settings.name, list->text, list->settings.format, list->settings.subdomains});
+    all.push_back(
+        {list->settings.name, text_of(folder, list->settings), list->settings.format, list->settings.subdomains});
   return all;
 }
 
@@ -538,9 +566,22 @@ void ListKeeper::Impl::compile_soon() {
   });
 }
 
+/// Of the operator's files those for which a copy stands in.
+void ListKeeper::Impl::note_missing() {
+  for (const auto& list : lists) {
+    if (list->is_fetched()) continue;
+    const std::string trouble =
+        text_of(folder, list->settings) == list->copy ? trouble_with(list->settings.file) : std::string();
+    if (list->last_error != trouble && !trouble.empty())
+      log.warn("list {}: {}; what was last read of it stays in force", list->settings.name, trouble);
+    list->last_error = trouble;
+  }
+}
+
 void ListKeeper::Impl::compile() {
   compile_timer = Watch();
   compile_by.reset();
+  note_missing();
   if (is_compiling) return;  // take_compiled() looks again
   auto texts = inputs();
   const std::uint64_t print = blocklist::fingerprint_of(texts);
@@ -568,6 +609,26 @@ void ListKeeper::Impl::compile() {
     if (const auto self = weak.lock()) self->take_compiled(of_configuration, work->report, work->set, work->took);
   };
   run_on_pool(std::move(job), std::move(done));
+}
+
+/// Of the operator's files, for when they cannot be read.
+void ListKeeper::Impl::keep_copies() {
+  using Files = std::vector<std::pair<std::filesystem::path, std::filesystem::path>>;
+  Files files;
+  for (const auto& list : lists)
+    if (!list->is_fetched() && trouble_with(list->settings.file).empty() && !has_copy(list->settings.file, list->copy))
+      files.emplace_back(list->settings.file, list->copy);
+  if (files.empty()) return;
+  const auto faults = std::make_shared<std::vector<std::string>>();
+  loop.work_when_idle(
+      [faults, files = std::move(files)] {
+        for (const auto& [file, copy] : files)
+          if (auto kept = keep_copy(file, copy); !kept) faults->push_back(std::move(kept.error()));
+      },
+      [weak = weak_from_this(), faults] {
+        if (const auto self = weak.lock())
+          for (const std::string& fault : *faults) self->log.warn("lists: {}", fault);
+      });
 }
 
 /// Where nothing is in force yet, a house waits for it; else queries are not to wait for us.
@@ -604,11 +665,12 @@ void ListKeeper::Impl::tell_problems(const List& list) {
   const blocklist::ListReport& report = *list.report;
   if (!report.failure.empty() && list.is_fetched() && !list.notes) return;  // not fetched yet: no news
   if (!report.failure.empty()) log.warn("list {}: {}", list.settings.name, report.failure);
+  const std::filesystem::path text = text_of(folder, list.settings);
   const std::uint64_t damaged = report.read.damaged();
   std::size_t told = 0;
   for (const blocklist::LineProblem& problem : report.first_problems) {
     if (!blocklist::is_damage(problem.fault) || ++told > problems_logged) continue;
-    log.warn("list {}: {}:{}:{}: {}", list.settings.name, list.text.string(), problem.line, problem.column,
+    log.warn("list {}: {}:{}:{}: {}", list.settings.name, text.string(), problem.line, problem.column,
              to_string(problem.fault));
   }
   if (damaged > problems_logged)
@@ -624,11 +686,13 @@ void ListKeeper::Impl::take_compiled(std::uint64_t of_configuration,
                                      std::shared_ptr<const blocklist::ListSet> set, milliseconds took) {
   is_compiling = false;
   if (!report) {
-    log.error("lists: {}; what was compiled before stays, next try in {}", report.error(), wait_text(compile_again));
+    trouble = report.error();
+    log.error("lists: {}; what was compiled before stays, next try in {}", trouble, wait_text(compile_again));
     is_current = stands_in = false;
     compile_timer = loop.after(compile_again, [this] { compile(); });
     return;
   }
+  trouble.clear();
   const std::uint64_t print = blocklist::fingerprint_of(inputs());
   // Of this configuration, if perhaps of older texts; or of one that differs in nothing that is compiled.
   const bool is_ours = of_configuration == configuration || report->fingerprint == print;
@@ -644,6 +708,7 @@ void ListKeeper::Impl::take_compiled(std::uint64_t of_configuration,
     is_current = true;
     stands_in = false;
     look_at_image_after(look_at_image_every);
+    keep_copies();
     on_set(current);
   }
   // A text that changed, or a configuration that came, while this one was compiled.
@@ -653,12 +718,12 @@ void ListKeeper::Impl::take_compiled(std::uint64_t of_configuration,
     compile_soon();
 }
 
-/// The folders of the operator's files; what we write ourselves needs no watch.
-void ListKeeper::Impl::watch_folders() {
+/// The operator's files; what we write ourselves needs no watch.
+void ListKeeper::Impl::watch_files() {
   std::vector<std::filesystem::path> files;
   for (const auto& list : lists)
-    if (!list->is_fetched()) files.push_back(list->text);
-  folders = watch_files(loop, files, [this] { compile_soon(); });
+    if (!list->is_fetched()) files.push_back(list->settings.file);
+  files_watch = FileWatch(loop, std::move(files), [this] { compile_soon(); });
 }
 
 // ── ListKeeper ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -693,7 +758,8 @@ void ListKeeper::configure(std::vector<config::ListSettings> lists, std::vector<
   for (const auto& old : before)
     if (old) it.cancel(*old);
   it.sweep();
-  it.watch_folders();
+  it.note_missing();
+  it.watch_files();
   it.look_timer = it.loop.every(look_at_files_every, [&it] { it.look(); });
   it.start_due();
   it.listen();
@@ -720,6 +786,7 @@ void ListKeeper::configure(std::vector<config::ListSettings> lists, std::vector<
       it.lists[at]->report = std::move(reports[at]);
     it.log.info("lists: {} names in {} lists, as compiled before", grouped(it.current->name_count()), it.lists.size());
     it.look_at_image_after(it.pace.image_look);
+    it.keep_copies();
     return;
   }
   it.stands_in = true;
@@ -751,6 +818,10 @@ bool ListKeeper::refresh(const std::string& name) {
   return is_there;
 }
 
+const std::string& ListKeeper::trouble() const {
+  return impl_->trouble;
+}
+
 resolver::AnswerNotification ListKeeper::notifications() const {
   return impl_->notifications;
 }
@@ -769,9 +840,9 @@ std::vector<ListKeeper::State> ListKeeper::states() const {
     state.mode = list.settings.mode;
     state.url = source_of(list.settings);
     state.is_zone = list.settings.zone.has_value();
-    state.file = list.text;
-    state.octets = octets_of(list.text);
-    state.modified = modified(list.text);
+    state.file = text_of(impl_->folder, list.settings);
+    state.octets = octets_of(state.file);
+    state.modified = modified(state.file);
     if (at < impl_->current->list_count())
       state.names = impl_->current->name_count(blocklist::ListId{static_cast<std::uint16_t>(at)});
     if (list.report) {
@@ -780,6 +851,8 @@ std::vector<ListKeeper::State> ListKeeper::states() const {
       state.first_problems = list.report->first_problems;
       state.failure = list.report->failure;
     }
+    // Of what has never come, the reason is why it could not be fetched.
+    if (list.is_fetched() && !state.modified) state.failure = list.last_error;
     if (list.notes) state.last_fetch = list.notes->fetched;
     if (list.notes && list.notes->soa) {
       state.serial = list.notes->soa->serial;

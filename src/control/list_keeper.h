@@ -2,10 +2,10 @@
 // changed, and handed over as one ListSet.
 //
 // Control thread only; texts are judged and compiled on the pool. The last good copy of a fetched list stays in
-// state/lists/NAME.txt, and nothing replaces it that is cut off, empty, a web page, or mostly no list: see
-// judge_list(). What is compiled lies in state/lists.image and is used again at the next start as long as no text has
-// changed; soon after such a start, and each day, all its octets are looked at, and it is compiled anew where the disk
-// has changed any.
+// state/lists/NAME.txt, and nothing replaces it that is cut off, empty, a web page, or mostly no list: see judge(). Of
+// the operator's own files what was last compiled is kept there too, and stands in for one that cannot be read. What is
+// compiled lies in state/lists.image and is used again at the next start as long as no text has changed; soon after
+// such a start, and each day, all its octets are looked at, and it is compiled anew where the disk has changed any.
 #pragma once
 
 #include <spdlog/fwd.h>
@@ -63,11 +63,11 @@ class ListKeeper {
     std::optional<WallTime> modified;             ///< the text
     blocklist::ReadResult read;                   ///< what its lines say
     std::vector<blocklist::LineProblem> first_problems;
-    std::string failure;  ///< why the list is empty; else ""
+    std::string failure;     ///< why the list is empty; else ""
+    std::string last_error;  ///< of the latest try to read the file or to fetch; empty: it went well
     // Of a URL or a zone:
     std::optional<WallTime> last_fetch;  ///< when the copy was fetched, or last found unchanged
     std::optional<WallTime> next_fetch;  ///< nothing: under way
-    std::string last_error;              ///< of the latest try; empty: it went well
     int failures = 0;                    ///< in a row
     // Of a zone that has a copy:
     std::optional<std::uint32_t> serial;
@@ -93,13 +93,15 @@ class ListKeeper {
   /// current() holds what the texts say: nothing is being compiled, or about to be. False for a while after configure()
   /// with new lists; on_set comes then, unless the disk is full: that is said, and tried again.
   [[nodiscard]] bool is_settled() const;
+  /// Why what the texts say could not be compiled; empty: it could. What was compiled before is in force meanwhile.
+  [[nodiscard]] const std::string& trouble() const;
   /// Fetches every URL and transfers every zone, due or not, and looks at the files; or does so for the list of this
   /// name alone. A zone comes whole. False: there is no such list.
   bool refresh(const std::string& name = "");
   /// For the snapshots of the newest configuration: hears the primaries of its zones (NOTIFY), by the keys as they were
   /// when configure() read them, and looks at a zone of which there is news. Null: there is no zone.
   [[nodiscard]] resolver::AnswerNotification notifications() const;
-  /// A file may have changed: compiles if one has. The files' folders are watched too.
+  /// A file may have changed: compiles if one has. The files are watched too.
   void check_files();
   [[nodiscard]] std::vector<State> states() const;
 

@@ -31,7 +31,7 @@ struct PlaceKeeper::Impl : std::enable_shared_from_this<PlaceKeeper::Impl> {
     std::filesystem::path file;
     std::optional<geo::PlaceTable> table;
     std::string problem;
-    FolderWatches folder;
+    FileWatch watch;
     Watch settling;
     bool is_reading = false;
   };
@@ -57,10 +57,10 @@ struct PlaceKeeper::Impl : std::enable_shared_from_this<PlaceKeeper::Impl> {
   }
 
   void watch(Database& database) {
-    database.folder.clear();
+    database.watch = FileWatch();
     database.settling = Watch();
     if (database.file.empty()) return;
-    database.folder = watch_files(loop, {database.file}, [this, &database] {
+    database.watch = FileWatch(loop, {database.file}, [this, &database] {
       database.settling = loop.after(settle, [this, &database] { read_again(database); });
     });
   }

@@ -49,6 +49,17 @@ Version version_of(const std::filesystem::path& file) {
 
 }  // namespace
 
+std::filesystem::path sightings_file(const std::filesystem::path& state_folder) {
+  return state_folder / "devices.json";
+}
+
+std::string save_sightings(const std::filesystem::path& file, const std::string& text, const char* suffix) {
+  if (!text.empty()) return replace_text_file(file, text, suffix);
+  std::error_code error;
+  std::filesystem::remove(file, error);
+  return error ? file.native() + " cannot be removed: " + error.message() : "";
+}
+
 struct RosterKeeper::Impl : std::enable_shared_from_this<RosterKeeper::Impl> {
   struct Lease {
     LeaseState state;
@@ -68,6 +79,7 @@ struct RosterKeeper::Impl : std::enable_shared_from_this<RosterKeeper::Impl> {
   void watch_leases();
   void build();
   void build_soon();
+  [[nodiscard]] std::string text() const;
   void save();
   void ask();
 
@@ -92,7 +104,7 @@ struct RosterKeeper::Impl : std::enable_shared_from_this<RosterKeeper::Impl> {
 
   std::optional<MonotonicTime> build_by;
   Watch build_timer, lease_timer, ask_timer, save_timer, look_timer, forget_timer;
-  FolderWatches folders;
+  FileWatch files_watch;
   std::map<IpAddress, MonotonicTime> asked;  // clients, and when they may be asked for again
   bool is_saved = true;
   bool is_urgent = false;     // not only times are unsaved
@@ -104,7 +116,7 @@ struct RosterKeeper::Impl : std::enable_shared_from_this<RosterKeeper::Impl> {
 RosterKeeper::Impl::Impl(Loop& control_loop, std::filesystem::path state_folder, const Clock& a_clock,
                          spdlog::logger& logger, OnRoster to_call, RosterPace a_pace, std::filesystem::path vendors)
     : loop(control_loop),
-      file(state_folder / "devices.json"),
+      file(sightings_file(state_folder)),
       clock(a_clock),
       log(logger),
       on_roster(std::move(to_call)),
@@ -230,7 +242,7 @@ bool RosterKeeper::Impl::read_leases() {
 void RosterKeeper::Impl::watch_leases() {
   std::vector<std::filesystem::path> files;
   for (const Lease& lease : leases) files.push_back(lease.state.file);
-  folders = watch_files(loop, files, [this] {
+  files_watch = FileWatch(loop, std::move(files), [this] {
     // dnsmasq writes its file anew in place: half of it is there first.
     lease_timer = loop.after(pace.settle, [this] {
       if (read_leases()) build_soon();
@@ -261,6 +273,15 @@ void RosterKeeper::Impl::build_soon() {
   });
 }
 
+/// What may be remembered.
+std::string RosterKeeper::Impl::text() const {
+  return book.to_text([this](const device::MacAddress& mac, const IpAddress& address) {
+    const device::Device* device = current->find(mac);
+    return device == nullptr ||
+           current->log_choice(*device, current->groups_of(*device, address)) == device::LogChoice::full;
+  });
+}
+
 void RosterKeeper::Impl::save() {
   if (is_saved || is_saving) return;
   if (!is_urgent && ++saves_passed_over < times_saved_every) return;
@@ -268,7 +289,7 @@ void RosterKeeper::Impl::save() {
   is_urgent = false;
   saves_passed_over = 0;
   const auto failure = std::make_shared<std::string>();
-  loop.work([to = file, text = book.to_text(), failure] { *failure = replace_text_file(to, text, ".new"); },
+  loop.work([to = file, text = text(), failure] { *failure = save_sightings(to, text, ".new"); },
             [weak = weak_from_this(), failure] {
               const auto self = weak.lock();
               if (!self) return;
@@ -297,7 +318,7 @@ RosterKeeper::RosterKeeper(Loop& loop, std::filesystem::path state_folder, const
 RosterKeeper::~RosterKeeper() {
   if (impl_->is_saved) return;
   // A save that is still on the pool has a file of its own; if it ends later it wins, and is a minute old.
-  if (const auto failure = replace_text_file(impl_->file, impl_->book.to_text(), ".end"); !failure.empty())
+  if (const auto failure = save_sightings(impl_->file, impl_->text(), ".end"); !failure.empty())
     impl_->log.warn("devices: {}; they will not be remembered", failure);
 }
 
@@ -318,6 +339,8 @@ void RosterKeeper::configure(std::vector<device::Group> groups, std::vector<devi
   it.watch_leases();
   it.read_leases();
   it.build();
+  it.is_saved = false;  // others may be remembered now
+  it.is_urgent = true;
 }
 
 void RosterKeeper::discover(Discovery wanted) {
@@ -365,6 +388,19 @@ void RosterKeeper::saw_client(const IpAddress& client) {
 
 void RosterKeeper::check_leases() {
   if (impl_->read_leases()) impl_->build_soon();
+}
+
+Result<std::size_t, std::string> RosterKeeper::forget(const querylog::Forgetting& what) {
+  Impl& it = *impl_;
+  const std::size_t count = it.book.forget(what, *it.current);
+  it.build();
+  it.on_roster(it.current);
+  std::string failure = save_sightings(it.file, it.text(), ".end");
+  // A save that is still on the pool brings back what it was given: then it is written once more.
+  it.is_saved = failure.empty() && !it.is_saving;
+  it.is_urgent = !it.is_saved;
+  if (!failure.empty()) return fail(std::move(failure));
+  return count;
 }
 
 std::vector<SightingBook::Seen> RosterKeeper::seen_after(WallTime time) const {

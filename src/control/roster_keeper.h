@@ -2,7 +2,7 @@
 // table and the DHCP servers' lease files tell, and with what was known before the last restart.
 //
 // Control thread only. Makes a new Roster whenever one would differ, at most every `settle`; writes state/devices.json
-// now and then and when it ends.
+// now and then and when it ends: of devices whose log keeps their name, and of no others.
 #pragma once
 
 #include <spdlog/fwd.h>
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/ip_address.h"
+#include "base/result.h"
 #include "base/time.h"
 #include "control/loop.h"
 #include "control/pointer_asker.h"
@@ -31,6 +32,12 @@ struct RosterPace {
   milliseconds ask_after{300};     ///< a client that nobody knows: the kernel asks for its MAC when it is answered
   milliseconds save_every{60'000};
 };
+
+/// Where SightingBook's text lies, for other processes.
+[[nodiscard]] std::filesystem::path sightings_file(const std::filesystem::path& state_folder);
+/// As replace_text_file(); of nobody there is no file, for which a full disk has room.
+[[nodiscard]] std::string save_sightings(const std::filesystem::path& file, const std::string& text,
+                                         const char* suffix);
 
 /// Where names are looked for beyond leases (`discover`).
 struct Discovery {
@@ -74,6 +81,8 @@ class RosterKeeper {
   /// Reads lease files that have changed; their folders are watched too.
   void check_leases();
   [[nodiscard]] std::vector<LeaseState> lease_states() const;
+  /// As SightingBook, and out of the file. A device that is still there is soon found anew. The fault is a sentence.
+  [[nodiscard]] Result<std::size_t, std::string> forget(const querylog::Forgetting& what);
   /// As SightingBook: of MACs that current() need not know yet.
   [[nodiscard]] std::vector<SightingBook::Seen> seen_after(WallTime time) const;
 

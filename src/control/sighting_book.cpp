@@ -25,6 +25,10 @@ std::int64_t to_seconds(WallTime time) {
   return std::max<std::int64_t>(0, std::chrono::duration_cast<seconds>(time.time_since_epoch()).count());
 }
 
+std::int64_t to_day(WallTime time) {
+  return to_seconds(std::chrono::floor<std::chrono::days>(time));
+}
+
 /// A time of a state file: neither before 1970 nor to come.
 WallTime to_past(const nlohmann::json& value, WallTime now) {
   const std::int64_t count = value.is_number_unsigned() ? value.get<std::int64_t>() : 0;
@@ -151,6 +155,35 @@ bool SightingBook::forget(WallTime now) {
   return holders_.size() != before;
 }
 
+std::size_t SightingBook::forget(const querylog::Forgetting& what, const device::Roster& roster) {
+  const WallTime before = what.before.value_or(WallTime::max());
+  const auto is_meant = [&](const MacAddress& mac, const Known& known) {
+    const auto& names = what.devices;
+    if (names.empty()) return true;
+    const device::Device* device = roster.find(mac);
+    // Of no address any more, it is no device of the roster.
+    const std::string& name = device != nullptr         ? device->name
+                              : !known.hostname.empty() ? known.hostname
+                                                        : heard_name(known);
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  std::vector<MacAddress> forgotten;
+  for (auto& [mac, known] : macs_) {
+    if (!is_meant(mac, known)) continue;
+    std::erase_if(known.places, [&](const Place& place) {
+      if (place.seen >= before) return false;
+      holders_.erase(place.address);
+      return true;
+    });
+    if (known.last < before)
+      forgotten.push_back(mac);
+    else
+      known.first = std::max(known.first, before);
+  }
+  for (const MacAddress& mac : forgotten) macs_.erase(mac);
+  return forgotten.size();
+}
+
 bool SightingBook::set_vendors(device::VendorTable vendors) {
   vendors_ = std::move(vendors);
   bool is_changed = false;
@@ -192,21 +225,23 @@ void SightingBook::fill(device::RosterBuilder& roster) const {
     auto places = known.places;
     std::stable_sort(places.begin(), places.end(),
                      [](const Place& left, const Place& right) { return left.seen < right.seen; });
-    const std::string& heard = known.announced.empty() ? known.pointed : known.announced;
+    const std::string& heard = heard_name(known);
     for (const Place& place : places)
       roster.add_sighting({place.address, entry->first, known.hostname, false, heard}, known.vendor);
   }
 }
 
-std::string SightingBook::to_text() const {
+std::string SightingBook::to_text(const MayKeep& may_keep) const {
   nlohmann::json devices = nlohmann::json::array();
   for (const Entry* entry : in_order()) {
     const Known& known = entry->second;
     nlohmann::json addresses = nlohmann::json::object();
-    for (const Place& place : known.places) addresses[place.address.to_string()] = to_seconds(place.seen);
+    for (const Place& place : known.places)
+      if (may_keep(entry->first, place.address)) addresses[place.address.to_string()] = to_day(place.seen);
+    if (addresses.empty() && !(known.places.empty() && may_keep(entry->first, IpAddress()))) continue;
     nlohmann::json device{{"mac", entry->first.to_string()},
                           {"first", to_seconds(known.first)},
-                          {"last", to_seconds(known.last)},
+                          {"last", to_day(known.last)},
                           {"addresses", std::move(addresses)}};
     if (!known.hostname.empty()) device["hostname"] = known.hostname;
     if (!known.vendor.empty()) device["vendor"] = known.vendor;
@@ -214,6 +249,7 @@ std::string SightingBook::to_text() const {
     if (!known.pointed.empty()) device["pointed"] = known.pointed;
     devices.push_back(std::move(device));
   }
+  if (devices.empty()) return "";
   return nlohmann::json{{"devices", std::move(devices)}}.dump(1, '\t', false,
                                                               nlohmann::json::error_handler_t::replace) +
          '\n';

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@
 #include "base/time.h"
 #include "device/roster.h"
 #include "device/vendor_table.h"
+#include "querylog/forget.h"
 
 namespace doline::control {
 
@@ -52,6 +54,9 @@ class SightingBook {
   [[nodiscard]] std::vector<IpAddress> nameless() const;
   /// Drops what was not seen for long; true as above.
   bool forget(WallTime now);
+  /// What the operator wants forgotten, by the names that devices have in `roster`: how many MACs are. Of those that
+  /// were seen since, the places where they were only before that.
+  std::size_t forget(const querylog::Forgetting& what, const device::Roster& roster);
   /// True as above.
   bool set_vendors(device::VendorTable vendors);
   /// There is a MAC that some vendor gave, and nobody has said which.
@@ -65,8 +70,11 @@ class SightingBook {
   /// All sightings; of MACs first seen first, so that devices keep their order.
   void fill(device::RosterBuilder& roster) const;
 
-  /// For the state file: JSON, stable in order.
-  [[nodiscard]] std::string to_text() const;
+  /// Whether a MAC may be written down at an address; at an unspecified one: where it was seen at none.
+  using MayKeep = std::function<bool(const device::MacAddress&, const IpAddress&)>;
+  /// For the state file: JSON, stable in order, empty where there is nobody; only the day tells when something was last
+  /// seen.
+  [[nodiscard]] std::string to_text(const MayKeep& may_keep) const;
   /// Adds what such a text says; what is malformed is passed over. Times to come count as `now`.
   void read_text(std::string_view text, WallTime now);
 
@@ -85,6 +93,9 @@ class SightingBook {
   };
   using Entry = std::pair<const device::MacAddress, Known>;
 
+  [[nodiscard]] static const std::string& heard_name(const Known& known) {
+    return known.announced.empty() ? known.pointed : known.announced;
+  }
   void drop_place(const device::MacAddress& mac, const IpAddress& address);
   void thin_out();
   [[nodiscard]] std::vector<const Entry*> in_order() const;

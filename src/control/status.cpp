@@ -183,6 +183,10 @@ json to_json(const std::optional<WallTime>& time) {
   return time ? json(std::chrono::duration_cast<seconds>(time->time_since_epoch()).count()) : json(nullptr);
 }
 
+const std::string& error_of(const ListKeeper::State& list) {
+  return list.failure.empty() ? list.last_error : list.failure;
+}
+
 /// `state`: for people, one or two words.
 std::string_view state_of(const ListKeeper::State& list) {
   if (!list.failure.empty()) return "empty";
@@ -218,7 +222,7 @@ json to_json(const ListKeeper::State& list) {
           {"problems", list.read.problems},
           {"skipped", std::move(skipped)},
           {"first_problems", std::move(problems)},
-          {"error", list.failure.empty() ? list.last_error : list.failure},
+          {"error", error_of(list)},
           {"serial", list.serial ? json(*list.serial) : json(nullptr)},
           {"last_fetch", to_json(list.last_fetch)},
           {"next_fetch", to_json(list.next_fetch)}};
@@ -242,6 +246,13 @@ std::vector<std::string> find_silent_routes(const std::vector<resolver::WorkerRe
   for (const auto& [route, is_up] : answers)
     if (!is_up) sentences.push_back("No server of the upstream route '" + route + "' answers.");
   return sentences;
+}
+
+std::string shortcoming_of(const ListKeeper::State& list) {
+  const std::string& error = error_of(list);
+  if (error.empty()) return "";
+  const char* what = !list.failure.empty() ? " is empty: " : list.is_expired ? " has expired: " : " is not refreshed: ";
+  return "List " + list.name + what + error + '.';
 }
 
 json to_json(const Status& status) {

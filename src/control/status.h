@@ -44,6 +44,8 @@ struct Status {
 
 /// Of each upstream route whose servers are all down, a sentence.
 [[nodiscard]] std::vector<std::string> find_silent_routes(const std::vector<resolver::WorkerReport>& workers);
+/// A sentence; empty: the list is as it should be.
+[[nodiscard]] std::string shortcoming_of(const ListKeeper::State& list);
 
 /// Sums over workers are sums, the rest as it is; times in seconds, sizes in octets.
 [[nodiscard]] nlohmann::json to_json(const Status& status);

@@ -1,5 +1,7 @@
 #include "doline/check_command.h"
 
+#include <pwd.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -13,6 +15,7 @@
 #include "control/text_file.h"
 #include "doline/exit_status.h"
 #include "doline/port_map.h"
+#include "doline/settings_choice.h"
 #include "doline/terminal_text.h"
 #include "geo/resolver_book.h"
 #include "redirect/options.h"
@@ -64,11 +67,22 @@ std::vector<std::string> find_shortcomings(const config::Settings& settings) {
   return found;
 }
 
+/// What keeps it from running in this place.
+std::vector<config::Problem> find_obstacles(const config::Settings& settings) {
+  const std::string& user = settings.fixed.user;
+  if (user.empty() || ::getpwnam(user.c_str()) != nullptr) return {};
+  config::Problem problem;
+  problem.file = settings.file.native();
+  problem.message = "'user': there is no user '" + user + "' on this machine";
+  return {problem};
+}
+
 }  // namespace
 
 int run_check(const CheckArguments& arguments, std::ostream& out, std::ostream& err) {
   const auto settings = config::read_settings(arguments.file);
-  if (settings) {
+  const std::vector<config::Problem> problems = settings ? find_obstacles(*settings) : settings.error();
+  if (problems.empty()) {
     for (const std::string& warning : find_shortcomings(*settings)) {
       if (arguments.json)
         out << nlohmann::ordered_json({{"file", arguments.file.native()}, {"warning", warning}})
@@ -83,7 +97,7 @@ int run_check(const CheckArguments& arguments, std::ostream& out, std::ostream& 
           << settings->live.upstream.routes.size() << " upstream routes.\n";
     return exit_ok;
   }
-  for (const config::Problem& problem : settings.error()) {
+  for (const config::Problem& problem : problems) {
     if (arguments.json) {
       const nlohmann::ordered_json object = {{"file", problem.file},
                                              {"line", problem.line},
@@ -95,9 +109,8 @@ int run_check(const CheckArguments& arguments, std::ostream& out, std::ostream& 
       err << config::to_text(problem);
     }
   }
-  if (!arguments.json)
-    err << settings.error().size() << (settings.error().size() == 1 ? " mistake.\n" : " mistakes.\n");
-  return exit_configuration;
+  if (!arguments.json) err << problems.size() << (problems.size() == 1 ? " mistake.\n" : " mistakes.\n");
+  return status_without(arguments.file);
 }
 
 }  // namespace doline

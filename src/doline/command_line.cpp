@@ -99,8 +99,8 @@ CLI::App* add_run_command(CLI::App& app, RunArguments& arguments) {
       ->type_name("PORT");
   command->footer(
       "Examples:\n  doline run --config /etc/doline/doline.yml\n  doline run --port 5300\n\n"
-      "SIGHUP reads the configuration and the lists again. Exit status: 0 stopped by signal, 69 no port could be\n"
-      "opened, 78 the configuration has mistakes.");
+      "SIGHUP reads the configuration and the lists again. Exit status: 0 stopped by signal, 66 no\n"
+      "configuration, 69 no port could be opened, 78 the configuration has mistakes.");
   return command;
 }
 
@@ -111,7 +111,7 @@ CLI::App* add_check_command(CLI::App& app, CheckArguments& arguments) {
   command->footer(
       "Example:\n  doline check /etc/doline/doline.yml\n\n"
       "A file of lists, hosts or places that cannot be read now is a warning: Doline runs without it.\n"
-      "Exit status: 0 no mistake, 78 mistakes.");
+      "Exit status: 0 no mistake, 66 no such file, 78 mistakes.");
   return command;
 }
 
@@ -176,10 +176,12 @@ CLI::App* add_log_command(CLI::App& app, LogArguments& arguments) {
 }
 
 CLI::App* add_forget_command(CLI::App& log, ForgetArguments& arguments) {
-  CLI::App* forget =
-      log.add_subcommand("forget", "Take records out of the query log for good; Doline may go on running");
-  auto* all = forget->add_flag("--all", arguments.all, "every record");
-  forget->add_option("--device", arguments.devices, "records of devices of this name")
+  CLI::App* forget = log.add_subcommand(
+      "forget",
+      "Take records out of the query log for good, and devices out of what Doline remembers of the LAN; "
+      "it may go on running");
+  auto* all = forget->add_flag("--all", arguments.all, "every record, and every device that Doline found by itself");
+  forget->add_option("--device", arguments.devices, "records of devices of this name, and what was found of these")
       ->type_name("NAME")
       ->excludes(all);
   forget
@@ -190,8 +192,10 @@ CLI::App* add_forget_command(CLI::App& log, ForgetArguments& arguments) {
       ->excludes(all);
   add_database_option(*forget, arguments.database);
   forget->footer(
-      "What backups and the disk's own spare blocks hold is beyond Doline.\n"
-      "Exit status: 0 forgotten, 1 there was nothing, 64 usage, 66 no query log, 74 the disk.");
+      "A device that is in the LAN is soon found anew. With --database only that log is looked at. What was said by\n"
+      "`doline device` stays until it is undone there. What backups and the disk's own spare blocks hold is beyond "
+      "Doline.\n"
+      "Exit status: 0 forgotten, 1 there was nothing, 64 usage, 66 no query log, 74 the disk, 77 not for this user.");
   return forget;
 }
 

@@ -8,6 +8,7 @@
 #include "control/exemption_book.h"
 #include "control/list_keeper.h"
 #include "control/place_keeper.h"
+#include "control/roster_keeper.h"
 #include "control/sighting_book.h"
 #include "control/text_file.h"
 #include "doline/terminal_text.h"
@@ -56,7 +57,8 @@ std::shared_ptr<const device::Roster> read_devices(const config::Settings& setti
   for (const device::Group& group : settings.live.groups) builder.add_group(group);
   for (device::DeviceSettings& device : book.add_to(settings.live.devices)) builder.add_device(std::move(device));
   control::SightingBook seen;
-  if (const auto text = control::read_text_file(settings.fixed.state / "devices.json")) seen.read_text(*text, now);
+  if (const auto text = control::read_text_file(control::sightings_file(settings.fixed.state)))
+    seen.read_text(*text, now);
   seen.fill(builder);
   return builder.build();
 }

@@ -328,7 +328,7 @@ int complain(std::string_view command, const std::filesystem::path& database, qu
     case querylog::DatabaseFault::no_permission:
     case querylog::DatabaseFault::read_only:
       err << "Only those who run Doline may read what a household looks up: try sudo, or join the file's group.\n";
-      break;
+      return exit_no_permission;
     case querylog::DatabaseFault::newer_schema:
       err << "Use the Doline that wrote it, or a newer one.\n";
       break;
@@ -347,7 +347,7 @@ int complain(std::string_view command, const std::filesystem::path& database, qu
     case querylog::DatabaseFault::disk_full:
     case querylog::DatabaseFault::io_error:
       err << "Try again; if it stays, look at the disk and at who has the file open.\n";
-      break;
+      return exit_disk;
   }
   return exit_no_input;
 }

@@ -43,7 +43,7 @@ int run_log(const LogArguments& arguments, const KnownAddresses& known, const Cl
 [[nodiscard]] std::string to_json(const querylog::LogRow& row, const KnownAddresses& known);
 /// `114.114.114.114 (114DNS, CN)`; the port only where it is not 53.
 [[nodiscard]] std::string describe_resolver(const Endpoint& endpoint, const geo::ResolverBook& resolvers);
-/// What is wrong with the database and what to do, on `err`; exit_no_input.
+/// What is wrong with the database and what to do, on `err`; exit_no_input, or exit_no_permission, exit_disk.
 int complain(std::string_view command, const std::filesystem::path& database, querylog::DatabaseFault fault,
              std::ostream& err);
 

@@ -208,9 +208,14 @@ int main(int count, char** words) {
     return exit_ok;
   }
   if (forget_command->parsed()) {
-    const auto evidence = find_evidence(log_settings, forget.database);
-    if (!evidence) return evidence.error();
-    forget.database = evidence->database;
+    if (forget.database.empty()) {
+      const auto settings = choose_places(log_settings, std::cerr);
+      if (!settings) return settings.error();
+      if (settings->fixed.query_log) forget.database = settings->fixed.query_log->path;
+      forget.forget_found = [&clock, settings = *settings](const querylog::Forgetting& what) {
+        return forget_found(settings, what, clock.now().wall, std::cerr);
+      };
+    }
     return run_forget(forget, clock, std::cout, std::cerr);
   }
   if (log_command->parsed()) {

@@ -206,13 +206,15 @@ int run_doline(const RunArguments& arguments, std::ostream& err) {
   for (resolver::Worker* worker : crew_views) worker->meet(crew_views);
   for (resolver::Worker* worker : crew_views) worker->start();
 
-  control.run({.workers = crew_views,
-               .log = log_writer ? &*log_writer : nullptr,
-               .warden = std::move(warden_client),
-               .serving = doors.serving,
-               .shortcomings = doors.faults,
-               .version = version,
-               .canaries = options.resolver.canaries});
+  control.run(
+      {.read_settings = [file = settings.file, choice = arguments.settings] { return read_chosen(file, choice); },
+       .workers = crew_views,
+       .log = log_writer ? &*log_writer : nullptr,
+       .warden = std::move(warden_client),
+       .serving = doors.serving,
+       .shortcomings = doors.faults,
+       .version = version,
+       .canaries = options.resolver.canaries});
 
   for (resolver::Worker* worker : crew_views) worker->stop(drain_patience);
   if (log_writer) log_writer->stop();

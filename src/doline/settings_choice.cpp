@@ -3,6 +3,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <ostream>
 
@@ -64,13 +65,19 @@ Result<fs::path, int> choose_file(const SettingsChoice& choice, std::ostream& er
 
 }  // namespace
 
+Result<config::Settings, std::vector<config::Problem>> read_chosen(const fs::path& file, const SettingsChoice& choice) {
+  auto settings = config::read_settings(file);
+  if (!settings) return settings;
+  return replace(std::move(*settings), choice, own_state_folder());
+}
+
 Result<config::Settings, int> choose_settings(const SettingsChoice& choice, std::ostream& err) {
   const auto file = choose_file(choice, err);
   if (!file) return fail(file.error());
-  auto settings = config::read_settings(*file);
-  if (settings) return replace(std::move(*settings), choice, own_state_folder());
+  auto settings = read_chosen(*file, choice);
+  if (settings) return std::move(*settings);
   for (const config::Problem& problem : settings.error()) err << config::to_text(problem);
-  return fail(exit_configuration);
+  return fail(status_without(*file));
 }
 
 Result<config::Settings, int> choose_places(const SettingsChoice& choice, std::ostream& err) {
@@ -83,6 +90,11 @@ Result<config::Settings, int> choose_places(const SettingsChoice& choice, std::o
   // Where this user never ran a Doline, somebody else's is meant.
   const fs::path own_state = own_state_folder();
   return replace(config::read_places(*file), choice, fs::exists(own_state, ignored) ? own_state : fs::path());
+}
+
+int status_without(const fs::path& config) {
+  if (::access(config.c_str(), R_OK) == 0) return exit_configuration;
+  return errno == EACCES ? exit_no_permission : exit_no_input;
 }
 
 void use_time_zone(const config::Fixed& fixed) {

@@ -131,11 +131,9 @@ std::string describe_status(const json& status) {
     page += '\n';
   }
   page += fmt::format("lists          {} names in all\n", figure(status, "list_names"));
-  for (const json& list : status.at("lists")) {
+  for (const json& list : status.at("lists"))
     page +=
         fmt::format("  {:<12} {:>9} names  {}\n", text(list.at("name")), figure(list, "names"), text(list.at("state")));
-    if (const std::string error = list.value("error", ""); !error.empty()) page += "    ! " + printable(error) + '\n';
-  }
   page += "upstreams\n";
   for (const json& server : status.at("upstreams"))
     page += fmt::format("  {:<12} {:<24} {:<5} {:>7.1f} ms  {} asked, {} answered, {} failed\n",

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <array>
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
@@ -80,6 +81,14 @@ struct Parcel {
   }
 };
 
+/// What the cache keeps them for, clients are told.
+upstream::TtlBounds bounds_of(const cache::Options& options) {
+  const auto seconds_of = [](seconds ttl) {
+    return static_cast<std::uint32_t>(std::clamp<std::int64_t>(ttl.count(), 0, INT32_MAX));
+  };
+  return {seconds_of(options.min_ttl), seconds_of(options.max_ttl), seconds_of(options.max_negative_ttl)};
+}
+
 }  // namespace
 
 struct Worker::Impl {
@@ -93,7 +102,8 @@ struct Worker::Impl {
         mailbox(loop),
         outbox(ring),
         upstream(snapshot->upstream),
-        exchange(std::make_unique<upstream::PlainExchange>(loop, *upstream)),
+        bounds(bounds_of(options.resolver.cache)),
+        exchange(make_exchange()),
         resolver(options.resolver,
                  {.exchange = exchange,
                   .outbox = outbox,
@@ -228,11 +238,15 @@ struct Worker::Impl {
     other.mailbox.reply([&other, route] { other.tcp.forget(route); });
   }
 
+  [[nodiscard]] std::unique_ptr<upstream::PlainExchange> make_exchange() {
+    return std::make_unique<upstream::PlainExchange>(loop, *upstream, bounds);
+  }
+
   void install(std::shared_ptr<const Snapshot> snapshot) {
     generation = snapshot->generation;
     if (snapshot->upstream != upstream) {
       upstream = snapshot->upstream;
-      exchange.renew(std::make_unique<upstream::PlainExchange>(loop, *upstream));
+      exchange.renew(make_exchange());
     }
     prepare_doors(*snapshot);
     (void)resolver.install(std::move(snapshot));  // control still holds the old one and drops the last reference
@@ -284,6 +298,7 @@ struct Worker::Impl {
   Mailbox mailbox;
   RingOutbox outbox;
   std::shared_ptr<const upstream::Options> upstream;
+  const upstream::TtlBounds bounds;
   RenewableExchange exchange;
   listener::NeighbourTable neighbours;
   Resolver resolver;

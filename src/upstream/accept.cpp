@@ -69,8 +69,8 @@ std::optional<Name> substitute(const Name& name, const Name& owner, const Name& 
 /// Copies what is to be believed, record by record.
 class Sieve {
  public:
-  Sieve(const ResponseView& view, const dns::Question& asked, std::span<std::uint8_t> out)
-      : view_(view), asked_(asked), writer_(out) {}
+  Sieve(const ResponseView& view, const dns::Question& asked, std::span<std::uint8_t> out, const TtlBounds& bounds)
+      : view_(view), asked_(asked), bounds_(bounds), writer_(out) {}
 
   Result<Accepted, AcceptFault> run() {
     writer_.header(0, {.authentic_data = view_.authentic_data()}, view_.code());
@@ -82,6 +82,7 @@ class Sieve {
     if (*found && view_.code() != ResponseCode::noerror) return fail(AcceptFault::server_failed);
     if (!*found && view_.code() != yxdomain) {
       is_negative_ = true;
+      bounds_.most = std::min(bounds_.most, bounds_.most_negative);
       if (!keep_soa()) {
         if (is_referral()) return fail(AcceptFault::server_failed);
         ttl_ = 0;  // RFC 2308 §5: not to be cached
@@ -131,7 +132,7 @@ class Sieve {
       if (dname) {
         const auto target = substitute(name, view_.owner(*dname), view_.rdata_name(*dname, 0));
         if (!target) return false;
-        const std::uint32_t ttl = bounded(dname->ttl);
+        const std::uint32_t ttl = within_bounds(bounded(dname->ttl));
         fits_ = fits_ && writer_.record(Section::answer, name, RecordType::cname, asked_.qclass, ttl, *target);
         if (asks_for_link) return true;
         lead_to(*target, 0);
@@ -230,15 +231,20 @@ class Sieve {
   }
 
   void keep(const Name& owner, const RecordView& record, std::uint32_t ttl_max) {
-    const std::uint32_t ttl = std::min(bounded(record.ttl), ttl_max);
+    const std::uint32_t ttl = within_bounds(std::min(bounded(record.ttl), ttl_max));
     ttl_ = std::min(ttl_, ttl);
     if (!fits_) return;
     fits_ = record.is_normal ? writer_.copy_normal(view_, record, ttl)
                              : writer_.copy(record.section, owner, view_, record, ttl);
   }
 
+  [[nodiscard]] std::uint32_t within_bounds(std::uint32_t ttl) const {
+    return std::min(std::max(ttl, bounds_.least), bounds_.most);
+  }
+
   const ResponseView& view_;
   const dns::Question& asked_;
+  TtlBounds bounds_;
   dns::MessageWriter writer_;
   union {
     std::array<Name, cname_max> targets_;  // the chain behind the question; made as it grows
@@ -253,7 +259,7 @@ class Sieve {
 }  // namespace
 
 Result<Accepted, AcceptFault> accept(dns::Octets response, const dns::Question& asked, dns::Octets sent_qname,
-                                     std::span<std::uint8_t> out) {
+                                     std::span<std::uint8_t> out, const TtlBounds& bounds) {
   check(sent_qname.empty() || sent_qname.size() == asked.qname.size());
   if (response.size() < dns::header_octets || (response[2] & 0xf8) != 0x80) return fail(AcceptFault::malformed);
   const auto code = static_cast<ResponseCode>(response[3] & 0x0f);
@@ -268,7 +274,7 @@ Result<Accepted, AcceptFault> accept(dns::Octets response, const dns::Question& 
   const auto view = ResponseView::parse_behind(response, dns::header_octets + asked.qname.size() + 4);
   if (!view) return fail(AcceptFault::malformed);
   if (is_failure(view->code())) return fail(AcceptFault::server_failed);
-  return Sieve(*view, asked, out).run();
+  return Sieve(*view, asked, out, bounds).run();
 }
 
 }  // namespace doline::upstream

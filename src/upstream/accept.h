@@ -25,6 +25,12 @@ enum class AcceptFault : std::uint8_t {
 };
 inline constexpr int cname_max = 11;
 
+/// What TTLs are raised and cut to in the words, so that whoever is told them keeps them as long as we.
+struct TtlBounds {
+  std::uint32_t least = 0, most = UINT32_MAX;
+  std::uint32_t most_negative = UINT32_MAX;  ///< instead of `most`, where it is less
+};
+
 struct Accepted {
   std::size_t size =
       0;  ///< octets written: header (ID 0, QR, AA 0, RA, AD as upstream said, RCODE), question, records; no OPT
@@ -36,8 +42,9 @@ struct Accepted {
 
 /// `sent_qname`: QNAME in the case in which it was sent, which the answer must echo (draft-vixie-dnsext-dns0x20);
 /// empty: in any case. The words have the question as `asked`, for whatever case was sent to confuse forgers is no
-/// news.
+/// news. A negative answer without SOA keeps its TTL of 0, whatever the bounds.
 [[nodiscard]] Result<Accepted, AcceptFault> accept(dns::Octets response, const dns::Question& asked,
-                                                   dns::Octets sent_qname, std::span<std::uint8_t> out);
+                                                   dns::Octets sent_qname, std::span<std::uint8_t> out,
+                                                   const TtlBounds& bounds = {});
 
 }  // namespace doline::upstream

@@ -88,8 +88,8 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     std::vector<std::unique_ptr<Server>> servers;
   };
 
-  Impl(asio::io_context& loop_in, const Options& options_in)
-      : loop(loop_in), options(options_in), timer(loop_in), words(dns::message_octets_max) {}
+  Impl(asio::io_context& loop_in, const Options& options_in, const TtlBounds& bounds_in)
+      : loop(loop_in), options(options_in), bounds(bounds_in), timer(loop_in), words(dns::message_octets_max) {}
 
   /// Once, before all else: what waits on the loop needs to hold us.
   void begin_routes() {
@@ -510,11 +510,11 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     if (!exchange.is_probe) landing->foresee(exchange.ticket);
     ServerState& server = attempt.server->state;
     const dns::Question& question = exchange.request.question;
-    auto accepted = accept(message, question, sent_qname(place), words);
+    auto accepted = accept(message, question, sent_qname(place), words, bounds);
     if (attempt.carrier == Carrier::stream && attempt.exact_case && !accepted &&
         accepted.error() == AcceptFault::other_question) {
       // Nobody else can speak on this stream: the server does not keep the case.
-      accepted = accept(message, question, {}, words);
+      accepted = accept(message, question, {}, words, bounds);
       if (accepted || accepted.error() != AcceptFault::other_question) server.without_case_until = now + quirk_time;
     }
     if (exchange.is_probe) {
@@ -706,6 +706,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
 
   asio::io_context& loop;
   const Options options;
+  const TtlBounds bounds;
   Landing* landing = nullptr;
   RandomSource random;
   std::vector<RouteState> routes;
@@ -724,8 +725,8 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   std::vector<std::uint8_t> words;
 };
 
-PlainExchange::PlainExchange(asio::io_context& loop, const Options& options)
-    : impl_(std::make_shared<Impl>(loop, options)) {
+PlainExchange::PlainExchange(asio::io_context& loop, const Options& options, const TtlBounds& bounds)
+    : impl_(std::make_shared<Impl>(loop, options, bounds)) {
   impl_->begin_routes();
 }
 

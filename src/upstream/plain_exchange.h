@@ -20,7 +20,8 @@ namespace doline::upstream {
 
 class PlainExchange final : public Exchange {
  public:
-  PlainExchange(asio::io_context& loop, const Options& options);
+  /// `bounds`: of all words that it brings.
+  PlainExchange(asio::io_context& loop, const Options& options, const TtlBounds& bounds = {});
   ~PlainExchange() override;
   PlainExchange(const PlainExchange&) = delete;
   PlainExchange& operator=(const PlainExchange&) = delete;

@@ -88,6 +88,7 @@ class Home:
         self.list = self.folder / "ads.txt"
         self.list.write_text(lists)
         self.config = self.folder / "doline.yml"
+        self.state = None  # instead of the configuration's
         self.more = more
         self.configure()
         (self.folder / "example.zone").write_text(ZONE)
@@ -104,11 +105,11 @@ zone:
     journal-content: none
 """)
 
-    def configure(self, rules="", more=None):
+    def configure(self, rules="", more=None, lists="", port=None):
         """Replaced by rename, as editors do."""
         new = self.config.with_suffix(".new")
         new.write_text(f"""\
-listen: [127.0.0.1:{self.port}, "[::1]:{self.port}"]
+listen: [127.0.0.1:{port or self.port}, "[::1]:{port or self.port}"]
 workers: 2
 upstreams:
   default: {{servers: [127.0.0.1:{self.upstream_port}], timeout: 1s}}
@@ -118,6 +119,7 @@ devices:
   phone: {{address: 127.0.0.3}}
 lists:
   ads: {{file: {self.list}}}
+{lists}
 rules:
   - {{when: {{device: camera, name: telemetry.example}}, then: nxdomain}}
 {rules}
@@ -133,9 +135,12 @@ rules:
         self.knot.terminate()
         self.knot.wait()
 
+    def choice(self):
+        return ["--config", self.config, *(["--state", self.state] if self.state else [])]
+
     def start(self, *more):
         self.log = open(self.folder / "doline.log", "ab")
-        self.process = subprocess.Popen([DOLINE, "run", "--config", self.config, *more], stderr=self.log)
+        self.process = subprocess.Popen([DOLINE, "run", *self.choice(), *more], stderr=self.log)
         wait_for("doline to be ready", lambda: self.process.poll() is not None or self.status().get("ready"))
         if self.process.poll() is not None:
             raise AssertionError("doline ended: " + self.told())
@@ -158,7 +163,7 @@ rules:
         shutil.rmtree(self.folder)
 
     def command(self, *words):
-        return subprocess.run([DOLINE, *words, "--config", self.config], capture_output=True, text=True, timeout=60)
+        return subprocess.run([DOLINE, *words, *self.choice()], capture_output=True, text=True, timeout=60)
 
     def lone_command(self, *words):
         """One that needs no configuration, or names another."""
@@ -203,6 +208,14 @@ class Program(unittest.TestCase):
         self.assertEqual(queries["received"], 6)
         self.assertEqual(queries["answered"], 6)
         self.assertEqual((queries["forwarded"], queries["from_cache"]), (3, 3))
+
+    def test_clients_are_told_ttls_within_the_bounds_of_the_cache(self):
+        home = self.home(more="cache: {min_ttl: 60s, max_ttl: 100s}").start()
+        self.assertEqual(home.dig("www.example").ttls, [100])
+        self.assertEqual(home.dig("short.example").ttls, [60])
+        time.sleep(1.1)
+        again = home.dig("www.example").ttls
+        self.assertLess(again[0], 100)
 
     def test_a_large_answer_is_cut_for_udp_and_whole_over_tcp(self):
         home = self.home().start()
@@ -268,6 +281,50 @@ class Program(unittest.TestCase):
         home = self.home().start()
         home.configure(more="cache: {size: 8MiB}")
         wait_for("it to be said", lambda: home.status()["waiting_for_restart"])
+
+    def test_what_the_command_line_replaces_does_not_wait_for_a_restart(self):
+        home = self.home()
+        home.state, home.port = home.folder / "elsewhere", free_port()
+        home.start("--port", str(home.port))
+        home.configure(rules="  - {when: {name: www.example}, then: refuse}", port=free_port())
+        wait_for("the new rule", lambda: home.dig("www.example").status == "REFUSED")
+        self.assertEqual(home.status()["waiting_for_restart"], [])
+
+    def test_an_edit_behind_a_link_takes_effect(self):
+        home = self.home()
+        (home.folder / "real").mkdir()
+        for link in (home.config, home.list):
+            link.rename(home.folder / "real" / link.name)
+            link.symlink_to(Path("real") / link.name)
+        home.start()
+        text = (home.folder / "real" / "doline.yml").read_text()
+        (home.folder / "real" / "doline.yml").write_text(text.replace("telemetry.example", "www.example").replace("device: camera, ", ""))
+        wait_for("the new rule", lambda: home.dig("www.example").status == "NXDOMAIN")
+        (home.folder / "real" / "ads.txt").write_text("ads.example\nbig.example\n")
+        wait_for("the new list", lambda: home.dig("big.example").answers == ["0.0.0.0"])
+
+    def test_a_list_that_is_gone_stays_in_force_and_is_told(self):
+        home = self.home().start()
+        wait_for("its copy", (home.folder / "state" / "lists" / "ads.txt").exists)
+        home.list.unlink()
+        told = wait_for("it to be told", lambda: home.status()["shortcomings"])
+        self.assertEqual(told, [f"List ads is not refreshed: {home.list} cannot be read: No such file or directory."])
+        self.assertEqual(home.command("status").returncode, 1)
+        home.stop()
+        home.start()
+        self.assertEqual(home.dig("ads.example").answers, ["0.0.0.0"])
+        self.assertIn(f"{home.folder}/state/lists/ads.txt:1: ads.example", home.command("explain", "phone", "ads.example").stdout)
+        home.list.write_text("www.example\n")
+        wait_for("the file", lambda: home.dig("ads.example").answers == ["192.0.2.66"])
+        self.assertEqual(home.status()["state"], "well")
+
+    def test_a_list_that_never_came_is_told_with_the_reason(self):
+        home = self.home().start()
+        home.configure(lists=f"  far: {{url: http://127.0.0.1:{free_port()}/far.txt}}")
+        told = wait_for("it to be told", lambda: home.status()["shortcomings"])
+        self.assertIn("List far is empty: ", told[0])
+        self.assertIn("onnect", told[0])
+        self.assertIn("onnect", home.command("lists").stdout)
 
     def test_a_list_that_changes_is_compiled_anew_and_its_bad_lines_are_named(self):
         home = self.home().start()
@@ -360,6 +417,23 @@ class Program(unittest.TestCase):
         self.assertEqual(home.command("device", "unlock", "camera").returncode, 1)
         self.assertEqual(home.command("device", "show", "camerra").returncode, 64)
         self.assertEqual(home.status()["device_book"], [])
+
+    def test_devices_that_were_found_are_forgotten_whether_it_runs_or_not(self):
+        leases = "0 94:51:3d:13:9a:35 192.168.1.30 cam *\n0 94:51:3d:13:9a:36 192.168.1.31 laptop *\n"
+        home = self.home(more="leases: [leases]")
+        (home.folder / "leases").write_text(leases)
+        remembered = home.folder / "state" / "devices.json"
+        home.start()
+        done = home.command("log", "forget", "--device", "cam")
+        self.assertEqual((done.returncode, done.stdout.splitlines()[0]), (0, "Forgotten: 1 device that Doline had found by itself."), done.stderr)
+        self.assertNotIn("9a:35", remembered.read_text())
+        self.assertIn("9a:36", remembered.read_text())
+        home.stop()
+        self.assertIn("9a:36", remembered.read_text())
+        home.command("log", "forget", "--all")
+        self.assertFalse(remembered.exists())
+        home.configure(more="querylog: off")
+        self.assertEqual(home.command("log", "forget", "--all").returncode, 1)
 
     def test_a_mac_is_joined_to_a_device_and_separated_from_it(self):
         home = self.home().start()
@@ -562,13 +636,19 @@ remote-control:
         self.assertIn("'upstreams'", done.stderr)
         self.assertRegex(done.stderr, r"doline\.yml:\d+:\d+")
         self.assertEqual(subprocess.run([DOLINE, "run", "--config", home.config], capture_output=True).returncode, 78)
+        home.config.write_text(good + "user: nobody-of-this-name\n")
+        done = subprocess.run([DOLINE, "check", home.config], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 78)
+        self.assertIn("there is no user 'nobody-of-this-name'", done.stderr)
 
     def test_a_configuration_that_was_named_has_to_be_there_and_numbers_of_rows_are_not_below_0(self):
         home = self.home()
-        for words in (("status",), ("log",), ("flows",), ("devices",), ("device", "show", "camera"), ("redirect", "status")):
+        for words in (("run",), ("status",), ("lists",), ("log",), ("log", "forget", "--all"), ("flows",), ("devices",),
+                      ("device", "show", "camera"), ("redirect", "status")):
             done = home.lone_command(*words, "--config", str(home.folder / "gone.yml"))
-            self.assertEqual(done.returncode, 78, words)
+            self.assertEqual(done.returncode, 66, words)
             self.assertIn("gone.yml", done.stderr)
+        self.assertEqual(home.lone_command("check", str(home.folder / "gone.yml")).returncode, 66)
         for words in (("log",), ("flows",), ("replay",)):
             for limit in ("-1", "1000001", "many"):
                 done = home.command(*words, "--limit", limit)

@@ -434,7 +434,7 @@ TEST_CASE("status and seen come as JSON") {
   CHECK(stage.interception->state() == redirect::State::suspended);
   stage.reply = redirect::SeenReply{
       {{*device::MacAddress::parse("94:51:3d:13:9a:35"), {IpAddress::v4(114, 114, 114, 114), 53}, 12}}, 0};
-  const json seen = stage.wait([&](auto take) { stage.interception->seen(take); });
+  const json seen = stage.wait([&](auto take) { stage.interception->seen(std::make_shared<device::Roster>(), take); });
   CHECK(seen["sightings"][0]["mac"] == "94:51:3d:13:9a:35");
   CHECK(seen["sightings"][0]["resolver"] == "114.114.114.114:53");
 }
@@ -509,10 +509,27 @@ TEST_CASE("what the kernel has seen while nobody looked is told at start") {
   stage.reply = redirect::SeenReply{
       {{*device::MacAddress::parse("94:51:3d:13:9a:35"), {IpAddress::v4(114, 114, 114, 114), 53}, 12}}, 3};
   stage.interception->begin([](const json&) {});
-  (void)stage.wait([&](auto take) { stage.interception->seen(take); });
+  (void)stage.wait([&](auto take) { stage.interception->seen(std::make_shared<device::Roster>(), take); });
   CHECK(std::holds_alternative<redirect::Seen>(stage.requests.at(0)));
   CHECK(stage.told.str().find("remembers 4 pairs of device and foreign resolver") != std::string::npos);
-  CHECK(stage.told.str().find("94:51:3d:13:9a:35 asked 114.114.114.114:53 (12 packets)") != std::string::npos);
+  CHECK(stage.told.str().find("94:51:3d:13:9a:35") == std::string::npos);
+}
+
+TEST_CASE("whom a device asked whose log does not keep its name is not shown") {
+  Stage stage;
+  const auto camera = *device::MacAddress::parse("94:51:3d:13:9a:35"),
+             tv = *device::MacAddress::parse("94:51:3d:13:9a:36");
+  const Endpoint resolver{IpAddress::v4(114, 114, 114, 114), 53};
+  stage.reply = redirect::SeenReply{{{camera, resolver, 12}, {tv, resolver, 3}}, 0};
+  device::DeviceSettings settings;
+  settings.name = "camera";
+  settings.macs = {camera};
+  settings.log = device::LogChoice::none;
+  device::RosterBuilder builder;
+  builder.add_device(settings);
+  const json seen = stage.wait([&](auto take) { stage.interception->seen(builder.build(), take); });
+  REQUIRE(seen["sightings"].size() == 1);
+  CHECK(seen["sightings"][0]["mac"] == tv.to_string());
 }
 
 TEST_CASE("what the operator has written since is applied when asked for, where the sockets serve it") {

@@ -145,10 +145,36 @@ TEST_CASE("A list that would block a name that must resolve is not taken, and th
   CHECK(judged("a.example\nb.example\n") == "taken");
   CHECK(judged("a.example\ntime.example\n") ==
         "it would block time.example, which must resolve (line 2: |time.example^)");
-  CHECK(judged("||a.example^\n||example^\n") ==
-        "it would block lists.example, which must resolve (line 2: ||example^)");
+  CHECK(judged("||a.example^\n||example^\n") == "it would block time.example, which must resolve (line 2: ||example^)");
   CHECK(judged("||a.example^\n||example^\n@@||time.example^\n@@||lists.example^\n") == "taken");
   CHECK(judged("||a.example^\n/^lists\\./\n") ==
         "it would block lists.example, which must resolve (line 2: /^lists\\./)");
   CHECK(judged("||a.example^\n||time.example^$client=tv\n") == "taken");
+  CHECK_FALSE(std::filesystem::exists(folder / "new.image"));
+}
+
+TEST_CASE("Whether a list would block a name that must resolve is judged as for an ordinary client") {
+  const TemporaryFolder folder;
+  const auto is_taken = [&](const std::string& text) {
+    const Candidate candidate{folder.write("new", text),          folder / "copy", std::nullopt, false, true, 0,
+                              {*dns::Name::parse("good.example")}};
+    return judge(candidate).has_value();
+  };
+  CHECK_FALSE(is_taken("||good.example^$dnstype=A|AAAA\n"));
+  CHECK_FALSE(is_taken("||good.example^$dnstype=A\n"));
+  CHECK_FALSE(is_taken("||good.example^$dnstype=AAAA\n"));
+  CHECK(is_taken("||good.example^$dnstype=TXT\n"));
+  CHECK_FALSE(is_taken("||good.example^$important\n@@||good.example^\n"));
+  CHECK(is_taken("||good.example^$important\n@@||good.example^$important\n"));
+  CHECK_FALSE(is_taken("||good.example^\n@@||good.example^$client=10.0.0.9\n"));
+  CHECK_FALSE(is_taken("||good.example^\n@@||good.example^$dnstype=TXT\n"));
+  CHECK_FALSE(is_taken("||good.example^$client=~10.0.0.9\n"));
+  CHECK_FALSE(is_taken("||good.example^$client=::/0\n"));
+  CHECK_FALSE(is_taken("||good.example^$dnsrewrite=1.2.3.4\n"));
+  CHECK(is_taken("||good.example^$dnsrewrite=1.2.3.4\n@@||good.example^$dnsrewrite\n"));
+  CHECK(is_taken("||good.example^\n||good.example^$badfilter\n"));
+  const std::string zone = "$ORIGIN rpz.example.\n@ SOA a. b. 1 1 1 1 1\n";
+  CHECK_FALSE(is_taken(zone + "good.example CNAME .\n"));
+  CHECK(is_taken(zone + "*.example CNAME .\ngood.example CNAME rpz-passthru.\n"));
+  CHECK_FALSE(is_taken(zone + "0.0.0.0.0.rpz-client-ip CNAME .\n"));
 }

@@ -145,11 +145,58 @@ TEST_CASE("a file that is not there empties its own list only, and counts once i
   CHECK(home.keeper->states().at(0).failure.empty());
 }
 
+TEST_CASE("a file that is gone while Doline runs stays in force, over a restart too, until it is back") {
+  Home home;
+  const auto file = home.folder.write("ads.txt", "a.example\n");
+  const auto other = home.folder.write("other.txt", "b.example\n");
+  const auto lists = [&] { return std::vector{list_of_file("ads", file), list_of_file("other", other)}; };
+  const auto is_kept = [&](std::string_view text) { return content_of(home.copy("ads.txt")) == text; };
+  home.keeper->configure(lists());
+  REQUIRE(home.until([&] { return is_kept("a.example\n"); }));
+
+  std::filesystem::remove(file);
+  REQUIRE(home.until([&] { return !home.keeper->states().at(0).last_error.empty(); }));
+  home.folder.write("other.txt", "c.example\n");
+  REQUIRE(home.until([&] { return home.names("c.example", 1); }));  // the others are read as ever
+  CHECK(home.names("a.example"));
+  const auto state = home.keeper->states().at(0);
+  CHECK(state.failure.empty());
+  CHECK(state.last_error == file.string() + " cannot be read: No such file or directory");
+  CHECK(state.names == 1);
+
+  home.start();
+  home.keeper->configure(lists());
+  REQUIRE(home.until_settled());
+  CHECK(home.names("a.example"));
+  CHECK_FALSE(home.keeper->states().at(0).last_error.empty());
+
+  home.folder.write("ads.txt", "d.example\n");
+  REQUIRE(home.until([&] { return home.names("d.example"); }));
+  CHECK_FALSE(home.names("a.example"));
+  CHECK(home.keeper->states().at(0).last_error.empty());
+  home.folder.write("ads.txt", "");  // an empty one is meant
+  REQUIRE(home.until([&] { return !home.names("d.example") && is_kept(""); }));
+  std::filesystem::remove(file);
+  REQUIRE(home.until([&] { return !home.keeper->states().at(0).last_error.empty(); }));
+  REQUIRE(home.until_settled());
+  CHECK_FALSE(home.names("d.example"));
+}
+
+TEST_CASE("a list that could never be fetched is empty for the very reason") {
+  Home home;
+  home.keeper->configure({list_of_url("ads", "http://127.0.0.1:1/ads.txt")});
+  CHECK(home.keeper->states().at(0).failure.empty());
+  REQUIRE(home.until([&] { return home.keeper->states().at(0).failures > 0 && home.keeper->is_settled(); }));
+  const auto state = home.keeper->states().at(0);
+  CHECK_FALSE(state.last_error.empty());
+  CHECK(state.failure == state.last_error);
+}
+
 TEST_CASE("what was compiled is used again at the next start, unless a text has changed") {
   Home home;
   const auto file = home.folder.write("ads.txt", "a.example\n");
   home.keeper->configure({list_of_file("ads", file)});
-  REQUIRE(home.until_settled());
+  REQUIRE(home.until([&] { return home.keeper->is_settled() && home.loop.jobs() == 0; }));
 
   home.start();
   home.keeper->configure({list_of_file("ads", file)});

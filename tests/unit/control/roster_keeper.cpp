@@ -142,6 +142,42 @@ TEST_CASE("devices are remembered over a restart, without lease files, on the di
   CHECK(home.name_at("192.168.1.31") == "tv");
 }
 
+TEST_CASE("a device whose log does not keep its name is known, and not remembered") {
+  Home home;
+  const auto file = home.folder.write("leases", lease("94:51:3d:13:9a:35", "192.168.1.30", "camera") +
+                                                    lease("94:51:3d:13:9a:36", "192.168.1.31", "laptop") +
+                                                    lease("94:51:3d:13:9a:37", "192.168.7.32", "guest"));
+  device::DeviceSettings laptop;
+  laptop.name = "laptop";
+  laptop.macs = {*device::MacAddress::parse("94:51:3d:13:9a:36")};
+  home.keeper->configure({}, {laptop}, {file});
+  const auto saved = [&] { return content_of(home.folder / "state" / "devices.json"); };
+  const auto is_saved = [&](const char* mac) { return saved().find(mac) != std::string::npos; };
+  REQUIRE(home.until([&] { return is_saved("9a:35") && is_saved("9a:36") && is_saved("9a:37"); }));
+  laptop.log = device::LogChoice::none;
+  home.keeper->configure({{"guests", {*IpPrefix::parse("192.168.7.0/24")}, device::LogChoice::none}}, {laptop}, {file});
+  CHECK(home.name_at("192.168.1.31") == "laptop");
+  REQUIRE(home.until([&] { return !is_saved("9a:36"); }));
+  CHECK(is_saved("9a:35"));
+  CHECK_FALSE(is_saved("9a:37"));
+}
+
+TEST_CASE("devices that were found are forgotten at once, on the disk too") {
+  Home home;
+  const auto file = home.folder.write("leases", lease("94:51:3d:13:9a:35", "192.168.1.30", "camera") +
+                                                    lease("94:51:3d:13:9a:36", "192.168.1.31", "tv"));
+  home.keeper->configure({}, {}, {file});
+  const auto saved = [&] { return content_of(home.folder / "state" / "devices.json"); };
+  REQUIRE(home.until([&] { return saved().find("camera") != std::string::npos; }));
+  CHECK(home.keeper->forget({{"camera"}, {}}) == 1u);
+  CHECK(saved().find("camera") == std::string::npos);
+  CHECK(saved().find("tv") != std::string::npos);
+  CHECK(home.name_at("192.168.1.30") == "unknown");
+  CHECK(home.rosters.back() == home.keeper->current());
+  CHECK(home.keeper->forget({}).value_or(0) >= 1);  // and whom this machine has met
+  CHECK_FALSE(std::filesystem::exists(home.folder / "state" / "devices.json"));
+}
+
 TEST_CASE("a state file that is none, or cannot be written, is no obstacle") {
   Home home;
   home.keeper.reset();

@@ -37,6 +37,10 @@ device::VendorTable vendors() {
   return device::VendorTable::read(std::span(&text, 1));
 }
 
+std::string text_of(const SightingBook& book) {
+  return book.to_text([](const device::MacAddress&, const IpAddress&) { return true; });
+}
+
 }  // namespace
 
 TEST_CASE("only what changes a roster says so") {
@@ -115,7 +119,7 @@ TEST_CASE("a vendor comes with the table, and stays without it") {
   book.note(seen(2, 2), Source::neighbour, noon);
   CHECK(name_at(book, 2) == "Wyze Labs 00:00:02");
   SightingBook later;
-  later.read_text(book.to_text(), noon);
+  later.read_text(text_of(book), noon);
   CHECK(name_at(later, 1) == "Wyze Labs 00:00:01");
   CHECK_FALSE(later.lacks_vendors());
 }
@@ -159,13 +163,60 @@ TEST_CASE("a book comes back from its text as it was") {
   book.note({*IpAddress::parse("fe80::1"), mac(1), {}}, Source::neighbour, noon + seconds(5));
   book.note(seen(2, 2), Source::neighbour, noon + seconds(1));
   SightingBook again;
-  again.read_text(book.to_text(), noon + seconds(10));
-  CHECK(again.to_text() == book.to_text());
+  again.read_text(text_of(book), noon + seconds(10));
+  CHECK(text_of(again) == text_of(book));
   CHECK(again.mac_count() == 2);
   CHECK(name_at(again, 1) == "camera");
   // it is no word of the kernel's any more: a lease may move it
   CHECK(again.note(seen(3, 2, "tv"), Source::lease, noon + seconds(10)));
   CHECK(name_at(again, 2) == "tv");
+}
+
+TEST_CASE("the text tells of nobody who is not to be written down, and of the others only the day") {
+  SightingBook book;
+  book.note(seen(1, 1, "camera"), Source::lease, noon);
+  book.note(seen(2, 2), Source::neighbour, noon);
+  book.note(seen(2, 3), Source::neighbour, noon);
+  book.note(seen(4, 4), Source::neighbour, noon);
+  const std::string text =
+      book.to_text([](const auto& of, const auto& at) { return of != mac(1) && at != v4(2) && of != mac(4); });
+  SightingBook again;
+  again.read_text(text, noon);
+  CHECK(again.mac_count() == 1);
+  CHECK_FALSE(again.knows(v4(2)));
+  CHECK(again.knows(v4(3)));
+  const auto day = std::chrono::floor<std::chrono::days>(noon).time_since_epoch();
+  CHECK(text.find("\"last\": " + std::to_string(seconds(day).count())) != std::string::npos);
+  SightingBook nowhere;
+  nowhere.note(seen(1, 1), Source::neighbour, noon);
+  CHECK(nowhere.forget(noon + address_kept + seconds(1)));
+  CHECK(text_of(nowhere).find("94:51:3d:00:00:01") != std::string::npos);
+  CHECK(nowhere.to_text([](const auto&, const auto&) { return false; }).find("94:51") == std::string::npos);
+}
+
+TEST_CASE("devices are forgotten by name, by time, or all") {
+  SightingBook book;
+  book.note(seen(1, 1, "camera"), Source::lease, noon);
+  book.note(seen(2, 2, "tv"), Source::lease, noon + seconds(10));
+  book.note(seen(3, 3, "phone"), Source::lease, noon);
+  book.note(seen(3, 4, "phone"), Source::lease, noon + seconds(20));
+  const auto forget = [&](const querylog::Forgetting& what) { return book.forget(what, *roster_of(book)); };
+  CHECK(forget({{"fridge"}, {}}) == 0);
+  CHECK(forget({{"camera"}, {}}) == 1);
+  CHECK_FALSE(book.knows(v4(1)));
+  CHECK(forget({{}, noon + seconds(10)}) == 0);
+  CHECK_FALSE(book.knows(v4(3)));
+  CHECK(book.knows(v4(4)));
+  CHECK(forget({{"phone"}, noon + seconds(10)}) == 0);
+  CHECK(forget({{}, noon + seconds(11)}) == 1);
+  CHECK(book.mac_count() == 1);
+  CHECK(forget({}) == 1);
+  CHECK(book.address_count() == 0);
+
+  SightingBook away;  // so long that no address is left
+  away.note(seen(1, 1, "camera"), Source::lease, noon);
+  CHECK(away.forget(noon + address_kept + seconds(1)));
+  CHECK(away.forget({{"camera"}, {}}, *roster_of(away)) == 1);
 }
 
 TEST_CASE("a text that is none, or lies, does no harm") {
@@ -208,7 +259,7 @@ TEST_CASE("a name that is announced stands before one that was asked for, and be
   CHECK(name_at(book, 1) == "leased");
 
   SightingBook again;
-  again.read_text(book.to_text(), noon + seconds(60));
+  again.read_text(text_of(book), noon + seconds(60));
   CHECK(name_at(again, 1) == "leased");
   CHECK(roster_of(again)->identify(v4(1)).heard_name == "announced");
 }

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "doline/exit_status.h"
+#include "temporary_folder.h"
 #include "unit/querylog/day.h"
 
 using namespace doline;
@@ -24,12 +25,12 @@ Said run(const Day& day, const ForgetArguments& arguments) {
 
 /// `doline log forget --device ... --before ...`, on this day's log.
 Said forget(const Day& day, const std::vector<std::string>& devices, const std::string& before = "") {
-  return run(day, {.database = day.file, .devices = devices, .before = before});
+  return run(day, {.database = day.file, .forget_found = {}, .devices = devices, .before = before});
 }
 
 /// `doline log forget --all`, on this day's log.
 Said forget_all(const Day& day) {
-  return run(day, {.database = day.file, .devices = {}, .before = {}, .all = true});
+  return run(day, {.database = day.file, .forget_found = {}, .devices = {}, .before = {}, .all = true});
 }
 
 }  // namespace
@@ -59,6 +60,56 @@ TEST_CASE("doline log forget does nothing where it is not told what, or when is 
   CHECK(forget(day, {}).status == exit_wrong_usage);
   CHECK(forget(day, {}, "soon").status == exit_wrong_usage);
   CHECK(day.found({}).size() == 8);
+}
+
+TEST_CASE("doline log forget forgets the devices too that Doline had found, and needs no log for that") {
+  ::setenv("TZ", "UTC0", 1);
+  Day day;
+  day.household_asks();
+  querylog::Forgetting asked;
+  Result<std::size_t, int> found = 2;
+  ForgetArguments arguments{.database = day.file,
+                            .forget_found =
+                                [&](const querylog::Forgetting& what) {
+                                  asked = what;
+                                  return found;
+                                },
+                            .devices = {"wyze-base"},
+                            .before = {}};
+  const Said both = run(day, arguments);
+  CHECK(both.out == "Forgotten: 2 devices that Doline had found by itself.\nForgotten: 3 records of wyze-base.\n");
+  CHECK(asked.devices == std::vector<std::string>{"wyze-base"});
+  arguments.database.clear();  // `querylog: off`
+  CHECK(run(day, arguments).status == exit_ok);
+  found = 0;
+  CHECK(run(day, arguments).status == exit_no);
+  found = fail(exit_disk);
+  CHECK(run(day, arguments).status == exit_disk);
+  arguments.database = day.file;
+  arguments.devices = {"phone"};
+  const Said rest = run(day, arguments);  // the log is forgotten all the same
+  CHECK(rest.status == exit_disk);
+  CHECK(rest.out.find(" of phone.") != std::string::npos);
+}
+
+TEST_CASE("found devices are forgotten in the file where no Doline runs") {
+  const tests::TemporaryFolder folder;
+  config::Settings settings;
+  config::place_state(settings.fixed, folder.path());
+  const std::string kept = R"("94:51:3d:00:00:02")", gone = R"("94:51:3d:00:00:01")";
+  folder.write("devices.json", R"({"devices": [{"mac": )" + gone +
+                                   R"(, "hostname": "camera", "last": 1794999000}, {"mac": )" + kept +
+                                   R"(, "hostname": "tv", "last": 1794999000}]})");
+  std::ostringstream err;
+  const WallTime now{seconds(1'795'000'000)};
+  CHECK(forget_found(settings, {{"camera"}, {}}, now, err) == 1u);
+  const std::string text = tests::content_of(folder / "devices.json");
+  CHECK(text.find(gone) == std::string::npos);
+  CHECK(text.find(kept) != std::string::npos);
+  CHECK(forget_found(settings, {}, now, err) == 1u);
+  CHECK_FALSE(std::filesystem::exists(folder / "devices.json"));
+  CHECK(forget_found(settings, {}, now, err) == 0u);
+  CHECK(err.str().empty());
 }
 
 TEST_CASE("doline log forget makes no database, and names damaged ones that were set aside") {

@@ -330,6 +330,25 @@ TEST_CASE("names in RDATA are written anew") {
   CHECK(view->rdata_name(*view->begin(), 2).to_string() == "mail.example");
 }
 
+TEST_CASE("TTLs are raised and cut to the bounds, those of negative answers to theirs") {
+  const TtlBounds bounds{30, 100, 50};
+  std::vector<std::uint8_t> words(512);
+  const auto told = [&](const Server& server) {
+    const auto accepted = accept(server.octets(), {asked_a.qname.lowered()}, {}, words, bounds);
+    REQUIRE(accepted.has_value());
+    const auto view = dns::ResponseView::parse(dns::Octets(words).first(accepted->size));
+    std::vector<std::uint32_t> ttls{static_cast<std::uint32_t>(accepted->ttl.count())};
+    for (const auto& record : *view) ttls.push_back(record.ttl);
+    return ttls;
+  };
+  using Ttls = std::vector<std::uint32_t>;
+  CHECK(told(Server().cname("www.example", "a.example", 7).a("a.example", 1, 300)) == Ttls{30, 30, 100});
+  CHECK(told(Server().a("www.example", 1, 60)) == Ttls{60, 60});
+  CHECK(told(Server().soa("example", 900, 60)) == Ttls{50, 50});
+  CHECK(told(Server().soa("example", 900, 5)) == Ttls{30, 30});
+  CHECK(told(Server()) == Ttls{0});
+}
+
 TEST_CASE("a TTL with its top bit set is 0") {
   const auto outcome = judge(Server().a("www.example", 1, 0x80000001));
   REQUIRE(outcome.result.has_value());
