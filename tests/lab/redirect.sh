@@ -242,17 +242,17 @@ not_told() {
 
 # Docker switches that on at any time: the kernel then forgets whom tproxy has led a bridged packet to.
 bridge_trap() {
-  local off="net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0" switch
-  on gateway sysctl -qw $off 2>"$lab/said" || { say "not tried: bridged packets in the firewall ($(tail -1 "$lab/said"))"; return 0; }
+  local off=(net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0) switch
+  on gateway sysctl -qw "${off[@]}" 2>"$lab/said" || { say "not tried: bridged packets in the firewall ($(tail -1 "$lab/said"))"; return 0; }
   for switch in iptables ip6tables; do
-    on gateway sysctl -qw net.bridge.bridge-nf-call-$switch=1
+    on gateway sysctl -qw "net.bridge.bridge-nf-call-$switch=1"
     until_true 20 theirs || say_wrong "a bridge whose packets pass the firewall leaves devices without DNS ($switch)"
     expect 1 "status in the trap" status
     said "passes the firewall there already"
     expect 1 "verify in the trap" verify
     expect 1 "apply in the trap" apply
     said "or \`redirect: {mode: nat}\`"
-    on gateway sysctl -qw $off
+    on gateway sysctl -qw "${off[@]}"
     until_true 20 ours || say_wrong "not brought home once the bridge's packets pass the firewall no longer ($switch)"
     expect 0 "status out of the trap" status
   done
