@@ -189,7 +189,7 @@ struct Resolver::Impl final : upstream::Landing {
 
     // 5. look up
     const std::optional<policy::RouteId> route = route_for(key.question.qname, verdict);
-    if (!route) {
+    if (!route && response::may_be_special(key.question.qname)) {
       if (auto local = find_special_use(key.question.qname, query);
           local && !CanaryCage::is_loop_canary(key.question.qname)) {
         if (detour.leads_elsewhere()) local->zone_octets = 0;
@@ -542,7 +542,6 @@ struct Resolver::Impl final : upstream::Landing {
 
   /// Bare names are only answered to who wants recursion: without, it is a resolver on its way from the root.
   std::optional<response::LocalAnswer> find_special_use(const dns::Name& lowered, const dns::QueryView& query) const {
-    if (!response::may_be_special(lowered)) return std::nullopt;
     response::SpecialUse choice = snapshot->special_use;
     choice.bare_names = choice.bare_names && query.recursion_desired();
     auto answer = response::find_special_use(lowered, query.question().qtype, choice);
