@@ -152,18 +152,6 @@ bool is_known_to_be_empty(std::string_view table) {
   return is_told && info.num_entries <= static_cast<unsigned>(std::popcount(info.valid_hooks)) + 1;
 }
 
-bool is_bridge(std::string_view interface) {
-  const int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  ethtool_drvinfo driver{};
-  driver.cmd = ETHTOOL_GDRVINFO;
-  ifreq asked{};
-  interface.copy(asked.ifr_name, sizeof asked.ifr_name - 1);
-  asked.ifr_data = reinterpret_cast<char*>(&driver);
-  const bool is_told = ioctl(any, SIOCETHTOOL, &asked) == 0;
-  if (any >= 0) close(any);
-  return is_told && std::string_view(driver.driver) == "bridge";
-}
-
 device::MacAddress mac_of(const sockaddr* address) {
   sockaddr_ll link;
   std::memcpy(&link, address, sizeof link);
@@ -238,6 +226,18 @@ HostFacts gather_host_facts(const std::filesystem::path& proc) {
 bool do_bridges_call_firewall(const std::filesystem::path& proc) {
   const std::filesystem::path switches = proc / "sys/net/bridge";
   return number_in(switches / "bridge-nf-call-iptables") != 0 || number_in(switches / "bridge-nf-call-ip6tables") != 0;
+}
+
+bool is_bridge(const std::string& interface) {
+  const int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  ethtool_drvinfo driver{};
+  driver.cmd = ETHTOOL_GDRVINFO;
+  ifreq asked{};
+  interface.copy(asked.ifr_name, sizeof asked.ifr_name - 1);
+  asked.ifr_data = reinterpret_cast<char*>(&driver);
+  const bool is_told = ioctl(any, SIOCETHTOOL, &asked) == 0;
+  if (any >= 0) close(any);
+  return is_told && std::string_view(driver.driver) == "bridge";
 }
 
 bool leads_out(const std::string& interface) {

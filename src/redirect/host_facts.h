@@ -49,8 +49,9 @@ struct HostFacts {
 /// `proc`: where tests have a /proc of their own. Files that cannot be read count as "no".
 [[nodiscard]] HostFacts gather_host_facts(const std::filesystem::path& proc = "/proc");
 
-/// That fact alone.
+/// These facts alone.
 [[nodiscard]] bool do_bridges_call_firewall(const std::filesystem::path& proc = "/proc");
+[[nodiscard]] bool is_bridge(const std::string& interface);
 
 /// Does a default route, of IPv4 or IPv6, leave by this interface now?
 [[nodiscard]] bool leads_out(const std::string& interface);

@@ -532,6 +532,11 @@ void Warden::look_around() {
 void Warden::look_for_trap() {
   if (state_ != State::applied || jobs_.is_busy() || is_leaving_ || !redirect::do_bridges_call_firewall()) return;
   if (plan_->options.on_failure == redirect::OnFailure::closed) return;  // nothing else is wanted
+  // Before all facts are gathered, once a second.
+  const auto& interfaces = plan_->options.interfaces;
+  if (!redirect::is_transparent(plan_->options.mode) ||
+      std::none_of(interfaces.begin(), interfaces.end(), redirect::is_bridge))
+    return;
   const auto trap = redirect::find_trap(plan_->options, redirect::gather_host_facts());
   if (!trap) return;
   say("the redirect is taken away until it can be served: " + *trap);
