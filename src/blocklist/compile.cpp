@@ -1,6 +1,7 @@
 #include "blocklist/compile.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -283,16 +284,34 @@ Seed seed_for(const std::filesystem::path& target) {
   return header.seed;
 }
 
+constexpr std::string_view beside_begin = ".new-", beside_end = "XXXXXX";
+
+// Takes away what writers left beside the target that were killed: whoever still writes holds a lock on his file.
+void sweep_beside(const std::filesystem::path& target) {
+  const std::string begin = target.filename().string() + std::string(beside_begin);
+  std::error_code error;
+  const std::filesystem::path folder = target.has_parent_path() ? target.parent_path() : ".";
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(begin) || name.size() != begin.size() + beside_end.size()) continue;
+    const Descriptor left(::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
+    if (left.number() >= 0 && ::flock(left.number(), LOCK_EX | LOCK_NB) == 0) ::unlink(entry.path().c_str());
+  }
+}
+
 // Written beside the target, onto the disk, then renamed: a reader or a power failure finds the old file or the new
 // one.
 class Replacement {
  public:
   explicit Replacement(const std::filesystem::path& target)
       : target_(target),
-        beside_(target.string() + ".XXXXXX"),
+        beside_(target.string() + std::string(beside_begin) + std::string(beside_end)),
         file_(::mkostemp(beside_.data(), O_CLOEXEC)),
         is_beside_(file_.number() >= 0),
-        error_(is_beside_ ? 0 : errno) {}
+        error_(is_beside_ ? 0 : errno) {
+    if (is_beside_) (void)::flock(file_.number(), LOCK_EX | LOCK_NB);
+    sweep_beside(target);
+  }
   Replacement(const Replacement&) = delete;
   Replacement& operator=(const Replacement&) = delete;
   ~Replacement() {

@@ -357,7 +357,8 @@ std::optional<std::filesystem::path> read_input_path(Reading& reading, const Nod
 std::optional<std::filesystem::path> read_output_path(Reading& reading, const Node& node) {
   const auto path = read_path(reading, node);
   if (!path || path->is_absolute()) return path;
-  return reading.file().parent_path() / *path;
+  std::error_code error;
+  return std::filesystem::absolute(reading.file().parent_path() / *path, error).lexically_normal();
 }
 
 }  // namespace doline::config

@@ -729,6 +729,7 @@ struct Control::Impl {
     for (const std::string& route : find_silent_routes(reports)) all.shortcomings.push_back(route);
     if (const std::string deafness = rosters.deafness(); !deafness.empty()) all.shortcomings.push_back(deafness);
     for (const std::string& problem : places.problems()) all.shortcomings.push_back(problem);
+    for (const std::string& problem : hosts.problems()) all.shortcomings.push_back(problem);
     for (const ListKeeper::State& list : all.lists)
       if (std::string shortcoming = shortcoming_of(list); !shortcoming.empty())
         all.shortcomings.push_back(std::move(shortcoming));

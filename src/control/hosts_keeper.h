@@ -24,8 +24,11 @@ class HostsKeeper {
 
   /// At start and at every reload: reads all files, and watches their folders.
   void configure(std::vector<std::filesystem::path> files);
-  /// The names of each file, in the order of the configuration; none of a file that cannot be read.
+  /// The names of each file, in the order of the configuration; of a file that cannot be read any more those it had.
   [[nodiscard]] const std::vector<std::vector<response::LocalName>>& files() const { return names_; }
+
+  /// Which files cannot be read, a sentence each.
+  [[nodiscard]] const std::vector<std::string>& problems() const { return problems_; }
 
  private:
   void read();
@@ -36,6 +39,7 @@ class HostsKeeper {
   milliseconds settle_;
   std::vector<std::filesystem::path> paths_;
   std::vector<std::vector<response::LocalName>> names_;
+  std::vector<std::string> problems_;
   FileWatch watch_;
   Watch settling_;
 };

@@ -55,7 +55,6 @@ Result<void, std::string> give_up_privileges(const std::string& user, const std:
     const int changed = capng_change_id(static_cast<int>(account->pw_uid), static_cast<int>(account->pw_gid),
                                         static_cast<capng_flags_t>(CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING));
     if (changed != 0) return fail("Could not become the user '" + user + "': " + std::strerror(errno) + '.');
-    if (::chdir("/") != 0) return fail(std::string("Could not leave the folder of start: ") + std::strerror(errno));
   } else {
     // Needs CAP_SETPCAP; without it nothing is lost.
     [[maybe_unused]] const int bounded = capng_apply(CAPNG_SELECT_BOUNDS);

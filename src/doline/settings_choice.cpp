@@ -48,7 +48,8 @@ fs::path own_state_folder() {
 /// What the command line replaces; `own_state`: in the place of a folder that is not ours, or empty.
 config::Settings replace(config::Settings settings, const SettingsChoice& choice, const fs::path& own_state) {
   config::Fixed& fixed = settings.fixed;
-  fs::path state = choice.state;
+  std::error_code error;
+  fs::path state = choice.state.empty() ? fs::path() : fs::absolute(choice.state, error).lexically_normal();
   if (state.empty() && !is_ours(fixed.state)) state = own_state;
   if (!state.empty()) config::place_state(fixed, state);
   if (choice.port)

@@ -601,6 +601,24 @@ remote-control:
         self.assertIn(str(home.port), second.stderr)
         self.assertRegex(second.stderr, rf"doline.*{home.process.pid}|{home.process.pid}.*doline")
 
+    def test_a_configuration_named_from_its_folder_means_the_same_files_at_start_and_after_an_edit(self):
+        home = self.home(more="hosts_files: [house.hosts]\n" + ("user: nobody\n" if os.geteuid() == 0 else ""))
+        home.folder.chmod(0o755)
+        (home.folder / "house.hosts").write_text("192.168.1.10 nas.home.arpa\n")
+        home.config.write_text(home.config.read_text().replace(f"{home.folder}/", ""))
+        home.log = open(home.folder / "doline.log", "ab")
+        home.process = subprocess.Popen([DOLINE, "run", "--config", home.config.name], cwd=home.folder, stderr=home.log)
+        wait_for("doline to be ready", lambda: home.process.poll() is not None or home.status().get("ready"))
+        self.assertEqual((home.dig("ads.example").answers, home.dig("nas.home.arpa").answers), (["0.0.0.0"], ["192.168.1.10"]), home.told())
+        self.assertTrue((home.folder / "state/doline.db").exists())
+        new = home.config.with_suffix(".new")
+        new.write_text(home.config.read_text().replace("rules:\n", "rules:\n  - {when: {listed: ads}, then: nxdomain}\n"))
+        new.rename(home.config)
+        wait_for("the edit to be in force", lambda: home.dig("ads.example").status == "NXDOMAIN")
+        self.assertEqual(home.dig("nas.home.arpa").answers, ["192.168.1.10"])
+        self.assertEqual(home.status()["state"], "well", home.told())
+        self.assertEqual(home.stop(), 0)
+
     def test_an_address_that_cannot_be_had_leaves_the_others(self):
         home = self.home()
         text = home.config.read_text().replace("listen: [", "listen: [192.0.2.254:5300, ")

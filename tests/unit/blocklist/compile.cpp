@@ -1,8 +1,11 @@
 #include "blocklist/compile.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -121,6 +124,21 @@ TEST_CASE("a disk that is full is a fault, leaves the set as it was and nothing 
   CHECK(report.error() == "cannot write " + (folder / "set").string() + ": File too large");
   CHECK(content_of(folder / "set") == before);
   CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 2);
+}
+
+TEST_CASE("what a compilation left that was killed is taken away by the next, what one still writes is not") {
+  const TemporaryFolder folder;
+  const auto target = folder / "lists.image";
+  for (const char* name : {"lists.image.new-abcdef", "lists.image.new-ghijkl", "lists.image.new-kept", "other"})
+    folder.write(name, "half");
+  const int writing = ::open((folder / "lists.image.new-ghijkl").c_str(), O_RDONLY | O_CLOEXEC);
+  REQUIRE(::flock(writing, LOCK_EX) == 0);
+  REQUIRE(compile({}, target).has_value());
+  CHECK_FALSE(std::filesystem::exists(folder / "lists.image.new-abcdef"));
+  CHECK(std::filesystem::exists(folder / "lists.image.new-ghijkl"));
+  CHECK(std::filesystem::exists(folder / "lists.image.new-kept"));
+  CHECK(std::filesystem::exists(folder / "other"));
+  ::close(writing);
 }
 
 TEST_CASE("no lists make a set that lists nothing") {

@@ -54,3 +54,24 @@ TEST_CASE("What is wrong in a hosts file is said with file and line") {
   CHECK(house.keeper.files()[0].size() == 1);
   CHECK(house.keeper.files()[1].empty());
 }
+
+TEST_CASE("A hosts file that is gone keeps its names until a restart, over a reload too, and that is told") {
+  House house;
+  house.write("a", "192.168.1.10 nas\n");
+  house.write("b", "192.168.1.20 tv\n");
+  house.keeper.configure({house.folder / "a", house.folder / "b"});
+  CHECK(house.keeper.problems().empty());
+
+  std::filesystem::remove(house.folder / "a");
+  CHECK(run_until(house.loop, [&] { return house.changes > 0; }));
+  house.keeper.configure({house.folder / "b", house.folder / "a"});
+  CHECK(house.keeper.files()[0][0].owner.to_string() == "tv");
+  CHECK(house.keeper.files()[1][0].owner.to_string() == "nas");
+  REQUIRE(house.keeper.problems().size() == 1);
+  CHECK(house.keeper.problems()[0].find("stays in force") != std::string::npos);
+
+  house.write("a", "");
+  house.keeper.configure({house.folder / "a"});
+  CHECK(house.keeper.files()[0].empty());
+  CHECK(house.keeper.problems().empty());
+}
