@@ -5,6 +5,8 @@
 #include <limits>
 #include <system_error>
 
+#include "config/domain_name.h"
+
 namespace doline::config {
 
 namespace {
@@ -319,26 +321,10 @@ std::optional<dns::Name> read_name(Reading& reading, const Node& node) {
 }
 
 std::optional<dns::Name> read_name(Reading& reading, const Node& node, std::string_view text) {
-  const auto name = dns::Name::parse(text);
-  if (!name) {
-    reading.add(node, quote(text) + " is not a domain name", std::string(dns::to_string(name.error())));
-    return {};
-  }
-  // Labels may hold any octets, but here they are an address that was meant, or a path, or a list's `||name^`.
-  const auto is_odd = [](char letter) {
-    const auto octet = static_cast<unsigned char>(letter);
-    return octet <= ' ' || octet >= 0x7f ||
-           std::string_view("/:*|^@\"'(),;<>[]{}=").find(letter) != std::string_view::npos;
-  };
-  if (std::any_of(text.begin(), text.end(), is_odd) || IpAddress::parse(text)) {
-    reading.add(node, quote(text) + " is not a domain name",
-                IpAddress::parse(text) ? "an address has none"
-                : std::any_of(text.begin(), text.end(), [](char c) { return c < 0; })
-                    ? "write it as it travels: xn--..."
-                    : "");
-    return {};
-  }
-  return name->lowered();
+  const auto name = parse_domain_name(text);
+  if (name) return *name;
+  reading.add(node, quote(text) + " is not a domain name", name.error());
+  return {};
 }
 
 std::optional<std::filesystem::path> read_input_path(Reading& reading, const Node& node) {

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "config/domain_name.h"
 #include "config/printable.h"
+#include "config/problem.h"
 #include "control/device_book.h"
 #include "control/json_fields.h"
 #include "control/text_file.h"
@@ -129,9 +131,13 @@ Result<Exemption, std::string> read_request(const json& request, const device::R
     exemption.group = text;
   }
   if (const std::string text = text_of(request, "name"); !text.empty()) {
-    const auto name = dns::Name::parse(text);
-    if (!name) return fail("'" + config::printable(text) + "' is no name: " + std::string(to_string(name.error())));
-    exemption.name = name->lowered();
+    const auto name = config::parse_domain_name(text);
+    if (!name) {
+      const std::string hint =
+          text.starts_with("*.") ? "all below a name is meant too: " + config::printable(text.substr(2)) : name.error();
+      return fail(config::quote(text) + " is not a domain name" + (hint.empty() ? "" : "; " + hint) + '.');
+    }
+    exemption.name = *name;
   }
   if (const auto count = number_of(request, "seconds"); count && *count > 0)
     exemption.until = now + seconds(std::min(*count, seconds_max));

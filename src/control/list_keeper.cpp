@@ -570,11 +570,11 @@ void ListKeeper::Impl::compile_soon() {
 void ListKeeper::Impl::note_missing() {
   for (const auto& list : lists) {
     if (list->is_fetched()) continue;
-    const std::string trouble =
+    const std::string why =
         text_of(folder, list->settings) == list->copy ? trouble_with(list->settings.file) : std::string();
-    if (list->last_error != trouble && !trouble.empty())
-      log.warn("list {}: {}; what was last read of it stays in force", list->settings.name, trouble);
-    list->last_error = trouble;
+    if (list->last_error != why && !why.empty())
+      log.warn("list {}: {}; what was last read of it stays in force", list->settings.name, why);
+    list->last_error = why;
   }
 }
 

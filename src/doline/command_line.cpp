@@ -439,11 +439,12 @@ CLI::App* add_replay_command(CLI::App& app, ReplayArguments& arguments) {
   command->footer(
       "Examples:\n  doline replay --since 7d --config new.yml --database /var/lib/doline/doline.db\n"
       "  doline replay --since today --device tablet\n\n"
-      "The log keeps what upstream answered, and not which name servers said so: what a list says of those (RPZ:\n"
-      "rpz-nsdname, rpz-nsip) is not judged, and what such a list kept back is not counted as a change.\n"
-      "Exit status: 0 nothing would change, 1 something would, 64 usage, 66 there is no query log, 78 the "
-      "configuration\n"
-      "has mistakes.");
+      "Verdicts are compared, not what they answer: another address in a rewrite, another `block_response`, another\n"
+      "upstream or local record is no change. The log keeps what upstream answered, and not which name servers said\n"
+      "so: what a list says of those (RPZ: rpz-nsdname, rpz-nsip) is not judged, and what such a list kept back is\n"
+      "not counted as a change.\n"
+      "Exit status: 0 nothing would change, 1 something would, 64 usage, 66 there is no query log, or not the text of\n"
+      "every list, 78 the configuration has mistakes.");
   return command;
 }
 

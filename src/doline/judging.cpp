@@ -1,6 +1,7 @@
 #include "doline/judging.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <ostream>
 
@@ -19,26 +20,41 @@ namespace {
 
 /// The running Doline's compiled lists where they are up to date; else compiled here, into a file that is gone again
 /// as soon as it is mapped.
-std::shared_ptr<const blocklist::ListSet> open_lists(const std::vector<blocklist::ListInput>& inputs,
-                                                     const std::filesystem::path& image, std::ostream& err) {
-  if (inputs.empty()) return blocklist::ListSet::none();
+void open_lists(Judging& judging, const std::filesystem::path& image, std::ostream& err) {
+  const std::vector<blocklist::ListInput>& inputs = judging.list_inputs;
+  judging.lists = blocklist::ListSet::none();
+  if (inputs.empty()) return;
+  const auto miss = [&](const std::string& list, const std::string& why) {
+    err << "doline: list " << printable(list) << " is not judged by: " << printable(why) << ".\n";
+    judging.lacks_lists = true;
+  };
   const auto set = blocklist::ListSet::open(image, true);
-  if (set && (*set)->fingerprint() == blocklist::fingerprint_of(inputs)) return *set;
+  if (set && (*set)->fingerprint() == blocklist::fingerprint_of(inputs)) {
+    judging.lists = *set;
+    for (const blocklist::ListInput& input : inputs)
+      if (::access(input.file.c_str(), F_OK) != 0) miss(input.name, input.file.native() + " is not there");
+    return;
+  }
   std::error_code error;
   std::string folder = (std::filesystem::temp_directory_path(error) / "doline-explain-XXXXXX").native();
-  if (!::mkdtemp(folder.data())) return blocklist::ListSet::none();
+  const bool has_folder = ::mkdtemp(folder.data()) != nullptr;
   const std::filesystem::path own = std::filesystem::path(folder) / "lists.image";
   if (!set && set.error() == blocklist::ListSetFault::damaged)
     err << printable(image.native()) << " is damaged, and the running Doline judges by it: it will compile the lists "
         << "anew; here they are read.\n";
   else
     err << "The compiled lists are not up to date: reading the lists.\n";
-  auto compiled = blocklist::compile(inputs, own);
-  auto fresh = blocklist::ListSet::open(own);
-  std::filesystem::remove_all(folder, error);
-  if (compiled && fresh) return *fresh;
-  err << "The lists could not be compiled" << (compiled ? "" : ": " + compiled.error()) << ".\n";
-  return blocklist::ListSet::none();
+  const auto compiled = blocklist::compile(inputs, own);
+  const auto fresh = blocklist::ListSet::open(own);
+  if (has_folder) std::filesystem::remove_all(folder, error);
+  if (!compiled || !fresh) {
+    err << "The lists could not be compiled" << (compiled ? "" : ": " + compiled.error()) << ".\n";
+    judging.lacks_lists = true;
+    return;
+  }
+  judging.lists = *fresh;
+  for (const blocklist::ListReport& list : compiled->lists)
+    if (!list.failure.empty()) miss(list.name, list.failure);
 }
 
 std::optional<geo::PlaceTable> open_table(const std::filesystem::path& file, geo::PlaceKind kind, std::ostream& err) {
@@ -74,7 +90,7 @@ Judging prepare_judging(const config::Settings& settings, WallTime now, std::ost
   Judging judging;
   judging.rules = std::make_shared<const policy::RuleBook>(std::move(book));
   judging.list_inputs = control::list_inputs(settings.fixed.state, settings.live.lists);
-  judging.lists = open_lists(judging.list_inputs, control::list_image(settings.fixed.state), err);
+  open_lists(judging, control::list_image(settings.fixed.state), err);
   judging.roster = read_devices(settings, devices, now);
   judging.resolvers = std::make_shared<const geo::ResolverBook>(read_resolvers(settings));
   judging.places = std::make_shared<const geo::PlaceBook>(open_places(settings.live, err));

@@ -26,6 +26,7 @@ struct Judging {
   std::shared_ptr<const geo::ResolverBook> resolvers;
   std::shared_ptr<const geo::PlaceBook> places;
   std::vector<blocklist::ListInput> list_inputs;
+  bool lacks_lists = false;  ///< what is listed there cannot be known
 };
 
 /// Compiles lists that are not up to date, into a file that is gone again; what cannot be had is told on `err` and left

@@ -164,6 +164,7 @@ Anew judge_anew(const Judging& judging, const config::Live& live, const LogRow& 
         would = kind_of((verdict = *std::move(found)).action);
       asking.answer_addresses = {};
     }
+    asking.led_from = &row.qname;
     for (const dns::Name& target : said.targets) {
       if (would != VerdictKind::forward || verdict.reason.rule != policy::no_rule) break;
       question.qname = target;
@@ -294,7 +295,8 @@ int run_replay(const ReplayArguments& arguments, const Clock& clock, std::ostrea
     if (shown < most.size()) out << "; " << most.size() - shown << " more kinds of change are shown with --limit 0";
     out << ".\n";
   }
-  return changed == 0 ? exit_ok : exit_no;
+  if (changed != 0) return exit_no;
+  return judging.lacks_lists ? exit_no_input : exit_ok;
 }
 
 }  // namespace doline

@@ -1,8 +1,11 @@
 #include "doline/time_text.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <ctime>
+#include <iterator>
+#include <utility>
 
 namespace doline {
 
@@ -97,22 +100,17 @@ std::optional<WallTime> parse_date(std::string_view text) {
 }  // namespace
 
 std::optional<seconds> parse_duration(std::string_view text) {
-  const int number = take_number(text, 1, 7);
-  if (number < 0 || text.size() != 1) return std::nullopt;
-  switch (text[0]) {
-    case 's':
-      return seconds(number);
-    case 'm':
-      return std::chrono::minutes(number);
-    case 'h':
-      return std::chrono::hours(number);
-    case 'd':
-      return std::chrono::hours(24) * number;
-    case 'w':
-      return std::chrono::hours(24 * 7) * number;
-    default:
-      return std::nullopt;
-  }
+  constexpr std::pair<std::string_view, int> units[] = {
+      {"s", 1}, {"m", 60}, {"h", 3'600}, {"d", 86'400}, {"w", 7 * 86'400}};
+  seconds sum{0};
+  do {
+    const int number = take_number(text, 1, 7);
+    const auto unit =
+        std::find_if(std::begin(units), std::end(units), [&](const auto& one) { return take(text, one.first); });
+    if (number < 0 || unit == std::end(units)) return std::nullopt;
+    sum += seconds(unit->second) * number;
+  } while (!text.empty());
+  return sum;
 }
 
 std::optional<WallTime> parse_time(std::string_view text, WallTime now) {

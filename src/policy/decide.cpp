@@ -56,22 +56,20 @@ Verdict decide(const RuleBook& book, const blocklist::ListSet& lists, const Aski
   verdict.reason.listing =
       lists.lists_clients() ? with_client(lists, asking) : lists.look_up(asking.lowered_qname, asking.qname_place);
   const Walk walk(book, lists, asking, verdict.reason.listing);
-  bool is_decided = false, is_exempt = false;
+  // Where not even `otherwise` decides, since it is set aside or leads to the very name, the query is forwarded.
   walk.each_candidate([&](std::size_t place) {
     const Judgement judgement = walk.judge(place);
     if (judgement.observed && !verdict.observed) verdict.observed = {walk.rule_at(place), *judgement.observed};
     if (!judgement.decided) return false;
     if (walk.find_exemption(*judgement.decided) != nullptr) {
-      is_exempt = true;
       if (!verdict.observed) verdict.observed = {walk.rule_at(place), *judgement.decided};
       return false;
     }
     verdict.action = *judgement.decided;
     verdict.reason.rule = walk.rule_at(place);
     verdict.reason.list = judgement.list;
-    return is_decided = true;
+    return true;
   });
-  check(is_decided || is_exempt);  // `otherwise` matches everything; set aside it leaves Forward
   return verdict;
 }
 

@@ -45,7 +45,7 @@ struct Asking {
   /// For the same: the name servers of the zones that it comes from, in canonical order; their addresses, ascending.
   std::span<const dns::Name> server_names = {};
   std::span<const IpAddress> server_addresses = {};
-  bool is_led_to = false;                                ///< nobody asked for the name: an answer leads on to it
+  const dns::Name* led_from = nullptr;  ///< nobody asked for the name: this one's answer leads on to it
   std::optional<blocklist::NamePlace> qname_place = {};  ///< ListSet::seek() of the lowered QNAME, if that was asked
 };
 

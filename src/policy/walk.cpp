@@ -116,7 +116,7 @@ Mismatch Walk::compare(const Condition& when) const {
   if (!when.service_names.empty() && std::none_of(when.service_names.begin(), when.service_names.end(),
                                                   [&](const dns::Name& name) { return qname.is_within(name); }))
     return Mismatch::service;
-  if (when.unless && (asking_.is_led_to || when.unless->has(qname))) return Mismatch::unless;
+  if (when.unless && (asking_.led_from || when.unless->has(qname))) return Mismatch::unless;
   if (!when.types.empty() && !contains(when.types, asking_.question.qtype)) return Mismatch::type;
   if (when.intercepted && *when.intercepted != asking_.destination.is_intercepted()) return Mismatch::intercepted;
   if (!when.meant_for.is_empty() && !is_meant_for(when.meant_for)) return Mismatch::meant_for;
@@ -190,6 +190,11 @@ Judgement Walk::judge(std::size_t place) const {
     }
     then = *safe;
   }
+  if (const auto* rewrite = std::get_if<Rewrite>(&then);
+      rewrite && book_.rewrite(*rewrite).cname == asking_.lowered_qname) {
+    judgement.mismatch = Mismatch::itself;
+    return judgement;
+  }
   if (rule.lists == RuleBook::no_lists) {
     (rule.mode == Mode::enforce ? judgement.decided : judgement.observed) = then;
     return judgement;
@@ -261,7 +266,9 @@ const Exemption* Walk::find_exemption_among(const Action& action) const {
   if (std::holds_alternative<Forward>(action) || std::holds_alternative<Rewrite>(action)) return nullptr;
   const auto& groups = book_.settings_.groups;
   const auto is_for = [&](const Exemption& exemption) {
-    if (exemption.name && !asking_.lowered_qname.is_within(*exemption.name)) return false;
+    if (exemption.name && !asking_.lowered_qname.is_within(*exemption.name) &&
+        !(asking_.led_from && asking_.led_from->is_within(*exemption.name)))
+      return false;
     if (!exemption.device.empty()) return exemption.device == asking_.device.name;
     if (exemption.group.empty()) return true;
     const auto found = std::find(groups.begin(), groups.end(), exemption.group);
@@ -298,6 +305,8 @@ std::string_view to_string(Mismatch mismatch) {
       return "it was meant for none of its resolvers";
     case Mismatch::safe_search:
       return "no name that safe search rewrites";
+    case Mismatch::itself:
+      return "it leads to this very name";
     case Mismatch::no_answer:
       return "tried when the answer is there";
     case Mismatch::answer:

@@ -30,6 +30,7 @@ enum class Mismatch : std::uint8_t {
   meant_for,
   time,
   safe_search,
+  itself,
   no_answer,
   answer,
   listed

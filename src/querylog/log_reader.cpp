@@ -124,6 +124,7 @@ Values alike_values(const RawRow& raw, std::uint32_t slot) {
         Column::verdict, Column::lists, Column::source, Column::answer, Column::withheld})
     put(column, raw[column]);
   put(Column::time, slot);
+  if (static_cast<VerdictKind>(raw[Column::verdict]) == VerdictKind::rewrite) put(Column::rule, raw[Column::rule]);
   const auto source = static_cast<Source>(raw[Column::source]);
   if (source == Source::cache || source == Source::stale)
     put(Column::source, static_cast<std::uint32_t>(Source::upstream));

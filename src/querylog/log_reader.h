@@ -126,9 +126,10 @@ class LogReader {
   [[nodiscard]] Result<std::uint64_t, DatabaseFault> read(const LogFilter& filter, Order order,
                                                           const std::function<bool(const LogRow&)>& take);
   /// The same rows in no order, at a fraction of the cost: those are handed over together, with their number, that
-  /// are alike in who asked for what and whom it was meant for, in verdict, lists and answer, and in what `slot_of`
-  /// says of their times. Of the rest of a row nothing is said but the time of one of them; `cache` and `stale` are
-  /// told as `upstream`, without server. Here a read is open meanwhile: `take` is to be quick.
+  /// are alike in who asked for what and whom it was meant for, in verdict (of a rewrite also the rule), lists and
+  /// answer, and in what `slot_of` says of their times. Of the rest of a row nothing is said but the time of one of
+  /// them; `cache` and `stale` are told as `upstream`, without server. Here a read is open meanwhile: `take` is to be
+  /// quick.
   [[nodiscard]] Result<std::uint64_t, DatabaseFault> read_alike(
       const LogFilter& filter, const SlotOf& slot_of,
       const std::function<bool(const LogRow&, std::uint64_t rows)>& take);

@@ -44,8 +44,9 @@ std::optional<policy::Verdict> AnswerReview::review(const Reviewing& reviewing, 
   const bool tries_rules = has_answer_rules(under, record);
   if (under.rebinding.protect || tries_rules) policy::collect_addresses(words, addresses_);
   if (under.lists->lists_answers()) std::sort(addresses_.begin(), addresses_.end());
+  const dns::Name asked = query.question().qname.lowered();
   dns::Question question = query.question();
-  question.qname = question.qname.lowered();
+  question.qname = asked;
 
   if (under.rebinding.protect && record.verdict != VerdictKind::rewrite &&
       policy::is_rebinding(under.rebinding, question.qname, addresses_) && !is_house_route(reviewing)) {
@@ -86,7 +87,7 @@ std::optional<policy::Verdict> AnswerReview::review(const Reviewing& reviewing, 
     return std::nullopt;  // to nowhere else, or the operator said forward
   const auto view = dns::ResponseView::parse(words);
   check(view.has_value());
-  asking.is_led_to = true;
+  asking.led_from = &asked;
   for (const dns::RecordView& answer : *view) {
     if (answer.section != dns::Section::answer || !policy::leads_on(answer.type)) continue;
     const bool is_service = answer.type == RecordType::https || answer.type == RecordType::svcb;

@@ -538,7 +538,24 @@ remote-control:
         change, total = [json.loads(line) for line in told.stdout.splitlines()]
         self.assertEqual((change["name"], change["was"], change["would_be"], change["queries"]), ("www.example", "forward", "refuse", 2))
         self.assertEqual((total["judged"], total["would_change"]), (3, 2))
+        candidate.write_text(home.config.read_text().replace("lists:\n", "lists:\n  more: {file: nowhere.txt}\n"))
+        lacking = home.lone_command("replay", "--since", "1h", "--config", str(candidate))
+        self.assertEqual(lacking.returncode, 66)
+        self.assertRegex(lacking.stderr, r"list more is not judged by: .*nowhere\.txt")
         self.assertEqual(home.command("replay", "--since", "soon").returncode, 64)
+
+    def test_replay_notices_that_a_rewrite_is_gone_and_does_not_take_a_local_name_for_one(self):
+        home = self.home(more="records: {shop.example: {cname: www.example}}").start()
+        rewriting = "  - {when: {name: rewritten.example}, then: {rewrite: 192.0.2.9}}"
+        home.configure(rules=rewriting)
+        wait_for("the rule", lambda: home.dig("rewritten.example").answers == ["192.0.2.9"])
+        self.assertEqual(home.dig("shop.example").answers, ["www.example.", "192.0.2.80"])
+        home.rows("--name", "shop.example")
+        home.configure()
+        told = home.command("replay", "--since", "1h", "--json")
+        changes = [json.loads(line) for line in told.stdout.splitlines()][:-1]
+        self.assertEqual({(change["name"], change["was"], change["would_be"]) for change in changes},
+                         {("rewritten.example", "rewrite", "forward")})
 
     def test_replay_judges_what_an_answer_led_to_also_where_that_was_kept_back(self):
         home = self.home().start()

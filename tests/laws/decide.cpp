@@ -249,7 +249,7 @@ bool holds(const Condition& when, const Query& query) {
 
 /// Is it refused to its device, which asks for the name itself?
 bool holds(const Lock& lock, const Query& query) {
-  if (lock.device != query.device.name || query.is_led_to) return false;
+  if (lock.device != query.device.name || query.led_from != nullptr) return false;
   const std::string qname = query.lowered.to_string();
   for (const Name& name : lock.subtrees)
     if (ends_with_name(qname, name.to_string())) return false;
@@ -334,7 +334,8 @@ Query random_query(Seeded& random) {
   query.in_groups(random.below(8) | (random.once_in(2) ? std::uint64_t{1} << 63 : 0));
   if (random.once_in(2)) query.meant_for(pick(random, resolver_addresses));
   query.interfaces = random.below(8);
-  query.is_led_to = random.once_in(10);
+  static const Name elsewhere = *Name::parse("elsewhere.example");
+  if (random.once_in(10)) query.led_from = &elsewhere;
   query.resolvers = &resolvers();
   query.places = &places();
   return query.at(static_cast<int>(random.below(7)), static_cast<int>(random.below(24)),

@@ -89,6 +89,9 @@ TEST_CASE("A request names a device as people do, and what nobody knows is said 
   CHECK_FALSE(read_request({{"group", "kid"}}, *known, noon).has_value());
   CHECK_FALSE(read_request({{"device", "tablet"}, {"group", "kids"}}, *known, noon).has_value());
   CHECK_FALSE(read_request({{"name", "a..b"}}, *known, noon).has_value());
+  CHECK(read_request({{"name", "*.ads.example"}}, *known, noon).error() ==
+        "'*.ads.example' is not a domain name; all below a name is meant too: ads.example.");
+  CHECK(read_request({{"name", "пример.рф"}}, *known, noon).error().find("xn--") != std::string::npos);
   CHECK(read_request({{"name", "Shop.Example"}}, *known, noon)->name->to_string() == "shop.example");
   CHECK_FALSE(read_request(json::object(), *known, noon)->until.has_value());
 }

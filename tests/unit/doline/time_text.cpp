@@ -41,6 +41,13 @@ TEST_CASE("a length of time means that long ago") {
   CHECK(parse_time("0s", morning) == morning);
 }
 
+TEST_CASE("a length of time is a sum of numbers with their units") {
+  CHECK(parse_duration("1h30m") == minutes(90));
+  CHECK(parse_duration("1w1d") == hours(8 * 24));
+  for (const char* text : {"", "1", "h", "1h30", "1h 30m", "1.5h", "-1h", "99999999s"})
+    CHECK_FALSE(parse_duration(text).has_value());
+}
+
 TEST_CASE("a date is local where it does not say otherwise") {
   const Zone zone(berlin);
   CHECK(parse_time("2026-11-25T08:00", morning) == morning);

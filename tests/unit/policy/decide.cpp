@@ -382,6 +382,26 @@ TEST_CASE("what an exemption sets aside is only observed, and routes and rewrite
   const RuleBook of_name = with({"", "", *Name::parse("ads.example"), {}});
   CHECK(decide(of_name, Query("a.ads.example")).forwards());
   CHECK(decide(of_name, Query("other.example")).action == Action(Refuse{}));
+  Query led("other.example");
+  const Name asked = *Name::parse("www.ads.example"), not_exempt = *Name::parse("news.example");
+  led.led_from = &asked;
+  CHECK(decide(of_name, led).forwards());
+  led.led_from = &not_exempt;
+  CHECK(decide(of_name, led).action == Action(Refuse{}));
+}
+
+TEST_CASE("a rewrite that leads to the very name that is asked for passes it over, and so does `otherwise`") {
+  RuleBookSettings settings;
+  settings.rules = {rule(Rewrite{0}, when_name("video.example")), rule(NxDomain{}, when_name("x.video.example"))};
+  settings.rewrites = {{{}, *Name::parse("strict.video.example")}, {{}, *Name::parse("portal.example")}};
+  settings.otherwise = Rewrite{1};
+  const RuleBook book(settings);
+  CHECK(decide(book, Query("www.video.example")).action == Action(Rewrite{0}));
+  CHECK(decide(book, Query("Strict.Video.example")).action == Action(Rewrite{1}));
+  CHECK(decide(book, Query("news.example")).action == Action(Rewrite{1}));
+  const Verdict portal = decide(book, Query("portal.example"));
+  CHECK(portal.forwards());
+  CHECK(portal.reason.rule == no_rule);
 }
 
 TEST_CASE("local time follows the zone's rules on the days on which the clock is changed") {

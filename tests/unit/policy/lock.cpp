@@ -55,7 +55,8 @@ TEST_CASE("Nobody else is locked, nor what an answer of a locked device leads on
   const RuleBook book(locked());
   CHECK(judge(book, Query("evil.example").by("phone")).forwards());
   Query led("cdn.example");
-  led.is_led_to = true;
+  const Name maker = *Name::parse("maker.example");
+  led.led_from = &maker;
   CHECK(judge(book, led).forwards());
 }
 

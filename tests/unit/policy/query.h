@@ -18,7 +18,7 @@ struct Query {
   const doline::geo::ResolverBook* resolvers = nullptr;
   const doline::geo::PlaceBook* places = nullptr;
   std::vector<doline::IpAddress> answer_addresses;
-  bool is_led_to = false;
+  const doline::dns::Name* led_from = nullptr;
 
   explicit Query(const std::string& qname, doline::dns::RecordType qtype = doline::dns::RecordType::a) {
     question.qname = *doline::dns::Name::parse(qname);
@@ -49,6 +49,6 @@ struct Query {
   }
   [[nodiscard]] doline::policy::Asking asking() const {
     return {device,     groups,    client, question,         lowered, destination, time,
-            interfaces, resolvers, places, answer_addresses, {},      {},          is_led_to};
+            interfaces, resolvers, places, answer_addresses, {},      {},          led_from};
   }
 };
