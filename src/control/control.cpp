@@ -143,7 +143,16 @@ struct Control::Impl {
   }
 
   void take_upstreams(upstream::Options options) {
-    if (!upstream || !(options == *upstream)) upstream = std::make_shared<const upstream::Options>(std::move(options));
+    if (upstream && options == *upstream) return;
+    upstream = std::make_shared<const upstream::Options>(std::move(options));
+    ++era;
+  }
+
+  /// All that is cached.
+  void forget_answers() {
+    ++era;
+    announcement += ", no cached answers";
+    publish_soon();
   }
 
   /// What is configured stands before what is found: records, hosts files in their order, devices.
@@ -222,6 +231,7 @@ struct Control::Impl {
     made->special_use = settings.live.special_use;
     made->dns64 = settings.live.dns64;
     made->upstream = upstream;
+    made->era = era;
     made->allow_clients = settings.live.allow_clients;
     kept.push_back(made);
     return made;
@@ -517,6 +527,10 @@ struct Control::Impl {
       if (!lists.refresh(name)) return answer({{"error", "There is no list called " + name + "."}});
       return answer({{"ok", true}});
     }
+    if (wish == "flush") {
+      forget_answers();
+      return answer_in_force(answer, {{"ok", true}});
+    }
     if (wish == "exempt" || wish == "exempt.end") return serve_exemption(wish == "exempt.end", request, answer);
     if (wish.starts_with("device.")) return serve_device(request, answer);
     if (wish == "sightings.forget") return answer(forget_sightings(request));
@@ -778,6 +792,7 @@ struct Control::Impl {
     const Watch interrupt = loop.on_signal(SIGINT, [this] { end(); });
     const Watch hang_up = loop.on_signal(SIGHUP, [this] {
       lists.check_files();
+      forget_answers();
       reload("SIGHUP asks for it");
     });
     const Watch ticking = loop.every(redirect::heartbeat_period, [this] { tick(); });
@@ -823,6 +838,7 @@ struct Control::Impl {
   PlaceKeeper places;
   std::shared_ptr<resolver::RateTally> rate_tally;
   std::uint64_t generation = 0;
+  std::uint64_t era = 0;  // of answers: resolver::Snapshot::era
   std::shared_ptr<const resolver::Snapshot> current;
   std::vector<std::shared_ptr<const resolver::Snapshot>> kept;  // current, and those that workers still use
   std::size_t unacknowledged = 0;

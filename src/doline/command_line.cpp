@@ -99,8 +99,8 @@ CLI::App* add_run_command(CLI::App& app, RunArguments& arguments) {
       ->type_name("PORT");
   command->footer(
       "Examples:\n  doline run --config /etc/doline/doline.yml\n  doline run --port 5300\n\n"
-      "SIGHUP reads the configuration and the lists again. Exit status: 0 stopped by signal, 66 no\n"
-      "configuration, 69 no port could be opened, 78 the configuration has mistakes.");
+      "SIGHUP reads the configuration and the lists again, and forgets cached answers. Exit status: 0 stopped by\n"
+      "signal, 66 no configuration, 69 no port could be opened, 78 the configuration has mistakes.");
   return command;
 }
 
@@ -386,6 +386,16 @@ void add_pause_commands(CLI::App& app, PauseArguments& arguments) {
   allow->footer(std::string("Examples:\n  doline allow shop.example --device tv --for 1h\n"
                             "  doline allow shop.example --device tv --end\n\n") +
                 statuses);
+}
+
+CLI::App* add_flush_command(CLI::App& app, SettingsChoice& choice) {
+  CLI::App* command = app.add_subcommand("flush", "Forget all cached answers");
+  add_settings_options(*command, choice);
+  command->footer(
+      "Examples:\n  doline flush\n\n"
+      "An edit of `upstreams:` does that by itself. What a device has cached, only its TTL or the device ends.\n"
+      "Exit status: 0 done, 69 no Doline runs there, 77 not for this user.");
+  return command;
 }
 
 CLI::App* add_lists_command(CLI::App& app, ListsArguments& arguments) {

@@ -52,6 +52,8 @@ void add_device_command(CLI::App& app, DeviceArguments& arguments);
 /// Declares `pause`, `resume` and `allow`; parsing sets `arguments.is_called` where it is one of them.
 void add_pause_commands(CLI::App& app, PauseArguments& arguments);
 /// As add_log_command.
+CLI::App* add_flush_command(CLI::App& app, SettingsChoice& choice);
+/// As add_log_command.
 CLI::App* add_lists_command(CLI::App& app, ListsArguments& arguments);
 /// As add_log_command.
 CLI::App* add_replay_command(CLI::App& app, ReplayArguments& arguments);

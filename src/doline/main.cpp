@@ -20,6 +20,7 @@
 #include "doline/exit_status.h"
 #include "doline/explain_command.h"
 #include "doline/flows_command.h"
+#include "doline/flush_command.h"
 #include "doline/forget_command.h"
 #include "doline/judging.h"
 #include "doline/limits_command.h"
@@ -115,7 +116,7 @@ int main(int count, char** words) {
   DeviceArguments device;
   FlowsArguments flows;
   DevicesArguments devices;
-  SettingsChoice log_settings, flows_settings, devices_settings;
+  SettingsChoice log_settings, flows_settings, devices_settings, flush_settings;
   StatusArguments status;
   LimitsArguments limits;
   ServicesArguments services;
@@ -143,6 +144,7 @@ int main(int count, char** words) {
   add_pause_commands(app, pause);
   const CLI::App* replay_command = add_replay_command(app, replay);
   const CLI::App* lists_command = add_lists_command(app, lists);
+  const CLI::App* flush_command = add_flush_command(app, flush_settings);
   const CLI::App* services_command = add_services_command(app, services);
   const CLI::App* limits_command = add_limits_command(app, limits);
   const CLI::App* version_command = app.add_subcommand("version", "The version of this program");
@@ -171,6 +173,7 @@ int main(int count, char** words) {
     return run_replay(replay, clock, std::cout, std::cerr);
   }
   if (lists_command->parsed()) return run_lists(lists, clock, std::cout, std::cerr);
+  if (flush_command->parsed()) return run_flush(flush_settings, std::cout, std::cerr);
   if (services_command->parsed()) return run_services(services, std::cout, std::cerr);
   if (limits_command->parsed()) return run_limits(limits, std::cout);
   if (redirect_command->parsed()) {

@@ -31,6 +31,8 @@ class FailureMemory {
     ends_[hash_of(key)] = now + failure_memory;
   }
 
+  void forget() { ends_.clear(); }
+
  private:
   /// CD counts: what fails a validating upstream's check may well be had without it.
   [[nodiscard]] std::uint64_t hash_of(const cache::Key& key) const {

@@ -274,14 +274,17 @@ struct Resolver::Impl final : upstream::Landing {
   /// Steps 6 to 12 for the queries that waited for this exchange.
   void land(upstream::Ticket flight, const Result<upstream::Reply, upstream::ExchangeFault>& result) override {
     const cache::Key key = waiting_room.key(flight);  // a copy: the room may move while queries go on to wait
+    // What was asked by routes that are others now answers who asked then, and nobody else.
+    const bool is_of_this_era = waiting_room.is_of_this_era(flight);
     if (result && is_doh(key.question.qname)) antechamber.tell_of_doh(result->words, 0);
     policy::Glance glance;
     if (result) {
       glance = policy::glance_at(result->words, key.question.qname.size());
       const seconds ttl =
           waiting_room.is_of_search(flight) ? std::max(result->facts.ttl, server_ttl_min) : result->facts.ttl;
-      cache.insert(key, result->words, ttl, result->facts.is_negative, now.monotonic, glance.to_octet());
-    } else {
+      if (is_of_this_era)
+        cache.insert(key, result->words, ttl, result->facts.is_negative, now.monotonic, glance.to_octet());
+    } else if (is_of_this_era) {
       failures.remember(key, now.monotonic);
     }
     waiting_room.land(flight, [&](Waiting& waiting) {
@@ -289,7 +292,7 @@ struct Resolver::Impl final : upstream::Landing {
       querylog::Record& record = waiting.record;
       dns::Octets words = waiting.words;  // none, unless it waited for name servers
       if (words.empty()) {
-        const auto landed = take_landed(waiting, key, result);
+        const auto landed = take_landed(waiting, key, result, is_of_this_era);
         if (!landed) return false;
         words = *landed;
       }
@@ -304,7 +307,7 @@ struct Resolver::Impl final : upstream::Landing {
                             .route = {waiting.asked_route},
                             .asked = asked,
                             .glance = is_result ? glance : policy::glance_at(words, asked.size())};
-        if (waiting.snapshot->lists->lists_servers()) {
+        if (waiting.snapshot->lists->lists_servers() && is_of_this_era) {
           const cache::Key* missing = find_servers(reviewing, record, words, waiting.received, &key);
           if (missing && go_on_waiting(waiting, *missing, words)) return false;
         }
@@ -335,9 +338,10 @@ struct Resolver::Impl final : upstream::Landing {
   /// What this query waited for, and in its record where from; none: upstream has failed it. Nothing: it waits on, by
   /// DNS64 for A where there is no AAAA.
   std::optional<dns::Octets> take_landed(Waiting& waiting, const cache::Key& key,
-                                         const Result<upstream::Reply, upstream::ExchangeFault>& result) {
+                                         const Result<upstream::Reply, upstream::ExchangeFault>& result,
+                                         bool may_go_on) {
     const response::Dns64* dns64 = dns64_for(*waiting.snapshot, waiting.record.client);
-    if (dns64 && may_map(key)) {
+    if (dns64 && may_map(key) && may_go_on) {
       waiting.detour.ipv6_ttl =
           result ? ttl_without_ipv6(*dns64, result->words, static_cast<std::uint32_t>(result->facts.ttl.count()))
                  : ttl_without_ipv6(*dns64, look_up(key));
@@ -359,6 +363,7 @@ struct Resolver::Impl final : upstream::Landing {
       waiting.record.upstream = result->server;
       return result->words;
     }
+    if (!may_go_on) return dns::Octets();
     const Known known = look_up(key);
     return known.hit ? take_hit(waiting, *known.hit) : dns::Octets();
   }
@@ -719,6 +724,11 @@ struct Resolver::Impl final : upstream::Landing {
     check(next && next->roster && next->lists && next->rules && next->resolvers);
     std::swap(snapshot, next);
     foresight.begin({}, *snapshot->lists);
+    if (next && snapshot->era != next->era) {
+      cache.clear();
+      failures.forget();
+      waiting_room.begin_era();
+    }
     if (next && tells_more(*next)) {
       doh_bucket = 0;
       doors.wake_at(doors.clock.now().monotonic);

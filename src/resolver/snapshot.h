@@ -52,6 +52,7 @@ struct Snapshot {
   response::SpecialUse special_use;                     ///< after rules and forward_zones
   std::shared_ptr<const response::Dns64> dns64;         ///< null: off
   std::shared_ptr<const upstream::Options> upstream;    ///< the same pointer while `upstreams:` is unchanged
+  std::uint64_t era = 0;  ///< answers of another are of no use: other upstreams gave them, or they were to be forgotten
   policy::RebindingSettings rebinding;
   std::shared_ptr<RateTally> rate_tally;   ///< null: unlimited
   std::shared_ptr<const Gate> gate;        ///< null: nobody is restricted

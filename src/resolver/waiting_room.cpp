@@ -24,7 +24,7 @@ WaitingRoom::WaitingRoom() {
 }
 
 FlightId WaitingRoom::find_flight(const cache::Key& key, std::uint64_t hash) {
-  return flights_.find(hash, [&](const Flight& flight) { return flight.key == key; });
+  return flights_.find(hash, [&](const Flight& flight) { return flight.era == era_ && flight.key == key; });
 }
 
 /// none where there is no room.
@@ -33,6 +33,7 @@ FlightId WaitingRoom::begin_flight(const cache::Key& key, std::uint64_t hash) {
   const FlightId id = flights_.add(hash);
   Flight& flight = flights_.slots[id];
   flight.key = key;
+  flight.era = era_;
   flight.is_of_search = false;
   flight.first = flight.last = none;
   return id;

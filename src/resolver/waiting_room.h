@@ -98,6 +98,9 @@ class WaitingRoom {
   [[nodiscard]] std::optional<FlightId> begin_search(const cache::Key& key);
   [[nodiscard]] bool is_of_search(FlightId flight) const { return flights_.slots[flight].is_of_search; }
   [[nodiscard]] const cache::Key& key(FlightId flight) const { return flights_.slots[flight].key; }
+  /// Nobody joins a flight any more that is under way now.
+  void begin_era() { ++era_; }
+  [[nodiscard]] bool is_of_this_era(FlightId flight) const { return flights_.slots[flight].era == era_; }
   /// Ends the flight: calls `take(Waiting&)` for each query in order of arrival, and frees the places of those for
   /// which it says true; the others go on waiting by wait_on(). `take` must not call admit(): collect first, answer
   /// then.
@@ -119,6 +122,7 @@ class WaitingRoom {
   struct Flight {
     cache::Key key;
     std::uint64_t hash = 0;
+    std::uint32_t era = 0;
     bool is_of_search = false;
     std::uint32_t next = none;  // of the same chain
     std::uint32_t first = none, last = none;
@@ -177,6 +181,7 @@ class WaitingRoom {
   Chained<Flight> flights_;
   Chained<Share> shares_;
   std::size_t waiting_ = 0;
+  std::uint32_t era_ = 0;
 };
 
 }  // namespace doline::resolver

@@ -217,6 +217,23 @@ class Program(unittest.TestCase):
         again = home.dig("www.example").ttls
         self.assertLess(again[0], 100)
 
+    def test_cached_answers_are_forgotten_on_command_at_sighup_and_when_the_upstreams_change(self):
+        home = self.home().start()
+        def edit():
+            home.configure(more="")
+            text = home.config.read_text().replace("timeout: 1s", "timeout: 900ms")
+            new = home.config.with_suffix(".new")
+            new.write_text(text)
+            new.rename(home.config)
+        self.assertEqual(home.dig("www.example").ttls, [300])
+        for forget in (lambda: self.assertEqual(home.command("flush").returncode, 0), lambda: home.process.send_signal(signal.SIGHUP), edit):
+            wait_for("the TTL to be less", lambda: home.dig("www.example").ttls[0] < 300)
+            forget()
+            wait_for("the upstream to be asked again", lambda: home.dig("www.example").ttls == [300])
+        self.assertIn("no cached answers", home.told())
+        home.stop()
+        self.assertEqual(home.command("flush").returncode, 69)
+
     def test_a_large_answer_is_cut_for_udp_and_whole_over_tcp(self):
         home = self.home().start()
         self.assertIn("tc", home.dig("big.example", "TXT", "+ignore", "+notcp").flags)

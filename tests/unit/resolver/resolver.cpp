@@ -214,6 +214,40 @@ TEST_CASE("an upstream that asks what it is being asked smells of a loop, a clie
   CHECK(house.returned[0].client.address == server.address);
 }
 
+TEST_CASE("what other upstreams said, or will say, answers nobody who asks after their time") {
+  House house;
+  const auto ask = [&](const char* name) { (void)house.cost_of(name); };
+  ask("www.example");
+  house.answer_all({address_record("www.example")});
+  ask("www.example");
+  CHECK(house.resolver.statistics().from_cache == 1);
+  ask("slow.example");  // and is on its way
+
+  auto next = std::make_shared<Snapshot>(*house.begun_with);
+  next->era = 1;
+  (void)house.resolver.install(next);
+  CHECK(house.resolver.cache_statistics().entries == 0);
+  ask("www.example");
+  CHECK(house.resolver.statistics().from_cache == 1);
+  REQUIRE(house.exchange.asked().size() == 2);
+  const auto answer_first = [&](const char* name) {
+    REQUIRE_FALSE(house.exchange.answer(0,
+                                        tests::server_octets(house.exchange.asked()[0].request.question,
+                                                             dns::ResponseCode::noerror, false, {address_record(name)}),
+                                        server));
+  };
+  answer_first("slow.example");
+  CHECK(house.late_responses == 2);
+  CHECK(house.resolver.cache_statistics().entries == 0);
+  ask("slow.example");
+  CHECK(house.exchange.asked().size() == 2);
+  CHECK(house.resolver.statistics().joined == 0);
+  answer_first("www.example");
+  answer_first("slow.example");
+  CHECK(house.late_responses == 4);
+  CHECK(house.resolver.cache_statistics().entries == 2);
+}
+
 TEST_CASE("answers of ours, of the cache and errors cost no allocation, once the client is known") {
   House house;
   (void)house.cost_of("refused.example");  // the first time this client is reported as unknown

@@ -85,6 +85,19 @@ TEST_CASE("whatever makes another answer makes another flight: name, type, DO, C
   for (const cache::Key& key : keys) CHECK_FALSE(room.admit(key, tv).is_new_flight);
 }
 
+TEST_CASE("nobody joins a flight of an era that has ended, and it lands all the same") {
+  WaitingRoom room;
+  const auto before = admit(room, key_of("www.example"), tv, 1);
+  room.begin_era();
+  CHECK_FALSE(room.is_of_this_era(before.flight));
+  const auto after = admit(room, key_of("www.example"), phone, 2);
+  CHECK(after.is_new_flight);
+  CHECK(room.is_of_this_era(after.flight));
+  CHECK(admit(room, key_of("www.example"), tv, 3).flight == after.flight);
+  CHECK(land(room, before.flight) == std::vector<std::uint16_t>{1});
+  CHECK(land(room, after.flight) == std::vector<std::uint16_t>{2, 3});
+}
+
 TEST_CASE("one client fills its own share and no more, and the others still get in") {
   WaitingRoom room;
   std::vector<FlightId> flights;
