@@ -1,7 +1,8 @@
 // NeighbourTable: the kernel's neighbour table (ARP and IPv6 neighbour discovery; rtnetlink, no capability needed):
 // which MAC address a client of this LAN has.
 //
-// The kernel enters a client there while it resolves our address, so before its first query. One owner, one thread.
+// The kernel enters a client there while that resolves our address, so mostly before its first query. A client that
+// knows our MAC already, and has a new address, it meets only when something is sent there. One owner, one thread.
 #pragma once
 
 #include <cstdint>
@@ -37,9 +38,13 @@ class NeighbourTable {
   /// Reads all rows of the client's family, for the kernel tells none by its address alone. None where the kernel knows
   /// none, or no netlink socket could be had.
   [[nodiscard]] std::optional<device::MacAddress> find(const IpAddress& client);
+  /// Has the kernel find out about a client that find() does not know, by an empty datagram to its discard port. False:
+  /// it is no neighbour (behind a router, or on a link without MACs), or nothing can be sent there.
+  bool meet(const IpAddress& client);
 
  private:
-  int netlink_;  // -1: none could be had
+  int netlink_;                              // -1: none could be had
+  int knocking_v4_ = -1, knocking_v6_ = -1;  // made at the first use
 };
 
 }  // namespace doline::listener

@@ -14,6 +14,8 @@ namespace {
 constexpr std::chrono::minutes stranger_memory{1};
 /// Whom the router leads here becomes our neighbour by our first response to it.
 constexpr milliseconds neighbour_delay{10};
+/// The first look after the kernel was told to find out; each later one takes as long as all before it.
+constexpr milliseconds meeting_delay{2};
 
 /// RFC 7871 §6: of a source prefix that is a whole address.
 std::optional<IpAddress> lone_address(dns::Octets subnet) {
@@ -27,8 +29,12 @@ std::optional<IpAddress> lone_address(dns::Octets subnet) {
 }  // namespace
 
 ClientBook::ClientBook(bool keeps_records, std::function<std::optional<device::MacAddress>(const IpAddress&)> find_mac,
+                       std::function<bool(const IpAddress&)> meet,
                        std::function<void(const IpAddress&)> report_stranger)
-    : keeps_records_(keeps_records), find_mac_(std::move(find_mac)), report_stranger_(std::move(report_stranger)) {}
+    : keeps_records_(keeps_records),
+      find_mac_(std::move(find_mac)),
+      meet_(std::move(meet)),
+      report_stranger_(std::move(report_stranger)) {}
 
 void ClientBook::install(const Snapshot& snapshot) {
   snapshot_ = &snapshot;
@@ -43,7 +49,7 @@ void ClientBook::begin(Client& client, const IpAddress& address) const {
       std::any_of(snapshot_->trusted_routers.begin(), snapshot_->trusted_routers.end(), holds_it);
   describe_as(client, snapshot_->roster->identify(address));
   client.look_again = client.device->id.value == 0 ? MonotonicTime::min() : MonotonicTime::max();
-  client.report_again = MonotonicTime::min();
+  client.is_met_until = client.report_again = MonotonicTime::min();
 }
 
 const Client& ClientBook::identify_behind(const Client& router, const dns::Edns& edns) {
@@ -84,6 +90,11 @@ void ClientBook::look_at(Client& client, MonotonicTime now) {
   describe_as(client, known != nullptr ? *known : snapshot_->roster->devices()[0]);
   const bool is_news = now >= client.report_again;
   client.look_again = now + (is_news && !mac ? neighbour_delay : milliseconds(stranger_memory));
+  if (!mac && is_news && meet_(client.address)) client.is_met_until = now + neighbour_patience;
+  if (mac) client.is_met_until = MonotonicTime::min();
+  if (now < client.is_met_until)
+    client.look_again =
+        now + std::max<MonotonicTime::duration>(meeting_delay, now - (client.is_met_until - neighbour_patience));
   if (!is_news) return;
   client.report_again = now + stranger_memory;
   report_stranger_(client.address);

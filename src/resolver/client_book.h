@@ -19,6 +19,8 @@ namespace doline::resolver {
 
 inline constexpr std::size_t clients_known_max = 1'024;  ///< client addresses of which it is remembered whose they are
 inline constexpr int strangers_looked_for_max = 256;     ///< a second; anyone can make up addresses
+/// So long a query waits for the kernel to find out whose address it came from.
+inline constexpr milliseconds neighbour_patience{250};
 
 /// What the snapshot says of a client's address.
 struct Client {
@@ -30,6 +32,7 @@ struct Client {
   bool may_speak_for_others = false;                  ///< a trusted router
   std::uint64_t bucket = 0;                           ///< of the rate tally, where there is one
   MonotonicTime look_again{};                         ///< for the MAC, where no device of the roster has the address
+  MonotonicTime is_met_until{};                       ///< the kernel is finding it out, until then at the latest
   MonotonicTime report_again = MonotonicTime::min();  ///< that it is unknown
 };
 
@@ -43,15 +46,16 @@ struct Client {
 
 class ClientBook {
  public:
-  /// `find_mac`: as the kernel knows it, for a client that is no known device; asked seldom. `report_stranger`: of
-  /// these, once a minute while it is remembered.
+  /// `find_mac`: as the kernel knows it, for a client that is no known device; asked seldom. `meet`: has the kernel
+  /// find it out; false: it cannot. `report_stranger`: of these, once a minute while it is remembered.
   ClientBook(bool keeps_records, std::function<std::optional<device::MacAddress>(const IpAddress&)> find_mac,
-             std::function<void(const IpAddress&)> report_stranger);
+             std::function<bool(const IpAddress&)> meet, std::function<void(const IpAddress&)> report_stranger);
 
   /// Forgets all of them. `snapshot` lives until the next call.
   void install(const Snapshot& snapshot);
   /// A known device at an address that the roster has not heard of is known by its MAC: the first question after a
-  /// device has come home is judged like every other.
+  /// device has come home is judged like every other. While the kernel is finding that out (`is_met_until`), it is to
+  /// be asked for again at `look_again`.
   const Client& identify(const listener::Arrival& arrival, MonotonicTime now) {
     const IpAddress& address = arrival.is_passed_on() ? arrival.behind : arrival.client.address;
     Client& client = clients_[std::hash<IpAddress>{}(address) % clients_known_max];
@@ -69,6 +73,7 @@ class ClientBook {
 
   const bool keeps_records_;
   std::function<std::optional<device::MacAddress>(const IpAddress&)> find_mac_;
+  std::function<bool(const IpAddress&)> meet_;
   std::function<void(const IpAddress&)> report_stranger_;
   const Snapshot* snapshot_ = nullptr;
   std::vector<Client> clients_;

@@ -95,7 +95,7 @@ struct Resolver::Impl final : upstream::Landing {
         doors(std::move(doors_in)),
         cache(options_in.cache, options_in.seed),
         foresight(cache),
-        clients(options_in.keeps_records, doors.find_mac, doors.report_unknown_client),
+        clients(options_in.keeps_records, doors.find_mac, doors.meet, doors.report_unknown_client),
         interfaces(doors.interface_name),
         locks(options_in.seed, doors.raise_lock_alarm),
         failures(options_in.seed),
@@ -125,6 +125,9 @@ struct Resolver::Impl final : upstream::Landing {
 
     // 3. identify
     const Client& sender = clients.identify(arrival, now.monotonic);
+    if (now.monotonic < sender.is_met_until && now.monotonic - arrival.at.monotonic < neighbour_patience &&
+        doors.serve_later(arrival, sender.look_again))
+      return not_yet(arrival);
     const Client& client =
         sender.may_speak_for_others && query.edns() ? clients.identify_behind(sender, *query.edns()) : sender;
     querylog::Record record = begin_record(arrival, question, client, snapshot->generation);
@@ -648,6 +651,13 @@ struct Resolver::Impl final : upstream::Landing {
       return;
     suspicion_again = now.monotonic + seconds(1);
     doors.report_canary({std::nullopt, arrival.client, arrival.destination, arrival.route.carrier});
+  }
+
+  /// The same query comes once more.
+  std::size_t not_yet(const listener::Arrival& arrival) {
+    --statistics.received;
+    if (arrival.destination.is_intercepted()) --statistics.intercepted;
+    return 0;
   }
 
   // ── small steps

@@ -63,6 +63,10 @@ struct Doors {
   std::function<void(const LockAlarm&)> raise_lock_alarm = {};
   /// The MAC address that the kernel knows for a client that is no known device by now; called as seldom.
   std::function<std::optional<device::MacAddress>(const IpAddress&)> find_mac;
+  /// Has the kernel find that out where it does not know; false: it cannot, for such a client has none.
+  std::function<bool(const IpAddress&)> meet = [](const IpAddress&) { return false; };
+  /// Serves the query once more, then; before that it counts as not received. False: too many wait so.
+  std::function<bool(const listener::Arrival&, MonotonicTime)> serve_later = {};
   /// The name of an interface by its index; empty where there is none. Asked only where rules speak of interfaces.
   std::function<std::string(std::uint32_t)> interface_name = {};
   /// A canary of ours has come in, or something that smells of a loop; of the latter at most one a second.

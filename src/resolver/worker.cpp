@@ -81,6 +81,8 @@ struct Parcel {
   }
 };
 
+constexpr std::size_t served_later_max = 256;
+
 /// What the cache keeps them for, clients are told.
 upstream::TtlBounds bounds_of(const cache::Options& options) {
   const auto seconds_of = [](seconds ttl) {
@@ -113,6 +115,8 @@ struct Worker::Impl {
                   .report_unknown_client = std::move(report_unknown_client),
                   .raise_lock_alarm = std::move(raise_lock_alarm),
                   .find_mac = [this](const IpAddress& client) { return neighbours.find(client); },
+                  .meet = [this](const IpAddress& client) { return neighbours.meet(client); },
+                  .serve_later = [this](const auto& arrival, MonotonicTime at) { return serve_later(arrival, at); },
                   .interface_name =
                       [](std::uint32_t index) {
                         std::array<char, IF_NAMESIZE> name{};
@@ -210,7 +214,22 @@ struct Worker::Impl {
       forget(arrival.route);
   }
 
-  /// A query that came by message, or waited for its origin.
+  /// False: too many wait so.
+  bool serve_later(const listener::Arrival& arrival, MonotonicTime at) {
+    if (later == served_later_max) return false;
+    ++later;
+    auto parcel = std::make_shared<Parcel>(Parcel::query(arrival));
+    auto timer = std::make_shared<asio::steady_timer>(loop, at);
+    timer->async_wait([this, parcel, timer](std::error_code error) {
+      if (error) return;
+      --later;
+      parcel->arrival.message = parcel->octets;
+      serve_parcel(*parcel);
+    });
+    return true;
+  }
+
+  /// A query that came by message, or waited for its origin or for who asks.
   void serve_parcel(const Parcel& parcel) {
     resolver.begin_batch(clock.now());
     const std::size_t size = direct(parcel.arrival, handed);
@@ -310,6 +329,7 @@ struct Worker::Impl {
   asio::steady_timer alarm{loop};
   std::optional<MonotonicTime> alarm_at;  // what it is set to
   std::uint16_t redirect_port;
+  std::size_t later = 0;  // queries that serve_later() has
   std::vector<std::uint8_t> handed;
   std::uint64_t generation;
   std::vector<Worker*> all;

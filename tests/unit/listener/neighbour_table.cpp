@@ -119,3 +119,20 @@ TEST_CASE("a client's MAC is found in the kernel's table, whenever it came there
           return "";
         }) == "");
 }
+
+TEST_CASE("the kernel is told to meet a neighbour that it does not know, and nobody beyond a router") {
+  CHECK(tests::in_small_network([]() -> std::string {
+          NeighbourTable table;
+          if (!tests::run("ip route add default via 192.0.2.254 && ip -6 route add default via 2001:db8::fe"))
+            return "no way out";
+          for (const char* address : {"192.0.2.7", "2001:db8::7"})
+            if (!table.meet(*IpAddress::parse(address))) return std::string(address) + " is not met";
+          for (const char* address : {"203.0.113.7", "2001:db8:9::7", "127.0.0.1", "::1", "192.0.2.1"})
+            if (table.meet(*IpAddress::parse(address))) return std::string(address) + " is no neighbour";
+          if (!tests::run("ip neigh replace 192.0.2.7 lladdr 94:51:3d:13:9a:35 dev lan0 nud reachable"))
+            return "no neighbour";
+          return table.meet(IpAddress::v4(192, 0, 2, 7)) && table.find(IpAddress::v4(192, 0, 2, 7)) == camera
+                     ? ""
+                     : "a known one is not met";
+        }) == "");
+}

@@ -40,12 +40,14 @@ struct House {
   MonotonicTime now{std::chrono::hours(1'000)};
   std::optional<device::MacAddress> neighbour;
   int looks = 0;
+  bool is_neighbour = false;
   std::vector<IpAddress> strangers;
   ClientBook book{true,
                   [this](const IpAddress&) {
                     ++looks;
                     return neighbour;
                   },
+                  [this](const IpAddress&) { return is_neighbour; },
                   [this](const IpAddress& address) { strangers.push_back(address); }};
 };
 
@@ -84,6 +86,29 @@ TEST_CASE("a stranger that is no neighbour yet is looked for again soon, then on
   house.now += seconds(30);
   (void)house.ask(new_address);
   CHECK(house.looks == 2);
+}
+
+TEST_CASE(
+    "whom the kernel does not know yet it is told to meet, and is looked for ever more seldom until patience ends") {
+  House house;
+  house.is_neighbour = true;
+  const MonotonicTime begin = house.now;
+  CHECK(house.ask(new_address).is_met_until == begin + neighbour_patience);
+  while (house.ask(new_address).is_met_until > house.now) house.now = house.ask(new_address).look_again;
+  CHECK(house.now >= begin + neighbour_patience);
+  CHECK(house.looks <= 10);
+  CHECK(house.ask(new_address).device->id.value == 0);
+  CHECK(house.strangers.size() == 1);
+}
+
+TEST_CASE("as soon as the kernel knows whose a new address is, its device is known") {
+  House house;
+  house.is_neighbour = true;
+  house.now = house.ask(new_address).look_again;
+  house.neighbour = camera_mac;
+  const Client& client = house.ask(new_address);
+  CHECK(client.device->name == "camera");
+  CHECK(client.is_met_until <= house.now);
 }
 
 TEST_CASE("made-up addresses cost a bounded number of looks a second, and who may not ask none") {

@@ -42,15 +42,25 @@ struct House {
   std::size_t late_responses = 0;
   CanaryCage cage{9};
   std::optional<MonotonicTime> woken_at;
+  bool is_neighbour = false;  // whoever asks; the kernel finds out his MAC...
+  std::optional<device::MacAddress> found_out;
+  std::vector<std::pair<listener::Arrival, MonotonicTime>> later;
   std::vector<CanaryReturn> returned;
   std::vector<std::uint8_t> out = std::vector<std::uint8_t>(response_octets_max);
+  std::array<std::uint8_t, 512> octets{};  // of the last query
   Resolver resolver{{.cache = {}, .seed = 1, .cookies = dns::CookieSecrets(secret, secret), .canaries = cage},
                     {.exchange = exchange,
                      .outbox = outbox,
                      .send = [this](const auto&, const Endpoint&, dns::Octets) { ++late_responses; },
                      .forget = [](const auto&) {},
                      .report_unknown_client = [](const IpAddress&) {},
-                     .find_mac = [](const IpAddress&) { return std::nullopt; },
+                     .find_mac = [this](const IpAddress&) { return found_out; },
+                     .meet = [this](const IpAddress&) { return is_neighbour; },
+                     .serve_later =
+                         [this](const listener::Arrival& arrival, MonotonicTime at) {
+                           later.emplace_back(arrival, at);
+                           return true;
+                         },
                      .report_canary = [this](const CanaryReturn& come) { returned.push_back(come); },
                      .admit =
                          [this](const redirect::Admission& admission) {
@@ -112,7 +122,7 @@ struct House {
   /// A query with EDNS and a cookie; how much memory it asked for.
   std::size_t cost_of(const std::string& name, dns::ResponseCode* code = nullptr,
                       const IpAddress& client = IpAddress::v4(192, 168, 1, 20)) {
-    std::array<std::uint8_t, 512> octets{};
+    octets.fill(0);
     dns::MessageWriter writer(octets);
     writer.header(7, {.response = false, .recursion_desired = true, .recursion_available = false},
                   dns::ResponseCode::noerror);
@@ -212,6 +222,53 @@ TEST_CASE("an upstream that asks what it is being asked smells of a loop, a clie
   REQUIRE(house.returned.size() == 1);  // one a second
   CHECK_FALSE(house.returned[0].canary);
   CHECK(house.returned[0].client.address == server.address);
+}
+
+TEST_CASE("a device of the roster at an address that nobody has met is waited for, and then judged as itself") {
+  auto known = std::make_shared<Snapshot>(*House::snapshot());
+  device::RosterBuilder builder;
+  builder.add_device({.name = "camera",
+                      .macs = {camera},
+                      .addresses = {},
+                      .client_ids = {},
+                      .hostname = {},
+                      .groups = {},
+                      .log = device::LogChoice::none});
+  known->roster = builder.build();
+  House house(known);
+  house.is_neighbour = true;
+  (void)house.cost_of("www.example");
+  REQUIRE(house.later.size() == 1);
+  CHECK(house.resolver.statistics().received == 0);
+  CHECK(house.exchange.asked().empty());
+
+  house.found_out = camera;
+  house.clock.pass(milliseconds(2));
+  (void)house.cost_of("www.example");
+  CHECK(house.later.size() == 1);
+  CHECK(house.exchange.asked().size() == 1);
+  house.answer_all({address_record("www.example")});
+  CHECK(house.resolver.statistics().not_recorded == 1);
+  CHECK(house.resolver.statistics().received == 1);
+}
+
+TEST_CASE("nobody waits longer for his MAC than there is patience, whoever takes his place in the book meanwhile") {
+  House house;
+  house.is_neighbour = true;
+  int waited = 0;
+  (void)house.cost_of("www.example");
+  while (waited < 1000 && !house.later.empty()) {
+    ++waited;
+    const auto [again, at] = house.later.back();
+    house.later.clear();
+    (void)house.resolver.install(std::make_shared<Snapshot>(*house.begun_with));  // the book forgets everybody
+    house.clock.pass(std::chrono::duration_cast<milliseconds>(at - house.clock.now().monotonic));
+    house.resolver.begin_batch(house.clock.now());
+    (void)house.resolver.serve(again, house.out);
+  }
+  CHECK(waited > 1);
+  CHECK(waited < 1000);
+  CHECK(house.exchange.asked().size() == 1);
 }
 
 TEST_CASE("what other upstreams said, or will say, answers nobody who asks after their time") {
