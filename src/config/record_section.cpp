@@ -175,7 +175,7 @@ void read_records(Reading& reading, const Keys& top, Settings& settings) {
     if (name && name->is_root())
       reading.add(*node, "the root is no domain of a house", "home.arpa would be (RFC 8375)");
     else
-      settings.live.local_domain = name ? std::optional(*name) : std::nullopt;
+      settings.live.local_domain = settings.live.special_use.local_domain = name ? std::optional(*name) : std::nullopt;
   }
 }
 

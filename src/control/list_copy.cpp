@@ -57,6 +57,14 @@ class MappedText {
   std::size_t size_ = 0;
 };
 
+constexpr const char* blanks = " \t\r\n\f\v";
+
+bool begins_as_web_page(std::string_view text) {
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  const std::size_t start = text.find_first_not_of(blanks);
+  return start != std::string_view::npos && text[start] == '<';
+}
+
 std::string because(const std::filesystem::path& file, const char* what) {
   return file.string() + " " + what + ": " + std::strerror(errno);
 }
@@ -188,10 +196,8 @@ Result<Judgement, std::string> judge(const Candidate& candidate) {
                             : Result<std::string, blocklist::UnpackFault>(std::string());
   if (!unpacked) return fail(std::string(to_string(unpacked.error())));
   const std::string_view text = is_packed ? std::string_view(*unpacked) : file.text();
-  const std::size_t start = text.find_first_not_of(" \t\r\n\f\v");
-  if (start == std::string_view::npos) return fail(std::string("it is empty"));
-  // A web page is the commonest wrong answer (a portal, an expired host); `<` begins no line of any list.
-  if (text[start] == '<') return fail(std::string("it is a web page, not a list"));
+  if (text.find_first_not_of(blanks) == std::string_view::npos) return fail(std::string("it is empty"));
+  if (begins_as_web_page(text)) return fail(std::string("it is a web page, not a list"));
   const auto format = candidate.format ? candidate.format : blocklist::recognise(text);
   if (!format) return fail(std::string("it looks like none of the formats of lists"));
 
@@ -231,6 +237,15 @@ Result<Judgement, std::string> take_copy(const Candidate& candidate) {
 
 std::filesystem::path new_copy_of(const std::filesystem::path& copy) {
   return copy.native() + ".new";
+}
+
+bool is_web_page(const std::filesystem::path& file) {
+  constexpr std::size_t looked_at_octets = 512;
+  const int descriptor = open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  char begin[looked_at_octets];
+  const ssize_t size = descriptor >= 0 ? read(descriptor, begin, sizeof begin) : 0;
+  if (descriptor >= 0) close(descriptor);
+  return begins_as_web_page({begin, static_cast<std::size_t>(std::max<ssize_t>(size, 0))});
 }
 
 bool has_copy(const std::filesystem::path& file, const std::filesystem::path& copy) {

@@ -63,6 +63,9 @@ struct Judgement {
 /// Of a file that stays where it is, for when it cannot be read. No fault where the file is gone. The fault is a
 /// sentence.
 [[nodiscard]] Result<void, std::string> keep_copy(const std::filesystem::path& file, const std::filesystem::path& copy);
+/// By its beginning: that is the commonest wrong answer to who fetches a list (a portal, an expired host), and `<`
+/// begins no line of any.
+[[nodiscard]] bool is_web_page(const std::filesystem::path& file);
 /// By size and time.
 [[nodiscard]] bool has_copy(const std::filesystem::path& file, const std::filesystem::path& copy);
 /// Where it is made.

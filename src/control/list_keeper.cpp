@@ -96,11 +96,12 @@ std::filesystem::path copy_of(const std::filesystem::path& folder, const config:
 std::string trouble_with(const std::filesystem::path& file) {
   std::error_code error;
   if (::access(file.c_str(), R_OK) != 0) return file.string() + " cannot be read: " + std::strerror(errno);
-  return std::filesystem::is_regular_file(file, error) ? "" : file.string() + " is not a file";
+  if (!std::filesystem::is_regular_file(file, error)) return file.string() + " is not a file";
+  return is_web_page(file) ? file.string() + " is a web page, not a list" : "";
 }
 
-/// The operator's file; or the copy of what is fetched, and of a file while it cannot be read: an empty file is the
-/// operator's word, one that is not there is not.
+/// The operator's file; or the copy of what is fetched, and of a file while it cannot be read, or what fetches it has
+/// put an error page there: an empty file is the operator's word, one that is not there is not.
 std::filesystem::path text_of(const std::filesystem::path& folder, const config::ListSettings& list) {
   const std::filesystem::path copy = copy_of(folder, list);
   std::error_code ignored;

@@ -162,8 +162,7 @@ Result<QueryView, MessageFault> QueryView::parse(Octets message) {
         return MessageFault::signed_message;
       }
     }
-    if (reader.left() != 0) return MessageFault::trailing_octets;
-    return std::nullopt;
+    return std::nullopt;  // what some devices send behind that, nobody reads
   }(*result);
   if (fault) result = fail(*fault);
   return result;

@@ -174,9 +174,11 @@ struct Resolver::Impl final : upstream::Landing {
     if (const auto local = find_local(dns64, key.question, verdict); !local.records.empty()) {
       note_local(record);
       const auto elsewhere = local.all->find_target(local.records, question.qtype);
-      if (!elsewhere || stays_here(elsewhere->name, query, verdict))
-        return say_local(arrival, record, response::answer_locally(query, *local.all, local.records, dns64, fit, out),
-                         out);
+      const auto end =
+          elsewhere && !is_sent_on(elsewhere->name, verdict) ? find_special_use(elsewhere->name, query) : std::nullopt;
+      if (!elsewhere || end)
+        return say_local(arrival, record,
+                         response::answer_locally(query, *local.all, local.records, end, dns64, fit, out), out);
       record.verdict = VerdictKind::rewrite;
       key.question.qname = elsewhere->name;
       detour.name = Detour::Name::target;
@@ -192,7 +194,7 @@ struct Resolver::Impl final : upstream::Landing {
 
     // 5. look up
     const std::optional<policy::RouteId> route = route_for(key.question.qname, verdict);
-    if (!route && response::may_be_special(key.question.qname)) {
+    if (!route && response::may_be_special(key.question.qname, snapshot->special_use)) {
       if (auto local = find_special_use(key.question.qname, query);
           local && !CanaryCage::is_loop_canary(key.question.qname)) {
         if (detour.leads_elsewhere()) local->zone_octets = 0;
@@ -550,17 +552,12 @@ struct Resolver::Impl final : upstream::Landing {
 
   /// Bare names are only answered to who wants recursion: without, it is a resolver on its way from the root.
   std::optional<response::LocalAnswer> find_special_use(const dns::Name& lowered, const dns::QueryView& query) const {
-    response::SpecialUse choice = snapshot->special_use;
-    choice.bare_names = choice.bare_names && query.recursion_desired();
-    auto answer = response::find_special_use(lowered, query.question().qtype, choice);
+    auto answer = response::find_special_use(lowered, query.question().qtype, snapshot->special_use);
+    if (answer && answer->zone_octets == 0 && !query.recursion_desired()) return std::nullopt;
     if (answer && answer->kind == response::LocalAnswer::Kind::nxdomain && snapshot->local &&
         snapshot->local->has_below(lowered))
       answer->kind = response::LocalAnswer::Kind::nodata;
     return answer;
-  }
-
-  bool stays_here(const dns::Name& lowered, const dns::QueryView& query, const policy::Verdict& verdict) const {
-    return !is_sent_on(lowered, verdict) && find_special_use(lowered, query);
   }
 
   /// Does the operator say where to?

@@ -22,6 +22,7 @@ HostsReading read_hosts(std::string_view text) {
   static const dns::Name localhost = *dns::Name::parse("localhost");
   HostsReading reading;
   std::size_t number = 0;
+  bool blocks = false;
   const auto complain = [&](const char* what) {
     if (reading.problems.size() < hosts_problems_max) reading.problems.push_back({number, what});
   };
@@ -39,6 +40,10 @@ HostsReading read_hosts(std::string_view text) {
       complain("the line does not begin with an address");
       continue;
     }
+    if (address->is_unspecified() && !std::exchange(blocks, true))
+      complain(
+          "lines with 0.0.0.0 or :: name nobody's address and are passed over: to block, this file belongs under "
+          "`lists`");
     if (!address->is_unicast() || address->is_loopback() || address->is_link_local()) continue;
     std::string_view word = take_word(line);
     if (word.empty()) complain("an address without a name");

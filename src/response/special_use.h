@@ -19,12 +19,14 @@ struct SpecialUse {
   bool bare_names = true;       ///< of one label, asked for as hosts' names (`bare_names`)
   bool firefox_canary = true;   ///< use-application-dns.net: Firefox keeps asking us
   bool icloud_canaries = true;  ///< mask.icloud.com, mask-h2.icloud.com: Private Relay stays off in this network
+  std::optional<dns::Name> local_domain = {};  ///< the house's devices have their names there; small letters
 };
 
 struct LocalAnswer {
   enum class Kind : std::uint8_t {
     loopback,  ///< 127.0.0.1 and ::1 (RFC 6761 §6.3)
-    nodata,    ///< the apex of a zone that is empty here, all of resolver.arpa, or a canary
+    apex,      ///< of a zone that is empty here: it has a SOA and NS record (RFC 6303 §3), and nothing else
+    nodata,    ///< a name below it that others are below, all of resolver.arpa, or a canary
     nxdomain,  ///< below such an apex, or a bare name
   };
   Kind kind = Kind::nodata;
@@ -32,7 +34,8 @@ struct LocalAnswer {
   std::uint32_t ttl_seconds = 0;
 };
 inline constexpr std::uint32_t special_use_ttl_seconds = 3'600;
-inline constexpr std::uint32_t bare_name_ttl_seconds = 60;  ///< a device of that name may come home any time
+/// Of bare names and the house's own zones: a device of that name, or address, may come home any time.
+inline constexpr std::uint32_t house_name_ttl_seconds = 60;
 
 /// Is it a name of one label, below the root itself? Not the root.
 [[nodiscard]] inline bool is_bare(const dns::Name& name) {
@@ -62,6 +65,11 @@ inline constexpr std::uint32_t bare_name_ttl_seconds = 60;  ///< a device of tha
     default:
       return false;
   }
+}
+
+/// The same, with the house's own domain.
+[[nodiscard]] inline bool may_be_special(const dns::Name& lowered, const SpecialUse& choice) {
+  return may_be_special(lowered) || (choice.local_domain && lowered.is_within(*choice.local_domain));
 }
 
 /// Nothing: the name is an ordinary one. DS of an apex is the parent's, so that validators see that it is not signed.

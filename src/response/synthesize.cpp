@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "dns/message_reader.h"
 #include "dns/read_octets.h"
 #include "dns/write_octets.h"
 #include "response/opt.h"
@@ -39,7 +40,8 @@ class Draft {
         code_(code),
         fit_(fit),
         space_(out.first(std::min(out.size(), fit.octets_max))),
-        size_(dns::header_octets + query.question().qname.size() + 4) {
+        size_(dns::header_octets + query.question().qname.size() + 4),
+        owner_octets_(query.question().qname.size()) {
     check(size_ <= space_.size());
     std::memcpy(space_.data(), query.octets().data(), size_);
     space_[2] = 0x80 | (space_[2] & 0x01);                                                               // QR, RD
@@ -60,7 +62,10 @@ class Draft {
   bool add_record(RecordType type, dns::Octets rdata, std::uint32_t ttl) { return add_answer(type, ttl, rdata); }
 
   /// Records that follow are of the name that the last one's RDATA is: a CNAME's target.
-  void go_on_at_target(std::size_t rdata_octets) { owner_at_ = size_ - rdata_octets; }
+  void go_on_at_target(std::size_t rdata_octets) {
+    owner_at_ = size_ - rdata_octets;
+    owner_octets_ = rdata_octets;
+  }
 
   /// What a negative answer is cached by (RFC 2308 §5). Of NODATA it is the name's own. Of NXDOMAIN it is its top-level
   /// domain's, as if nothing below had been given out: of a name that has a SOA resolvers that keep ours (dnsmasq)
@@ -69,7 +74,12 @@ class Draft {
   void add_soa(std::uint32_t ttl) { add_soa_at(code_ == ResponseCode::nxdomain ? top_level_at() : owner_at_, ttl); }
   /// The same where all of the zone that the name ends in is ours.
   void add_soa_of_zone(std::size_t zone_octets, std::uint32_t ttl) {
-    add_soa_at(dns::header_octets + query_.question().qname.size() - zone_octets, ttl);
+    add_soa_at(owner_at_ + owner_octets_ - zone_octets, ttl);
+  }
+
+  /// As the answer to a question for it.
+  void add_own_soa(std::uint32_t ttl) {
+    if (add_answer(RecordType::soa, ttl, soa_rdata)) dns::put32(space_.data() + size_ - 4, ttl);
   }
 
   void truncate() { space_[2] |= 0x02; }
@@ -125,7 +135,7 @@ class Draft {
   const Fit& fit_;
   std::span<std::uint8_t> space_;
   std::size_t size_;
-  std::size_t owner_at_ = dns::header_octets;
+  std::size_t owner_at_ = dns::header_octets, owner_octets_;
 };
 
 /// One answer of ours, by the action: the addresses that it gives, or the code.
@@ -221,6 +231,21 @@ bool is_excluded(const dns::RecordView& record, const Dns64& dns64) {
          dns64.is_excluded(IpAddress::from_octets(record.rdata));
 }
 
+/// Does an OPT record stand where one may, whatever is wrong elsewhere?
+bool has_opt(dns::Octets message) {
+  dns::MessageReader reader(message, dns::header_octets);
+  for (int left = dns::read16(message, 4); left > 0; --left)
+    if (reader.skip_name() || !reader.skip(4)) return false;
+  const int before = dns::read16(message, 6) + dns::read16(message, 8);
+  for (int place = 0; place < before + dns::read16(message, 10); ++place) {
+    std::uint16_t type = 0, octets = 0;
+    if (reader.skip_name() || !reader.read(type) || !reader.skip(6) || !reader.read(octets) || !reader.skip(octets))
+      return false;
+    if (place >= before && type == static_cast<std::uint16_t>(RecordType::opt)) return true;
+  }
+  return false;
+}
+
 /// The octets of a lone question that can be read, whatever is wrong behind it: a client may look for it in what comes
 /// back (RFC 5452 §9.1). Empty where there is none.
 dns::Octets readable_question(dns::Octets message) {
@@ -264,6 +289,11 @@ std::size_t answer_locally(const dns::QueryView& query, const LocalAnswer& answe
   if (answer.kind == Kind::loopback && has_address) {
     if (type != RecordType::aaaa) draft.add_address_record(IpAddress::v4(127, 0, 0, 1), answer.ttl_seconds);
     if (type != RecordType::a) draft.add_address_record(*IpAddress::parse("::1"), answer.ttl_seconds);
+  } else if (answer.kind == Kind::apex && (type == RecordType::soa || type == RecordType::ns)) {
+    if (type == RecordType::soa)
+      draft.add_own_soa(answer.ttl_seconds);
+    else
+      draft.add_record(type, query.question().qname.wire(), answer.ttl_seconds);
   } else if (answer.zone_octets > 0) {
     draft.add_soa_of_zone(answer.zone_octets, answer.ttl_seconds);
   } else {
@@ -273,9 +303,11 @@ std::size_t answer_locally(const dns::QueryView& query, const LocalAnswer& answe
 }
 
 std::size_t answer_locally(const dns::QueryView& query, const LocalRecords& all, std::span<const LocalRecord> records,
-                           const Dns64* dns64, const Fit& fit, std::span<std::uint8_t> out) {
+                           const std::optional<LocalAnswer>& end, const Dns64* dns64, const Fit& fit,
+                           std::span<std::uint8_t> out) {
   const RecordType asked = query.question().qtype;
-  Draft draft(query, ResponseCode::noerror, fit, out);
+  const bool does_not_exist = end && end->kind == LocalAnswer::Kind::nxdomain;
+  Draft draft(query, does_not_exist ? ResponseCode::nxdomain : ResponseCode::noerror, fit, out);
   draft.set_authoritative();
   bool is_positive = false;
   const auto add = [&](RecordType type, dns::Octets rdata, std::uint32_t ttl) {
@@ -302,7 +334,10 @@ std::size_t answer_locally(const dns::QueryView& query, const LocalRecords& all,
     draft.go_on_at_target(cname->rdata.size());
     records = all.find(*target);
   }
-  if (!is_positive) draft.add_soa(local_ttl_seconds);
+  if (does_not_exist)
+    draft.add_soa_of_zone(std::max<std::size_t>(end->zone_octets, 1), end->ttl_seconds);
+  else if (!is_positive)
+    draft.add_soa(local_ttl_seconds);
   return draft.end(std::nullopt, {});
 }
 
@@ -352,17 +387,22 @@ std::size_t refuse(const dns::QueryView& query, dns::ResponseCode code, std::opt
 std::size_t reject(dns::Octets message, dns::MessageFault fault, std::span<std::uint8_t> out) {
   using dns::MessageFault;
   if (fault == MessageFault::too_short || fault == MessageFault::not_a_query) return 0;
+  const ResponseCode code = fault == MessageFault::opcode_unknown ? ResponseCode::notimp : ResponseCode::formerr;
   dns::MessageWriter writer(out);
   writer.header(static_cast<std::uint16_t>(message[0] << 8 | message[1]),
                 {.opcode = static_cast<dns::Opcode>(message[2] >> 3 & 0x0f),
                  .recursion_desired = (message[2] & 0x01) != 0,
                  .checking_disabled = (message[3] & 0x10) != 0},
-                fault == MessageFault::opcode_unknown ? ResponseCode::notimp : ResponseCode::formerr);
-  const dns::Octets question = readable_question(message);
-  if (question.empty() || out.size() < dns::header_octets + question.size()) return writer.size();
-  std::copy(question.begin(), question.end(), out.begin() + dns::header_octets);
-  out[5] = 1;
-  return dns::header_octets + question.size();
+                code);
+  std::size_t size = writer.size();
+  if (const dns::Octets question = readable_question(message);
+      !question.empty() && out.size() >= size + question.size()) {
+    std::copy(question.begin(), question.end(), out.begin() + static_cast<std::ptrdiff_t>(size));
+    out[5] = 1;
+    size += question.size();
+  }
+  const Fit fit{.has_edns = has_opt(message)};  // RFC 6891 §6.1.1
+  return out.size() >= size + opt_octets(fit) ? end_with_opt(out, size, fit, code, std::nullopt, {}) : size;
 }
 
 }  // namespace doline::response

@@ -59,10 +59,11 @@ inline constexpr std::size_t own_records_max = 64;
                                          std::span<std::uint8_t> out);
 
 /// What a local name has, and the local names that its CNAMEs lead to; authoritative, NODATA for other types. A CNAME
-/// that leads elsewhere ends it. `dns64`: AAAA records are made of A records where there are none; null: they are not.
+/// that leads elsewhere ends it; `end`: what is answered here of that name (RFC 6604 §2.1). `dns64`: AAAA records are
+/// made of A records where there are none; null: they are not.
 [[nodiscard]] std::size_t answer_locally(const dns::QueryView& query, const LocalRecords& all,
-                                         std::span<const LocalRecord> records, const Dns64* dns64, const Fit& fit,
-                                         std::span<std::uint8_t> out);
+                                         std::span<const LocalRecord> records, const std::optional<LocalAnswer>& end,
+                                         const Dns64* dns64, const Fit& fit, std::span<std::uint8_t> out);
 
 /// How upstream's words are told to the client where they must not be copied: those of the name that a CNAME of ours
 /// leads to, by DNS64 those of A for AAAA and those with excluded AAAA records, which are left out.

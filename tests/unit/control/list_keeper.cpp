@@ -182,6 +182,22 @@ TEST_CASE("a file that is gone while Doline runs stays in force, over a restart 
   CHECK_FALSE(home.names("d.example"));
 }
 
+TEST_CASE(
+    "a web page that somebody's download has put in a file's place is no list: what was read before stays in force") {
+  Home home;
+  const auto file = home.folder.write("ads.txt", "a.example\n");
+  home.keeper->configure({list_of_file("ads", file)});
+  REQUIRE(home.until([&] { return content_of(home.copy("ads.txt")) == "a.example\n"; }));
+  home.folder.write("ads.txt", "\n<!DOCTYPE html>\n<title>502</title>\n");
+  REQUIRE(home.until([&] { return !home.keeper->states().at(0).last_error.empty(); }));
+  REQUIRE(home.until_settled());
+  CHECK(home.names("a.example"));
+  CHECK(home.keeper->states().at(0).last_error == file.string() + " is a web page, not a list");
+  CHECK(content_of(home.copy("ads.txt")) == "a.example\n");
+  home.folder.write("ads.txt", "b.example\n");
+  REQUIRE(home.until([&] { return home.names("b.example"); }));
+}
+
 TEST_CASE("a list that could never be fetched is empty for the very reason") {
   Home home;
   home.keeper->configure({list_of_url("ads", "http://127.0.0.1:1/ads.txt")});

@@ -45,9 +45,16 @@ TEST_CASE("A line gives all its names to its address, of either family") {
 TEST_CASE("What is for the machine itself, or for nobody, is not taken and no mistake") {
   const std::string_view text =
       "127.0.0.1 localhost\n127.0.1.1 pi.home.arpa pi\n::1 ip6-localhost\nff02::1 ip6-allnodes\nfe00::0 localhost\n"
-      "0.0.0.0 ads.example\nfe80::1%lo0 localhost\n192.168.1.5 x.localhost\n";
+      "fe80::1%lo0 localhost\n192.168.1.5 x.localhost\n";
   CHECK(names_in(text).empty());
   CHECK(problems_in(text).empty());
+}
+
+TEST_CASE("A file that blocks by hosts' lines is told once that it is none of these") {
+  const std::string_view text = "192.168.1.10 nas\n0.0.0.0 ads.example\n:: ads.example\n0.0.0.0 more.example\n";
+  CHECK(names_in(text) == Lines{"nas 192.168.1.10"});
+  REQUIRE(problems_in(text).size() == 1);
+  CHECK(problems_in(text)[0].starts_with("2 lines with 0.0.0.0"));
 }
 
 TEST_CASE("What is wrong is told with its line, and the rest is used") {

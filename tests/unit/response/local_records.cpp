@@ -38,9 +38,9 @@ struct Answered {
   std::array<std::uint8_t, 1'232> octets{};
   std::optional<dns::ResponseView> view;
 
-  Answered(const LocalRecords& all, const char* name, RecordType type) {
+  Answered(const LocalRecords& all, const char* name, RecordType type, const std::optional<LocalAnswer>& end = {}) {
     const Asked asked(name, type);
-    const std::size_t size = answer_locally(asked.view(), all, all.find(name_of(name).lowered()), nullptr,
+    const std::size_t size = answer_locally(asked.view(), all, all.find(name_of(name).lowered()), end, nullptr,
                                             {.octets_max = octets.size()}, octets);
     auto parsed = dns::ResponseView::parse({octets.data(), size});
     REQUIRE(parsed.has_value());
@@ -102,6 +102,16 @@ TEST_CASE("A wildcard is for all below it that nothing nearer says anything of")
   CHECK(all->find(name_of("x.own.dev.home.arpa")).empty());
   CHECK(all->find(name_of("x.a.dev.home.arpa"))[0] == address("192.168.1.13"));
   CHECK(all->find(name_of("x.home.arpa")).empty());
+}
+
+TEST_CASE("A local CNAME to a name that is served here and does not exist is NXDOMAIN, by the zone of that name") {
+  const auto all = build({{named("alias.home.arpa", {record(RecordType::cname, "gone.tv.home.arpa")})}});
+  const LocalAnswer gone{LocalAnswer::Kind::nxdomain, 11, house_name_ttl_seconds};
+  const Answered told(*all, "alias.home.arpa", RecordType::a, gone);
+  CHECK(told.view->code() == dns::ResponseCode::nxdomain);
+  CHECK(told.answer().size() == 1);
+  REQUIRE(told.authority().size() == 1);
+  CHECK(told.authority()[0].starts_with("home.arpa 60 SOA"));
 }
 
 TEST_CASE("Local answers are authoritative, another type is NODATA, ANY is all") {

@@ -31,8 +31,29 @@ TEST_CASE("Names that no server of the Internet knows are answered here") {
        {"a.invalid", "a.test", "nas.local", "a.onion", "a.alt", "nas.home.arpa", "default.service.arpa",
         "10.1.168.192.in-addr.arpa", "1.0.31.172.in-addr.arpa", "1.0.127.100.in-addr.arpa", "1.d.f.ip6.arpa"})
     CHECK_MESSAGE(find(name) == Kind::nxdomain, name);
-  CHECK(find("home.arpa") == Kind::nodata);
-  CHECK(find("16.172.in-addr.arpa") == Kind::nodata);
+  CHECK(find("home.arpa") == Kind::apex);
+  CHECK(find("16.172.in-addr.arpa") == Kind::apex);
+}
+
+TEST_CASE("What of the house does not exist may soon, and is not believed for long") {
+  const auto ttl = [](const char* name) {
+    return find_special_use(*dns::Name::parse(name), dns::RecordType::a, {})->ttl_seconds;
+  };
+  for (const char* name : {"tv", "tv.home.arpa", "21.0.0.10.in-addr.arpa", "1.1.168.192.in-addr.arpa",
+                           "1.0.31.172.in-addr.arpa", "1.0.64.100.in-addr.arpa", "1.d.f.ip6.arpa", "1.8.e.f.ip6.arpa"})
+    CHECK_MESSAGE(ttl(name) == house_name_ttl_seconds, name);
+  for (const char* name : {"a.onion", "a.test", "1.2.0.192.in-addr.arpa", "x.resolver.arpa"})
+    CHECK_MESSAGE(ttl(name) == special_use_ttl_seconds, name);
+}
+
+TEST_CASE("The house's own domain is answered here, whichever it is") {
+  SpecialUse lan{.names = false, .bare_names = false, .local_domain = *dns::Name::parse("lan")};
+  CHECK(find("tv.lan", dns::RecordType::a, lan) == Kind::nxdomain);
+  CHECK(find("x.tv.lan", dns::RecordType::aaaa, lan) == Kind::nxdomain);
+  CHECK(find("lan", dns::RecordType::soa, lan) == Kind::apex);
+  CHECK(!find("lan", dns::RecordType::ds, lan));
+  CHECK(!find("tv.wlan", dns::RecordType::a, lan));
+  CHECK(!find("tv.home.arpa", dns::RecordType::a, lan));
 }
 
 TEST_CASE("Ordinary names are not, however they end") {
@@ -45,7 +66,7 @@ TEST_CASE("Ordinary names are not, however they end") {
 TEST_CASE("Who asks for designated resolvers is told that there are none (RFC 9462 section 4)") {
   constexpr dns::RecordType svcb = dns::RecordType::svcb;
   CHECK(find("_dns.resolver.arpa", svcb) == Kind::nodata);
-  CHECK(find("resolver.arpa", dns::RecordType::soa) == Kind::nodata);
+  CHECK(find("resolver.arpa", dns::RecordType::soa) == Kind::apex);
   CHECK(find("x.resolver.arpa") == Kind::nodata);
   CHECK(find("_dns.resolver.arpa", svcb, {.names = false}) == std::nullopt);
 }

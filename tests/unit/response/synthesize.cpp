@@ -194,6 +194,27 @@ TEST_CASE("a rejection carries the question where that can be read, and fits") {
   CHECK(reject(whole, dns::MessageFault::bad_name, octets) == dns::header_octets);
 }
 
+TEST_CASE("who speaks EDNS is rejected with EDNS, where that can be seen (RFC 6891 section 6.1.1)") {
+  const Asked asked("www.example");
+  std::vector<std::uint8_t> query(asked.octets.begin(), asked.octets.begin() + static_cast<std::ptrdiff_t>(asked.size));
+  const std::array<std::uint8_t, 11> opt{0, 0, 41, 4, 0xd0, 0, 0, 0, 0, 0, 0};
+  for (int twice = 0; twice < 2; ++twice) query.insert(query.end(), opt.begin(), opt.end());
+  query[11] = 2;
+  std::array<std::uint8_t, 512> octets{};
+  const auto told_with_opt = [&](dns::MessageFault fault) {
+    const auto view = dns::ResponseView::parse({octets.data(), reject(query, fault, octets)});
+    return view && view->edns();
+  };
+  CHECK(told_with_opt(dns::MessageFault::several_opt));
+  query[2] |= 0x20;  // NOTIFY
+  std::size_t size = reject(query, dns::MessageFault::opcode_unknown, octets);
+  CHECK(size == asked.size + opt.size());
+  query[7] = 1;  // the first is in the answer section
+  query[11] = 0;
+  size = reject(query, dns::MessageFault::opcode_unknown, octets);
+  CHECK(size == asked.size);
+}
+
 TEST_CASE("what upstream says of A is told as AAAA, of every prefix, without its signature, behind a CNAME of ours") {
   const Asked asked("www.example", RecordType::aaaa);
   const dns::Name target = *dns::Name::parse("safe.example");
@@ -263,7 +284,7 @@ TEST_CASE("a local name that has only IPv4 addresses has AAAA records by DNS64, 
     const Dns64 dns64{{*IpPrefix::parse(prefix)}, {}, {}, nullptr};
     const Asked asked("nas.example", type);
     std::array<std::uint8_t, 512> octets{};
-    const std::size_t size = answer_locally(asked.view(), *all, all->find(owner), &dns64, {}, octets);
+    const std::size_t size = answer_locally(asked.view(), *all, all->find(owner), {}, &dns64, {}, octets);
     const auto view = dns::ResponseView::parse({octets.data(), size});
     REQUIRE(view.has_value());
     return records_of(*view, Section::answer);
