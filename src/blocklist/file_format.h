@@ -19,7 +19,7 @@ namespace doline::blocklist {
 using Octets = std::span<const std::uint8_t>;
 
 inline constexpr std::array<char, 8> file_magic{'D', 'O', 'L', 'I', 'N', 'E', 'L', 'S'};
-inline constexpr std::uint32_t file_version = 4;
+inline constexpr std::uint32_t file_version = 5;
 inline constexpr std::uint32_t byte_order_mark = 0x01020304;
 inline constexpr std::size_t section_alignment = 64;
 
@@ -33,7 +33,7 @@ enum class Section : std::uint32_t {
   lists = 7,        ///< ListSummary[list_count]
   rules = 8,        ///< TextHead and text each: what lines say that is more than their list's plain word
   rule_bounds = 9,  ///< u32[sets + 1]: where each set's words begin in `words`; none for a set of plain words only
-  words = 10,       ///< u32[]: an index into `rules`, or plain_word | ListId
+  words = 10,       ///< u32[]: an index into `rules`, or plain_word | ListId; behind it taken_back_by | ListId
   patterns = 11,    ///< TextHead and text each: the set and the regular expression
   prefixes = 12,    ///< Prefix[]: addresses, the longest prefixes first
 };

@@ -232,6 +232,7 @@ Result<ListRule, RuleFault> parse_modifiers(std::string_view text, bool is_excep
   };
   if (!text.empty() && !each_piece(text, ',', take)) return fail(*fault);
   if (is_rewrite) rule.effect = is_exception ? ListRule::Effect::no_rewrite : ListRule::Effect::answer;
+  if (is_cancel && is_rewrite && !rule.answer) return fail(RuleFault::bad_value);  // has no text of its own
   if (is_cancel) rule.effect = ListRule::Effect::cancel;
   if (conditions != LineConditions{}) rule.conditions = std::make_shared<const LineConditions>(std::move(conditions));
   return rule;

@@ -129,6 +129,12 @@ std::vector<Found> find(const std::vector<List>& lists, const Query& query) {
       bool is_cancelled = false;
       for (const Found& other : found) {
         if (other.entry->rule.effect != Effect::cancel) continue;
+        if (other.entry->covers_name != one.entry->covers_name || other.entry->covers_below != one.entry->covers_below)
+          continue;
+        const auto is_alike = [&](const Found& of) {
+          return lists[of.list].format == ListFormat::adblock && lists[of.list].kind == ListKind::block;
+        };
+        if (other.list != one.list && !(is_alike(one) && is_alike(other))) continue;
         std::string text = to_string(other.entry->rule);
         text.erase(text.find("badfilter"), std::string("badfilter").size());
         if (const auto comma = text.find("$,"); comma != text.npos) text.erase(comma + 1, 1);
