@@ -70,6 +70,10 @@ void read_adblock_line(std::string_view line, LineItems& items) {
         const std::size_t begin = line.find_first_not_of(" \t", at);
         if (begin == line.npos || line[begin] == '#') return;
         at = std::min(line.find_first_of(" \t", begin), line.size());
+        if (line.substr(begin, at - begin) == ".") {
+          items.add_fault(begin, LineFault::no_name);
+          continue;
+        }
         LineItem& item = items.add();
         item.name = line.substr(begin, at - begin);
         item.column = begin;
@@ -179,6 +183,7 @@ void read_adblock_line(std::string_view line, LineItems& items) {
     item.rule = std::move(rule);
     return;
   }
+  if (pattern.find_first_not_of("*.") == pattern.npos) return items.add_fault(0, LineFault::no_name);
   if (is_spelled_like_a_name(pattern) && !pattern.ends_with('.')) {
     const bool has_dot_before = pattern.starts_with('.');
     if (begins_at_label && !has_dot_before) return add_name(pattern, true, true);

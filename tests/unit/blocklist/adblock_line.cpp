@@ -56,7 +56,7 @@ TEST_CASE("AdBlock: what DNS cannot judge is skipped with its reason") {
   CHECK(adblock("||m\xc3\xbcller.example^") == "!not a domain name at 1:4");
   CHECK(adblock("two words") == "!not a domain name at 1:4");
   CHECK(adblock("||^") == "!no name on the line at 1:1");
-  for (const char* of_all : {"*", "||*^", "**", "*$important"})
+  for (const char* of_all : {"*", "||*^", "**", "*$important", ".", "*.", "*.*", "||.^"})
     CHECK_MESSAGE(adblock(of_all) == "!no name on the line at 1:1", of_all);
 }
 
@@ -84,6 +84,19 @@ TEST_CASE("expressions, with Pi-hole's words behind them") {
   CHECK(regex(longest) == '/' + longest + '/');
   CHECK(regex(longest + 'a') == "!not a regular expression that takes linear time at 1:1");
   CHECK(regex("^(a|") == "!not a regular expression that takes linear time at 1:1");
+}
+
+TEST_CASE("a lone dot or star in a list of names or hosts is a slip, not every name") {
+  for (const ListFormat format : {ListFormat::domains, ListFormat::wildcard}) {
+    CHECK(said(format, ".") == "!no name on the line at 1:1");
+    CHECK(said(format, "*") == "!not a domain name at 1:1");
+    CHECK(said(format, "*.") == "!no name on the line at 1:3");
+  }
+  for (const ListFormat format : {ListFormat::hosts, ListFormat::adblock}) {
+    CHECK(said(format, "0.0.0.0 .") == "!no name on the line at 1:9");
+    CHECK(said(format, "192.0.2.1 .") == "!no name on the line at 1:11");
+    CHECK(said(format, "0.0.0.0 *") == "!not a domain name at 1:9");
+  }
 }
 
 TEST_CASE("addresses, wildcards and hosts lines with addresses of their own") {
