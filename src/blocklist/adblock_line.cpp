@@ -101,6 +101,7 @@ void read_adblock_line(std::string_view line, LineItems& items) {
     const std::string_view modifiers = text.substr(modifiers_at + 1);
     auto parsed = modifiers.empty() ? Result<ListRule, RuleFault>(fail(RuleFault::bad_value))
                                     : parse_modifiers(modifiers, is_exception);
+    if (parsed && parsed->effect == ListRule::Effect::pass) parsed = fail(RuleFault::unknown_modifier);
     if (!parsed)
       return items.add_fault(column(modifiers), parsed.error() == RuleFault::unknown_modifier
                                                     ? LineFault::unknown_modifier

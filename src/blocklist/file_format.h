@@ -97,6 +97,7 @@ struct ListSummary {
   std::uint32_t flags = 0;
   static constexpr std::uint32_t zone = 1;     ///< RPZ: it answers as the zone says, by its own precedence
   static constexpr std::uint32_t servers = 2;  ///< among its names are those of name servers
+  static constexpr std::uint32_t longest = 4;  ///< dnsmasq, Unbound: what it says of the longest name is all it says
 };
 /// Before a text, which zeros follow up to a multiple of four octets.
 struct TextHead {

@@ -363,6 +363,8 @@ Result<Image, ImageFault> make_image(ImageInput input, const OnOctets& on_octets
   for (std::size_t at = 0; at < image.lists.size(); ++at) {
     if (input.rules.is_of({static_cast<std::uint16_t>(at)}, ListFormat::rpz))
       image.lists[at].flags |= ListSummary::zone;
+    for (const ListFormat format : {ListFormat::dnsmasq, ListFormat::unbound})
+      if (input.rules.is_of({static_cast<std::uint16_t>(at)}, format)) image.lists[at].flags |= ListSummary::longest;
     if (at < input.rules.servers.size() && input.rules.servers[at]) image.lists[at].flags |= ListSummary::servers;
   }
   FileHeader& header = image.header;

@@ -399,7 +399,7 @@ bool ListSet::is_named_by(std::span<const ListId> lists, std::uint32_t set, bool
   bool is_named = false;
   each_word(set, [&](std::uint32_t number, auto) {
     const Word said = word(number);
-    if (!is_theirs(said.list)) return;
+    if (!is_theirs(said.list) || (said.rule != nullptr && said.rule->effect == ListRule::Effect::pass)) return;
     if (said.rule == nullptr || (!said.rule->conditions && !said.rule->is_exception))
       is_named = true;
     else if (!said.rule->conditions)
@@ -448,6 +448,10 @@ Word ListSet::word(std::uint32_t number) const {
 
 bool ListSet::is_zone(ListId list) const {
   return list.value < layout_->lists.size() && (layout_->lists[list.value].flags & ListSummary::zone) != 0;
+}
+
+bool ListSet::goes_by_longest(ListId list) const {
+  return list.value < layout_->lists.size() && (layout_->lists[list.value].flags & ListSummary::longest) != 0;
 }
 
 std::uint64_t ListSet::name_count() const {

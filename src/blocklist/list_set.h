@@ -130,6 +130,8 @@ class ListSet {
   [[nodiscard]] Word word(std::uint32_t number) const;
   /// RPZ: it answers as the zone says, and of its words those on the longest name decide.
   [[nodiscard]] bool is_zone(ListId list) const;
+  /// dnsmasq, Unbound: what it says of the longest name is all it says.
+  [[nodiscard]] bool goes_by_longest(ListId list) const;
   [[nodiscard]] std::uint64_t name_count() const;
   /// Distinct names of one list; 0 for a list that the set does not have.
   [[nodiscard]] std::uint64_t name_count(ListId list) const;

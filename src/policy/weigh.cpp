@@ -97,8 +97,15 @@ std::optional<Weighed> weigh(const RuleBook& book, const blocklist::ListSet& lis
            });
   };
   const auto each_word = [&](const blocklist::Covering& covering, auto&& take) {
+    const auto longer = listing.all().first(static_cast<std::size_t>(&covering - listing.all().data()));
+    const auto has_spoken = [&](ListId list) {
+      return std::any_of(longer.begin(), longer.end(), [&](const blocklist::Covering& one) {
+        const auto all = lists.lists_of(one.set);
+        return std::binary_search(all.begin(), all.end(), list);
+      });
+    };
     const auto take_counting = [&](ListId list, const ListRule* rule, std::uint32_t number) {
-      if (!counts(list)) return;
+      if (!counts(list) || (!longer.empty() && lists.goes_by_longest(list) && has_spoken(list))) return;
       if (rule != nullptr && rule->conditions && !hold(book, asking, *rule->conditions)) return;
       take(list, rule, number);
     };
@@ -133,7 +140,7 @@ std::optional<Weighed> weigh(const RuleBook& book, const blocklist::ListSet& lis
     each_word(covering, [&](ListId list, const ListRule* rule, std::uint32_t number) {
       const bool is_allow_list = is_kind(list, ListKind::allow);
       const Effect effect = rule != nullptr ? rule->effect : Effect::block;
-      if (effect == Effect::no_rewrite) return;
+      if (effect == Effect::no_rewrite || (effect == Effect::pass && !is_allow_list)) return;
       if (effect == Effect::answer && is_cancelled(*rule)) return;
       const bool is_important = rule != nullptr && rule->is_important;
       Weighed weighed{Weighed::Outcome::block, list, false, covering.set, number};

@@ -45,6 +45,7 @@ TEST_CASE("AdBlock: what is no plain name becomes an expression") {
 
 TEST_CASE("AdBlock: what DNS cannot judge is skipped with its reason") {
   CHECK(adblock("||ads.example^$third-party") == "!a modifier that DNS does not know at 1:16");
+  CHECK(adblock("||ads.example^$transparent") == "!a modifier that DNS does not know at 1:16");
   CHECK(adblock("||ads.example^$dnstype=WHAT") == "!a modifier's value that cannot be at 1:16");
   CHECK(adblock("||ads.example/banner.gif") == "!about a URL's path, not its name at 1:14");
   CHECK(adblock("/ad_html/*") == "!about a URL's path, not its name at 1:1");

@@ -32,4 +32,20 @@ TEST_CASE("Unbound: zones and their data") {
         "||ads.example^\n||ads.example^$dnsrewrite=NOERROR;A;192.0.2.1");
   CHECK(unbound("local-data: \"ads.example A what\"") == "!not a record at 1:28");
   CHECK(unbound("  do-ip6: yes") == "!lists nothing at 1:3");
+  CHECK(unbound("local-zone") == "!no name on the line at 1:11");
+}
+
+TEST_CASE("Unbound: zones that only end the zone above, and their data by type") {
+  const auto unbound = [](std::string_view text) { return said(ListFormat::unbound, text); };
+  CHECK(unbound("local-zone: \"a.example\" transparent") == "||a.example^$transparent");
+  CHECK(unbound("local-zone: \"a.example\" inform") == "||a.example^$transparent");
+  CHECK(unbound("local-zone: \"a.example\" nodefault") == "!lists nothing at 1:25");
+  CHECK(unbound("local-zone: \"a.example\" block_a") ==
+        "||a.example^$transparent\n||a.example^$dnstype=A,dnsrewrite=NOERROR;;");
+  CHECK(unbound("local-zone: \"a.example.\" typetransparent\nlocal-data: \"x.A.example A 192.0.2.1\"\n"
+                "local-data: \"a.example AAAA ::\"\nlocal-data: \"ba.example A 192.0.2.1\"") ==
+        "||a.example^$transparent\n|x.a.example^$dnstype=A,dnsrewrite=NOERROR;A;192.0.2.1\n"
+        "|a.example^$dnstype=AAAA\n|ba.example^$dnsrewrite=NOERROR;A;192.0.2.1");
+  CHECK(unbound("local-zone: \"a.example\" always_nxdomain\nlocal-data: \"x.a.example A 192.0.2.1\"") ==
+        "||a.example^\n!lists nothing at 2:14");
 }

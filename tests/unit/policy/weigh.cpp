@@ -173,3 +173,59 @@ TEST_CASE("of rewrites beside each other a code counts before a CNAME, that befo
   } while (std::next_permutation(lines.begin(), lines.end()));
   CHECK(Weighing({{adblock, lines[0]}, {adblock, "||k.example^$dnsrewrite=NXDOMAIN"}})("k.example") == "nxdomain");
 }
+
+TEST_CASE("in a list of dnsmasq's the longest name says all that it says") {
+  const Weighing dnsmasq({{ListFormat::dnsmasq,
+                           "server=/example.com/#\naddress=/ads.example.com/\naddress=/example.org/192.0.2.4\n"
+                           "address=/sub.example.org/#\naddress=/x.test/\nserver=/y.x.test/#\nserver=/z.test/#\n"
+                           "address=/z.test/"}});
+  CHECK(dnsmasq("www.example.com") == "forward");
+  CHECK(dnsmasq("a.ads.example.com") == "block");
+  CHECK(dnsmasq("example.org") == "NOERROR;A;192.0.2.4");
+  CHECK(dnsmasq("a.sub.example.org") == "block");
+  CHECK(dnsmasq("x.test") == "block");
+  CHECK(dnsmasq("y.x.test") == "forward");
+  CHECK(dnsmasq("z.test") == "forward");
+}
+
+TEST_CASE("in a list of Unbound's the longest name says all that it says, and a transparent zone nothing") {
+  const List unbound{ListFormat::unbound,
+                     "local-zone: \"a.test\" always_nxdomain\nlocal-zone: \"tr.a.test\" transparent\n"
+                     "local-zone: \"bad.tr.a.test\" always_nxdomain\nlocal-zone: \"r.test\" redirect\n"
+                     "local-data: \"r.test A 192.0.2.4\"\nlocal-zone: \"sub.r.test\" always_null\n"
+                     "local-zone: \"tt.test\" typetransparent\nlocal-data: \"tt.test A 192.0.2.4\"\n"
+                     "local-zone: \"four.test\" block_a\nlocal-zone: \"seen.test\" transparent"};
+  const Weighing alone({unbound});
+  CHECK(alone("a.test") == "block");
+  CHECK(alone("x.tr.a.test") == "forward");
+  CHECK(alone("bad.tr.a.test") == "block");
+  CHECK(alone("z.r.test") == "NOERROR;A;192.0.2.4");
+  CHECK(alone("sub.r.test") == "block");
+  CHECK(alone("tt.test") == "NOERROR;A;192.0.2.4");
+  CHECK(alone("tt.test", RecordType::aaaa) == "forward");
+  CHECK(alone("x.tt.test") == "forward");
+  CHECK(alone("x.four.test") == "nodata");
+  CHECK(alone("x.four.test", RecordType::aaaa) == "forward");
+
+  // Of other lists it says nothing.
+  const Weighing beside({unbound, {ListFormat::domains, "tr.a.test\nseen.test"}});
+  CHECK(beside("tr.a.test") == "block");
+  CHECK(beside("x.seen.test") == "block");
+  CHECK(Weighing({{ListFormat::unbound, unbound.text, ListKind::allow}, {ListFormat::domains, "seen.test"}})(
+            "seen.test") == "forward");
+}
+
+TEST_CASE("a list may say every name, with exceptions") {
+  const Weighing zone(
+      {{ListFormat::rpz, "* CNAME .\nok.example CNAME rpz-passthru.\n*.ok.example CNAME rpz-passthru."}});
+  CHECK(zone("x.test") == "nxdomain");
+  CHECK(zone("a.ok.example") == "forward");
+  CHECK(zone(".") == "forward");
+  const Weighing dnsmasq({{ListFormat::dnsmasq, "address=/#/\nserver=/ok.example/#"}});
+  CHECK(dnsmasq("x.test") == "block");
+  CHECK(dnsmasq("a.ok.example") == "forward");
+  const Weighing unbound(
+      {{ListFormat::unbound, "local-zone: \".\" always_refuse\nlocal-zone: \"ok.example\" transparent"}});
+  CHECK(unbound("x.test") == "block");
+  CHECK(unbound("a.ok.example") == "forward");
+}
