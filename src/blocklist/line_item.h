@@ -54,6 +54,8 @@ void read_adblock_line(std::string_view line, LineItems& items);
 void read_dnsmasq_line(std::string_view line, LineItems& items);
 /// A regular expression, as Pi-hole takes it: with `;querytype=`, `;reply=`.
 void read_regex_line(std::string_view line, LineItems& items);
+/// Is it one of the words behind an expression?
+[[nodiscard]] bool is_regex_word(std::string_view word);
 /// An address or a prefix.
 void read_address_line(std::string_view line, LineItems& items);
 

@@ -327,6 +327,8 @@ LineKind kind_of(std::string_view line) {
       (std::string_view("&-_.?,=+:$").find(line.front()) != line.npos || (line.front() == '/' && line.back() != '/')))
     return {ListFormat::adblock, false};
   if (line.starts_with('/') && line.size() > 2 && line.rfind('/') > 0) return {ListFormat::regex, true};
+  if (const std::size_t end = line.find(';'); end != line.npos && is_regex_word(line.substr(end + 1)))
+    line = line.substr(0, end);
   if (line.find_first_of("^$\\(") != line.npos && line.find_first_of(" <>{};:=") == line.npos)
     return {ListFormat::regex, false};
   return {};

@@ -16,6 +16,8 @@ TEST_CASE("AdBlock: which names a pattern covers") {
   CHECK(adblock("|ads.example^") == "|ads.example^");
   CHECK(adblock("|ads.example|") == "|ads.example^");
   CHECK(adblock("ads.example") == "|ads.example^");
+  CHECK(adblock("@@ads.example") == R"(@@/ads\.example/)");
+  CHECK(adblock("ads.example$important") == R"(/ads\.example/$important)");
   CHECK(adblock("*.ads.example^") == "*.ads.example^");
   CHECK(adblock("||*.ads.example^") == "*.ads.example^");
   CHECK(adblock(".ads.example^") == "*.ads.example^");
@@ -80,7 +82,19 @@ TEST_CASE("expressions, with Pi-hole's words behind them") {
   CHECK(regex("^a;reply=NXDOMAIN") == "/^a/$dnsrewrite=NXDOMAIN;;");
   CHECK(regex("^a;reply=NODATA;querytype=MX") == "/^a/$dnstype=MX,dnsrewrite=NOERROR;;");
   CHECK(regex("^a;reply=192.0.2.1") == "/^a/$dnsrewrite=NOERROR;A;192.0.2.1");
-  CHECK(regex("^a;invert") == "!a modifier that DNS does not know at 1:3");
+  CHECK(regex("^a;reply=nodata") == "/^a/$dnsrewrite=NOERROR;;");
+  CHECK(regex("^a;Reply=nxdomain;QueryType=A") == "/^a/$dnstype=A,dnsrewrite=NXDOMAIN;;");
+  CHECK(regex("^a;reply=refused") == "/^a/$dnsrewrite=REFUSED;;");
+  CHECK(regex("^a;reply=none") == "/^a/$dnsrewrite=DROP");
+  CHECK(regex("^a;reply=ip") == "/^a/");
+  CHECK(regex("^a;reply=192.0.2.1;reply=2001:db8::1;querytype=!MX") ==
+        "/^a/$dnstype=~MX,dnsrewrite=NOERROR;A;192.0.2.1\n/^a/$dnstype=~MX,dnsrewrite=NOERROR;AAAA;2001:db8::1");
+  CHECK(regex("^a;reply=other.example") == "!a modifier's value that cannot be at 1:4");
+  CHECK(regex("^a;querytype=A;reply=") == "!a modifier's value that cannot be at 1:16");
+  CHECK(regex("^a;querytype=WHAT") == "!a modifier's value that cannot be at 1:4");
+  CHECK(regex("^a;what=1;reply=none") == "!a modifier that DNS does not know at 1:4");
+  CHECK(regex("^a;querytype=A;invert") == "!a modifier that DNS does not know at 1:16");
+  CHECK(regex("^a;invert") == "!a modifier that DNS does not know at 1:4");
   const std::string longest(pattern_octets_max, 'a');
   CHECK(regex(longest) == '/' + longest + '/');
   CHECK(regex(longest + 'a') == "!not a regular expression that takes linear time at 1:1");
