@@ -70,6 +70,10 @@ void read_adblock_line(std::string_view line, LineItems& items) {
         const std::size_t begin = line.find_first_not_of(" \t", at);
         if (begin == line.npos || line[begin] == '#') return;
         at = std::min(line.find_first_of(" \t", begin), line.size());
+        if (line.substr(begin, at - begin) == ".") {
+          items.add_fault(begin, LineFault::no_name);
+          continue;
+        }
         LineItem& item = items.add();
         item.name = line.substr(begin, at - begin);
         item.column = begin;
@@ -97,6 +101,7 @@ void read_adblock_line(std::string_view line, LineItems& items) {
     const std::string_view modifiers = text.substr(modifiers_at + 1);
     auto parsed = modifiers.empty() ? Result<ListRule, RuleFault>(fail(RuleFault::bad_value))
                                     : parse_modifiers(modifiers, is_exception);
+    if (parsed && parsed->effect == ListRule::Effect::pass) parsed = fail(RuleFault::unknown_modifier);
     if (!parsed)
       return items.add_fault(column(modifiers), parsed.error() == RuleFault::unknown_modifier
                                                     ? LineFault::unknown_modifier
@@ -179,13 +184,15 @@ void read_adblock_line(std::string_view line, LineItems& items) {
     item.rule = std::move(rule);
     return;
   }
+  if (pattern.find_first_not_of("*.") == pattern.npos) return items.add_fault(0, LineFault::no_name);
   if (is_spelled_like_a_name(pattern) && !pattern.ends_with('.')) {
     const bool has_dot_before = pattern.starts_with('.');
     if (begins_at_label && !has_dot_before) return add_name(pattern, true, true);
     if (begins_name && ends_name && !has_dot_before) return add_name(pattern, true, false);
     if (!begins_at_label && !begins_name && has_dot_before && ends_name && pattern.size() > 1)
       return add_name(pattern.substr(1), false, true);
-    if (!begins_at_label && !begins_name && !ends_name && !has_dot_before && pattern.find('.') != pattern.npos)
+    // A bare name stands for itself; with `@@` or modifiers it is a pattern like others.
+    if (pattern.size() == line.size() && !has_dot_before && pattern.find('.') != pattern.npos)
       return add_name(pattern, true, false);
   } else if (pattern.starts_with("*.") && is_spelled_like_a_name(pattern.substr(2)) && pattern[2] != '.' &&
              (ends_name || !begins_name)) {
@@ -212,49 +219,79 @@ void read_wildcard_line(std::string_view line, LineItems& items) {
   item.pattern = '^' + to_expression(line) + '$';
 }
 
+namespace {
+
+std::string in_small_letters(std::string_view text) {
+  std::string small(text);
+  for (char& letter : small)
+    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter + 32);
+  return small;
+}
+
+/// `A,AAAA`, `!A`: the modifier that says so.
+std::string to_type_modifier(std::string_view types) {
+  const bool is_not = types.starts_with('!');
+  if (is_not) types.remove_prefix(1);
+  std::string modifier = is_not ? "dnstype=~" : "dnstype=";
+  for (const char letter : types) modifier += letter == ',' ? is_not ? "|~" : "|" : std::string(1, letter);
+  return modifier;
+}
+
+/// A reply as the modifier that says so; "" for `IP`, which means what blocks in general.
+std::optional<std::string> to_reply_modifier(std::string_view reply) {
+  const std::string small = in_small_letters(reply);
+  if (small == "ip") return "";
+  if (small == "nodata") return "dnsrewrite=NOERROR;;";
+  if (small == "nxdomain") return "dnsrewrite=NXDOMAIN";
+  if (small == "refused") return "dnsrewrite=REFUSED";
+  if (small == "none") return "dnsrewrite=DROP";  // no answer at all
+  return IpAddress::parse(reply) ? std::optional("dnsrewrite=" + std::string(reply)) : std::nullopt;
+}
+
+}  // namespace
+
+bool is_regex_word(std::string_view word) {
+  const std::string small = in_small_letters(word.substr(0, word.find_first_of("=;")));
+  return small == "querytype" || small == "reply" || small == "invert";
+}
+
 void read_regex_line(std::string_view line, LineItems& items) {
   if (line.starts_with('#')) return;
-  // Pi-hole's words behind the expression: `;querytype=A,AAAA`, `;querytype=!A`, `;reply=NXDOMAIN`.
-  std::string_view expression = line.substr(0, std::min(line.find(";querytype="), line.find(";reply=")));
-  if (const std::size_t invert = line.find(";invert"); invert != line.npos)
-    return items.add_fault(invert, LineFault::unknown_modifier);
-  std::string modifiers;
+  // Pi-hole's words behind the expression: `;querytype=A,AAAA`, `;querytype=!A`, `;reply=NXDOMAIN`; several replies are
+  // all answered.
+  std::string_view expression = line.substr(0, line.find(';'));
+  std::string types;
+  std::vector<std::string> replies;
   for (std::size_t at = expression.size(); at < line.size();) {
-    const std::size_t end = std::min(line.find(';', at + 1), line.size());
-    std::string_view word = line.substr(at + 1, end - at - 1);
-    modifiers += modifiers.empty() ? "" : ",";
-    if (word.starts_with("querytype=")) {
-      word.remove_prefix(10);
-      const bool is_not = word.starts_with('!');
-      if (is_not) word.remove_prefix(1);
-      modifiers += "dnstype=";
-      if (is_not) modifiers += '~';
-      for (const char letter : word) modifiers += letter == ',' ? is_not ? "|~" : "|" : std::string(1, letter);
-    } else if (word.starts_with("reply=")) {
-      word.remove_prefix(6);
-      // `none`: no answer at all. `IP` means what blocks in general.
-      if (word == "NODATA")
-        modifiers += "dnsrewrite=NOERROR;;";
-      else if (word == "none")
-        modifiers += "dnsrewrite=DROP";
-      else if (word != "IP" && word != "ip")
-        modifiers += "dnsrewrite=" + std::string(word);
-      else if (modifiers.ends_with(','))
-        modifiers.pop_back();
+    const std::size_t begin = at + 1;
+    at = std::min(line.find(';', begin), line.size());
+    const std::string_view word = line.substr(begin, at - begin);
+    const std::size_t equals = word.find('=');
+    const std::string key = in_small_letters(word.substr(0, equals));
+    const std::string_view value = equals == word.npos ? "" : word.substr(equals + 1);
+    if (key == "querytype" && types.empty()) {
+      types = to_type_modifier(value);
+      if (!parse_modifiers(types, false)) return items.add_fault(begin, LineFault::bad_modifier);
+    } else if (key == "reply") {
+      const auto reply = to_reply_modifier(value);
+      if (!reply) return items.add_fault(begin, LineFault::bad_modifier);
+      replies.push_back(*reply);
     } else {
-      return items.add_fault(at + 1, LineFault::unknown_modifier);
+      return items.add_fault(begin, LineFault::unknown_modifier);
     }
-    at = end;
   }
-  auto rule = parse_modifiers(modifiers, false);
-  if (!rule) return items.add_fault(expression.size() + 1, LineFault::bad_modifier);
   if (expression.size() > 2 && expression.starts_with('/') && expression.ends_with('/'))
     expression = expression.substr(1, expression.size() - 2);
   if (expression.empty()) return items.add_fault(0, LineFault::no_name);
-  LineItem& item = items.add();
-  item.of = Listed::pattern;
-  item.pattern = expression;
-  item.rule = std::move(*rule);
+  if (replies.empty()) replies.emplace_back();
+  for (const std::string& reply : replies) {
+    auto rule = parse_modifiers(types + (types.empty() || reply.empty() ? "" : ",") + reply, false);
+    if (!rule) return items.add_fault(expression.size() + 1, LineFault::bad_modifier);
+    LineItem& item = items.add();
+    item.of = Listed::pattern;
+    item.pattern = expression;
+    item.rule = std::move(*rule);
+  }
 }
 
 void read_address_line(std::string_view line, LineItems& items) {

@@ -130,7 +130,7 @@ Result<std::size_t, std::string> TextSource::read(std::span<char> room) {
 class Reading {
  public:
   Reading(const Seed& seed, std::size_t list_count) : seed_(seed), dropped_(list_count), merge_at_(merge_entries) {
-    rules.zones.resize(list_count);
+    rules.formats.resize(list_count);
     rules.servers.resize(list_count);
   }
 
@@ -175,7 +175,8 @@ std::string Reading::read_text(const ListInput& input, ListId list, ListReport& 
 
   std::optional<LineReader> reader;
   const auto on_name = [&](const ListedName& name) {
-    gathering.add({key_of(name.wire.first(name.wire.size() - 1), seed_), list, name.covers_name, name.covers_below});
+    gathering.add(
+        {key_of(name.wire.first(name.wire.size() - 1), seed_), list, extents_of(name.covers_name, name.covers_below)});
     if (name.covers_below) below.add(name.labels);
     return true;
   };
@@ -206,10 +207,11 @@ std::string Reading::read_text(const ListInput& input, ListId list, ListReport& 
     }
     const ListedName& name = listed.name;
     const NameKey key = key_of(name.wire.first(name.wire.size() - 1), seed_);
+    const Extents extents = extents_of(name.covers_name, name.covers_below);
     if ((*word & plain_word) != 0)
-      gathering.add(Said(key, list, name.covers_name, name.covers_below));
+      gathering.add(Said(key, list, extents));
     else
-      gathering.add(SaidMore{key, *word, name.covers_name, name.covers_below});
+      gathering.add(SaidMore{key, *word, extents});
     if (name.covers_below) below.add(name.labels);
     return true;
   };
@@ -239,7 +241,7 @@ std::string Reading::read_text(const ListInput& input, ListId list, ListReport& 
         return text.empty() ? input.file.string() + " is empty"
                             : input.file.string() + " looks like none of the formats of lists";
       }
-      rules.zones[list.value] = report.format == ListFormat::rpz;
+      rules.formats[list.value] = report.format;
       reader.emplace(*report.format, input.subdomains);
     }
     const std::size_t used = reader->read(text, last, on_name, on_rule, on_problem);
@@ -256,7 +258,7 @@ std::string Reading::read_text(const ListInput& input, ListId list, ListReport& 
 }
 
 std::uint64_t Reading::finish(std::vector<ListReport>& reports) {
-  gathering.settle_more([&](std::uint32_t rule) { return !dropped_[rules.list_of(rule).value]; });
+  gathering.settle_more(rules.put_in_order(), [&](std::uint32_t rule) { return !dropped_[rules.list_of(rule).value]; });
   std::uint64_t names = gathering.merge(dropped_);
   for (std::size_t at = reports.size(); names > names_max; names = gathering.merge(dropped_)) {
     check(at > 0);

@@ -82,37 +82,78 @@ void read_dnsmasq_line(std::string_view line, LineItems& items) {
   }
 }
 
+namespace {
+
+bool is_one_of(std::string_view word, std::initializer_list<std::string_view> words) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+std::string without_final_dot(std::string_view name) {
+  std::string plain(name.substr(0, name.size() - (name.ends_with('.') ? 1 : 0)));
+  for (char& letter : plain)
+    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter + 32);
+  return plain;
+}
+
+std::shared_ptr<const LineConditions> of_type(dns::RecordType type) {
+  LineConditions when;
+  when.types.push_back(type);
+  return std::make_shared<const LineConditions>(std::move(when));
+}
+
+}  // namespace
+
 void UnboundReader::read_line(std::string_view line, LineItems& items) {
   if (line.starts_with('#') || line == "server:") return;
-  const std::size_t colon = line.find(':');
-  const std::string_view word = line.substr(0, colon);
-  std::string_view rest = colon == line.npos ? "" : line.substr(colon + 1);
+  const std::size_t colon = std::min(line.find(':'), line.size());
+  const std::string_view word = line.substr(0, colon), rest = line.substr(std::min(colon + 1, line.size()));
+  if (word == "local-zone") return read_zone(line, rest, items);
+  if (word == "local-data") return read_data(line, rest, items);
+  items.add_fault(0, LineFault::not_for_lists);
+}
+
+void UnboundReader::read_zone(std::string_view line, std::string_view rest, LineItems& items) {
   const auto column = [&](std::string_view part) { return static_cast<std::size_t>(part.data() - line.data()); };
-  if (word == "local-zone") {
-    const std::string_view name = take_word(rest);
-    const std::size_t type_at = column(rest);
-    const std::string_view type = take_word(rest);
-    const auto is_one_of = [&](std::initializer_list<std::string_view> types) {
-      return std::find(types.begin(), types.end(), type) != types.end();
-    };
-    if (name.empty()) return items.add_fault(colon + 1, LineFault::no_name);
-    redirected_.clear();
-    const bool blocks = is_one_of({"always_nxdomain", "always_nodata", "always_null", "always_refuse", "always_deny",
-                                   "static", "refuse", "deny", "inform_deny", "inform_redirect", "redirect"});
-    const bool allows =
-        is_one_of({"always_transparent", "transparent", "typetransparent", "nodefault", "inform", "block_a"});
-    if (!blocks && !allows) return items.add_fault(type_at, LineFault::not_for_lists);
-    if (is_one_of({"redirect", "inform_redirect"})) redirected_ = name;
+  const std::size_t begin = column(rest);
+  const std::string_view name = take_word(rest);
+  const std::size_t type_at = column(rest);
+  const std::string_view type = take_word(rest);
+  if (name.empty()) return items.add_fault(begin, LineFault::no_name);
+  const bool blocks =
+      is_one_of(type, {"always_nxdomain", "always_nodata", "always_null", "always_refuse", "always_deny", "static",
+                       "refuse", "deny", "inform_deny", "inform_redirect", "redirect"});
+  // They only end the zone that is above them.
+  const bool passes = is_one_of(type, {"transparent", "typetransparent", "inform", "block_a"});
+  if (!blocks && !passes && type != "always_transparent") return items.add_fault(type_at, LineFault::not_for_lists);
+  zone_ = without_final_dot(name);
+  type_ = type;
+  const auto add = [&]() -> ListRule& {
     LineItem& item = items.add();
     item.name = name;
     item.column = column(name);
-    if (allows) {
-      item.rule.effect = ListRule::Effect::allow;
-      item.rule.is_exception = true;
-    }
-    return;
+    return item.rule;
+  };
+  ListRule& rule = add();
+  if (passes) rule.effect = ListRule::Effect::pass;
+  if (type == "always_transparent") {
+    rule.effect = ListRule::Effect::allow;
+    rule.is_exception = true;
   }
-  if (word != "local-data") return items.add_fault(0, LineFault::not_for_lists);
+  if (type != "block_a") return;
+  ListRule& of_addresses = add();
+  of_addresses.effect = ListRule::Effect::answer;
+  of_addresses.answer = LineAnswer{};  // NODATA
+  of_addresses.conditions = of_type(dns::RecordType::a);
+}
+
+bool UnboundReader::is_in_zone(const std::string& name) const {
+  if (name.size() <= zone_.size()) return name == zone_;
+  return name.ends_with(zone_) && (zone_.empty() || name[name.size() - zone_.size() - 1] == '.');
+}
+
+void UnboundReader::read_data(std::string_view line, std::string_view rest, LineItems& items) {
+  const auto column = [&](std::string_view part) { return static_cast<std::size_t>(part.data() - line.data()); };
+  const std::size_t begin = column(rest);
   std::string_view data = take_word(rest);
   // `name [ttl] [IN] type value`
   const std::string_view name = take_word(data);
@@ -120,14 +161,17 @@ void UnboundReader::read_line(std::string_view line, LineItems& items) {
   if (!type.empty() && type.find_first_not_of("0123456789") == type.npos) type = take_word(data);
   if (type == "IN" || type == "in") type = take_word(data);
   const auto known = dns::parse_record_type(type);
-  if (name.empty()) return items.add_fault(colon + 1, LineFault::no_name);
+  if (name.empty()) return items.add_fault(begin, LineFault::no_name);
   if (!known) return items.add_fault(column(type), LineFault::not_for_lists);
   const auto answer = make_answer(*known, data);
   if (!answer) return items.add_fault(column(data), LineFault::bad_record);
+  const std::string zone_type = !type_.empty() && is_in_zone(without_final_dot(name)) ? type_ : "";
+  if (zone_type.starts_with("always_")) return items.add_fault(column(name), LineFault::not_for_lists);
   LineItem& item = items.add();
   item.name = name;
   item.column = column(name);
-  item.covers_below = name == redirected_;
+  item.covers_below = is_one_of(zone_type, {"redirect", "inform_redirect"}) && without_final_dot(name) == zone_;
+  if (zone_type == "typetransparent") item.rule.conditions = of_type(*known);
   const auto address = IpAddress::parse(data);
   if (address && is_null(*address)) return;
   item.rule.effect = ListRule::Effect::answer;

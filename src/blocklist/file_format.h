@@ -19,7 +19,7 @@ namespace doline::blocklist {
 using Octets = std::span<const std::uint8_t>;
 
 inline constexpr std::array<char, 8> file_magic{'D', 'O', 'L', 'I', 'N', 'E', 'L', 'S'};
-inline constexpr std::uint32_t file_version = 4;
+inline constexpr std::uint32_t file_version = 5;
 inline constexpr std::uint32_t byte_order_mark = 0x01020304;
 inline constexpr std::size_t section_alignment = 64;
 
@@ -33,7 +33,7 @@ enum class Section : std::uint32_t {
   lists = 7,        ///< ListSummary[list_count]
   rules = 8,        ///< TextHead and text each: what lines say that is more than their list's plain word
   rule_bounds = 9,  ///< u32[sets + 1]: where each set's words begin in `words`; none for a set of plain words only
-  words = 10,       ///< u32[]: an index into `rules`, or plain_word | ListId
+  words = 10,       ///< u32[]: an index into `rules`, or plain_word | ListId; behind it taken_back_by | ListId
   patterns = 11,    ///< TextHead and text each: the set and the regular expression
   prefixes = 12,    ///< Prefix[]: addresses, the longest prefixes first
 };
@@ -97,6 +97,7 @@ struct ListSummary {
   std::uint32_t flags = 0;
   static constexpr std::uint32_t zone = 1;     ///< RPZ: it answers as the zone says, by its own precedence
   static constexpr std::uint32_t servers = 2;  ///< among its names are those of name servers
+  static constexpr std::uint32_t longest = 4;  ///< dnsmasq, Unbound: what it says of the longest name is all it says
 };
 /// Before a text, which zeros follow up to a multiple of four octets.
 struct TextHead {

@@ -71,7 +71,7 @@ std::uint64_t Gathering::merge(const std::vector<bool>& dropped) {
       if (list != more && dropped[list.value]) continue;
       if (kept > 0 && sorted_[kept - 1].is_of_name(said)) {
         if (sorted_[kept - 1].list() == said.list()) {
-          sorted_[kept - 1].tag_list_covers |= said.tag_list_covers;
+          sorted_[kept - 1].tag_list_extents |= said.tag_list_extents;
           continue;
         }
       } else {
@@ -111,12 +111,11 @@ void Gathering::sort_more() {
   std::size_t kept = 0;
   for (const SaidMore& said : more_) {
     if (kept > 0 && order(more_[kept - 1]) == order(said)) {
-      more_[kept - 1].covers_name |= said.covers_name;
-      more_[kept - 1].covers_below |= said.covers_below;
+      more_[kept - 1].extents |= said.extents;
       continue;
     }
     more_[kept++] = said;
-    add(Said(said.key, more, true, true));
+    add(Said(said.key, more, name_and_below));
   }
   more_.resize(kept);
 }

@@ -19,37 +19,44 @@
 
 namespace doline::blocklist {
 
+/// What of a name a line covers; of several lines, the bits of each.
+using Extents = std::uint8_t;
+inline constexpr Extents name_alone = 1, below_alone = 2, name_and_below = 4;
+inline constexpr Extents of_the_name = name_alone | name_and_below, of_what_is_below = below_alone | name_and_below;
+inline Extents extents_of(bool covers_name, bool covers_below) {
+  return !covers_name ? below_alone : covers_below ? name_and_below : name_alone;
+}
+
 /// One list's word on one name.
 struct Said {
   std::uint64_t place;
-  std::uint64_t tag_list_covers;  ///< tag (48 bits), ListId (14), covers below, covers name
+  std::uint64_t tag_list_extents;  ///< tag (48 bits), ListId (13), Extents (3)
 
   Said() = default;
-  Said(NameKey key, ListId by, bool covers_name, bool covers_below)
-      : place(key.place),
-        tag_list_covers(key.tag << 16 | static_cast<std::uint64_t>(by.value) << 2 |
-                        static_cast<std::uint64_t>(covers_below) << 1 | static_cast<std::uint64_t>(covers_name)) {}
-  [[nodiscard]] std::uint64_t tag() const { return tag_list_covers >> 16; }
+  Said(NameKey key, ListId by, Extents extents)
+      : place(key.place), tag_list_extents(key.tag << 16 | static_cast<std::uint64_t>(by.value) << 3 | extents) {}
+  [[nodiscard]] std::uint64_t tag() const { return tag_list_extents >> 16; }
   [[nodiscard]] NameKey key() const { return {place, tag()}; }
-  /// List and covers alone, as one number.
-  [[nodiscard]] std::uint16_t word() const { return static_cast<std::uint16_t>(tag_list_covers); }
-  [[nodiscard]] ListId list() const { return {static_cast<std::uint16_t>(word() >> 2)}; }
+  /// List and extents alone, as one number.
+  [[nodiscard]] std::uint16_t word() const { return static_cast<std::uint16_t>(tag_list_extents); }
+  [[nodiscard]] ListId list() const { return {static_cast<std::uint16_t>(word() >> 3)}; }
+  [[nodiscard]] Extents extents() const { return static_cast<Extents>(word() & 7); }
   [[nodiscard]] bool is_of_name(const Said& other) const { return place == other.place && tag() == other.tag(); }
   auto operator<=>(const Said&) const = default;
 };
-static_assert(sizeof(Said) == 16 && lists_max < 1U << 14);
+static_assert(sizeof(Said) == 16 && lists_max < (1U << 13) - 1);
 
 /// What a list says of a name that is more than its plain word: by a rule.
 struct SaidMore {
   NameKey key;
   std::uint32_t rule;  ///< of the compilation's rules
-  bool covers_name, covers_below;
+  Extents extents;
 };
 
 class Gathering {
  public:
   /// In place of a list where SaidMore tells.
-  static constexpr ListId more{(1U << 14) - 1};
+  static constexpr ListId more{(1U << 13) - 1};
 
   void add(const SaidMore& said) { more_.push_back(said); }
   void add(const Said& said) {
@@ -69,10 +76,11 @@ class Gathering {
   std::span<const Said> part(std::size_t number);
   static constexpr std::size_t part_count = 256;
 
-  /// Once all is read, before the last merge(): what is said by rules that do not `count` is let go of, the rest
-  /// sorted, and its names entered.
+  /// Once all is read, before the last merge(): rules get their new numbers, what is said by those that do not `count`
+  /// is let go of, the rest sorted, and its names entered.
   template <class Counts>
-  void settle_more(Counts counts) {
+  void settle_more(std::span<const std::uint32_t> numbers, Counts counts) {
+    for (SaidMore& said : more_) said.rule = numbers[said.rule];
     std::erase_if(more_, [&](const SaidMore& said) { return !counts(said.rule); });
     sort_more();
   }

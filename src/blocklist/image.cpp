@@ -53,7 +53,7 @@ void each_name(Gathering& gathering, OnName&& on_name) {
 }
 
 // Sets of words, as they are interned: plain words and rules as file_format.h numbers them, ascending, so that the
-// plain ones are last. A set of plain words alone is written as its lists.
+// plain ones are last, each before the lists that take it back. A set of plain words alone is written as its lists.
 using Words = std::u32string;
 
 // What is said of names: each statement once, numbered by how often it is made, the most frequent first. A statement is
@@ -83,7 +83,7 @@ class Statements {
   Interned interned_;
   Words words_;
   std::vector<std::uint32_t> of_one_ = std::vector<std::uint32_t>(std::size_t{1} << 16);  // by word, number + 1
-  std::vector<std::uint32_t> named_, below_;
+  std::vector<Spoken> spoken_;
   std::vector<ListId> lists_;
   std::vector<std::uint32_t> places_;  // number by order of appearance
   std::vector<const Words*> all_;
@@ -113,33 +113,27 @@ std::uint32_t Statements::found(std::span<const Said> name) {
 void Statements::take_plain(std::span<const Said> name) {
   words_.clear();
   for (const Said& said : name)
-    if ((said.word() & 1) != 0) words_ += plain_word | said.list().value;
+    if ((said.extents() & of_the_name) != 0) words_ += plain_word | said.list().value;
   words_ += and_below;
   for (const Said& said : name)
-    if ((said.word() & 2) != 0) words_ += plain_word | said.list().value;
+    if ((said.extents() & of_what_is_below) != 0) words_ += plain_word | said.list().value;
 }
 
 // Where rules speak too.
 void Statements::take_more(std::span<const Said> name) {
-  named_.clear();
-  below_.clear();
-  const auto take = [&](std::uint32_t word, bool covers_name, bool covers_below) {
-    if (covers_name) named_.push_back(word);
-    if (covers_below) below_.push_back(word);
-  };
+  spoken_.clear();
   for (const Said& said : name.first(name.size() - 1))
-    take(plain_word | said.list().value, (said.word() & 1) != 0, (said.word() & 2) != 0);
-  for (const SaidMore& said : input_.gathering.more_of(name.back().key()))
-    take(said.rule, said.covers_name, said.covers_below);
-  for (std::vector<std::uint32_t>* words : {&named_, &below_}) {
-    input_.rules.settle(*words, input_.dropped);
-    for (const std::uint32_t word : *words) lists_.push_back(input_.rules.list_of(word));
-  }
+    spoken_.push_back({plain_word | said.list().value, said.extents()});
+  for (const SaidMore& said : input_.gathering.more_of(name.back().key())) spoken_.push_back({said.rule, said.extents});
+  input_.rules.settle(spoken_, input_.dropped);
+  words_.clear();
+  input_.rules.append_words(spoken_, of_the_name, words_);
+  words_ += and_below;
+  input_.rules.append_words(spoken_, of_what_is_below, words_);
+  for (const char32_t word : words_)
+    if (word != and_below) lists_.push_back(input_.rules.list_of(word));
   std::sort(lists_.begin(), lists_.end());
   lists_.erase(std::unique(lists_.begin(), lists_.end()), lists_.end());
-  words_.assign(named_.begin(), named_.end());
-  words_ += and_below;
-  words_.append(below_.begin(), below_.end());
 }
 
 Statements::Statements(ImageInput& input) : input_(input) {
@@ -307,9 +301,13 @@ Result<SetTable, ImageFault> make_sets(const Statements& statements, ImageInput&
     const std::size_t end = all.find(Statements::and_below);
     table.statements.push_back({sets.number_of(all.substr(0, end)), sets.number_of(all.substr(end + 1))});
   }
-  const auto number_of = [&](std::vector<std::uint32_t>& words) {
-    input.rules.settle(words, input.dropped);
-    return sets.number_of(Words(words.begin(), words.end()));
+  const auto number_of = [&](const std::vector<std::uint32_t>& said) {
+    std::vector<Spoken> spoken;
+    for (const std::uint32_t word : said) spoken.push_back({word, name_alone});
+    input.rules.settle(spoken, input.dropped);
+    Words words;
+    input.rules.append_words(spoken, name_alone, words);
+    return sets.number_of(words);
   };
   // Those that may overrule others first: a listing has room for so many sets and no more.
   const auto may_overrule = [&](const std::vector<std::uint32_t>& words) {
@@ -336,7 +334,7 @@ Result<SetTable, ImageFault> make_sets(const Statements& statements, ImageInput&
     bool is_plain = true;
     for (const char32_t word : *set) {
       const ListId list = input.rules.list_of(word);
-      is_plain = is_plain && (word & plain_word) != 0 && !input.rules.is_zone(list);
+      is_plain = is_plain && (word & plain_word) != 0 && !input.rules.is_of(list, ListFormat::rpz);
       table.members.push_back(list.value);
     }
     const auto first = table.members.begin() + static_cast<std::ptrdiff_t>(begin);
@@ -363,7 +361,10 @@ Result<Image, ImageFault> make_image(ImageInput input, const OnOctets& on_octets
   Image image;
   image.lists.resize(input.dropped.size());
   for (std::size_t at = 0; at < image.lists.size(); ++at) {
-    if (input.rules.is_zone({static_cast<std::uint16_t>(at)})) image.lists[at].flags |= ListSummary::zone;
+    if (input.rules.is_of({static_cast<std::uint16_t>(at)}, ListFormat::rpz))
+      image.lists[at].flags |= ListSummary::zone;
+    for (const ListFormat format : {ListFormat::dnsmasq, ListFormat::unbound})
+      if (input.rules.is_of({static_cast<std::uint16_t>(at)}, format)) image.lists[at].flags |= ListSummary::longest;
     if (at < input.rules.servers.size() && input.rules.servers[at]) image.lists[at].flags |= ListSummary::servers;
   }
   FileHeader& header = image.header;

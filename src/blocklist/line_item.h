@@ -54,19 +54,27 @@ void read_adblock_line(std::string_view line, LineItems& items);
 void read_dnsmasq_line(std::string_view line, LineItems& items);
 /// A regular expression, as Pi-hole takes it: with `;querytype=`, `;reply=`.
 void read_regex_line(std::string_view line, LineItems& items);
+/// Is it one of the words behind an expression?
+[[nodiscard]] bool is_regex_word(std::string_view word);
 /// An address or a prefix.
 void read_address_line(std::string_view line, LineItems& items);
 
 /// A name with `*` inside, `ad*.example`: as many octets as one likes, dots too, in its place.
 void read_wildcard_line(std::string_view line, LineItems& items);
 
-/// Unbound's `local-zone:` and `local-data:`. Of data in a zone that is redirected all below is covered too.
+/// Unbound's `local-zone:` and `local-data:`. What data means depends on the type of the zone above it, where that is
+/// the last one read.
 class UnboundReader {
  public:
   void read_line(std::string_view line, LineItems& items);
 
  private:
-  std::string redirected_;  // the name of the last zone of that type
+  void read_zone(std::string_view line, std::string_view rest, LineItems& items);
+  void read_data(std::string_view line, std::string_view rest, LineItems& items);
+  [[nodiscard]] bool is_in_zone(const std::string& name) const;
+
+  std::string zone_;  // small letters, without the final dot
+  std::string type_;
 };
 
 /// An RPZ zone in master-file form (RFC 1035 §5.1), its records taken as the draft draft-vixie-dnsop-dns-rpz says.

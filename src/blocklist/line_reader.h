@@ -107,6 +107,9 @@ class LineReader {
   }
   // Null where RE2 takes none such.
   static std::shared_ptr<const Expression> try_pattern(std::string_view pattern);
+  [[nodiscard]] bool is_plain_format() const {
+    return format_ == ListFormat::hosts || format_ == ListFormat::domains || format_ == ListFormat::wildcard;
+  }
   // Fills items_ with what a line says whose format is not hosts or domains.
   void read_items(std::string_view line);
   void read_trimmed(std::string_view line);
@@ -214,9 +217,7 @@ bool LineReader::read_line(std::string_view line, OnName& on_name, OnRule& on_ru
   if (format_ == ListFormat::rpz) line.remove_prefix(from);      // blanks at its beginning are of meaning
   Token first = next_token(line, format_ == ListFormat::rpz ? 0 : from);
   if (first.text.empty()) return true;
-  const bool is_plain_format =
-      format_ == ListFormat::hosts || format_ == ListFormat::domains || format_ == ListFormat::wildcard;
-  if (!is_plain_format) {
+  if (!is_plain_format()) {
     read_items(line);
     return take_items(on_name, on_rule, on_problem);
   }
@@ -313,11 +314,7 @@ bool LineReader::read_name(Token token, bool covers_name, bool covers_below, OnN
 
 template <class OnRule, class OnProblem>
 bool LineReader::read_rule(Token token, const LineItem& item, OnRule& on_rule, OnProblem& on_problem) {
-  if (token.text == ".") {
-    wire_[0] = 0;
-    wire_size_ = 1;
-    labels_ = 0;
-  } else if (const auto fault = to_wire(token.text)) {
+  if (const auto fault = to_wire(token.text)) {
     report(token.column + fault->second, fault->first, on_problem);
     return true;
   }

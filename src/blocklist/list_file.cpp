@@ -57,6 +57,22 @@ std::size_t LineReader::to_wire_at_a_glance(const char* text) {
 }
 
 std::optional<std::pair<LineFault, std::size_t>> LineReader::to_wire(std::string_view token) {
+  // Every name, where the format can say that; on a line of its own it is a slip of the keys.
+  if (token == "." && !is_plain_format()) {
+    wire_[0] = 0;
+    wire_size_ = 1;
+    labels_ = 0;
+    return std::nullopt;
+  }
+  if (format_ == ListFormat::rpz && token.find('\\') != token.npos) {
+    const auto name = dns::Name::parse(token);
+    if (!name) return {{LineFault::bad_name, 0}};
+    const auto wire = name->lowered();
+    std::copy(wire.wire().begin(), wire.wire().end(), wire_.begin());
+    wire_size_ = wire.size();
+    labels_ = static_cast<std::uint8_t>(wire.label_count());
+    return std::nullopt;
+  }
   if (token.ends_with('.')) token.remove_suffix(1);
   if (token.empty()) return {{LineFault::no_name, 0}};
   if (token.size() + 2 > dns::name_octets_max) {
@@ -311,6 +327,8 @@ LineKind kind_of(std::string_view line) {
       (std::string_view("&-_.?,=+:$").find(line.front()) != line.npos || (line.front() == '/' && line.back() != '/')))
     return {ListFormat::adblock, false};
   if (line.starts_with('/') && line.size() > 2 && line.rfind('/') > 0) return {ListFormat::regex, true};
+  if (const std::size_t end = line.find(';'); end != line.npos && is_regex_word(line.substr(end + 1)))
+    line = line.substr(0, end);
   if (line.find_first_of("^$\\(") != line.npos && line.find_first_of(" <>{};:=") == line.npos)
     return {ListFormat::regex, false};
   return {};
@@ -375,7 +393,7 @@ std::string to_string(const Entry& entry) {
       break;
     case Listed::name:
       what = !entry.covers_name ? "*." : entry.covers_below ? "||" : "|";
-      what += entry.name.to_string() + '^';
+      what += (entry.name.is_root() && !entry.covers_name ? "" : entry.name.to_string()) + '^';
       break;
     case Listed::pattern:
       what = '/' + entry.pattern + '/';

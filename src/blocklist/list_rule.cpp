@@ -191,7 +191,7 @@ Result<ListRule, RuleFault> parse_modifiers(std::string_view text, bool is_excep
   rule.effect = is_exception ? ListRule::Effect::allow : ListRule::Effect::block;
   rule.is_exception = is_exception;
   LineConditions conditions;
-  bool is_cancel = false, is_rewrite = false;
+  bool is_cancel = false, is_rewrite = false, is_pass = false;
   std::optional<RuleFault> fault;
   const auto take = [&](std::string_view piece) {
     const std::size_t equals = piece.find('=');
@@ -204,6 +204,7 @@ Result<ListRule, RuleFault> parse_modifiers(std::string_view text, bool is_excep
     };
     if (word == "important") return needs(!has_value) && (rule.is_important = true);
     if (word == "badfilter") return needs(!has_value) && (is_cancel = true);
+    if (word == "transparent") return needs(!has_value && !is_exception) && (is_pass = true);
     if (word == "client") return needs(read_values(value, conditions.clients, conditions.not_clients, parse_client));
     if (word == "ctag")
       return needs(read_values(value, conditions.tags, conditions.not_tags,
@@ -232,6 +233,8 @@ Result<ListRule, RuleFault> parse_modifiers(std::string_view text, bool is_excep
   };
   if (!text.empty() && !each_piece(text, ',', take)) return fail(*fault);
   if (is_rewrite) rule.effect = is_exception ? ListRule::Effect::no_rewrite : ListRule::Effect::answer;
+  if (is_pass) rule.effect = ListRule::Effect::pass;
+  if (is_cancel && is_rewrite && !rule.answer) return fail(RuleFault::bad_value);  // has no text of its own
   if (is_cancel) rule.effect = ListRule::Effect::cancel;
   if (conditions != LineConditions{}) rule.conditions = std::make_shared<const LineConditions>(std::move(conditions));
   return rule;
@@ -244,6 +247,7 @@ std::string to_string(const ListRule& rule) {
     text += word;
   };
   if (rule.effect == ListRule::Effect::cancel) add("badfilter");
+  if (rule.effect == ListRule::Effect::pass) add("transparent");
   if (rule.is_important) add("important");
   if (rule.conditions) {
     const LineConditions& when = *rule.conditions;

@@ -54,6 +54,7 @@ struct ListRule {
     block,       ///< as the list's plain lines do
     allow,       ///< `@@`, RPZ's PASSTHRU
     answer,      ///< `answer` says
+    pass,        ///< nothing, so that what its list says of a shorter name does not hold: `$transparent`, our own word
     no_rewrite,  ///< an exception of `$dnsrewrite` lines: of those with this answer, or of all
     cancel,      ///< `$badfilter`: lines that say the same but for it do not count
   };

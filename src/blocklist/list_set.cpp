@@ -171,9 +171,16 @@ bool ListSet::Layout::read_rules() {
     rules.push_back(std::move(*rule));
     return true;
   });
-  return are_read && std::all_of(words.begin(), words.end(), [&](std::uint32_t word) {
-           return (word & plain_word) != 0 ? (word & ~plain_word) < header.list_count : word < rules.size();
-         });
+  const auto is_sound = [&](std::uint32_t word) {
+    const bool is_of_list = (word & (plain_word | taken_back_by)) != 0;
+    return is_of_list ? (word & ~(plain_word | taken_back_by)) < header.list_count : word < rules.size();
+  };
+  // Who takes back stands behind a word.
+  const auto begins_with_none = [&](std::uint32_t bound) {
+    return bound < words.size() && (words[bound] & taken_back_by) != 0;
+  };
+  return are_read && std::all_of(words.begin(), words.end(), is_sound) &&
+         std::none_of(word_bounds.begin(), word_bounds.end(), begins_with_none);
 }
 
 bool ListSet::Layout::read_patterns() {
@@ -390,14 +397,14 @@ bool ListSet::is_named_by(std::span<const ListId> lists, std::uint32_t set, bool
     return std::any_of(members.begin(), members.end(), is_theirs);
   }
   bool is_named = false;
-  for (const std::uint32_t number : words) {
+  each_word(set, [&](std::uint32_t number, auto) {
     const Word said = word(number);
-    if (!is_theirs(said.list)) continue;
+    if (!is_theirs(said.list) || (said.rule != nullptr && said.rule->effect == ListRule::Effect::pass)) return;
     if (said.rule == nullptr || (!said.rule->conditions && !said.rule->is_exception))
       is_named = true;
     else if (!said.rule->conditions)
       is_excepted = true;
-  }
+  });
   return is_named;
 }
 
@@ -441,6 +448,10 @@ Word ListSet::word(std::uint32_t number) const {
 
 bool ListSet::is_zone(ListId list) const {
   return list.value < layout_->lists.size() && (layout_->lists[list.value].flags & ListSummary::zone) != 0;
+}
+
+bool ListSet::goes_by_longest(ListId list) const {
+  return list.value < layout_->lists.size() && (layout_->lists[list.value].flags & ListSummary::longest) != 0;
 }
 
 std::uint64_t ListSet::name_count() const {

@@ -42,6 +42,9 @@ struct Word {
   const ListRule* rule = nullptr;  ///< null: no more than "it is listed"; borrowed from the set of lists
 };
 
+/// Of a number behind a word's: the list whose ListId the other bits are takes it back (`$badfilter`).
+inline constexpr std::uint32_t taken_back_by = 0x40000000;
+
 /// Of ListSet::seek(): means something to that set alone.
 struct NamePlace {
   std::uint64_t place = 0, tag = 0;
@@ -114,9 +117,21 @@ class ListSet {
   [[nodiscard]] bool has_words() const { return has_words_; }
   /// Its words, where any says more than "it is listed" or is a zone's; else none, and lists_of() tells all.
   [[nodiscard]] std::span<const std::uint32_t> words_of(std::uint32_t set) const;
+  /// Calls `take(number, takers)` for each: by the lists of `takers` it is taken back, where they are judged with its
+  /// own.
+  template <class Take>
+  void each_word(std::uint32_t set, Take take) const {
+    const auto numbers = words_of(set);
+    for (std::size_t at = 0, end = 0; at < numbers.size(); at = end) {
+      for (end = at + 1; end < numbers.size() && (numbers[end] & taken_back_by) != 0;) ++end;
+      take(numbers[at], numbers.subspan(at + 1, end - at - 1));
+    }
+  }
   [[nodiscard]] Word word(std::uint32_t number) const;
   /// RPZ: it answers as the zone says, and of its words those on the longest name decide.
   [[nodiscard]] bool is_zone(ListId list) const;
+  /// dnsmasq, Unbound: what it says of the longest name is all it says.
+  [[nodiscard]] bool goes_by_longest(ListId list) const;
   [[nodiscard]] std::uint64_t name_count() const;
   /// Distinct names of one list; 0 for a list that the set does not have.
   [[nodiscard]] std::uint64_t name_count(ListId list) const;

@@ -71,6 +71,14 @@ std::optional<IpPrefix> parse_trigger_address(std::string_view text) {
   return IpPrefix(*parsed, length);
 }
 
+/// Is its last octet a dot between labels, behind one? An escaped one is part of a label.
+bool ends_label(std::string_view text) {
+  if (text.size() < 2 || text.back() != '.') return false;
+  std::size_t escapes = 0;
+  while (escapes + 1 < text.size() && text[text.size() - 2 - escapes] == '\\') ++escapes;
+  return escapes % 2 == 0;
+}
+
 /// What a zone holds for its own sake; of a trigger it says nothing.
 bool is_of_the_zone(dns::RecordType type) {
   switch (type) {
@@ -174,8 +182,7 @@ void ZoneReader::list_trigger(std::string_view type, std::string_view rdata, Lin
   trigger.remove_suffix(1);
   if (apex != ".") {
     const std::string_view zone = std::string_view(apex).substr(0, apex.size() - 1);
-    if (!trigger.ends_with(zone) || trigger.size() <= zone.size() + 1 ||
-        trigger[trigger.size() - zone.size() - 1] != '.')
+    if (!trigger.ends_with(zone) || !ends_label(trigger.substr(0, trigger.size() - zone.size())))
       return items.add_fault(0, LineFault::other_zone);
     trigger.remove_suffix(zone.size() + 1);
   }
@@ -234,6 +241,7 @@ void ZoneReader::list_trigger(std::string_view type, std::string_view rdata, Lin
   if (item.covers_below) trigger.remove_prefix(2);
   if (trigger == "*") {
     trigger = ".";
+    item.covers_name = false;
     item.covers_below = true;
   }
   item.name = trigger;

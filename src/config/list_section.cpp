@@ -58,6 +58,9 @@ void read_zone(Reading& reading, const Node& name, const Keys& keys, ListSetting
   }
   transfer::ZoneSource& source = list.zone.emplace();
   source.zone = read_name(reading, *zone).value_or(dns::Name());
+  if (const Node* format = keys.find("format");
+      format != nullptr && list.format && list.format != blocklist::ListFormat::rpz)
+    reading.add(*format, "a zone that is transferred is read as 'rpz'");
   list.format = blocklist::ListFormat::rpz;
   if (primary == nullptr)
     reading.add(name, "the list " + quote(name.text) + " has a 'zone' and no 'primary'",

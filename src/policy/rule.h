@@ -61,8 +61,9 @@ struct Drop {
 };
 /// What a list's lines answer themselves: records, or a response code of their own. Both numbers are the list set's.
 struct ListAnswer {
-  std::uint32_t set = 0;   ///< the words among which it was found
-  std::uint32_t word = 0;  ///< the one that decided
+  std::uint32_t set = 0;      ///< the words among which it was found
+  std::uint32_t word = 0;     ///< the one that decided
+  std::uint32_t without = 0;  ///< bit n: the nth that stands beside it is taken away; of those further on none
   bool operator==(const ListAnswer&) const = default;
 };
 /// Over UDP an empty response with TC, so that the client comes again by TCP, where it is forwarded.

@@ -246,18 +246,17 @@ void Walk::judge_words(std::size_t place, const Action& then, Judgement& judgeme
     return weighed.is_of_zone ? Action(NxDomain{}) : then;
   };
   const auto of_all = weigh(book_, lists_, asking_, listing_, named, named);
-  if (!of_all) {
+  const auto of_enforced = rule.mode == Mode::enforce
+                               ? weigh(book_, lists_, asking_, listing_, named, book_.list_row(book_.enforced_lists_))
+                               : std::nullopt;
+  if (!of_all && !of_enforced) {
     judgement.mismatch = Mismatch::listed;
     return;
   }
-  const Action if_all = action_of(*of_all);
-  judgement.list = of_all->list;
-  if (rule.mode == Mode::enforce)
-    if (const auto of_enforced =
-            weigh(book_, lists_, asking_, listing_, named, book_.list_row(book_.enforced_lists_))) {
-      judgement.decided = action_of(*of_enforced);
-      judgement.list = of_enforced->list;
-    }
+  // A list that observes may take back all that the others say.
+  const Action if_all = of_all ? action_of(*of_all) : rule.allowed;
+  if (of_enforced) judgement.decided = action_of(*of_enforced);
+  judgement.list = (of_enforced ? of_enforced : of_all)->list;
   if (judgement.decided != if_all) judgement.observed = if_all;
 }
 

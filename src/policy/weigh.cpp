@@ -85,19 +85,36 @@ enum class Rank : std::uint8_t { none, block, answer, exception, important_block
 std::optional<Weighed> weigh(const RuleBook& book, const blocklist::ListSet& lists, const Asking& asking,
                              const blocklist::Listing& listing, std::span<const std::uint64_t> named,
                              std::span<const std::uint64_t> counting) {
+  const auto counts = [&](ListId list) { return is_in(named, list.value) && is_in(counting, list.value); };
+  const auto is_kind = [&](ListId list, ListKind kind) {
+    return list.value < book.lists().size() && book.lists()[list.value].kind == kind;
+  };
+  // Of lists that block, `$badfilter` of one takes back what another says.
+  const auto is_taken_back = [&](ListId list, std::span<const std::uint32_t> takers) {
+    return is_kind(list, ListKind::block) && std::any_of(takers.begin(), takers.end(), [&](std::uint32_t taker) {
+             const ListId by{static_cast<std::uint16_t>(taker)};
+             return counts(by) && is_kind(by, ListKind::block);
+           });
+  };
   const auto each_word = [&](const blocklist::Covering& covering, auto&& take) {
-    const auto words = lists.words_of(covering.set);
+    const auto longer = listing.all().first(static_cast<std::size_t>(&covering - listing.all().data()));
+    const auto has_spoken = [&](ListId list) {
+      return std::any_of(longer.begin(), longer.end(), [&](const blocklist::Covering& one) {
+        const auto all = lists.lists_of(one.set);
+        return std::binary_search(all.begin(), all.end(), list);
+      });
+    };
     const auto take_counting = [&](ListId list, const ListRule* rule, std::uint32_t number) {
-      if (!is_in(named, list.value) || !is_in(counting, list.value)) return;
+      if (!counts(list) || (!longer.empty() && lists.goes_by_longest(list) && has_spoken(list))) return;
       if (rule != nullptr && rule->conditions && !hold(book, asking, *rule->conditions)) return;
       take(list, rule, number);
     };
-    if (words.empty())
+    if (lists.words_of(covering.set).empty())
       for (const ListId list : lists.lists_of(covering.set)) take_counting(list, nullptr, 0);
-    for (const std::uint32_t number : words) {
+    lists.each_word(covering.set, [&](std::uint32_t number, std::span<const std::uint32_t> takers) {
       const blocklist::Word word = lists.word(number);
-      take_counting(word.list, word.rule, number);
-    }
+      if (takers.empty() || !is_taken_back(word.list, takers)) take_counting(word.list, word.rule, number);
+    });
   };
 
   // 1. Which answers do not count.
@@ -121,9 +138,9 @@ std::optional<Weighed> weigh(const RuleBook& book, const blocklist::ListSet& lis
     const ListId zone_before = of_zone.list;
     const bool had_zone = zone_rank != Rank::none;
     each_word(covering, [&](ListId list, const ListRule* rule, std::uint32_t number) {
-      const bool is_allow_list = list.value < book.lists().size() && book.lists()[list.value].kind == ListKind::allow;
+      const bool is_allow_list = is_kind(list, ListKind::allow);
       const Effect effect = rule != nullptr ? rule->effect : Effect::block;
-      if (effect == Effect::no_rewrite || effect == Effect::cancel) return;
+      if (effect == Effect::no_rewrite || (effect == Effect::pass && !is_allow_list)) return;
       if (effect == Effect::answer && is_cancelled(*rule)) return;
       const bool is_important = rule != nullptr && rule->is_important;
       Weighed weighed{Weighed::Outcome::block, list, false, covering.set, number};
@@ -149,9 +166,33 @@ std::optional<Weighed> weigh(const RuleBook& book, const blocklist::ListSet& lis
       }
     });
   }
-  if (zone_rank > rank) return of_zone;
-  if (rank == Rank::none) return std::nullopt;
+  if (zone_rank > rank) best = of_zone;
+  if (rank == Rank::none && zone_rank == Rank::none) return std::nullopt;
+
+  // 3. What stands beside an answer and does not count.
+  if (best.outcome == Weighed::Outcome::answer) {
+    const ListRule& decided = *lists.word(best.word).rule;
+    std::uint32_t at = 0;
+    lists.each_word(best.set, [&](std::uint32_t number, std::span<const std::uint32_t> takers) {
+      const ListRule* rule = lists.word(number).rule;
+      if (rule == nullptr || !stands_beside(*rule, decided)) return;
+      if (at < 32 && (is_cancelled(*rule) || is_taken_back(rule->list, takers))) best.without |= std::uint32_t{1} << at;
+      ++at;
+    });
+  }
   return best;
+}
+
+bool stands_beside(const ListRule& rule, const ListRule& decided) {
+  if (&rule == &decided) return true;
+  const auto is_record = [](const ListRule& one) {
+    return one.effect == Effect::answer && one.answer->kind == LineAnswer::Kind::record &&
+           one.answer->type != dns::RecordType::cname;
+  };
+  return is_record(rule) && is_record(decided) && rule.list == decided.list &&
+         rule.is_important == decided.is_important &&
+         (rule.conditions == decided.conditions ||
+          (rule.conditions && decided.conditions && *rule.conditions == *decided.conditions));
 }
 
 Action to_action(const blocklist::ListSet& lists, const Weighed& answer) {
@@ -169,7 +210,7 @@ Action to_action(const blocklist::ListSet& lists, const Weighed& answer) {
     case LineAnswer::Kind::record:
       break;
   }
-  return ListAnswer{answer.set, answer.word};
+  return ListAnswer{answer.set, answer.word, answer.without};
 }
 
 std::optional<dns::Name> find_target(const blocklist::ListSet& lists, const ListAnswer& answer,

@@ -1,10 +1,6 @@
 // weigh(): what lists that are named together say together, where some of them say more than "it is listed".
 //
-// First to last: an allow list, or an exception that is $important; what is $important; an exception, or a zone's
-// PASSTHRU; an answer of a line's own; a plain word. Among equals the longest name decides. Of zones (RPZ) the first in
-// the order of the configuration speaks, and of its words those on the client before those on the longest name; what
-// the draft calls CNAME . is its plain word. An exception of `$dnsrewrite` takes away that answer, or all. Pure;
-// without allocation.
+// PRECEDENCE.md says in which order. What RPZ's draft calls CNAME . is the zone's plain word. Pure; without allocation.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +18,7 @@ struct Weighed {
   Outcome outcome = Outcome::block;
   blocklist::ListId list;
   bool is_of_zone = false;
-  std::uint32_t set = 0, word = 0;  ///< where the answer is
+  std::uint32_t set = 0, word = 0, without = 0;  ///< where the answer is, as ListAnswer has it
 };
 
 /// Of the lists that both rows name (one bit a list, up to the book's words).
@@ -32,20 +28,22 @@ struct Weighed {
 /// What happens by an answer of lines.
 [[nodiscard]] Action to_action(const blocklist::ListSet& lists, const Weighed& answer);
 
-/// Calls `take(const blocklist::LineAnswer&)` for the answer and for all that lines of the same list say beside it
-/// under the same conditions: the addresses of a name, one a line.
+/// Does a line's answer stand beside another one, the addresses of a name beside each other? Of the same list, under
+/// the same conditions; a code and a CNAME stand alone.
+[[nodiscard]] bool stands_beside(const blocklist::ListRule& rule, const blocklist::ListRule& decided);
+
+/// Calls `take(const blocklist::LineAnswer&)` for the answer and for all that stand beside it.
 template <class Take>
 void each_answer(const blocklist::ListSet& lists, const ListAnswer& answer, Take take) {
   const blocklist::ListRule& decided = *lists.word(answer.word).rule;
-  for (const std::uint32_t number : lists.words_of(answer.set)) {
+  std::uint32_t at = 0, last = ~std::uint32_t{0};
+  lists.each_word(answer.set, [&](std::uint32_t number, auto) {
     const blocklist::ListRule* rule = lists.word(number).rule;
-    if (rule == nullptr || rule->effect != decided.effect || rule->list != decided.list ||
-        rule->is_important != decided.is_important)
-      continue;
-    const bool is_alike = rule->conditions == decided.conditions ||
-                          (rule->conditions && decided.conditions && *rule->conditions == *decided.conditions);
-    if (is_alike) take(*rule->answer);
-  }
+    if (rule == nullptr || !stands_beside(*rule, decided)) return;
+    const bool is_left = at >= 32 || (answer.without >> at & 1) == 0;
+    ++at;
+    if (is_left && number != last) take(*lists.word(last = number).rule->answer);
+  });
 }
 /// The name that is looked up instead, where the answer is a CNAME and another type was asked for. `*.garden.example`:
 /// the name asked for stands for `*`; where that is too long, nothing.

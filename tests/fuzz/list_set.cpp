@@ -35,8 +35,10 @@ void open_and_ask(const std::vector<std::uint8_t>& octets, bool check_all) {
     check(listing.count <= coverings_max);
     for (const Covering& covering : listing.all()) {
       for (const ListId list : (*set)->lists_of(covering.set)) check(list.value < (*set)->list_count());
-      for (const std::uint32_t word : (*set)->words_of(covering.set))
+      (*set)->each_word(covering.set, [&](std::uint32_t word, std::span<const std::uint32_t> takers) {
         check((*set)->word(word).list.value < (*set)->list_count());
+        for (const std::uint32_t taker : takers) check((taker & ~taken_back_by) < (*set)->list_count());
+      });
     }
   }
   for (const char* text : {"1.2.3.4", "10.0.0.7", "2001:db8::1"}) {

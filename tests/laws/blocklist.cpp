@@ -320,7 +320,7 @@ TEST_CASE("keys of names that hardly differ are spread as random numbers are") {
   }
 }
 
-TEST_CASE("a list is a set: order and repetition of lines do not matter") {
+TEST_CASE("a list is a set: order and repetition of lines do not matter, of rules neither") {
   std::uint64_t seed = 0;
   std::mt19937_64 random = seeded(seed);
   CAPTURE(seed);
@@ -328,22 +328,35 @@ TEST_CASE("a list is a set: order and repetition of lines do not matter") {
   for (int round = 0; round < 20; ++round) {
     std::vector<std::string> lines;
     const std::size_t count = random() % 2000;
-    for (std::size_t line = 0; line < count; ++line)
-      lines.push_back((random() % 4 == 0 ? "*." : "") + random_name(random, 5));
+    const ListFormat format = random() % 2 == 0 ? ListFormat::domains : ListFormat::adblock;
+    static constexpr std::array<std::string_view, 8> rules{"",
+                                                           "",
+                                                           "$important",
+                                                           "$badfilter",
+                                                           "$dnsrewrite=192.0.2.1",
+                                                           "$dnsrewrite=192.0.2.2",
+                                                           "$dnsrewrite=REFUSED;;",
+                                                           "$dnsrewrite=other.example"};
+    for (std::size_t line = 0; line < count; ++line) {
+      const std::string name = random_name(random, 5);
+      if (format == ListFormat::domains)
+        lines.push_back((random() % 4 == 0 ? "*." : "") + name);
+      else
+        lines.push_back((random() % 8 == 0 ? "@@" : "") + std::string(random() % 4 == 0 ? "|" : "||") + name + '^' +
+                        std::string(rules[random() % rules.size()]));
+    }
     const auto text_of = [&] {
       std::string text;
       for (const std::string& line : lines) text += line + "\n";
       return text;
     };
     const bool subdomains = random() % 2 != 0;
-    REQUIRE(compile({{"list", folder.write("list", text_of()), ListFormat::domains, subdomains}}, folder / "set")
-                .has_value());
+    REQUIRE(compile({{"list", folder.write("list", text_of()), format, subdomains}}, folder / "set").has_value());
     const std::string octets = content_of(folder / "set");
     const std::size_t repeated = lines.size();
     for (std::size_t line = 0; line < repeated; line += 1 + random() % 3) lines.push_back(lines[line]);
     std::shuffle(lines.begin(), lines.end(), random);
-    REQUIRE(compile({{"list", folder.write("list", text_of()), ListFormat::domains, subdomains}}, folder / "set")
-                .has_value());
+    REQUIRE(compile({{"list", folder.write("list", text_of()), format, subdomains}}, folder / "set").has_value());
     // The header alone tells of the file that was read: its fingerprint.
     CHECK(content_of(folder / "set").substr(sizeof(FileHeader)) == octets.substr(sizeof(FileHeader)));
   }

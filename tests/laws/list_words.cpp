@@ -49,6 +49,14 @@ std::string random_line(Seeded& random, ListFormat format) {
     return pick<const char*>(random, {"", "*."}) + name + ' ' +
            pick<const char*>(random, {"CNAME .", "CNAME *.", "CNAME rpz-passthru.", "CNAME rpz-drop.", "A 192.0.2.3",
                                       "AAAA 2001:db8::3", "CNAME other.z"});
+  if (format == ListFormat::dnsmasq)
+    return random.once_in(4) ? "server=/" + name + "/#"
+                             : pick<const char*>(random, {"address=/", "local=/", "address=/*."}) + name + '/';
+  if (format == ListFormat::unbound)
+    return random.once_in(3) ? "local-data: \"" + name + " A 192.0.2.5\""
+                             : "local-zone: " + name + ' ' +
+                                   pick<const char*>(random, {"static", "always_transparent", "transparent", "block_a",
+                                                              "typetransparent", "redirect"});
   std::string line = random.once_in(3) ? "@@" : "";
   line += random.once_in(5) ? "/^" + std::string(1, name[0]) + "/"
                             : pick<const char*>(random, {"||", "||", "|", "*."}) + name + '^';
@@ -129,6 +137,12 @@ std::vector<Found> find(const std::vector<List>& lists, const Query& query) {
       bool is_cancelled = false;
       for (const Found& other : found) {
         if (other.entry->rule.effect != Effect::cancel) continue;
+        if (other.entry->covers_name != one.entry->covers_name || other.entry->covers_below != one.entry->covers_below)
+          continue;
+        const auto is_alike = [&](const Found& of) {
+          return lists[of.list].format == ListFormat::adblock && lists[of.list].kind == ListKind::block;
+        };
+        if (other.list != one.list && !(is_alike(one) && is_alike(other))) continue;
         std::string text = to_string(other.entry->rule);
         text.erase(text.find("badfilter"), std::string("badfilter").size());
         if (const auto comma = text.find("$,"); comma != text.npos) text.erase(comma + 1, 1);
@@ -143,8 +157,9 @@ std::vector<Found> find(const std::vector<List>& lists, const Query& query) {
 
 /// What of all that is said counts most: several where they are equals.
 std::vector<Action> weigh_obviously(const std::vector<List>& lists, const Query& query) {
+  const std::vector<Found> all = find(lists, query);
   std::vector<Found> said;
-  for (const Found& one : find(lists, query))
+  for (const Found& one : all)
     if (holds(*one.entry, query)) said.push_back(one);
   // Rewrites that an exception takes away.
   std::vector<Found> kept;
@@ -159,6 +174,14 @@ std::vector<Action> weigh_obviously(const std::vector<List>& lists, const Query&
       }
     if (is_kept) kept.push_back(one);
   }
+  // Of dnsmasq's and Unbound's lists only the longest name.
+  std::erase_if(kept, [&](const Found& one) {
+    const bool goes_by_longest =
+        lists[one.list].format == ListFormat::dnsmasq || lists[one.list].format == ListFormat::unbound;
+    return goes_by_longest && std::any_of(all.begin(), all.end(), [&](const Found& other) {
+             return other.list == one.list && other.length > one.length;
+           });
+  });
   // Zones: only the first that speaks, and of it only the longest name.
   std::size_t zone = lists.size(), longest = 0;
   const auto is_of_zone = [&](const Found& one) {
@@ -172,6 +195,7 @@ std::vector<Action> weigh_obviously(const std::vector<List>& lists, const Query&
   for (const Found& one : kept) {
     const ListRule& rule = one.entry->rule;
     if (is_of_zone(one) && (one.list != zone || one.length != longest)) continue;
+    if (rule.effect == Effect::pass && lists[one.list].kind == ListKind::block) continue;
     if (lists[one.list].kind == ListKind::allow || (rule.effect == Effect::allow && rule.is_important)) {
       by_rank[6].push_back(Forward{});
     } else if (rule.effect == Effect::allow) {
@@ -200,8 +224,8 @@ void check_lists(Seeded& random) {
   settings.groups = {"kids"};
   for (std::size_t count = random.between(1, 5); count-- > 0;) {
     List list;
-    list.format = pick(
-        random, {ListFormat::adblock, ListFormat::adblock, ListFormat::rpz, ListFormat::hosts, ListFormat::domains});
+    list.format = pick(random, {ListFormat::adblock, ListFormat::adblock, ListFormat::rpz, ListFormat::hosts,
+                                ListFormat::domains, ListFormat::dnsmasq, ListFormat::unbound});
     list.kind = random.once_in(6) ? ListKind::allow : ListKind::block;
     for (std::size_t lines = random.between(1, 12); lines-- > 0;) list.text += random_line(random, list.format) + '\n';
     blocklist::read_list(

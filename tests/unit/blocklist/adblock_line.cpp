@@ -16,6 +16,8 @@ TEST_CASE("AdBlock: which names a pattern covers") {
   CHECK(adblock("|ads.example^") == "|ads.example^");
   CHECK(adblock("|ads.example|") == "|ads.example^");
   CHECK(adblock("ads.example") == "|ads.example^");
+  CHECK(adblock("@@ads.example") == R"(@@/ads\.example/)");
+  CHECK(adblock("ads.example$important") == R"(/ads\.example/$important)");
   CHECK(adblock("*.ads.example^") == "*.ads.example^");
   CHECK(adblock("||*.ads.example^") == "*.ads.example^");
   CHECK(adblock(".ads.example^") == "*.ads.example^");
@@ -45,6 +47,7 @@ TEST_CASE("AdBlock: what is no plain name becomes an expression") {
 
 TEST_CASE("AdBlock: what DNS cannot judge is skipped with its reason") {
   CHECK(adblock("||ads.example^$third-party") == "!a modifier that DNS does not know at 1:16");
+  CHECK(adblock("||ads.example^$transparent") == "!a modifier that DNS does not know at 1:16");
   CHECK(adblock("||ads.example^$dnstype=WHAT") == "!a modifier's value that cannot be at 1:16");
   CHECK(adblock("||ads.example/banner.gif") == "!about a URL's path, not its name at 1:14");
   CHECK(adblock("/ad_html/*") == "!about a URL's path, not its name at 1:1");
@@ -56,7 +59,7 @@ TEST_CASE("AdBlock: what DNS cannot judge is skipped with its reason") {
   CHECK(adblock("||m\xc3\xbcller.example^") == "!not a domain name at 1:4");
   CHECK(adblock("two words") == "!not a domain name at 1:4");
   CHECK(adblock("||^") == "!no name on the line at 1:1");
-  for (const char* of_all : {"*", "||*^", "**", "*$important"})
+  for (const char* of_all : {"*", "||*^", "**", "*$important", ".", "*.", "*.*", "||.^"})
     CHECK_MESSAGE(adblock(of_all) == "!no name on the line at 1:1", of_all);
 }
 
@@ -79,11 +82,36 @@ TEST_CASE("expressions, with Pi-hole's words behind them") {
   CHECK(regex("^a;reply=NXDOMAIN") == "/^a/$dnsrewrite=NXDOMAIN;;");
   CHECK(regex("^a;reply=NODATA;querytype=MX") == "/^a/$dnstype=MX,dnsrewrite=NOERROR;;");
   CHECK(regex("^a;reply=192.0.2.1") == "/^a/$dnsrewrite=NOERROR;A;192.0.2.1");
-  CHECK(regex("^a;invert") == "!a modifier that DNS does not know at 1:3");
+  CHECK(regex("^a;reply=nodata") == "/^a/$dnsrewrite=NOERROR;;");
+  CHECK(regex("^a;Reply=nxdomain;QueryType=A") == "/^a/$dnstype=A,dnsrewrite=NXDOMAIN;;");
+  CHECK(regex("^a;reply=refused") == "/^a/$dnsrewrite=REFUSED;;");
+  CHECK(regex("^a;reply=none") == "/^a/$dnsrewrite=DROP");
+  CHECK(regex("^a;reply=ip") == "/^a/");
+  CHECK(regex("^a;reply=192.0.2.1;reply=2001:db8::1;querytype=!MX") ==
+        "/^a/$dnstype=~MX,dnsrewrite=NOERROR;A;192.0.2.1\n/^a/$dnstype=~MX,dnsrewrite=NOERROR;AAAA;2001:db8::1");
+  CHECK(regex("^a;reply=other.example") == "!a modifier's value that cannot be at 1:4");
+  CHECK(regex("^a;querytype=A;reply=") == "!a modifier's value that cannot be at 1:16");
+  CHECK(regex("^a;querytype=WHAT") == "!a modifier's value that cannot be at 1:4");
+  CHECK(regex("^a;what=1;reply=none") == "!a modifier that DNS does not know at 1:4");
+  CHECK(regex("^a;querytype=A;invert") == "!a modifier that DNS does not know at 1:16");
+  CHECK(regex("^a;invert") == "!a modifier that DNS does not know at 1:4");
   const std::string longest(pattern_octets_max, 'a');
   CHECK(regex(longest) == '/' + longest + '/');
   CHECK(regex(longest + 'a') == "!not a regular expression that takes linear time at 1:1");
   CHECK(regex("^(a|") == "!not a regular expression that takes linear time at 1:1");
+}
+
+TEST_CASE("a lone dot or star in a list of names or hosts is a slip, not every name") {
+  for (const ListFormat format : {ListFormat::domains, ListFormat::wildcard}) {
+    CHECK(said(format, ".") == "!no name on the line at 1:1");
+    CHECK(said(format, "*") == "!not a domain name at 1:1");
+    CHECK(said(format, "*.") == "!no name on the line at 1:3");
+  }
+  for (const ListFormat format : {ListFormat::hosts, ListFormat::adblock}) {
+    CHECK(said(format, "0.0.0.0 .") == "!no name on the line at 1:9");
+    CHECK(said(format, "192.0.2.1 .") == "!no name on the line at 1:11");
+    CHECK(said(format, "0.0.0.0 *") == "!not a domain name at 1:9");
+  }
 }
 
 TEST_CASE("addresses, wildcards and hosts lines with addresses of their own") {

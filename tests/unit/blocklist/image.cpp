@@ -50,16 +50,16 @@ constexpr std::uint64_t last_place = ~std::uint64_t{0};
 
 TEST_CASE("two names that a look-up could not tell apart make the seed unlucky, and only then") {
   // Same home, same tag, different place: one would answer for the other.
-  const auto collision = image_of({{{1, 5}, ListId{0}, true, false}, {{2, 5}, ListId{0}, true, false}}, 1);
+  const auto collision = image_of({{{1, 5}, ListId{0}, name_alone}, {{2, 5}, ListId{0}, name_alone}}, 1);
   REQUIRE_FALSE(collision.has_value());
   CHECK(collision.error() == ImageFault::unlucky_seed);
-  CHECK(image_of({{{1, 5}, ListId{0}, true, false}, {{2, 6}, ListId{0}, true, false}}, 1).has_value());
+  CHECK(image_of({{{1, 5}, ListId{0}, name_alone}, {{2, 6}, ListId{0}, name_alone}}, 1).has_value());
 
   // Equal tags in homes far apart are no one's trouble.
   std::vector<Said> far;
   for (std::uint64_t number = 0; number < 100; ++number)
-    far.push_back({{number << 57, number + 1}, ListId{0}, true, false});
-  far.push_back({{last_place, 5}, ListId{0}, true, false});
+    far.push_back({{number << 57, number + 1}, ListId{0}, name_alone});
+  far.push_back({{last_place, 5}, ListId{0}, name_alone});
   CHECK(image_of(far, 1).has_value());
 }
 
@@ -67,11 +67,11 @@ TEST_CASE("a tag that spilled into the next block is told from that block's own"
   // Homes 0 and 1 of two: eleven names of home 0, so that the eleventh lies in block 1, and one of home 1 with the
   // eleventh's tag.
   std::vector<Said> all;
-  for (std::uint64_t number = 0; number < 11; ++number) all.push_back({{number, number + 1}, ListId{0}, true, false});
+  for (std::uint64_t number = 0; number < 11; ++number) all.push_back({{number, number + 1}, ListId{0}, name_alone});
   CHECK(image_of(all, 1).has_value());
-  all.push_back({{last_place, 11}, ListId{0}, true, false});
+  all.push_back({{last_place, 11}, ListId{0}, name_alone});
   CHECK_FALSE(image_of(all, 1).has_value());
-  all.back() = {{last_place, 12}, ListId{0}, true, false};
+  all.back() = {{last_place, 12}, ListId{0}, name_alone};
   CHECK(image_of(all, 1).has_value());
 }
 
@@ -79,7 +79,7 @@ TEST_CASE("a look-up goes on to the next block only behind a name of its own kin
   const auto of_kind = [](std::uint64_t kind, std::uint64_t tag) { return NameKey{kind << 32, tag}; };
   std::vector<Said> all;
   for (std::uint64_t number = 0; number < 11; ++number)
-    all.push_back({of_kind(number, number + 1), ListId{0}, true, false});
+    all.push_back({of_kind(number, number + 1), ListId{0}, name_alone});
   const auto image = image_of(all, 1);
   REQUIRE(image.has_value());
   const Block* blocks = image->blocks.data();
@@ -91,15 +91,15 @@ TEST_CASE("a look-up goes on to the next block only behind a name of its own kin
 }
 
 TEST_CASE("a tag that looks like an unused slot makes the seed unlucky") {
-  CHECK_FALSE(image_of({{{1, 0}, ListId{0}, true, false}}, 1).has_value());
+  CHECK_FALSE(image_of({{{1, 0}, ListId{0}, name_alone}}, 1).has_value());
 }
 
 TEST_CASE("too many names in one place make the seed unlucky") {
   std::vector<Said> all;
   const std::uint64_t room = slots_per_block * (spill_blocks_max + 1);
-  for (std::uint64_t number = 0; number < room; ++number) all.push_back({{number, number + 1}, ListId{0}, true, false});
+  for (std::uint64_t number = 0; number < room; ++number) all.push_back({{number, number + 1}, ListId{0}, name_alone});
   CHECK(image_of(all, 1).has_value());
-  all.push_back({{room, room + 1}, ListId{0}, true, false});
+  all.push_back({{room, room + 1}, ListId{0}, name_alone});
   const auto crowded = image_of(all, 1);
   REQUIRE_FALSE(crowded.has_value());
   CHECK(crowded.error() == ImageFault::unlucky_seed);
@@ -110,8 +110,7 @@ TEST_CASE("every name is found in its own slot, and the table is as full as prom
   CAPTURE(seed);
   std::mt19937_64 random(seed);
   std::vector<Said> all;
-  for (int count = 0; count < 100'000; ++count)
-    all.push_back({{random(), random() & tag_mask}, ListId{0}, true, false});
+  for (int count = 0; count < 100'000; ++count) all.push_back({{random(), random() & tag_mask}, ListId{0}, name_alone});
   const auto image = image_of(all, 1);
   REQUIRE(image.has_value());
   CHECK(image->header.name_count == all.size());
@@ -151,7 +150,7 @@ TEST_CASE("equal words of lists are stored once, and codes are as wide as is wor
   const auto add = [&](std::uint64_t statement, std::uint64_t tag) {
     place += 0x9e3779b97f4a7c15;  // spreads evenly
     for (std::uint16_t list = 0; list < 9; ++list) {
-      if ((statement >> list & 1) != 0) all.push_back({{place, tag}, ListId{list}, true, false});
+      if ((statement >> list & 1) != 0) all.push_back({{place, tag}, ListId{list}, name_alone});
     }
   };
   for (std::uint64_t name = 1; name <= 300; ++name) {
@@ -184,7 +183,7 @@ TEST_CASE("equal words of lists are stored once, and codes are as wide as is wor
 }
 
 TEST_CASE("the header says where each section lies and what its octets add up to") {
-  const auto image = image_of({{{1, 5}, ListId{0}, true, false}}, 1);
+  const auto image = image_of({{{1, 5}, ListId{0}, name_alone}}, 1);
   REQUIRE(image.has_value());
   CHECK(image->header.checksum == header_checksum(image->header));
   std::uint64_t end = sizeof(FileHeader);
@@ -204,9 +203,9 @@ TEST_CASE("blocks that no name lies in are there all the same") {
   constexpr std::uint64_t count = 600'000;
   std::vector<Said> all;
   for (std::uint64_t number = 0; number < count; ++number)
-    all.push_back({{number * (last_place / 100 * 93 / count), number + 1}, ListId{0}, true, false});
+    all.push_back({{number * (last_place / 100 * 93 / count), number + 1}, ListId{0}, name_alone});
   const NameKey last{last_place, count + 1};
-  all.push_back({last, ListId{0}, true, false});
+  all.push_back({last, ListId{0}, name_alone});
   const auto image = image_of(all, 1);
   REQUIRE(image.has_value());
   const std::uint32_t home = home_of(last_place, image->header.home_blocks);

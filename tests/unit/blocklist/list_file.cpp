@@ -218,6 +218,8 @@ TEST_CASE("a list's format is told from its lines") {
   CHECK(recognise("; title\na.example CNAME .\n") == ListFormat::rpz);
   CHECK(recognise("1.2.3.4\n1.2.3.5\n2001:db8::/32\n") == ListFormat::addresses);
   CHECK(recognise("# title\n(^|\\.)ads\\.example$\n^stats[0-9]+\\.\n") == ListFormat::regex);
+  CHECK(recognise("^ads;querytype=A\n(^|\\.)b;reply=nxdomain\n^c;Reply=192.0.2.1;reply=::1\n") == ListFormat::regex);
+  CHECK_FALSE(recognise("foo(bar);\nbaz(1);\n"));
   CHECK(recognise("*.a.example\n*.b.example\n") == ListFormat::wildcard);
 }
 

@@ -36,3 +36,17 @@ TEST_CASE("RPZ: triggers and actions as the draft has them") {
         "@@192.0.2.1/32");
   CHECK(zone(" CNAME .") == "!no name on the line at 1:1");
 }
+
+TEST_CASE("RPZ: a wildcard at the zone's own name is every name below the root") {
+  const auto zone = [](std::string_view text) { return said(ListFormat::rpz, text); };
+  CHECK(zone("$ORIGIN rpz.test.\n@ SOA a. b. 1 2 3 4 5\n* CNAME .\nok.example CNAME rpz-passthru.\n* A 192.0.2.1") ==
+        "*.^\n@@|ok.example^\n*.^$dnsrewrite=NOERROR;A;192.0.2.1");
+}
+
+TEST_CASE("RPZ: an owner may hold escapes, and an escaped dot ends no label") {
+  const auto zone = [](std::string_view text) { return said(ListFormat::rpz, text); };
+  CHECK(zone("esc\\.APED.example CNAME .\n*.a\\\\.example CNAME .\na\\032b.example CNAME .") ==
+        "|esc\\.aped.example^\n*.a\\\\.example^\n|a\\032b.example^");
+  CHECK(zone("$ORIGIN rpz.test.\nx\\.rpz.test. CNAME .\nx\\\\.rpz.test. CNAME .\na\\999 CNAME .") ==
+        "!a name outside the zone at 2:1\n|x\\\\^\n!not a domain name at 4:1");
+}

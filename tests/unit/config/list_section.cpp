@@ -71,6 +71,9 @@ TEST_CASE("What a zone lacks, or another list has too much, is told") {
   CHECK(problems_of("lists: {ads: {file: x, primary: 192.0.2.1}}\n").find("for lists with a 'zone'") !=
         std::string::npos);
   CHECK(problems_of("lists: {ads: {zone: x, primary: ns.example}}\n") != "");
+  CHECK(problems_of("lists: {ads: {zone: x, primary: 192.0.2.1, format: hosts}}\n") ==
+        "2:52: a zone that is transferred is read as 'rpz'\n");
+  CHECK(problems_of("lists: {ads: {zone: x, primary: 192.0.2.1, format: rpz}}\n") == "");
   CHECK(problems_of("lists: {ads: {zone: x, primary: 192.0.2.1, every: 1d}}\n").find("SOA record says how often") !=
         std::string::npos);
   CHECK(problems_of("lists: {ads: {zone: x, primary: 192.0.2.1, key: {name: a}}}\n").find("'secret_file'") !=
