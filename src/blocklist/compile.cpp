@@ -237,10 +237,9 @@ std::string Reading::read_text(const ListInput& input, ListId list, ListReport& 
     const std::string_view text(buffer_.get(), held);
     if (!reader) {
       report.format = input.format ? input.format : recognise(text);
-      if (!report.format) {
-        return text.empty() ? input.file.string() + " is empty"
-                            : input.file.string() + " looks like none of the formats of lists";
-      }
+      if (!report.format && last && says_nothing(text)) return "";
+      if (!report.format)
+        return input.file.string() + " looks like none of the formats of lists (`format` insists on one)";
       rules.formats[list.value] = report.format;
       reader.emplace(*report.format, input.subdomains);
     }

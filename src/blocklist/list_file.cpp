@@ -336,6 +336,17 @@ LineKind kind_of(std::string_view line) {
 
 }  // namespace
 
+bool says_nothing(std::string_view text) {
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    const std::size_t begin = line.find_first_not_of(" \t\r\f\v");
+    if (begin != line.npos && line[begin] != '#' && line[begin] != '!' && line[begin] != ';') return false;
+  }
+  return true;
+}
+
 std::optional<ListFormat> recognise(std::string_view text) {
   std::array<std::size_t, list_formats> count{};
   std::size_t lines = 0, neutral = 0, telling = 0;

@@ -153,6 +153,23 @@ bool Unpacker::is_whole() const {
       state_->packed);
 }
 
+Result<std::string, UnpackFault> unpack_beginning(std::string_view text, std::size_t octets) {
+  const auto packing = find_packing(text);
+  if (!packing) return std::string(text.substr(0, octets));
+  Unpacker unpacker(*packing);
+  std::string unpacked(octets, '\0');
+  std::size_t made = 0;
+  while (made < octets) {
+    const auto step = unpacker.unpack(text, Unpacker::Behind::nothing, std::span(unpacked).subspan(made));
+    if (!step) return fail(step.error());
+    text.remove_prefix(step->taken);
+    made += step->made;
+    if (step->taken == 0 && step->made == 0) break;
+  }
+  unpacked.resize(made);
+  return unpacked;
+}
+
 Result<std::string, UnpackFault> unpack_all(std::string text, std::size_t octets_max) {
   const auto packing = find_packing(text);
   if (!packing) return text;

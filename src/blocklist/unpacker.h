@@ -46,6 +46,8 @@ class Unpacker {
   std::unique_ptr<State> state_;
 };
 
+/// The text's first `octets`, or all of it; one that is not packed as it is.
+[[nodiscard]] Result<std::string, UnpackFault> unpack_beginning(std::string_view text, std::size_t octets);
 /// All of it at once; a text that is not packed as it is.
 [[nodiscard]] Result<std::string, UnpackFault> unpack_all(std::string text, std::size_t octets_max);
 

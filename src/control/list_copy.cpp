@@ -24,7 +24,8 @@ namespace {
 
 constexpr std::size_t name_octets_max = 100;  // of a file name; the file systems' limit is 255
 constexpr std::size_t notes_octets_max = 16 * 1024;
-constexpr std::size_t unpacked_octets_max = std::size_t{1} << 30;
+constexpr std::size_t judged_octets = std::size_t{1} << 20;          // of a text's beginning
+constexpr std::size_t described_octets_max = std::size_t{64} << 20;  // of a text whose lines are shown
 
 /// A whole file, mapped as long as this lives. Nobody writes to it: downloads are ours, copies are replaced by rename.
 class MappedText {
@@ -190,12 +191,11 @@ Result<void, std::string> write_notes(const std::filesystem::path& file, const C
 Result<Judgement, std::string> judge(const Candidate& candidate) {
   const MappedText file(candidate.file);
   if (!file.is_there()) return fail(because(candidate.file, "cannot be read"));
-  // A packed text is kept as it came, and judged by what is in it.
-  const bool is_packed = blocklist::find_packing(file.text()).has_value();
-  auto unpacked = is_packed ? blocklist::unpack_all(std::string(file.text()), unpacked_octets_max)
-                            : Result<std::string, blocklist::UnpackFault>(std::string());
-  if (!unpacked) return fail(std::string(to_string(unpacked.error())));
-  const std::string_view text = is_packed ? std::string_view(*unpacked) : file.text();
+  // A packed text is kept as it came, and judged by what is in it; never all of it at once, for it may be made to be
+  // large.
+  const auto beginning = blocklist::unpack_beginning(file.text(), judged_octets);
+  if (!beginning) return fail(std::string(to_string(beginning.error())));
+  const std::string_view text = *beginning;
   if (text.find_first_not_of(blanks) == std::string_view::npos) return fail(std::string("it is empty"));
   if (begins_as_web_page(text)) return fail(std::string("it is a web page, not a list"));
   const auto format = candidate.format ? candidate.format : blocklist::recognise(text);
@@ -216,9 +216,13 @@ Result<Judgement, std::string> judge(const Candidate& candidate) {
   if (bad > read.entries)
     return fail("it has more bad lines (" + std::to_string(bad) + ") than names (" + std::to_string(read.entries) +
                 ")");
-  if (const dns::Name* name = find_blocked(**lists, candidate.must_resolve))
-    return fail("it would block " + name->to_string() + ", which must resolve (" +
-                describe(blocklist::find_lines(text, *format, candidate.subdomains, *name)) + ")");
+  if (const dns::Name* name = find_blocked(**lists, candidate.must_resolve)) {
+    std::string fault = "it would block " + name->to_string() + ", which must resolve";
+    if (file.text().size() <= described_octets_max)
+      if (const auto whole = blocklist::unpack_all(std::string(file.text()), described_octets_max))
+        fault += " (" + describe(blocklist::find_lines(*whole, *format, candidate.subdomains, *name)) + ")";
+    return fail(std::move(fault));
+  }
   if (!candidate.is_whole && read.entries * 2 < candidate.entries_before)
     return fail("it has " + std::to_string(read.entries) + " names where there were " +
                 std::to_string(candidate.entries_before) + ", and nothing says that it is whole");

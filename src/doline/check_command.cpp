@@ -52,7 +52,7 @@ std::vector<std::string> find_shortcomings(const config::Settings& settings) {
     if (list.file.empty()) continue;
     const auto text = control::read_list_text(list.file);
     note(text, "lists." + list.name);
-    if (text && !list.format && !blocklist::recognise(*text))
+    if (text && !list.format && !blocklist::recognise(*text) && !blocklist::says_nothing(*text))
       found.push_back("lists." + list.name + ": " + list.file.native() + " looks like none of the formats of lists");
   }
   if (settings.fixed.redirect)

@@ -77,6 +77,13 @@ bool hold(const RuleBook& book, const Asking& asking, const LineConditions& when
          ((when.origins.empty() && when.not_origins.empty()) || is_from(asking, when));
 }
 
+/// A CNAME to the very name that is asked for: what it is meant for are the names below.
+bool leads_to_itself(const ListRule& rule, const Asking& asking) {
+  if (rule.answer->kind != LineAnswer::Kind::record || rule.answer->type != dns::RecordType::cname) return false;
+  const auto target = dns::Name::from_wire(rule.answer->rdata);
+  return target && target->lowered() == asking.lowered_qname;
+}
+
 /// The higher counts; equal ones in the order of the listing.
 enum class Rank : std::uint8_t { none, block, answer, exception, important_block, important_answer, allowed };
 
@@ -141,7 +148,7 @@ std::optional<Weighed> weigh(const RuleBook& book, const blocklist::ListSet& lis
       const bool is_allow_list = is_kind(list, ListKind::allow);
       const Effect effect = rule != nullptr ? rule->effect : Effect::block;
       if (effect == Effect::no_rewrite || (effect == Effect::pass && !is_allow_list)) return;
-      if (effect == Effect::answer && is_cancelled(*rule)) return;
+      if (effect == Effect::answer && (is_cancelled(*rule) || leads_to_itself(*rule, asking))) return;
       const bool is_important = rule != nullptr && rule->is_important;
       Weighed weighed{Weighed::Outcome::block, list, false, covering.set, number};
       Rank found = is_important ? Rank::important_block : Rank::block;

@@ -26,6 +26,8 @@ TEST_CASE("A packed text comes out as it went in, whole or octet by octet, once 
     CHECK(find_packing(packed) == packing);
     CHECK(packed.size() < text.size() / 4);
     CHECK(unpack_all(packed, text.size()) == text);
+    CHECK(unpack_beginning(packed, 10) == text.substr(0, 10));
+    CHECK(unpack_beginning(packed, 2 * text.size()) == text);
     CHECK(unpack_all(packed + packed, 2 * text.size()) == text + text);
     for (const std::size_t piece_octets : {1'000, 4'096}) {
       std::string piece(piece_octets, '\0'), made;
@@ -51,6 +53,7 @@ TEST_CASE("A packed text comes out as it went in, whole or octet by octet, once 
   }
   CHECK_FALSE(find_packing(text));
   CHECK(unpack_all(text, 10) == text);
+  CHECK(unpack_beginning(text, 3) == text.substr(0, 3));
 }
 
 TEST_CASE("What is cut off, damaged or too large is told apart") {
