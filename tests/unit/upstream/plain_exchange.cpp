@@ -356,6 +356,20 @@ TEST_CASE("a connection that ended while idle is opened again") {
   CHECK(server.connections() == 2);
 }
 
+TEST_CASE("a connection that is lost without a word costs no question its answer") {
+  Bench bench;
+  FakeServer server(bench.loop, never());
+  server.set_respond([&](const Heard& heard, dns::Octets) {
+    if (heard.over == Over::udp) return Messages{bare(heard, ResponseCode::noerror, {.truncated = true})};
+    const bool is_lost = server.connections() == 1 && server.heard_over(Over::tcp) > 1;
+    return is_lost ? Messages{} : Messages{address_of(heard, 8)};
+  });
+  bench.open({server.endpoint()});
+  CHECK(bench.ask().last == 8);
+  for (int i = 0; i < 3; ++i) CHECK(bench.ask("n" + std::to_string(i) + ".example").last == 8);
+  CHECK(server.connections() == 2);
+}
+
 TEST_CASE("a server that is silent is asked again, then another") {
   Bench bench;
   FakeServer silent(bench.loop, never()), other(bench.loop, always(9));
