@@ -55,6 +55,7 @@ struct Attempt {
   AttemptState state = AttemptState::waiting;
   bool has_edns = true;
   bool exact_case = true;
+  bool is_silence = false;  ///< it counts for its server
 };
 
 struct InFlight {
@@ -335,7 +336,19 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     exchange.was_unreachable = true;
     ++attempt.server->state.failed;
     // A stream fails where too many wait.
-    if (attempt.carrier == Carrier::datagram) attempt.server->state.note_silence(now, attempt.sent);
+    if (attempt.carrier == Carrier::datagram) note_silence(place);
+  }
+
+  /// Of several attempts at one server one counts: else a single question that it does not answer marks it down.
+  void note_silence(Place place) {
+    auto& [exchange, attempt] = place;
+    if (has_been_silent(exchange, *attempt.server)) return;
+    attempt.is_silence = true;
+    attempt.server->state.note_silence(now, attempt.sent, exchange.request.question.qname);
+  }
+  static bool has_been_silent(const InFlight& exchange, const Server& server) {
+    return std::ranges::any_of(exchange.made(),
+                               [&](const Attempt& attempt) { return attempt.server == &server && attempt.is_silence; });
   }
 
   static std::size_t write_query(Place place, std::uint16_t id, std::span<std::uint8_t> space) {
@@ -457,8 +470,15 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   /// ICMP says that nobody is there. Anyone may have sent that: it counts as one silence, however many are asked
   /// through this socket, and the wait goes on, but others are asked at once.
   void note_refusals(Server& server, std::uint16_t socket) {
-    server.state.note_silence(now, now);
-    server.sockets.each_on(socket, [&](QuestionTable::Asker asker) { note_refusal(place_of_asker(asker)); });
+    bool is_counted = false;
+    server.sockets.each_on(socket, [&](QuestionTable::Asker asker) {
+      const Place place = place_of_asker(asker);
+      if (!is_counted && !has_been_silent(place.exchange, server)) {
+        is_counted = true;
+        note_silence(place);
+      }
+      note_refusal(place);
+    });
   }
 
   void note_refusal(Place place) {
@@ -677,7 +697,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
       ServerState& server = attempt.server->state;
       // A server may have no TCP, or have been asked beside a faster one.
       if (attempt.carrier == Carrier::datagram && now - attempt.sent >= wait_for(exchange, server, 0, attempt.carrier))
-        server.note_silence(now, attempt.sent);
+        note_silence({exchange, attempt});
     }
     if (exchange.is_probe) {
       release(exchange);

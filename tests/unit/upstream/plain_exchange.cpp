@@ -110,6 +110,7 @@ struct Bench final : Landing {
     CHECK(said->calls == 1);
     return *said;
   }
+  Said ask_another() { return ask("n" + std::to_string(asked.size()) + ".example"); }
 };
 
 /// An address where somebody has just stopped to listen.
@@ -460,7 +461,7 @@ TEST_CASE("however many refuse or cannot be reached, who answers is asked, and t
       auto servers = are_reached ? nobody_listens_at_all(bench.loop, servers_max - 1) : nobody_reaches(servers_max - 1);
       servers.push_back(good.endpoint());
       bench.open(servers);
-      CHECK(bench.ask().last == 3);
+      CHECK(bench.ask_another().last == 3);
       if (strategy == Strategy::balance) continue;
       const auto are_down = [&] {
         const auto health = bench.exchange->health();
@@ -468,7 +469,7 @@ TEST_CASE("however many refuse or cannot be reached, who answers is asked, and t
       };
       bench.turns_for(down_silence);
       for (int i = 0; i < 100 && !are_down(); ++i) {
-        CHECK(bench.ask().last == 3);
+        CHECK(bench.ask_another().last == 3);
         bench.turns_for(milliseconds(1));
       }
       CHECK(are_down());
@@ -485,7 +486,7 @@ TEST_CASE("however many are silent, all have their turn in time, and the silent 
   FakeServer good(bench.loop, always(3));
   servers.push_back(good.endpoint());
   bench.open(servers);
-  for (int i = 0; i < down_after; ++i) CHECK(bench.ask().last == 3);
+  for (int i = 0; i < down_after; ++i) CHECK(bench.ask_another().last == 3);
   const auto health = bench.exchange->health();
   for (std::size_t i = 0; i < silent.size(); ++i) CHECK_FALSE(health[i].is_up);
   CHECK(health.back().is_up);
@@ -496,9 +497,28 @@ TEST_CASE("where all are down that is known, they are asked all the same, and an
   bench.options.routes[0].timeout = milliseconds(1'500);
   const auto nobody = nobody_listens_at_all(bench.loop, 2);
   bench.open(nobody);
-  CHECK(bench.ask().fault == ExchangeFault::unreachable);
-  CHECK(bench.ask().fault == ExchangeFault::unreachable);
+  for (int i = 0; i < down_after; ++i) CHECK(bench.ask_another().fault == ExchangeFault::unreachable);
   for (const ServerHealth& health : bench.exchange->health()) CHECK_FALSE(health.is_up);
+}
+
+TEST_CASE("one question that a server never answers does not mark it down, and an answer makes it well again") {
+  Bench bench;
+  FakeServer server(bench.loop, [](const Heard& heard, dns::Octets) {
+    const bool is_dropped = heard.question.qname == dns::Name::parse("dumb.example").value();
+    return is_dropped ? Messages{} : Messages{address_of(heard, 7)};
+  });
+  bench.open({server.endpoint()});
+  CHECK(bench.ask("dumb.example").fault == ExchangeFault::timeout);
+  CHECK(server.heard().size() >= down_after);
+  CHECK(bench.exchange->health()[0].is_up);
+  server.set_respond(never());
+  std::vector<std::shared_ptr<Said>> all;
+  for (int i = 0; i < down_after; ++i) all.push_back(bench.begin("n" + std::to_string(i) + ".example"));
+  for (const auto& said : all) bench.finish(*said);
+  CHECK_FALSE(bench.exchange->health()[0].is_up);
+  server.set_respond(always(7));
+  CHECK(bench.ask("last.example").last == 7);
+  CHECK(bench.exchange->health()[0].is_up);
 }
 
 TEST_CASE("one ICMP error counts as one silence, however many were asked through the socket") {
@@ -631,7 +651,7 @@ TEST_CASE("fastest prefers whom it knows to answer, once all were tried") {
   bench.options.routes[0].strategy = Route::Strategy::fastest;
   FakeServer silent(bench.loop, never()), good(bench.loop, always(2));
   bench.open({silent.endpoint(), good.endpoint()});
-  for (int i = 0; i < 30; ++i) CHECK(bench.ask().last == 2);
+  for (int i = 0; i < 30; ++i) CHECK(bench.ask_another().last == 2);
   CHECK(silent.heard().size() < 20);
   CHECK_FALSE(bench.exchange->health()[0].is_up);
 }
@@ -640,14 +660,14 @@ TEST_CASE("a server that was down serves again when it answers a probe") {
   Bench bench;
   FakeServer server(bench.loop, never()), other(bench.loop, always(2));
   bench.open({server.endpoint(), other.endpoint()});
-  for (int i = 0; i < 20 && bench.exchange->health()[0].is_up; ++i) CHECK(bench.ask().last == 2);
+  for (int i = 0; i < 20 && bench.exchange->health()[0].is_up; ++i) CHECK(bench.ask_another().last == 2);
   CHECK_FALSE(bench.exchange->health()[0].is_up);
   const std::size_t heard = server.heard().size();
-  for (int i = 0; i < 10; ++i) CHECK(bench.ask().last == 2);
+  for (int i = 0; i < 10; ++i) CHECK(bench.ask_another().last == 2);
   CHECK(server.heard().size() <= heard + 1);  // passed over, but for a probe
   server.set_respond(always(1));
   // Questions go on until one of them is beside a probe.
-  for (int i = 0; i < 100'000 && bench.ask().last != 1; ++i) bench.turns_for(milliseconds(1));
+  for (int i = 0; i < 100'000 && bench.ask_another().last != 1; ++i) bench.turns_for(milliseconds(1));
   CHECK(bench.exchange->health()[0].is_up);
 }
 
