@@ -271,16 +271,27 @@ struct Resolver::Impl final : upstream::Landing {
 
   void foresee(upstream::Ticket flight) override { cache.prefetch(waiting_room.key(flight).hash); }
 
+  /// Who waited has been told that it failed.
+  void land_late(const upstream::Request& request, const upstream::Reply& reply) override {
+    cache::Key key{request.question, request.dnssec_ok, request.checking_disabled, request.route};
+    key.hash = cache.hash_of(key);
+    (void)keep(key, reply, seconds(0));
+  }
+
+  policy::Glance keep(const cache::Key& key, const upstream::Reply& reply, seconds ttl_min) {
+    if (is_doh(key.question.qname)) antechamber.tell_of_doh(reply.words, 0);
+    const policy::Glance glance = policy::glance_at(reply.words, key.question.qname.size());
+    cache.insert(key, reply.words, std::max(reply.facts.ttl, ttl_min), reply.facts.is_negative, now.monotonic,
+                 glance.to_octet());
+    return glance;
+  }
+
   /// Steps 6 to 12 for the queries that waited for this exchange.
   void land(upstream::Ticket flight, const Result<upstream::Reply, upstream::ExchangeFault>& result) override {
     const cache::Key key = waiting_room.key(flight);  // a copy: the room may move while queries go on to wait
-    if (result && is_doh(key.question.qname)) antechamber.tell_of_doh(result->words, 0);
     policy::Glance glance;
     if (result) {
-      glance = policy::glance_at(result->words, key.question.qname.size());
-      const seconds ttl =
-          waiting_room.is_of_search(flight) ? std::max(result->facts.ttl, server_ttl_min) : result->facts.ttl;
-      cache.insert(key, result->words, ttl, result->facts.is_negative, now.monotonic, glance.to_octet());
+      glance = keep(key, *result, waiting_room.is_of_search(flight) ? server_ttl_min : seconds(0));
     } else {
       failures.remember(key, now.monotonic);
     }

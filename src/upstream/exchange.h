@@ -55,6 +55,8 @@ class Landing {
   /// An answer has come and is being read: land() may follow, at once.
   virtual void foresee(Ticket) {}
   virtual void land(Ticket ticket, const Result<Reply, ExchangeFault>& result) = 0;
+  /// The answer to a question that has landed without one, of use to who asks next.
+  virtual void land_late(const Request&, const Reply&) {}
 
  protected:
   ~Landing() = default;
@@ -88,9 +90,11 @@ struct Options {
   bool randomise_case = true;  ///< 0x20
   bool operator==(const Options&) const = default;
 };
-inline constexpr int exchanges_max = 4'096;     ///< in flight per worker
-inline constexpr std::size_t servers_max = 32;  ///< of one route
-inline constexpr int repetitions_max = 5;       ///< attempts per exchange at servers that it has asked before
+inline constexpr int exchanges_max = 4'096;      ///< in flight per worker
+inline constexpr int late_exchanges_max = 256;   ///< of these, landed for want of time and listened for
+inline constexpr milliseconds late_time{5'000};  ///< how long, after that
+inline constexpr std::size_t servers_max = 32;   ///< of one route
+inline constexpr int repetitions_max = 5;        ///< attempts per exchange at servers that it has asked before
 /// Datagrams and streams per exchange: each server once, whatever the others do, and some again.
 inline constexpr std::size_t attempts_max = servers_max + repetitions_max;
 

@@ -80,6 +80,14 @@ class ToldExchange final : public upstream::Exchange {
   void fail(std::size_t which, upstream::ExchangeFault fault) {
     land(which, tl::unexpected<upstream::ExchangeFault>(fault));
   }
+  /// The answer to a question that has failed.
+  void answer_late(const upstream::Request& request, dns::Octets octets, const Endpoint& server) {
+    words_.resize(dns::message_octets_max);
+    const auto accepted = upstream::accept(octets, request.question, {}, words_);
+    check(accepted.has_value());
+    landing_->begin_landings();
+    landing_->land_late(request, {dns::Octets(words_).first(accepted->size), *accepted, server});
+  }
   /// A server's octets, believed as far as accept() believes them. Its fault where it is one that a server's failure
   /// does not explain; then the question still waits.
   std::optional<upstream::AcceptFault> answer(std::size_t which, dns::Octets octets, const Endpoint& server) {

@@ -51,7 +51,8 @@ struct Bench final : Landing {
   Options options{.routes = {{.name = "default", .servers = {}}}};
   std::unique_ptr<PlainExchange> exchange;
   using Done = std::function<void(const Result<Reply, ExchangeFault>&)>;
-  std::vector<Done> asked;  ///< by ticket
+  std::vector<Done> asked;        ///< by ticket
+  std::vector<std::string> late;  ///< names that were answered after they had landed
   int turns_landed_in = 0;
   bool is_asking = false;
 
@@ -61,6 +62,10 @@ struct Bench final : Landing {
     const Done done = std::exchange(asked.at(ticket), nullptr);
     REQUIRE(done);
     done(result);
+  }
+  void land_late(const Request& request, const Reply& reply) override {
+    CHECK(dns::ResponseView::parse(reply.words)->record_count() > 0);
+    late.push_back(request.question.qname.to_string());
   }
 
   void open(const std::vector<Endpoint>& servers) {
@@ -403,6 +408,66 @@ TEST_CASE("a late answer counts while its exchange lasts") {
   bench.open({slow.endpoint()});
   CHECK(bench.ask().last == 4);
   CHECK(slow.heard().size() == 2);
+}
+
+TEST_CASE("an answer that comes after its question has landed is handed on all the same, once") {
+  Bench bench;
+  bench.options.routes[0].timeout = milliseconds(300);
+  FakeServer slow(bench.loop, never());
+  bench.open({slow.endpoint()});
+  CHECK(bench.ask("slow.example").fault == ExchangeFault::timeout);
+  CHECK(bench.exchange->in_flight() == 0);
+  const Heard heard = slow.heard().front();
+  slow.send(heard.client_port, address_of(heard, 4));
+  slow.send(heard.client_port, address_of(heard, 4));
+  bench.turns_for(milliseconds(50));
+  CHECK(bench.late == std::vector<std::string>{"slow.example"});
+  CHECK(bench.exchange->health()[0].answered == 1);
+}
+
+TEST_CASE("a late answer that does not fit is fetched by TCP, and a late failure is nobody's news") {
+  Bench bench;
+  bench.options.routes[0].timeout = milliseconds(300);
+  FakeServer slow(bench.loop, [](const Heard& heard, dns::Octets) {
+    return heard.over == Over::udp ? Messages{} : Messages{address_of(heard, 8)};
+  });
+  bench.open({slow.endpoint()});
+  CHECK(bench.ask("large.example").fault == ExchangeFault::timeout);
+  const Heard large = slow.heard().back();
+  CHECK(bench.ask("failing.example").fault == ExchangeFault::timeout);
+  const Heard failing = slow.heard().back();
+  const std::size_t heard = slow.heard().size();
+  slow.send(failing.client_port, bare(failing, ResponseCode::servfail));
+  slow.send(large.client_port, bare(large, ResponseCode::noerror, {.truncated = true}));
+  bench.turns_for(milliseconds(100));
+  CHECK(bench.late == std::vector<std::string>{"large.example"});
+  CHECK(slow.heard().size() == heard + 1);
+}
+
+TEST_CASE("late answers are listened for a while, and only so many") {
+  Bench bench;
+  bench.options.routes[0].timeout = milliseconds(300);
+  FakeServer slow(bench.loop, never());
+  bench.open({slow.endpoint()});
+  std::vector<std::shared_ptr<Said>> all;
+  for (int i = 0; i < late_exchanges_max + 10; ++i) {
+    all.push_back(bench.begin("n" + std::to_string(i) + ".example"));
+    if (i % 64 == 0) bench.turns_for(milliseconds(10));  // a socket has little room
+  }
+  for (const auto& said : all) bench.finish(*said);
+  const auto answer = [&] {
+    const std::vector<Heard> heard = slow.heard();
+    for (const Heard& each : heard) {
+      slow.send(each.client_port, address_of(each, 4));
+      bench.turns_for(milliseconds(1));
+    }
+  };
+  answer();
+  CHECK(bench.late.size() == static_cast<std::size_t>(late_exchanges_max));
+  CHECK(bench.ask("last.example").fault == ExchangeFault::timeout);
+  bench.turns_for(late_time + milliseconds(50));
+  answer();
+  CHECK(bench.late.size() == static_cast<std::size_t>(late_exchanges_max));
 }
 
 TEST_CASE("when no server answers the exchange ends at its timeout") {
