@@ -226,7 +226,7 @@ struct Resolver::Impl final : upstream::Landing {
     }
     if (failed_lately)
       return say_error(arrival, query, record, fit, ResponseCode::servfail, ExtendedError::cached_error,
-                       "the upstream servers did not answer a moment ago", statistics.failed, out);
+                       "the upstream servers failed a moment ago", statistics.failed, out);
 
     // 6. exchange: wait for it, together with whoever asks the same
     if (!wait_for(key, {arrival, query, fit, came_by, detour, delay_of(verdict.action)}, record, {}, {}))
@@ -287,7 +287,7 @@ struct Resolver::Impl final : upstream::Landing {
   }
 
   /// Steps 6 to 12 for the queries that waited for this exchange.
-  void land(upstream::Ticket flight, const Result<upstream::Reply, upstream::ExchangeFault>& result) override {
+  void land(upstream::Ticket flight, const Result<upstream::Reply, upstream::Failure>& result) override {
     const cache::Key key = waiting_room.key(flight);  // a copy: the room may move while queries go on to wait
     policy::Glance glance;
     if (result) {
@@ -322,12 +322,8 @@ struct Resolver::Impl final : upstream::Landing {
         said = speech.say_words(reviewing, query, record, waiting.fit, waiting.detour, words, waiting.touches, late);
       } else {
         ++statistics.failed;
-        const auto error = result.error() == upstream::ExchangeFault::server_failed ? ExtendedError::invalid_data
-                           : result.error() == upstream::ExchangeFault::unreachable
-                               ? ExtendedError::network_error
-                               : ExtendedError::no_reachable_authority;
-        said.size = response::refuse(query, ResponseCode::servfail, error, upstream::to_string(result.error()),
-                                     waiting.fit, late);
+        const auto [error, text] = reason_of(result.error());
+        said.size = response::refuse(query, ResponseCode::servfail, error, text, waiting.fit, late);
         said.recorded = dns::Octets(late).first(said.size);
         record.code = ResponseCode::servfail;
         record.source = Source::synthesized;
@@ -343,10 +339,23 @@ struct Resolver::Impl final : upstream::Landing {
     });
   }
 
+  /// Upstream's own, where it has one.
+  static std::pair<ExtendedError, std::string> reason_of(const upstream::Failure& failure) {
+    if (const upstream::Complaint* const complaint = failure.complaint) {
+      const bool is_code = complaint->fault == upstream::AcceptFault::server_failed;
+      return {complaint->error.value_or(is_code ? ExtendedError::network_error : ExtendedError::other),
+              to_string(*complaint)};
+    }
+    const bool has_answered_nothing =
+        failure.fault == upstream::ExchangeFault::timeout || failure.fault == upstream::ExchangeFault::overloaded;
+    return {has_answered_nothing ? ExtendedError::no_reachable_authority : ExtendedError::network_error,
+            std::string(upstream::to_string(failure.fault))};
+  }
+
   /// What this query waited for, and in its record where from; none: upstream has failed it. Nothing: it waits on, by
   /// DNS64 for A where there is no AAAA.
   std::optional<dns::Octets> take_landed(Waiting& waiting, const cache::Key& key,
-                                         const Result<upstream::Reply, upstream::ExchangeFault>& result) {
+                                         const Result<upstream::Reply, upstream::Failure>& result) {
     const response::Dns64* dns64 = dns64_for(*waiting.snapshot, waiting.record.client);
     if (dns64 && may_map(key)) {
       waiting.detour.ipv6_ttl =

@@ -16,6 +16,7 @@
 #include "dns/message.h"
 #include "dns/question.h"
 #include "upstream/accept.h"
+#include "upstream/complaint.h"
 
 namespace doline::upstream {
 
@@ -29,6 +30,12 @@ enum class ExchangeFault : std::uint8_t {
   overloaded,     ///< more than exchanges_max in flight
 };
 [[nodiscard]] std::string_view to_string(ExchangeFault fault);
+
+/// Borrowed for the time of the call.
+struct Failure {
+  ExchangeFault fault;
+  const Complaint* complaint = nullptr;  ///< with server_failed: the last server's, or the first that has reasons
+};
 
 struct Request {
   dns::Question question;
@@ -54,7 +61,7 @@ class Landing {
   virtual void begin_landings() = 0;
   /// An answer has come and is being read: land() may follow, at once.
   virtual void foresee(Ticket) {}
-  virtual void land(Ticket ticket, const Result<Reply, ExchangeFault>& result) = 0;
+  virtual void land(Ticket ticket, const Result<Reply, Failure>& result) = 0;
   /// The answer to a question that has landed without one, of use to who asks next.
   virtual void land_late(const Request&, const Reply&) {}
 

@@ -76,6 +76,7 @@ struct InFlight {
   bool is_used = false;
   Purpose purpose = Purpose::client;
   bool was_unreachable = false, has_heard_failure = false;
+  Complaint complaint;               ///< where a failure was heard
   bool distrusts_datagrams = false;  ///< malformed ones have come
   std::array<Attempt, attempts_max> attempts;
 
@@ -121,7 +122,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     has_begun_landings = false;
   }
 
-  void land(Ticket ticket, const Result<Reply, ExchangeFault>& result) {
+  void land(Ticket ticket, const Result<Reply, Failure>& result) {
     if (!std::exchange(has_begun_landings, true)) landing->begin_landings();
     landing->land(ticket, result);
   }
@@ -175,7 +176,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
       if (!self || self->is_stopped) return;
       --self->faults_posted;
       self->begin_turn();
-      self->land(ticket, fail(fault));
+      self->land(ticket, fail(Failure{fault}));
     });
   }
 
@@ -593,12 +594,17 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
           return;
         }
         break;
+      case AcceptFault::referral:
+      case AcceptFault::contradiction:
+        server.note_answer(now, round_trip(place, server));
+        break;
       case AcceptFault::chain_too_long:
       case AcceptFault::too_large:
         break;
     }
     ++server.failed;
-    exchange.has_heard_failure = true;
+    if (!std::exchange(exchange.has_heard_failure, true) || !exchange.complaint.error)
+      exchange.complaint = read_complaint(message, accepted.error(), server.endpoint);
     leave(attempt);
     attempt.state = AttemptState::failed;
     go_on(exchange);
@@ -677,12 +683,13 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
 
   void end_in_fault(InFlight& exchange) {
     const ExchangeFault fault = fault_of(exchange);
+    const Complaint complaint = std::move(exchange.complaint);
     const Ticket ticket = exchange.ticket;
     if (now >= exchange.deadline && late_count < late_exchanges_max && awaits_datagram(exchange))
       listen_on(exchange);
     else
       release(exchange);
-    land(ticket, fail(fault));
+    land(ticket, fail(Failure{fault, fault == ExchangeFault::server_failed ? &complaint : nullptr}));
   }
 
   void listen_on(InFlight& exchange) {

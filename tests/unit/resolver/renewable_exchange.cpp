@@ -10,7 +10,7 @@ namespace doline::resolver {
 namespace {
 
 using Names = std::vector<std::string>;
-using Outcome = Result<upstream::Reply, upstream::ExchangeFault>;
+using Outcome = Result<upstream::Reply, upstream::Failure>;
 
 /// What became of the exchanges of a test, told by themselves.
 struct Story {
@@ -29,7 +29,7 @@ class PatientExchange final : public upstream::Exchange {
   }
   void flush() override {
     story_.flushed.push_back(name_);
-    if (ends_in_flush) answer(fail(upstream::ExchangeFault::unreachable));
+    if (ends_in_flush) answer(fail(upstream::Failure{upstream::ExchangeFault::unreachable}));
   }
   [[nodiscard]] std::size_t in_flight() const override { return tickets_.size(); }
   /// The oldest question.
@@ -64,7 +64,7 @@ struct House final : upstream::Landing {
   void begin_landings() override {}
   void land(upstream::Ticket ticket, const Outcome& outcome) override {
     landed.push_back(std::to_string(ticket) + ": " +
-                     std::string(outcome ? "words" : upstream::to_string(outcome.error())));
+                     std::string(outcome ? "words" : upstream::to_string(outcome.error().fault)));
     std::exchange(then, [] {})();
   }
 };
@@ -81,7 +81,7 @@ TEST_CASE("new questions go to the newest exchange, and an older one lives until
   CHECK(house.story.flushed == Names{"first", "second"});  // an older one may ask again, too
   CHECK(house.story.ended.empty());
 
-  house.exchanges[0]->answer(fail(upstream::ExchangeFault::timeout));
+  house.exchanges[0]->answer(fail(upstream::Failure{upstream::ExchangeFault::timeout}));
   house.renewable.flush();
   CHECK(house.story.ended.empty());
   house.exchanges[0]->answer(upstream::Reply{});

@@ -41,6 +41,7 @@ FakeServer::Respond says(ResponseCode code) {
 
 struct Said {
   std::optional<ExchangeFault> fault;
+  std::optional<Complaint> complaint;
   std::uint8_t last = 0;  ///< octet of the address answered
   Endpoint server;
   int calls = 0;
@@ -50,14 +51,14 @@ struct Bench final : Landing {
   asio::io_context loop{1};
   Options options{.routes = {{.name = "default", .servers = {}}}};
   std::unique_ptr<PlainExchange> exchange;
-  using Done = std::function<void(const Result<Reply, ExchangeFault>&)>;
+  using Done = std::function<void(const Result<Reply, Failure>&)>;
   std::vector<Done> asked;        ///< by ticket
   std::vector<std::string> late;  ///< names that were answered after they had landed
   int turns_landed_in = 0;
   bool is_asking = false;
 
   void begin_landings() override { ++turns_landed_in; }
-  void land(Ticket ticket, const Result<Reply, ExchangeFault>& result) override {
+  void land(Ticket ticket, const Result<Reply, Failure>& result) override {
     CHECK_FALSE(is_asking);
     const Done done = std::exchange(asked.at(ticket), nullptr);
     REQUIRE(done);
@@ -83,10 +84,11 @@ struct Bench final : Landing {
                               bool checking_disabled = false) {
     auto said = std::make_shared<Said>();
     ask({{dns::Name::parse(name).value(), dns::RecordType::a}, dnssec_ok, checking_disabled, 0},
-        [said](const Result<Reply, ExchangeFault>& result) {
+        [said](const Result<Reply, Failure>& result) {
           ++said->calls;
           if (!result) {
-            said->fault = result.error();
+            said->fault = result.error().fault;
+            if (result.error().complaint) said->complaint = *result.error().complaint;
             return;
           }
           said->server = result->server;
@@ -211,7 +213,7 @@ TEST_CASE("after the first ones a question costs no memory") {
   std::size_t cost = 0;
   for (int i = 0; i < 1'000; ++i) {
     is_landed = false;
-    bench.ask(request, [&](const Result<Reply, ExchangeFault>&) { is_landed = true; });
+    bench.ask(request, [&](const Result<Reply, Failure>&) { is_landed = true; });
     bench.asked.reserve(2'000);
     bench.exchange->flush();
     while (!is_landed) {
@@ -491,6 +493,36 @@ TEST_CASE("a server that fails is passed over at once, and when all fail that is
   for (const ServerHealth& health : bench.exchange->health()) CHECK(health.is_up);  // it speaks of the question
 }
 
+TEST_CASE("what fails is told with what the server said of it, and one that gives reasons is heard before others") {
+  Bench bench;
+  const auto with_reason = [](const Heard& heard, dns::Octets) {
+    Message octets(512);
+    dns::MessageWriter writer(octets);
+    writer.header(heard.id, {}, ResponseCode::servfail);
+    REQUIRE(writer.question(heard.question));
+    REQUIRE(writer.opt({.error = dns::ExtendedError::dnssec_bogus, .error_text = "bogus sig"}));
+    octets.resize(writer.size());
+    return Messages{octets};
+  };
+  FakeServer refusing(bench.loop, says(ResponseCode::refused)), reasoning(bench.loop, with_reason),
+      other(bench.loop, says(ResponseCode::servfail));
+  bench.open({refusing.endpoint()});
+  const Said refused = bench.ask();
+  REQUIRE(refused.complaint);
+  CHECK(to_string(*refused.complaint) == refusing.endpoint().to_string() + " said REFUSED");
+  bench.open({refusing.endpoint(), reasoning.endpoint(), other.endpoint()});
+  const Said reasoned = bench.ask();
+  CHECK(reasoned.fault == ExchangeFault::server_failed);
+  REQUIRE(reasoned.complaint);
+  CHECK(reasoned.complaint->server == reasoning.endpoint());
+  CHECK(reasoned.complaint->error == dns::ExtendedError::dnssec_bogus);
+  CHECK(to_string(*reasoned.complaint) == "bogus sig");
+  refusing.set_respond(never());
+  bench.options.routes[0].timeout = milliseconds(100);
+  bench.open({refusing.endpoint()});
+  CHECK_FALSE(bench.ask().complaint);
+}
+
 TEST_CASE("where nobody listens others are asked at once") {
   Bench bench;
   const Endpoint nobody = nobody_listens(bench.loop);
@@ -743,7 +775,7 @@ TEST_CASE("routes have their own servers") {
   bench.open({one.endpoint()});
   std::uint8_t last = 0;
   bench.ask({{dns::Name::parse("nas.home.arpa").value(), dns::RecordType::a}, false, false, 1},
-            [&](const Result<Reply, ExchangeFault>& result) {
+            [&](const Result<Reply, Failure>& result) {
               REQUIRE(result.has_value());
               last = dns::ResponseView::parse(result->words)->begin()->rdata.back();
             });
@@ -786,10 +818,10 @@ TEST_CASE("a completion may ask again, or destroy the exchange") {
   bench.open({server.endpoint()});
   int calls = 0;
   const Request request{{dns::Name::parse("www.example").value(), dns::RecordType::a}, false, false, 0};
-  bench.ask(request, [&](const Result<Reply, ExchangeFault>& first) {
+  bench.ask(request, [&](const Result<Reply, Failure>& first) {
     CHECK(first.has_value());
     ++calls;
-    bench.ask(request, [&](const Result<Reply, ExchangeFault>& second) {
+    bench.ask(request, [&](const Result<Reply, Failure>& second) {
       CHECK(second.has_value());
       ++calls;
       bench.exchange.reset();
@@ -822,9 +854,9 @@ TEST_CASE("a real server's answers of every kind are believed") {
     while (!words) {
       fault.reset();
       bench.ask({{dns::Name::parse(name).value(), type}, dnssec_ok, false, 0},
-                [&](const Result<Reply, ExchangeFault>& result) {
+                [&](const Result<Reply, Failure>& result) {
                   if (!result) {
-                    fault = result.error();
+                    fault = result.error().fault;
                     return;
                   }
                   words.emplace().facts = result->facts;
