@@ -19,6 +19,7 @@ constexpr RecordType sig{24};  // RFC 2931: with "type covered" 0 it signs the m
 enum class EdnsOption : std::uint16_t {
   client_subnet = 8,
   cookie = 10,
+  extended_error = 15,
   client_id = 65001,
   client_id_text = 65073,
   customer_id = 65074
@@ -78,6 +79,9 @@ bool read_opt(const RecordView& opt, Edns& edns) {
         break;
       case EdnsOption::client_subnet:
         if (!edns.client_subnet) edns.client_subnet = value;
+        break;
+      case EdnsOption::extended_error:
+        if (octets >= 2 && !edns.extended_error) edns.extended_error = value;
         break;
       case EdnsOption::client_id:
       case EdnsOption::client_id_text:

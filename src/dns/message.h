@@ -48,9 +48,10 @@ struct Edns {
   std::uint16_t udp_payload_size = 512;  ///< as sent; below 512 counts as 512
   std::uint8_t version = 0;
   bool dnssec_ok = false;
-  std::optional<Octets> cookie;         ///< RFC 7873: 8, or 16 to 40 octets; other lengths are bad_opt
-  std::optional<Octets> client_subnet;  ///< RFC 7871, raw
-  std::optional<Octets> client_id;      ///< option 65001 (a MAC, or text), else 65073, else 65074 (text), raw
+  std::optional<Octets> cookie;          ///< RFC 7873: 8, or 16 to 40 octets; other lengths are bad_opt
+  std::optional<Octets> client_subnet;   ///< RFC 7871, raw
+  std::optional<Octets> extended_error;  ///< RFC 8914, raw: 2 octets or more
+  std::optional<Octets> client_id;       ///< option 65001 (a MAC, or text), else 65073, else 65074 (text), raw
 };
 
 class QueryView {
@@ -71,7 +72,7 @@ class QueryView {
   void keep(const QueryView& other, Octets header_and_question) {
     *this = other;
     message_ = header_and_question;
-    if (edns_) edns_->cookie = edns_->client_subnet = edns_->client_id = std::nullopt;
+    if (edns_) edns_->cookie = edns_->client_subnet = edns_->extended_error = edns_->client_id = std::nullopt;
   }
 
  private:

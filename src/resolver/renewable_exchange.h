@@ -20,6 +20,7 @@ class RenewableExchange final : public upstream::Exchange {
   }
   /// After land_on().
   void renew(std::unique_ptr<upstream::Exchange> next) {
+    newest().retire();
     next->land_on(*landing_);
     eras_.push_back(std::move(next));
   }

@@ -231,7 +231,7 @@ struct Resolver::Impl final : upstream::Landing {
     }
     if (failed_lately)
       return say_error(arrival, query, record, fit, ResponseCode::servfail, ExtendedError::cached_error,
-                       "the upstream servers did not answer a moment ago", statistics.failed, out);
+                       "the upstream servers failed a moment ago", statistics.failed, out);
 
     // 6. exchange: wait for it, together with whoever asks the same
     if (!wait_for(key, {arrival, query, fit, came_by, detour, delay_of(verdict.action)}, record, {}, {}))
@@ -276,19 +276,31 @@ struct Resolver::Impl final : upstream::Landing {
 
   void foresee(upstream::Ticket flight) override { cache.prefetch(waiting_room.key(flight).hash); }
 
+  /// Who waited has been told that it failed.
+  void land_late(const upstream::Request& request, const upstream::Reply& reply) override {
+    cache::Key key{request.question, request.dnssec_ok, request.checking_disabled, request.route};
+    key.hash = cache.hash_of(key);
+    (void)keep(key, reply, seconds(0));
+  }
+
+  policy::Glance keep(const cache::Key& key, const upstream::Reply& reply, seconds ttl_min) {
+    if (is_doh(key.question.qname)) antechamber.tell_of_doh(reply.words, 0);
+    const policy::Glance glance = policy::glance_at(reply.words, key.question.qname.size());
+    cache.insert(key, reply.words, std::max(reply.facts.ttl, ttl_min), reply.facts.is_negative, now.monotonic,
+                 glance.to_octet());
+    return glance;
+  }
+
   /// Steps 6 to 12 for the queries that waited for this exchange.
-  void land(upstream::Ticket flight, const Result<upstream::Reply, upstream::ExchangeFault>& result) override {
+  void land(upstream::Ticket flight, const Result<upstream::Reply, upstream::Failure>& result) override {
     const cache::Key key = waiting_room.key(flight);  // a copy: the room may move while queries go on to wait
     // What was asked by routes that are others now answers who asked then, and nobody else.
     const bool is_of_this_era = waiting_room.is_of_this_era(flight);
-    if (result && is_doh(key.question.qname)) antechamber.tell_of_doh(result->words, 0);
     policy::Glance glance;
-    if (result) {
+    if (result && is_of_this_era) {
+      glance = keep(key, *result, waiting_room.is_of_search(flight) ? server_ttl_min : seconds(0));
+    } else if (result) {
       glance = policy::glance_at(result->words, key.question.qname.size());
-      const seconds ttl =
-          waiting_room.is_of_search(flight) ? std::max(result->facts.ttl, server_ttl_min) : result->facts.ttl;
-      if (is_of_this_era)
-        cache.insert(key, result->words, ttl, result->facts.is_negative, now.monotonic, glance.to_octet());
     } else if (is_of_this_era) {
       failures.remember(key, now.monotonic);
     }
@@ -319,12 +331,8 @@ struct Resolver::Impl final : upstream::Landing {
         said = speech.say_words(reviewing, query, record, waiting.fit, waiting.detour, words, waiting.touches, late);
       } else {
         ++statistics.failed;
-        const auto error = result.error() == upstream::ExchangeFault::server_failed ? ExtendedError::invalid_data
-                           : result.error() == upstream::ExchangeFault::unreachable
-                               ? ExtendedError::network_error
-                               : ExtendedError::no_reachable_authority;
-        said.size = response::refuse(query, ResponseCode::servfail, error, upstream::to_string(result.error()),
-                                     waiting.fit, late);
+        const auto [error, text] = reason_of(result.error());
+        said.size = response::refuse(query, ResponseCode::servfail, error, text, waiting.fit, late);
         said.recorded = dns::Octets(late).first(said.size);
         record.code = ResponseCode::servfail;
         record.source = Source::synthesized;
@@ -340,11 +348,23 @@ struct Resolver::Impl final : upstream::Landing {
     });
   }
 
+  /// Upstream's own, where it has one.
+  static std::pair<ExtendedError, std::string> reason_of(const upstream::Failure& failure) {
+    if (const upstream::Complaint* const complaint = failure.complaint) {
+      const bool is_code = complaint->fault == upstream::AcceptFault::server_failed;
+      return {complaint->error.value_or(is_code ? ExtendedError::network_error : ExtendedError::other),
+              to_string(*complaint)};
+    }
+    const bool has_answered_nothing =
+        failure.fault == upstream::ExchangeFault::timeout || failure.fault == upstream::ExchangeFault::overloaded;
+    return {has_answered_nothing ? ExtendedError::no_reachable_authority : ExtendedError::network_error,
+            std::string(upstream::to_string(failure.fault))};
+  }
+
   /// What this query waited for, and in its record where from; none: upstream has failed it. Nothing: it waits on, by
   /// DNS64 for A where there is no AAAA.
   std::optional<dns::Octets> take_landed(Waiting& waiting, const cache::Key& key,
-                                         const Result<upstream::Reply, upstream::ExchangeFault>& result,
-                                         bool may_go_on) {
+                                         const Result<upstream::Reply, upstream::Failure>& result, bool may_go_on) {
     const response::Dns64* dns64 = dns64_for(*waiting.snapshot, waiting.record.client);
     if (dns64 && may_map(key) && may_go_on) {
       waiting.detour.ipv6_ttl =

@@ -79,12 +79,12 @@ class Sieve {
     const auto found = follow_chain();
     if (!found) return fail(found.error());
     // RFC 6604 §3: the code speaks of the last name of the chain, and that one exists.
-    if (*found && view_.code() != ResponseCode::noerror) return fail(AcceptFault::server_failed);
+    if (*found && view_.code() != ResponseCode::noerror) return fail(AcceptFault::contradiction);
     if (!*found && view_.code() != yxdomain) {
       is_negative_ = true;
       bounds_.most = std::min(bounds_.most, bounds_.most_negative);
       if (!keep_soa()) {
-        if (is_referral()) return fail(AcceptFault::server_failed);
+        if (is_referral()) return fail(AcceptFault::referral);
         ttl_ = 0;  // RFC 2308 §5: not to be cached
       }
     }

@@ -19,7 +19,10 @@ enum class AcceptFault : std::uint8_t {
   malformed,
   other_question,  ///< does not answer what was asked: ignore it and keep waiting
   truncated,       ///< TC: ask again over TCP
-  server_failed,   ///< SERVFAIL, REFUSED, NOTIMP, FORMERR: try the next server
+  // Of these, try the next server:
+  server_failed,   ///< SERVFAIL, REFUSED, NOTIMP, FORMERR
+  referral,        ///< to other servers: it does not recurse
+  contradiction,   ///< an answer, and a code that says there is none
   chain_too_long,  ///< more than cname_max links, or a loop
   too_large,
 };

@@ -16,6 +16,7 @@
 #include "dns/message.h"
 #include "dns/question.h"
 #include "upstream/accept.h"
+#include "upstream/complaint.h"
 
 namespace doline::upstream {
 
@@ -29,6 +30,12 @@ enum class ExchangeFault : std::uint8_t {
   overloaded,     ///< more than exchanges_max in flight
 };
 [[nodiscard]] std::string_view to_string(ExchangeFault fault);
+
+/// Borrowed for the time of the call.
+struct Failure {
+  ExchangeFault fault;
+  const Complaint* complaint = nullptr;  ///< with server_failed: the last server's, or the first that has reasons
+};
 
 struct Request {
   dns::Question question;
@@ -54,7 +61,9 @@ class Landing {
   virtual void begin_landings() = 0;
   /// An answer has come and is being read: land() may follow, at once.
   virtual void foresee(Ticket) {}
-  virtual void land(Ticket ticket, const Result<Reply, ExchangeFault>& result) = 0;
+  virtual void land(Ticket ticket, const Result<Reply, Failure>& result) = 0;
+  /// The answer to a question that has landed without one, of use to who asks next.
+  virtual void land_late(const Request&, const Reply&) {}
 
  protected:
   ~Landing() = default;
@@ -70,6 +79,9 @@ class Exchange {
   /// Sends what waits to be sent; at the end of each turn of the loop, for answers and timeouts ask again too.
   /// Questions that cannot be sent anywhere land here.
   virtual void flush() = 0;
+  /// Another takes new questions from now on, by other routes: no answer of this one's is of use to anybody but who
+  /// waits for it (no land_late()).
+  virtual void retire() {}
   /// Questions that have not landed, and probes of servers.
   [[nodiscard]] virtual std::size_t in_flight() const = 0;
 };
@@ -88,9 +100,11 @@ struct Options {
   bool randomise_case = true;  ///< 0x20
   bool operator==(const Options&) const = default;
 };
-inline constexpr int exchanges_max = 4'096;     ///< in flight per worker
-inline constexpr std::size_t servers_max = 32;  ///< of one route
-inline constexpr int repetitions_max = 5;       ///< attempts per exchange at servers that it has asked before
+inline constexpr int exchanges_max = 4'096;      ///< in flight per worker
+inline constexpr int late_exchanges_max = 256;   ///< of these, landed for want of time and listened for
+inline constexpr milliseconds late_time{5'000};  ///< how long, after that
+inline constexpr std::size_t servers_max = 32;   ///< of one route
+inline constexpr int repetitions_max = 5;        ///< attempts per exchange at servers that it has asked before
 /// Datagrams and streams per exchange: each server once, whatever the others do, and some again.
 inline constexpr std::size_t attempts_max = servers_max + repetitions_max;
 

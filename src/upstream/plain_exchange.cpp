@@ -55,6 +55,13 @@ struct Attempt {
   AttemptState state = AttemptState::waiting;
   bool has_edns = true;
   bool exact_case = true;
+  bool is_silence = false;  ///< it counts for its server
+};
+
+enum class Purpose : std::uint8_t {
+  client,  ///< its question has not landed
+  probe,   ///< of one server, beside an exchange that serves a client
+  late,    ///< its question has landed: nobody new is asked, but what comes may be known to who asks next
 };
 
 struct InFlight {
@@ -67,8 +74,9 @@ struct InFlight {
   std::size_t attempts_count = 0;
   int repetitions = 0;  ///< of the attempts, at servers that had been asked before
   bool is_used = false;
-  bool is_probe = false;  ///< of one server, beside an exchange that serves a client: nobody waits for it
+  Purpose purpose = Purpose::client;
   bool was_unreachable = false, has_heard_failure = false;
+  Complaint complaint;               ///< where a failure was heard
   bool distrusts_datagrams = false;  ///< malformed ones have come
   std::array<Attempt, attempts_max> attempts;
 
@@ -114,7 +122,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     has_begun_landings = false;
   }
 
-  void land(Ticket ticket, const Result<Reply, ExchangeFault>& result) {
+  void land(Ticket ticket, const Result<Reply, Failure>& result) {
     if (!std::exchange(has_begun_landings, true)) landing->begin_landings();
     landing->land(ticket, result);
   }
@@ -168,7 +176,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
       if (!self || self->is_stopped) return;
       --self->faults_posted;
       self->begin_turn();
-      self->land(ticket, fail(fault));
+      self->land(ticket, fail(Failure{fault}));
     });
   }
 
@@ -190,7 +198,9 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     dues.clear(exchange.slot);
     exchange.attempts_count = 0;
     exchange.repetitions = 0;
-    exchange.is_used = exchange.is_probe = false;
+    if (exchange.purpose == Purpose::late) --late_count;
+    exchange.purpose = Purpose::client;
+    exchange.is_used = false;
     exchange.was_unreachable = exchange.has_heard_failure = exchange.distrusts_datagrams = false;
     ++exchange.generation;
     free_slots.push_back(exchange.slot);
@@ -245,6 +255,11 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
              !has_failed(exchange, *attempt.server);
     });
   }
+  static bool awaits_datagram(const InFlight& exchange) {
+    return std::ranges::any_of(exchange.made(), [](const Attempt& attempt) {
+      return attempt.state == AttemptState::overdue && attempt.seat.is_taken();
+    });
+  }
   /// Someone is waited for whose time has not come yet.
   static bool awaits_in_time(const InFlight& exchange) {
     return std::ranges::any_of(exchange.made(),
@@ -297,7 +312,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   void probe(const Request& request, Server& server) {
     if (in_flight_count == exchanges_max) return;
     InFlight& exchange = begin(request);
-    exchange.is_probe = true;
+    exchange.purpose = Purpose::probe;
     if (send(exchange, server, Carrier::datagram))
       schedule(exchange, exchange.deadline);
     else
@@ -335,7 +350,19 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     exchange.was_unreachable = true;
     ++attempt.server->state.failed;
     // A stream fails where too many wait.
-    if (attempt.carrier == Carrier::datagram) attempt.server->state.note_silence(now, attempt.sent);
+    if (attempt.carrier == Carrier::datagram) note_silence(place);
+  }
+
+  /// Of several attempts at one server one counts: else a single question that it does not answer marks it down.
+  void note_silence(Place place) {
+    auto& [exchange, attempt] = place;
+    if (has_been_silent(exchange, *attempt.server)) return;
+    attempt.is_silence = true;
+    attempt.server->state.note_silence(now, attempt.sent, exchange.request.question.qname);
+  }
+  static bool has_been_silent(const InFlight& exchange, const Server& server) {
+    return std::ranges::any_of(exchange.made(),
+                               [&](const Attempt& attempt) { return attempt.server == &server && attempt.is_silence; });
   }
 
   static std::size_t write_query(Place place, std::uint16_t id, std::span<std::uint8_t> space) {
@@ -396,7 +423,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     leave(attempt);
     const bool was_awaited = attempt.state == AttemptState::waiting || attempt.state == AttemptState::overdue;
     note_failure_to_send(place);
-    if (exchange.is_probe)
+    if (exchange.purpose == Purpose::probe)
       release(exchange);
     else if (was_awaited)
       go_on(exchange);
@@ -457,8 +484,15 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   /// ICMP says that nobody is there. Anyone may have sent that: it counts as one silence, however many are asked
   /// through this socket, and the wait goes on, but others are asked at once.
   void note_refusals(Server& server, std::uint16_t socket) {
-    server.state.note_silence(now, now);
-    server.sockets.each_on(socket, [&](QuestionTable::Asker asker) { note_refusal(place_of_asker(asker)); });
+    bool is_counted = false;
+    server.sockets.each_on(socket, [&](QuestionTable::Asker asker) {
+      const Place place = place_of_asker(asker);
+      if (!is_counted && !has_been_silent(place.exchange, server)) {
+        is_counted = true;
+        note_silence(place);
+      }
+      note_refusal(place);
+    });
   }
 
   void note_refusal(Place place) {
@@ -466,7 +500,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
     exchange.was_unreachable = true;
     if (attempt.state != AttemptState::waiting) return;
     pass_over(attempt);
-    if (!exchange.is_probe && has_someone_left(exchange)) (void)advance(exchange);
+    if (exchange.purpose == Purpose::client && has_someone_left(exchange)) (void)advance(exchange);
   }
 
   /// It may still answer, but others are asked meanwhile.
@@ -507,7 +541,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
 
   void judge(Place place, dns::Octets message) {
     auto& [exchange, attempt] = place;
-    if (!exchange.is_probe) landing->foresee(exchange.ticket);
+    if (exchange.purpose == Purpose::client) landing->foresee(exchange.ticket);
     ServerState& server = attempt.server->state;
     const dns::Question& question = exchange.request.question;
     auto accepted = accept(message, question, sent_qname(place), words, bounds);
@@ -517,16 +551,16 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
       accepted = accept(message, question, {}, words, bounds);
       if (accepted || accepted.error() != AcceptFault::other_question) server.without_case_until = now + quirk_time;
     }
-    if (exchange.is_probe) {
+    if (exchange.purpose == Purpose::probe) {
       if (!accepted && (accepted.error() == AcceptFault::other_question || accepted.error() == AcceptFault::malformed))
         return;
-      server.note_answer(now, round_trip(attempt, server));
+      server.note_answer(now, round_trip(place, server));
       ++server.answered;
       release(exchange);
       return;
     }
     if (accepted) {
-      server.note_answer(now, round_trip(attempt, server));
+      server.note_answer(now, round_trip(place, server));
       ++server.answered;
       if (!attempt.has_edns) server.without_edns_until = now + quirk_time;
       succeed(exchange, *accepted, server.endpoint);
@@ -546,13 +580,13 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
         return;
       case AcceptFault::truncated:
         if (attempt.carrier == Carrier::stream) break;
-        server.note_answer(now, round_trip(attempt, server));
+        server.note_answer(now, round_trip(place, server));
         leave(attempt);
         attempt.state = AttemptState::replaced;
         ask_again(place, Carrier::stream);
         return;
       case AcceptFault::server_failed:
-        server.note_answer(now, round_trip(attempt, server));
+        server.note_answer(now, round_trip(place, server));
         if (attempt.has_edns && is_code_without_edns(message)) {
           attempt.state = AttemptState::replaced;
           leave(attempt);
@@ -560,20 +594,28 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
           return;
         }
         break;
+      case AcceptFault::referral:
+      case AcceptFault::contradiction:
+        server.note_answer(now, round_trip(place, server));
+        break;
       case AcceptFault::chain_too_long:
       case AcceptFault::too_large:
         break;
     }
     ++server.failed;
-    exchange.has_heard_failure = true;
+    if (!std::exchange(exchange.has_heard_failure, true) || !exchange.complaint.error)
+      exchange.complaint = read_complaint(message, accepted.error(), server.endpoint);
     leave(attempt);
     attempt.state = AttemptState::failed;
     go_on(exchange);
   }
 
-  /// Of a stream it holds the way to begin; then what was known before is kept.
-  [[nodiscard]] std::chrono::nanoseconds round_trip(const Attempt& attempt, const ServerState& server) const {
-    if (attempt.carrier == Carrier::stream && server.round_trip() > microseconds(0)) return server.round_trip();
+  /// Of a stream it holds the way to begin, and one that took too long speaks of the question; then what was known
+  /// before is kept.
+  [[nodiscard]] std::chrono::nanoseconds round_trip(Place place, const ServerState& server) const {
+    const auto& [exchange, attempt] = place;
+    const bool is_usual = attempt.carrier == Carrier::datagram && exchange.purpose != Purpose::late;
+    if (!is_usual && server.round_trip() > microseconds(0)) return server.round_trip();
     return now - attempt.sent;
   }
 
@@ -618,20 +660,44 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   /// After a failure: to the next server, unless another one is waited for in time.
   void go_on(InFlight& exchange) {
     if (awaits_in_time(exchange)) return;
-    if (!advance(exchange)) end_in_fault(exchange);
+    if (exchange.purpose == Purpose::late) {
+      if (!awaits_datagram(exchange)) release(exchange);
+    } else if (!advance(exchange)) {
+      end_in_fault(exchange);
+    }
   }
 
   void succeed(InFlight& exchange, const Accepted& accepted, const Endpoint& server) {
     const Ticket ticket = exchange.ticket;
+    const Reply reply{{words.data(), accepted.size}, accepted, server};
+    if (exchange.purpose == Purpose::client) {
+      release(exchange);
+      land(ticket, reply);
+      return;
+    }
+    const Request request = exchange.request;
     release(exchange);
-    land(ticket, Reply{{words.data(), accepted.size}, accepted, server});
+    if (is_retired) return;
+    if (!std::exchange(has_begun_landings, true)) landing->begin_landings();
+    landing->land_late(request, reply);
   }
 
   void end_in_fault(InFlight& exchange) {
     const ExchangeFault fault = fault_of(exchange);
+    const Complaint complaint = std::move(exchange.complaint);
     const Ticket ticket = exchange.ticket;
-    release(exchange);
-    land(ticket, fail(fault));
+    if (now >= exchange.deadline && late_count < late_exchanges_max && awaits_datagram(exchange))
+      listen_on(exchange);
+    else
+      release(exchange);
+    land(ticket, fail(Failure{fault, fault == ExchangeFault::server_failed ? &complaint : nullptr}));
+  }
+
+  void listen_on(InFlight& exchange) {
+    ++late_count;
+    exchange.purpose = Purpose::late;
+    exchange.deadline = now + late_time;
+    schedule(exchange, exchange.deadline);
   }
 
   static ExchangeFault fault_of(const InFlight& exchange) {
@@ -677,13 +743,18 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
       ServerState& server = attempt.server->state;
       // A server may have no TCP, or have been asked beside a faster one.
       if (attempt.carrier == Carrier::datagram && now - attempt.sent >= wait_for(exchange, server, 0, attempt.carrier))
-        server.note_silence(now, attempt.sent);
+        note_silence({exchange, attempt});
     }
-    if (exchange.is_probe) {
+    if (exchange.purpose == Purpose::probe) {
       release(exchange);
-      return;
+    } else if (exchange.purpose == Purpose::late) {
+      if (now < exchange.deadline && awaits_datagram(exchange))
+        schedule(exchange, exchange.deadline);
+      else
+        release(exchange);
+    } else if (now >= exchange.deadline || !advance(exchange)) {
+      end_in_fault(exchange);
     }
-    if (now >= exchange.deadline || !advance(exchange)) end_in_fault(exchange);
   }
 
   void stop() {
@@ -713,6 +784,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   std::vector<std::unique_ptr<InFlight>> exchanges;  // grows to what was once in flight
   std::vector<std::uint32_t> free_slots;
   int in_flight_count = 0;
+  int late_count = 0;  // of these
   std::size_t faults_posted = 0;
   MonotonicTime now;  // of this turn of the loop
   bool has_begun_landings = false;
@@ -721,6 +793,7 @@ struct PlainExchange::Impl : std::enable_shared_from_this<Impl> {
   asio::steady_timer timer;
   MonotonicTime armed_for = MonotonicTime::max();
   bool is_stopped = false;
+  bool is_retired = false;
   DatagramBatch batch;
   std::vector<std::uint8_t> words;
 };
@@ -749,8 +822,12 @@ void PlainExchange::flush() {
   impl->send_queries();
 }
 
+void PlainExchange::retire() {
+  impl_->is_retired = true;
+}
+
 std::size_t PlainExchange::in_flight() const {
-  return static_cast<std::size_t>(impl_->in_flight_count) + impl_->faults_posted;
+  return static_cast<std::size_t>(impl_->in_flight_count - impl_->late_count) + impl_->faults_posted;
 }
 
 std::vector<ServerHealth> PlainExchange::health() const {

@@ -4,7 +4,8 @@
 // Lives on one worker's loop. What does not match (ID, question, case) or does not parse is ignored and the wait goes
 // on; it neither answers nor ends an exchange, nor does it say anything about the server. Servers that do not answer
 // are passed over for others, so that each has its turn, and asked again with growing pauses, beside the one that
-// serves the client.
+// serves the client. A question whose time is up lands, and datagrams that answer it are taken for a while all the
+// same.
 #pragma once
 
 #include <memory>
@@ -29,6 +30,7 @@ class PlainExchange final : public Exchange {
   void land_on(Landing& landing) override;
   void ask(const Request& request, Ticket ticket, MonotonicTime now) override;
   void flush() override;
+  void retire() override;
   [[nodiscard]] std::size_t in_flight() const override;
   /// In order of route, then of configuration.
   [[nodiscard]] std::vector<ServerHealth> health() const;

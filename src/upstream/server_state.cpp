@@ -21,8 +21,10 @@ void ServerState::note_answer(MonotonicTime now, std::chrono::nanoseconds round_
   probe_pause_ = probe_pause_min;
 }
 
-void ServerState::note_silence(MonotonicTime now, MonotonicTime asked_at) {
-  if (silences_++ == 0) silent_since_ = asked_at;
+void ServerState::note_silence(MonotonicTime now, MonotonicTime asked_at, const dns::Name& qname) {
+  if (silences_ == 0) silent_since_ = asked_at;
+  if (silences_ == 0 || qname != silent_for_) ++silences_;
+  silent_for_ = qname;
   if (silences_ < down_after || now - silent_since_ < down_silence) return;
   known_at_ = now;
   if (std::exchange(is_up_, false)) probe_at_ = now + probe_pause_;

@@ -1,15 +1,17 @@
 // ServerState: what is known of one upstream server: how long it takes, whether it answers at all, and what it does not
 // understand. Pure: time is an argument.
 //
-// A server is down after silence only: down_after attempts in a row, over at least down_silence. That nothing can be
-// sent to it is silence too, and so is an ICMP error: anyone may have sent that. Then it is probed with growing pauses
-// until it answers. What it answers (SERVFAIL, REFUSED) speaks of the question, not of the server.
+// A server is down after silence only: to down_after exchanges in a row, over at least down_silence, none for the name
+// of the one before, since one question that nobody answers says nothing of the others. That nothing can be sent to it
+// is silence too, and so is an ICMP error: anyone may have sent that. Then it is probed with growing pauses until it
+// answers. What it answers (SERVFAIL, REFUSED) speaks of the question, not of the server.
 #pragma once
 
 #include <cstdint>
 
 #include "base/ip_address.h"
 #include "base/time.h"
+#include "dns/name.h"
 
 namespace doline::upstream {
 
@@ -25,8 +27,8 @@ class ServerState {
   explicit ServerState(const Endpoint& endpoint_in) : endpoint(endpoint_in) {}
 
   void note_answer(MonotonicTime now, std::chrono::nanoseconds round_trip);
-  /// `asked_at`: of the attempt that stayed without an answer.
-  void note_silence(MonotonicTime now, MonotonicTime asked_at);
+  /// Once an exchange. `asked_at`: of the attempt that stayed without an answer.
+  void note_silence(MonotonicTime now, MonotonicTime asked_at, const dns::Name& qname);
   [[nodiscard]] bool is_up() const { return is_up_; }
   /// When it last answered, or showed once more that it is down.
   [[nodiscard]] MonotonicTime known_at() const { return known_at_; }
@@ -45,6 +47,7 @@ class ServerState {
  private:
   microseconds round_trip_{0}, variation_{0};
   int silences_ = 0;
+  dns::Name silent_for_;  // of the last one
   MonotonicTime silent_since_{};
   bool is_up_ = true;
   MonotonicTime known_at_{}, probe_at_{};

@@ -1,9 +1,11 @@
 // ServerStream: questions to one server over one TCP connection at a time, pipelined, answered in any order, kept open
 // for a while (RFC 7766 §6.2).
 //
-// Lives on one worker's loop. Where a connection ends that has given an answer, the questions that it left without one
-// are asked again on a new connection (§6.2.4) until their time is up; one that ends without any has no successor.
-// Whoever asks keeps the time: a question may stay without an answer for as long as the connection is of use to others.
+// Lives on one worker's loop. A question whose time is up is forgotten. A connection may be lost without a word, and a
+// server that answers in order may keep all waiting for one, so nothing new is asked on one that has been silent for
+// stream_patience while it owes answers. If nothing has come since a question was sent whose time is up, what waits
+// behind it is asked again on a new connection, and so is what one leaves that ends after it has given an answer
+// (§6.2.4). One that is closed without any has no successor.
 #pragma once
 
 #include <cstdint>
@@ -23,10 +25,13 @@ namespace doline::upstream {
 
 class RandomSource;
 
-inline constexpr std::size_t stream_questions_max = 256;  ///< unanswered, on one connection
+inline constexpr std::size_t stream_questions_max = 512;  ///< unanswered, of one server
 inline constexpr milliseconds stream_connect_time{1'500};
-inline constexpr milliseconds stream_silence_time{3'000};  ///< with questions unanswered
-inline constexpr milliseconds stream_idle_time{8'000};     ///< without (RFC 7766 §6.2.3)
+/// How long a question waits at least, before its silence says something about the connection.
+inline constexpr milliseconds stream_patience{1'000};
+/// With questions unanswered: since the oldest was sent, or the last message came.
+inline constexpr milliseconds stream_silence_time{3'000};
+inline constexpr milliseconds stream_idle_time{8'000};  ///< without (RFC 7766 §6.2.3)
 
 enum class ServerStreamFault : std::uint8_t {
   unreachable,  ///< no connection
@@ -45,8 +50,8 @@ class ServerStream {
   ServerStream& operator=(const ServerStream&) = delete;
 
   /// Sends `query` with an ID of the stream's own, and not again after `deadline`. `answered` is called once, later,
-  /// with this ticket, unless the stream is destroyed first. False: stream_questions_max are waiting; `answered` is not
-  /// called.
+  /// with this ticket, unless the stream is destroyed or the deadline passes first. False: stream_questions_max are
+  /// waiting; `answered` is not called.
   [[nodiscard]] bool ask(dns::Octets query, std::uint64_t ticket, MonotonicTime deadline);
 
  private:

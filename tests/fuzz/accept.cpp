@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "dns/message.h"
+#include "upstream/complaint.h"
 
 using namespace doline;
 
@@ -65,7 +66,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t si
   dns::Question asked{dns::Name::parse("www.example").value()};
   if (const auto view = dns::ResponseView::parse(response)) asked = view->question();
   const auto accepted = upstream::accept(response, asked, asked.qname.wire(), space);
-  if (!accepted) return 0;
+  if (!accepted) {
+    const auto complaint = upstream::read_complaint(response, accepted.error(), {});
+    check(complaint.text.size() <= upstream::complaint_octets_max && !to_string(complaint).empty());
+    return 0;
+  }
   const dns::Octets words(space.data(), accepted->size);
   check(accepted->ttl >= seconds(0) && accepted->ttl <= seconds(0x7fffffff));
   const auto view = dns::ResponseView::parse(words);

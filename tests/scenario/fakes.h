@@ -43,9 +43,10 @@ struct Said {
   dns::Record record;
 };
 
-/// A response as a server sends it, without OPT.
+/// A response as a server sends it; with OPT where `opt` is given.
 inline std::vector<std::uint8_t> server_octets(const dns::Question& question, dns::ResponseCode code,
-                                               bool authentic_data, const std::vector<Said>& records) {
+                                               bool authentic_data, const std::vector<Said>& records,
+                                               const std::optional<dns::OptRecord>& opt = {}) {
   std::vector<std::uint8_t> octets(dns::message_octets_max);
   dns::MessageWriter writer(octets);
   writer.header(0x7777, {.recursion_desired = true, .authentic_data = authentic_data}, code);
@@ -53,7 +54,7 @@ inline std::vector<std::uint8_t> server_octets(const dns::Question& question, dn
   for (const Said& said : records)
     fits = fits && writer.record(said.section, said.record.owner, said.record.type, said.record.record_class,
                                  said.record.ttl, dns::Octets(said.record.rdata));
-  check(fits);
+  check(fits && (!opt || writer.opt(*opt)));
   octets.resize(writer.size());
   return octets;
 }
@@ -77,16 +78,27 @@ class ToldExchange final : public upstream::Exchange {
   [[nodiscard]] const std::vector<Asked>& asked() const { return asked_; }
   /// Questions that were answered or failed.
   [[nodiscard]] std::uint64_t ended() const { return ended_; }
-  void fail(std::size_t which, upstream::ExchangeFault fault) {
-    land(which, tl::unexpected<upstream::ExchangeFault>(fault));
+  void fail(std::size_t which, upstream::ExchangeFault fault, const upstream::Complaint* complaint = nullptr) {
+    land(which, doline::fail(upstream::Failure{fault, complaint}));
   }
-  /// A server's octets, believed as far as accept() believes them. Its fault where it is one that a server's failure
-  /// does not explain; then the question still waits.
+  /// The answer to a question that has failed.
+  void answer_late(const upstream::Request& request, dns::Octets octets, const Endpoint& server) {
+    words_.resize(dns::message_octets_max);
+    const auto accepted = upstream::accept(octets, request.question, {}, words_);
+    check(accepted.has_value());
+    landing_->begin_landings();
+    landing_->land_late(request, {dns::Octets(words_).first(accepted->size), *accepted, server});
+  }
+  /// A server's octets, believed as far as accept() believes them. Its fault where another answer is waited for; then
+  /// the question still waits.
   std::optional<upstream::AcceptFault> answer(std::size_t which, dns::Octets octets, const Endpoint& server) {
     words_.resize(dns::message_octets_max);
     const auto accepted = upstream::accept(octets, asked_[which].request.question, {}, words_);
-    if (!accepted && accepted.error() == upstream::AcceptFault::server_failed) {
-      fail(which, upstream::ExchangeFault::server_failed);
+    if (!accepted && accepted.error() != upstream::AcceptFault::malformed &&
+        accepted.error() != upstream::AcceptFault::other_question &&
+        accepted.error() != upstream::AcceptFault::truncated) {
+      const upstream::Complaint complaint = upstream::read_complaint(octets, accepted.error(), server);
+      fail(which, upstream::ExchangeFault::server_failed, &complaint);
       return std::nullopt;
     }
     if (!accepted) return accepted.error();
@@ -95,7 +107,7 @@ class ToldExchange final : public upstream::Exchange {
   }
 
  private:
-  void land(std::size_t which, const Result<upstream::Reply, upstream::ExchangeFault>& result) {
+  void land(std::size_t which, const Result<upstream::Reply, upstream::Failure>& result) {
     ++ended_;
     const upstream::Ticket ticket = asked_[which].ticket;
     asked_.erase(asked_.begin() + static_cast<std::ptrdiff_t>(which));

@@ -170,8 +170,10 @@ class Stage {
 
   void operator()(const Answers& answers) {
     const std::size_t which = pending(answers.to);
-    const auto octets =
-        server_octets(exchange_.asked()[which].request.question, answers.code, answers.authentic_data, answers.records);
+    std::optional<dns::OptRecord> opt;
+    if (answers.error) opt = {.error = answers.error, .error_text = answers.error_text};
+    const auto octets = server_octets(exchange_.asked()[which].request.question, answers.code, answers.authentic_data,
+                                      answers.records, opt);
     if (const auto fault = exchange_.answer(which, octets, upstream_server))
       otherwise("upstream::accept() does not believe this answer (fault " + std::to_string(static_cast<int>(*fault)) +
                 ")");

@@ -351,7 +351,10 @@ class Reader {
         answers.to = question(clause[1], clause[2]);
       else if (join(clause, 0) == "with ad")
         answers.authentic_data = true;
-      else
+      else if (clause[0] == "saying" && clause.size() > 1) {
+        answers.error = static_cast<dns::ExtendedError>(number(clause[1]));
+        answers.error_text = join(clause, 2);
+      } else
         no_clause(clause);
     }
     while (next_detail())

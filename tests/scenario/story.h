@@ -50,6 +50,8 @@ struct Answers {
   dns::ResponseCode code = dns::ResponseCode::noerror;
   std::optional<dns::Question> to;
   bool authentic_data = false;
+  std::optional<dns::ExtendedError> error;
+  std::string error_text;
   std::vector<Said> records;
 };
 /// `upstream fails timeout, to www.example A`

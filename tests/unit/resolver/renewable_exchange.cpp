@@ -10,11 +10,11 @@ namespace doline::resolver {
 namespace {
 
 using Names = std::vector<std::string>;
-using Outcome = Result<upstream::Reply, upstream::ExchangeFault>;
+using Outcome = Result<upstream::Reply, upstream::Failure>;
 
 /// What became of the exchanges of a test, told by themselves.
 struct Story {
-  Names asked, flushed, ended;
+  Names asked, flushed, retired, ended;
 };
 
 /// Keeps what it is asked until the test answers.
@@ -29,8 +29,9 @@ class PatientExchange final : public upstream::Exchange {
   }
   void flush() override {
     story_.flushed.push_back(name_);
-    if (ends_in_flush) answer(fail(upstream::ExchangeFault::unreachable));
+    if (ends_in_flush) answer(fail(upstream::Failure{upstream::ExchangeFault::unreachable}));
   }
+  void retire() override { story_.retired.push_back(name_); }
   [[nodiscard]] std::size_t in_flight() const override { return tickets_.size(); }
   /// The oldest question.
   void answer(const Outcome& outcome) {
@@ -64,7 +65,7 @@ struct House final : upstream::Landing {
   void begin_landings() override {}
   void land(upstream::Ticket ticket, const Outcome& outcome) override {
     landed.push_back(std::to_string(ticket) + ": " +
-                     std::string(outcome ? "words" : upstream::to_string(outcome.error())));
+                     std::string(outcome ? "words" : upstream::to_string(outcome.error().fault)));
     std::exchange(then, [] {})();
   }
 };
@@ -76,12 +77,13 @@ TEST_CASE("new questions go to the newest exchange, and an older one lives until
   house.renewable.renew(house.next("second"));
   house.ask(3);
   CHECK(house.story.asked == Names{"first", "first", "second"});
+  CHECK(house.story.retired == Names{"first"});
   CHECK(house.renewable.in_flight() == 3);
   house.renewable.flush();
   CHECK(house.story.flushed == Names{"first", "second"});  // an older one may ask again, too
   CHECK(house.story.ended.empty());
 
-  house.exchanges[0]->answer(fail(upstream::ExchangeFault::timeout));
+  house.exchanges[0]->answer(fail(upstream::Failure{upstream::ExchangeFault::timeout}));
   house.renewable.flush();
   CHECK(house.story.ended.empty());
   house.exchanges[0]->answer(upstream::Reply{});

@@ -335,6 +335,24 @@ TEST_CASE("answers of ours, of the cache and errors cost no allocation, once the
   CHECK(code == dns::ResponseCode::servfail);
 }
 
+TEST_CASE("an answer that comes when its question has failed is known to who asks next") {
+  House house;
+  dns::ResponseCode code{};
+  (void)house.cost_of("slow.example");
+  const upstream::Request request = house.exchange.asked().at(0).request;
+  house.exchange.fail(0, upstream::ExchangeFault::timeout);
+  (void)house.cost_of("slow.example", &code);
+  CHECK(code == dns::ResponseCode::servfail);
+  house.exchange.answer_late(
+      request,
+      tests::server_octets(request.question, dns::ResponseCode::noerror, false, {address_record("slow.example")}),
+      server);
+  (void)house.cost_of("slow.example", &code);
+  CHECK(code == dns::ResponseCode::noerror);
+  CHECK(house.resolver.statistics().from_cache == 1);
+  CHECK(house.exchange.asked().empty());
+}
+
 TEST_CASE("a held device is told no address before the kernel knows it, be it new, cached or our own") {
   House house(House::snapshot_with_gate());
   (void)house.cost_of("www.example");

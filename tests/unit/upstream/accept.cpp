@@ -270,11 +270,11 @@ TEST_CASE("a chain may end in a negative answer, whose SOA is of the last name's
 
 TEST_CASE("a referral is no answer") {
   CHECK(fault_of(judge(Server().name(Section::authority, "example", RecordType::ns, "ns.example"))) ==
-        AcceptFault::server_failed);
+        AcceptFault::referral);
 }
 
 TEST_CASE("NXDOMAIN for a name that is answered is not believed") {
-  CHECK(fault_of(judge(Server(asked_a, ResponseCode::nxdomain).a("www.example"))) == AcceptFault::server_failed);
+  CHECK(fault_of(judge(Server(asked_a, ResponseCode::nxdomain).a("www.example"))) == AcceptFault::contradiction);
 }
 
 TEST_CASE("signatures go with what they sign, proofs with their zone") {

@@ -41,6 +41,7 @@ FakeServer::Respond says(ResponseCode code) {
 
 struct Said {
   std::optional<ExchangeFault> fault;
+  std::optional<Complaint> complaint;
   std::uint8_t last = 0;  ///< octet of the address answered
   Endpoint server;
   int calls = 0;
@@ -50,17 +51,22 @@ struct Bench final : Landing {
   asio::io_context loop{1};
   Options options{.routes = {{.name = "default", .servers = {}}}};
   std::unique_ptr<PlainExchange> exchange;
-  using Done = std::function<void(const Result<Reply, ExchangeFault>&)>;
-  std::vector<Done> asked;  ///< by ticket
+  using Done = std::function<void(const Result<Reply, Failure>&)>;
+  std::vector<Done> asked;        ///< by ticket
+  std::vector<std::string> late;  ///< names that were answered after they had landed
   int turns_landed_in = 0;
   bool is_asking = false;
 
   void begin_landings() override { ++turns_landed_in; }
-  void land(Ticket ticket, const Result<Reply, ExchangeFault>& result) override {
+  void land(Ticket ticket, const Result<Reply, Failure>& result) override {
     CHECK_FALSE(is_asking);
     const Done done = std::exchange(asked.at(ticket), nullptr);
     REQUIRE(done);
     done(result);
+  }
+  void land_late(const Request& request, const Reply& reply) override {
+    CHECK(dns::ResponseView::parse(reply.words)->record_count() > 0);
+    late.push_back(request.question.qname.to_string());
   }
 
   void open(const std::vector<Endpoint>& servers) {
@@ -78,10 +84,11 @@ struct Bench final : Landing {
                               bool checking_disabled = false) {
     auto said = std::make_shared<Said>();
     ask({{dns::Name::parse(name).value(), dns::RecordType::a}, dnssec_ok, checking_disabled, 0},
-        [said](const Result<Reply, ExchangeFault>& result) {
+        [said](const Result<Reply, Failure>& result) {
           ++said->calls;
           if (!result) {
-            said->fault = result.error();
+            said->fault = result.error().fault;
+            if (result.error().complaint) said->complaint = *result.error().complaint;
             return;
           }
           said->server = result->server;
@@ -110,6 +117,7 @@ struct Bench final : Landing {
     CHECK(said->calls == 1);
     return *said;
   }
+  Said ask_another() { return ask("n" + std::to_string(asked.size()) + ".example"); }
 };
 
 /// An address where somebody has just stopped to listen.
@@ -205,7 +213,7 @@ TEST_CASE("after the first ones a question costs no memory") {
   std::size_t cost = 0;
   for (int i = 0; i < 1'000; ++i) {
     is_landed = false;
-    bench.ask(request, [&](const Result<Reply, ExchangeFault>&) { is_landed = true; });
+    bench.ask(request, [&](const Result<Reply, Failure>&) { is_landed = true; });
     bench.asked.reserve(2'000);
     bench.exchange->flush();
     while (!is_landed) {
@@ -356,6 +364,20 @@ TEST_CASE("a connection that ended while idle is opened again") {
   CHECK(server.connections() == 2);
 }
 
+TEST_CASE("a connection that is lost without a word costs no question its answer") {
+  Bench bench;
+  FakeServer server(bench.loop, never());
+  server.set_respond([&](const Heard& heard, dns::Octets) {
+    if (heard.over == Over::udp) return Messages{bare(heard, ResponseCode::noerror, {.truncated = true})};
+    const bool is_lost = server.connections() == 1 && server.heard_over(Over::tcp) > 1;
+    return is_lost ? Messages{} : Messages{address_of(heard, 8)};
+  });
+  bench.open({server.endpoint()});
+  CHECK(bench.ask().last == 8);
+  for (int i = 0; i < 3; ++i) CHECK(bench.ask("n" + std::to_string(i) + ".example").last == 8);
+  CHECK(server.connections() == 2);
+}
+
 TEST_CASE("a server that is silent is asked again, then another") {
   Bench bench;
   FakeServer silent(bench.loop, never()), other(bench.loop, always(9));
@@ -390,6 +412,66 @@ TEST_CASE("a late answer counts while its exchange lasts") {
   CHECK(slow.heard().size() == 2);
 }
 
+TEST_CASE("an answer that comes after its question has landed is handed on all the same, once") {
+  Bench bench;
+  bench.options.routes[0].timeout = milliseconds(300);
+  FakeServer slow(bench.loop, never());
+  bench.open({slow.endpoint()});
+  CHECK(bench.ask("slow.example").fault == ExchangeFault::timeout);
+  CHECK(bench.exchange->in_flight() == 0);
+  const Heard heard = slow.heard().front();
+  slow.send(heard.client_port, address_of(heard, 4));
+  slow.send(heard.client_port, address_of(heard, 4));
+  bench.turns_for(milliseconds(50));
+  CHECK(bench.late == std::vector<std::string>{"slow.example"});
+  CHECK(bench.exchange->health()[0].answered == 1);
+}
+
+TEST_CASE("a late answer that does not fit is fetched by TCP, and a late failure is nobody's news") {
+  Bench bench;
+  bench.options.routes[0].timeout = milliseconds(300);
+  FakeServer slow(bench.loop, [](const Heard& heard, dns::Octets) {
+    return heard.over == Over::udp ? Messages{} : Messages{address_of(heard, 8)};
+  });
+  bench.open({slow.endpoint()});
+  CHECK(bench.ask("large.example").fault == ExchangeFault::timeout);
+  const Heard large = slow.heard().back();
+  CHECK(bench.ask("failing.example").fault == ExchangeFault::timeout);
+  const Heard failing = slow.heard().back();
+  const std::size_t heard = slow.heard().size();
+  slow.send(failing.client_port, bare(failing, ResponseCode::servfail));
+  slow.send(large.client_port, bare(large, ResponseCode::noerror, {.truncated = true}));
+  bench.turns_for(milliseconds(100));
+  CHECK(bench.late == std::vector<std::string>{"large.example"});
+  CHECK(slow.heard().size() == heard + 1);
+}
+
+TEST_CASE("late answers are listened for a while, and only so many") {
+  Bench bench;
+  bench.options.routes[0].timeout = milliseconds(300);
+  FakeServer slow(bench.loop, never());
+  bench.open({slow.endpoint()});
+  std::vector<std::shared_ptr<Said>> all;
+  for (int i = 0; i < late_exchanges_max + 10; ++i) {
+    all.push_back(bench.begin("n" + std::to_string(i) + ".example"));
+    if (i % 64 == 0) bench.turns_for(milliseconds(10));  // a socket has little room
+  }
+  for (const auto& said : all) bench.finish(*said);
+  const auto answer = [&] {
+    const std::vector<Heard> heard = slow.heard();
+    for (const Heard& each : heard) {
+      slow.send(each.client_port, address_of(each, 4));
+      bench.turns_for(milliseconds(1));
+    }
+  };
+  answer();
+  CHECK(bench.late.size() == static_cast<std::size_t>(late_exchanges_max));
+  CHECK(bench.ask("last.example").fault == ExchangeFault::timeout);
+  bench.turns_for(late_time + milliseconds(50));
+  answer();
+  CHECK(bench.late.size() == static_cast<std::size_t>(late_exchanges_max));
+}
+
 TEST_CASE("when no server answers the exchange ends at its timeout") {
   Bench bench;
   bench.options.routes[0].timeout = milliseconds(700);
@@ -409,6 +491,36 @@ TEST_CASE("a server that fails is passed over at once, and when all fail that is
   bench.open({failing.endpoint(), refusing.endpoint()});
   CHECK(bench.ask().fault == ExchangeFault::server_failed);
   for (const ServerHealth& health : bench.exchange->health()) CHECK(health.is_up);  // it speaks of the question
+}
+
+TEST_CASE("what fails is told with what the server said of it, and one that gives reasons is heard before others") {
+  Bench bench;
+  const auto with_reason = [](const Heard& heard, dns::Octets) {
+    Message octets(512);
+    dns::MessageWriter writer(octets);
+    writer.header(heard.id, {}, ResponseCode::servfail);
+    REQUIRE(writer.question(heard.question));
+    REQUIRE(writer.opt({.error = dns::ExtendedError::dnssec_bogus, .error_text = "bogus sig"}));
+    octets.resize(writer.size());
+    return Messages{octets};
+  };
+  FakeServer refusing(bench.loop, says(ResponseCode::refused)), reasoning(bench.loop, with_reason),
+      other(bench.loop, says(ResponseCode::servfail));
+  bench.open({refusing.endpoint()});
+  const Said refused = bench.ask();
+  REQUIRE(refused.complaint);
+  CHECK(to_string(*refused.complaint) == refusing.endpoint().to_string() + " said REFUSED");
+  bench.open({refusing.endpoint(), reasoning.endpoint(), other.endpoint()});
+  const Said reasoned = bench.ask();
+  CHECK(reasoned.fault == ExchangeFault::server_failed);
+  REQUIRE(reasoned.complaint);
+  CHECK(reasoned.complaint->server == reasoning.endpoint());
+  CHECK(reasoned.complaint->error == dns::ExtendedError::dnssec_bogus);
+  CHECK(to_string(*reasoned.complaint) == "bogus sig");
+  refusing.set_respond(never());
+  bench.options.routes[0].timeout = milliseconds(100);
+  bench.open({refusing.endpoint()});
+  CHECK_FALSE(bench.ask().complaint);
 }
 
 TEST_CASE("where nobody listens others are asked at once") {
@@ -446,7 +558,7 @@ TEST_CASE("however many refuse or cannot be reached, who answers is asked, and t
       auto servers = are_reached ? nobody_listens_at_all(bench.loop, servers_max - 1) : nobody_reaches(servers_max - 1);
       servers.push_back(good.endpoint());
       bench.open(servers);
-      CHECK(bench.ask().last == 3);
+      CHECK(bench.ask_another().last == 3);
       if (strategy == Strategy::balance) continue;
       const auto are_down = [&] {
         const auto health = bench.exchange->health();
@@ -454,7 +566,7 @@ TEST_CASE("however many refuse or cannot be reached, who answers is asked, and t
       };
       bench.turns_for(down_silence);
       for (int i = 0; i < 100 && !are_down(); ++i) {
-        CHECK(bench.ask().last == 3);
+        CHECK(bench.ask_another().last == 3);
         bench.turns_for(milliseconds(1));
       }
       CHECK(are_down());
@@ -471,7 +583,7 @@ TEST_CASE("however many are silent, all have their turn in time, and the silent 
   FakeServer good(bench.loop, always(3));
   servers.push_back(good.endpoint());
   bench.open(servers);
-  for (int i = 0; i < down_after; ++i) CHECK(bench.ask().last == 3);
+  for (int i = 0; i < down_after; ++i) CHECK(bench.ask_another().last == 3);
   const auto health = bench.exchange->health();
   for (std::size_t i = 0; i < silent.size(); ++i) CHECK_FALSE(health[i].is_up);
   CHECK(health.back().is_up);
@@ -482,9 +594,28 @@ TEST_CASE("where all are down that is known, they are asked all the same, and an
   bench.options.routes[0].timeout = milliseconds(1'500);
   const auto nobody = nobody_listens_at_all(bench.loop, 2);
   bench.open(nobody);
-  CHECK(bench.ask().fault == ExchangeFault::unreachable);
-  CHECK(bench.ask().fault == ExchangeFault::unreachable);
+  for (int i = 0; i < down_after; ++i) CHECK(bench.ask_another().fault == ExchangeFault::unreachable);
   for (const ServerHealth& health : bench.exchange->health()) CHECK_FALSE(health.is_up);
+}
+
+TEST_CASE("one question that a server never answers does not mark it down, and an answer makes it well again") {
+  Bench bench;
+  FakeServer server(bench.loop, [](const Heard& heard, dns::Octets) {
+    const bool is_dropped = heard.question.qname == dns::Name::parse("dumb.example").value();
+    return is_dropped ? Messages{} : Messages{address_of(heard, 7)};
+  });
+  bench.open({server.endpoint()});
+  CHECK(bench.ask("dumb.example").fault == ExchangeFault::timeout);
+  CHECK(server.heard().size() >= down_after);
+  CHECK(bench.exchange->health()[0].is_up);
+  server.set_respond(never());
+  std::vector<std::shared_ptr<Said>> all;
+  for (int i = 0; i < down_after; ++i) all.push_back(bench.begin("n" + std::to_string(i) + ".example"));
+  for (const auto& said : all) bench.finish(*said);
+  CHECK_FALSE(bench.exchange->health()[0].is_up);
+  server.set_respond(always(7));
+  CHECK(bench.ask("last.example").last == 7);
+  CHECK(bench.exchange->health()[0].is_up);
 }
 
 TEST_CASE("one ICMP error counts as one silence, however many were asked through the socket") {
@@ -617,7 +748,7 @@ TEST_CASE("fastest prefers whom it knows to answer, once all were tried") {
   bench.options.routes[0].strategy = Route::Strategy::fastest;
   FakeServer silent(bench.loop, never()), good(bench.loop, always(2));
   bench.open({silent.endpoint(), good.endpoint()});
-  for (int i = 0; i < 30; ++i) CHECK(bench.ask().last == 2);
+  for (int i = 0; i < 30; ++i) CHECK(bench.ask_another().last == 2);
   CHECK(silent.heard().size() < 20);
   CHECK_FALSE(bench.exchange->health()[0].is_up);
 }
@@ -626,14 +757,14 @@ TEST_CASE("a server that was down serves again when it answers a probe") {
   Bench bench;
   FakeServer server(bench.loop, never()), other(bench.loop, always(2));
   bench.open({server.endpoint(), other.endpoint()});
-  for (int i = 0; i < 20 && bench.exchange->health()[0].is_up; ++i) CHECK(bench.ask().last == 2);
+  for (int i = 0; i < 20 && bench.exchange->health()[0].is_up; ++i) CHECK(bench.ask_another().last == 2);
   CHECK_FALSE(bench.exchange->health()[0].is_up);
   const std::size_t heard = server.heard().size();
-  for (int i = 0; i < 10; ++i) CHECK(bench.ask().last == 2);
+  for (int i = 0; i < 10; ++i) CHECK(bench.ask_another().last == 2);
   CHECK(server.heard().size() <= heard + 1);  // passed over, but for a probe
   server.set_respond(always(1));
   // Questions go on until one of them is beside a probe.
-  for (int i = 0; i < 100'000 && bench.ask().last != 1; ++i) bench.turns_for(milliseconds(1));
+  for (int i = 0; i < 100'000 && bench.ask_another().last != 1; ++i) bench.turns_for(milliseconds(1));
   CHECK(bench.exchange->health()[0].is_up);
 }
 
@@ -644,7 +775,7 @@ TEST_CASE("routes have their own servers") {
   bench.open({one.endpoint()});
   std::uint8_t last = 0;
   bench.ask({{dns::Name::parse("nas.home.arpa").value(), dns::RecordType::a}, false, false, 1},
-            [&](const Result<Reply, ExchangeFault>& result) {
+            [&](const Result<Reply, Failure>& result) {
               REQUIRE(result.has_value());
               last = dns::ResponseView::parse(result->words)->begin()->rdata.back();
             });
@@ -687,10 +818,10 @@ TEST_CASE("a completion may ask again, or destroy the exchange") {
   bench.open({server.endpoint()});
   int calls = 0;
   const Request request{{dns::Name::parse("www.example").value(), dns::RecordType::a}, false, false, 0};
-  bench.ask(request, [&](const Result<Reply, ExchangeFault>& first) {
+  bench.ask(request, [&](const Result<Reply, Failure>& first) {
     CHECK(first.has_value());
     ++calls;
-    bench.ask(request, [&](const Result<Reply, ExchangeFault>& second) {
+    bench.ask(request, [&](const Result<Reply, Failure>& second) {
       CHECK(second.has_value());
       ++calls;
       bench.exchange.reset();
@@ -723,9 +854,9 @@ TEST_CASE("a real server's answers of every kind are believed") {
     while (!words) {
       fault.reset();
       bench.ask({{dns::Name::parse(name).value(), type}, dnssec_ok, false, 0},
-                [&](const Result<Reply, ExchangeFault>& result) {
+                [&](const Result<Reply, Failure>& result) {
                   if (!result) {
-                    fault = result.error();
+                    fault = result.error().fault;
                     return;
                   }
                   words.emplace().facts = result->facts;

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <string>
+
 namespace doline::upstream {
 namespace {
 
@@ -9,8 +11,11 @@ constexpr MonotonicTime start{std::chrono::hours(1)};
 ServerState a_server() {
   return ServerState({IpAddress::v4(192, 0, 2, 1), 53});
 }
+/// Every time for another name.
 void silence(ServerState& server, int times, MonotonicTime now) {
-  for (int i = 0; i < times; ++i) server.note_silence(now, now - milliseconds(400));
+  static int names = 0;
+  for (int i = 0; i < times; ++i)
+    server.note_silence(now, now - milliseconds(400), dns::Name::parse("n" + std::to_string(names++)).value());
 }
 
 TEST_CASE("the first answer is the round trip, later ones move it by an eighth") {
@@ -50,6 +55,21 @@ TEST_CASE("a server is down after some silence, not after a burst of it") {
   server.note_answer(start, milliseconds(5));
   silence(server, down_after - 1, start + std::chrono::hours(2));
   CHECK(server.is_up());
+}
+
+TEST_CASE("a name that a server never answers says nothing of it, however often it is asked for") {
+  ServerState server = a_server();
+  const dns::Name one = dns::Name::parse("one.example").value(), two = dns::Name::parse("two.example").value();
+  for (int i = 0; i < 100; ++i) server.note_silence(start + seconds(i), start, one);
+  CHECK(server.is_up());
+  server.note_silence(start + seconds(100), start, two);
+  CHECK(server.is_up());
+  server.note_answer(start, milliseconds(5));
+  for (int i = 0; i < down_after; ++i) {
+    CHECK(server.is_up());
+    server.note_silence(start + seconds(i), start, i % 2 == 0 ? one : two);
+  }
+  CHECK_FALSE(server.is_up());
 }
 
 TEST_CASE("what is known of a server is as old as its last answer, or the silence that shows it down") {
