@@ -427,6 +427,18 @@ TEST_CASE("an answer that comes after its question has landed is handed on all t
   CHECK(bench.exchange->health()[0].answered == 1);
 }
 
+TEST_CASE("of an exchange that another has taken the place of, late answers are nobody's") {
+  Bench bench;
+  bench.options.routes[0].timeout = milliseconds(300);
+  FakeServer slow(bench.loop, never());
+  bench.open({slow.endpoint()});
+  CHECK(bench.ask("slow.example").fault == ExchangeFault::timeout);
+  bench.exchange->retire();
+  slow.send(slow.heard().front().client_port, address_of(slow.heard().front(), 4));
+  bench.turns_for(milliseconds(50));
+  CHECK(bench.late.empty());
+}
+
 TEST_CASE("a late answer that does not fit is fetched by TCP, and a late failure is nobody's news") {
   Bench bench;
   bench.options.routes[0].timeout = milliseconds(300);
