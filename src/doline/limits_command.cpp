@@ -108,6 +108,8 @@ constexpr Limit limits[] = {
     {"listener", "proxy_header_octets_max", listener::proxy_header_octets_max, "octets",
      "a PROXY header, with what is attached to it"},
     {"upstream", "exchanges_max", upstream::exchanges_max, "", "questions to upstreams in flight, a worker"},
+    {"upstream", "late_exchanges_max", upstream::late_exchanges_max, "",
+     "of these, failed for want of time and listened for, a worker"},
     {"upstream", "servers_max", upstream::servers_max, "", "servers of one route"},
     {"upstream", "repetitions_max", upstream::repetitions_max, "",
      "datagrams and streams for one question to servers that it was put to before"},
