@@ -661,6 +661,34 @@ remote-control:
         self.assertEqual(home.dig("www.example").status, "NOERROR")
         self.assertEqual(home.status()["state"], "degraded")
         self.assertIn("192.0.2.254", " ".join(home.status()["shortcomings"]))
+    def test_where_the_usual_state_folder_is_not_for_this_user_his_own_is_kept_and_told(self):
+        if Path("/var/lib/doline").exists():
+            self.skipTest("this machine has a Doline of its own")
+        home = self.home()
+        home.folder.chmod(0o755)
+        own = home.folder / "own"
+        own.mkdir()
+        nobody = {}
+        if os.geteuid() == 0:
+            nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+            os.chown(own, 65534, 65534)
+            if subprocess.run(["test", "-x", DOLINE], **nobody).returncode != 0:
+                self.skipTest("the program is not for everybody to start")
+        home.config.write_text(home.config.read_text().replace(f"state: {home.folder}/state\n", ""))
+        log, env = home.folder / "doline.log", {**os.environ, "XDG_STATE_HOME": str(own)}
+        home.process = subprocess.Popen([DOLINE, "run", "--config", home.config], stderr=log.open("wb"), env=env, **nobody)
+
+        def ask(*words):
+            return subprocess.run([DOLINE, *words, "--config", home.config], capture_output=True, text=True, timeout=60, env=env, **nobody)
+        wait_for("doline to be ready", lambda: ask("status", "--json").stdout and json.loads(ask("status", "--json").stdout)["ready"])
+        self.assertIn(f"kept in {own}/doline.", log.read_text())
+        nothing = ask("log")
+        self.assertEqual((nothing.returncode, nothing.stderr), (1, f"Nothing found in {own}/doline/doline.db.\n"))
+        # The same is told of a folder that the configuration names, and no other is looked into.
+        home.config.write_text(home.config.read_text() + f"state: {home.folder}/service\n")
+        self.assertIn(f"{home.folder}/service/control.socket", ask("status").stderr)
+        self.assertEqual(ask("log", "forget", "--all").returncode, 66)
+
 
     def test_check_names_every_mistake_and_ends_with_78(self):
         home = self.home()
