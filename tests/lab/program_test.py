@@ -378,7 +378,7 @@ class Program(unittest.TestCase):
         camera = {"source": "127.0.0.2"}
         self.assertEqual(home.command("device", "lock", "camera").returncode, 64)  # not learned
         self.assertEqual(home.command("device", "review", "camera").returncode, 1)
-        self.assertIn("counts", home.command("device", "learn", "camera", "--for", "1h").stdout)
+        self.assertIn("Then: doline device review camera\n", home.command("device", "learn", "127.0.0.2", "--for", "1h").stdout)
         for wrong in ("ever", "0s", "10y", "367d"):
             refused = home.command("device", "learn", "camera", "--for", wrong)
             self.assertEqual(refused.returncode, 64)
@@ -395,6 +395,11 @@ class Program(unittest.TestCase):
         self.assertEqual([(group["registrable"], group["queries"], group["let_through"]) for group in review],
                          [("www.example", 2, 2), ("telemetry.example", 1, 0)])
         self.assertIn("2x forward", home.command("device", "review", "camera", "--names").stdout)
+        # Its address leads to it as the running Doline knows it, though no file says so.
+        other = home.folder / "other.yml"
+        other.write_text(home.config.read_text().replace("  camera: {address: 127.0.0.2}\n", "").replace("device: camera, ", ""))
+        self.assertIn("2x forward", home.lone_command("device", "review", "127.0.0.2", "--config", other).stdout)
+        self.assertIn("camera is observed", home.lone_command("device", "lock", "127.0.0.2", "--observe", "--config", other).stdout)
 
         observed = home.command("device", "lock", "camera", "--observe")
         self.assertIn("www.example and all below it", observed.stdout)
