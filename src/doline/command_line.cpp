@@ -57,7 +57,7 @@ void add_database_option(CLI::App& command, std::filesystem::path& database) {
 void add_render_options(CLI::App& command, RenderArguments& arguments) {
   command
       .add_option("--for", arguments.platform,
-                  "openwrt, routeros, opnsense, pfsense, edgeos, unifi, merlin, iptables or nftables")
+                  "openwrt, routeros, opnsense, pfsense, edgeos, unifi, merlin, iptables, nftables")
       ->required()
       ->type_name("PLATFORM");
   command

@@ -817,6 +817,48 @@ remote-control:
         self.assertRegex(subprocess.run([DOLINE, "version"], capture_output=True, text=True).stdout, r"^doline \d+\.\d+\.\d+\n$")
         limits = subprocess.run([DOLINE, "limits", "--json"], capture_output=True, text=True).stdout.splitlines()
         self.assertGreater(len([json.loads(line) for line in limits]), 30)
+        self.assertIn(f"{queries['rejected'] + 2} not understood", home.command("status").stdout)
+
+    def test_the_manual_page_and_the_completions_say_what_the_program_says(self):
+        package = PROJECT / "cmake/package"
+        page = subprocess.run([package / "manual.sh", DOLINE], capture_output=True, text=True, check=True, timeout=300).stdout
+        home = Path(tempfile.mkdtemp(prefix="doline-lab-"))
+        self.addCleanup(shutil.rmtree, home)
+        (home / "doline").symlink_to(DOLINE)
+
+        def completed(*words):
+            script = f'. {package}/completion.bash; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _doline; printf "%s\\n" "${{COMPREPLY[@]}}"'
+            done = subprocess.run(["bash", "-c", script, "bash", "doline", *words], capture_output=True, text=True, timeout=60,
+                                  env={**os.environ, "PATH": f"{home}:{os.environ['PATH']}"})
+            self.assertEqual(done.stderr, "")
+            return done.stdout.split()
+
+        def walk(*words):
+            text = self.lone_help(*words)
+            parts = text.split("Subcommands:\n")[1:]
+            below = re.findall(r"^  ([a-z]+) ", parts[0].split("\n\n")[0], re.M) if parts else []
+            options = re.findall(r"^  (?:-\w,)?(--[a-z-]+)", text, re.M)
+            if words:
+                self.assertIn(f".Ss doline {' '.join(words)}\n", page)
+                section = page.split(f".Ss doline {' '.join(words)}\n")[1].split(".Ss ")[0].replace("\\-", "-")
+                for option in set(options) - {"--help"}:
+                    self.assertRegex(section, rf'\.It Sy "(-\w,)?{option}[ "]', words)
+            self.assertLessEqual({*below, *options}, set(completed(*words, "")), words)
+            for one in below:
+                walk(*words, one)
+        walk()
+        self.assertIn("flush", completed("fl"))
+        self.assertEqual(completed("log", "--verdict", "re"), ["rewrite", "refuse", "rebinding", "rejected"])
+        self.assertEqual(completed("log", "--config", ""), [])  # files, by bash itself
+        if shutil.which("groff"):
+            told = subprocess.run(["groff", "-mdoc", "-Tutf8", "-ww", "-z"], input=page, capture_output=True, text=True, timeout=60)
+            self.assertEqual(told.stderr, "")
+        described = {number for number in re.findall(r"^\.It (\d+)$", page, re.M)}
+        known = re.findall(r"exit_\w+ = (\d+);", (PROJECT / "src/doline/exit_status.h").read_text())
+        self.assertEqual(described, set(known))
+
+    def lone_help(self, *words):
+        return subprocess.run([DOLINE, *words, "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
         for command in ("run", "check", "explain", "log", "devices", "status", "limits", "redirect"):
             done = subprocess.run([DOLINE, command, "--help"], capture_output=True, text=True)
             self.assertEqual(done.returncode, 0)
