@@ -235,10 +235,7 @@ std::string Reading::read_text(const ListInput& input, ListId list, ListReport& 
     const std::string_view text(buffer_.get(), held);
     if (!reader) {
       report.format = input.format ? input.format : recognise(text);
-      if (!report.format) {
-        return text.empty() ? input.file.string() + " is empty"
-                            : input.file.string() + " looks like none of the formats of lists";
-      }
+      if (!report.format) return input.file.string() + ' ' + why_unrecognised(text);
       rules.zones[list.value] = report.format == ListFormat::rpz;
       reader.emplace(*report.format, input.subdomains);
     }

@@ -193,7 +193,7 @@ Result<Judgement, std::string> judge(const Candidate& candidate) {
   // A web page is the commonest wrong answer (a portal, an expired host); `<` begins no line of any list.
   if (text[start] == '<') return fail(std::string("it is a web page, not a list"));
   const auto format = candidate.format ? candidate.format : blocklist::recognise(text);
-  if (!format) return fail(std::string("it looks like none of the formats of lists"));
+  if (!format) return fail("it " + blocklist::why_unrecognised(text));
 
   const std::filesystem::path image = candidate.file.string() + ".image";
   const auto compiled = blocklist::compile({{"", candidate.file, format, candidate.subdomains}}, image);

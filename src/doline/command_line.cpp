@@ -414,7 +414,9 @@ CLI::App* add_lists_command(CLI::App& app, ListsArguments& arguments) {
       "Exit status: 0 all lists are in force, 1 some are not, 69 no Doline runs there, 77 not for this user.");
   CLI::App* check =
       command->add_subcommand("check", "Read a file as a list and tell what each line says or why it is skipped");
-  check->add_option("FILE", arguments.file, "the list; packed files (gz, xz, zst) too")->required()->type_name("");
+  check->add_option("FILE", arguments.file, "the list; packed files (gz, xz, zst) and pipes too")
+      ->required()
+      ->type_name("");
   check
       ->add_option(
           "--format", arguments.format,

@@ -356,7 +356,7 @@ class Program(unittest.TestCase):
         self.assertEqual(home.dig("ads.example").answers, ["0.0.0.0"])
         self.assertIn("for everybody", home.command("pause", "1h").stdout)
         wait_for("the pause", lambda: home.dig("ads.example").answers == ["192.0.2.66"])
-        self.assertIn("set aside", home.command("status").stdout)
+        self.assertRegex(home.command("status").stdout, r"(?s)set aside .*devices  ")
         self.assertIn("but blocking is set aside", home.command("explain", "phone", "ads.example").stdout)
         home.stop()
         home.start()
@@ -488,6 +488,9 @@ class Program(unittest.TestCase):
         self.assertEqual(json.loads(packed.stdout.splitlines()[0]), {"line": 1, "says": "||ads.example^"})
         self.assertEqual(home.lone_command("lists", "check", str(home.config)).returncode, 1)
         self.assertEqual(home.lone_command("lists", "check", "/does/not/exist").returncode, 66)
+        piped = subprocess.run([DOLINE, "lists", "check", "/dev/stdin"], input=home.list.read_text(), capture_output=True, text=True)
+        self.assertEqual((piped.returncode, piped.stdout.splitlines()[-1].split(":")[1:]),
+                         (checked.returncode, checked.stdout.splitlines()[-1].split(":")[1:]), piped.stderr)
 
     def test_a_client_behind_a_nat64_is_given_ipv6_addresses_that_stand_for_ipv4_ones(self):
         home = self.home(more='dns64: {prefix: "2001:db8:64::/96", clients: 127.0.0.3}').start()
@@ -658,14 +661,6 @@ remote-control:
         self.assertEqual(home.status()["state"], "well", home.told())
         self.assertEqual(home.stop(), 0)
 
-    def test_an_address_that_cannot_be_had_leaves_the_others(self):
-        home = self.home()
-        text = home.config.read_text().replace("listen: [", "listen: [192.0.2.254:5300, ")
-        home.config.write_text(text)
-        home.start()
-        self.assertEqual(home.dig("www.example").status, "NOERROR")
-        self.assertEqual(home.status()["state"], "degraded")
-        self.assertIn("192.0.2.254", " ".join(home.status()["shortcomings"]))
     def test_where_the_usual_state_folder_is_not_for_this_user_his_own_is_kept_and_told(self):
         if Path("/var/lib/doline").exists():
             self.skipTest("this machine has a Doline of its own")
@@ -694,17 +689,27 @@ remote-control:
         self.assertIn(f"{home.folder}/service/control.socket", ask("status").stderr)
         self.assertEqual(ask("log", "forget", "--all").returncode, 66)
 
+    def test_an_address_that_cannot_be_had_leaves_the_others(self):
+        home = self.home()
+        text = home.config.read_text().replace("listen: [", "listen: [192.0.2.254:5300, ")
+        home.config.write_text(text)
+        home.start()
+        self.assertEqual(home.dig("www.example").status, "NOERROR")
+        self.assertEqual(home.status()["state"], "degraded")
+        self.assertIn("192.0.2.254", " ".join(home.status()["shortcomings"]))
 
     def test_check_names_every_mistake_and_ends_with_78(self):
         home = self.home()
         self.assertEqual(subprocess.run([DOLINE, "check", home.config], capture_output=True).returncode, 0)
         # What Doline would do without is a warning.
         good = home.config.read_text()
-        home.config.write_text(good + "geo: {country: gone.mmdb}\nhosts_files: [gone.hosts]\n")
+        home.config.write_text(good.replace("lists:\n", "lists:\n  zone: {zone: rpz.example, primary: 127.0.0.1, "
+                                            "key: {name: k.example, secret_file: gone.key}}\n")
+                               + "geo: {country: gone.mmdb}\nhosts_files: [gone.hosts]\n")
         home.list.unlink()
         done = subprocess.run([DOLINE, "check", home.config], capture_output=True, text=True)
-        self.assertEqual((done.returncode, len(done.stderr.splitlines())), (0, 3), done.stderr)
-        for key in ("geo.country", "hosts_files", "lists.ads"):
+        self.assertEqual((done.returncode, len(done.stderr.splitlines())), (0, 4), done.stderr)
+        for key in ("geo.country", "hosts_files", "lists.ads", "lists.zone.key.secret_file"):
             self.assertRegex(done.stderr, rf"doline\.yml: warning: {key}: .*(gone|ads)")
         done = subprocess.run([DOLINE, "check", "--json", home.config], capture_output=True, text=True)
         self.assertIn("gone.mmdb", json.loads(done.stdout.splitlines()[0])["warning"])
@@ -812,11 +817,6 @@ remote-control:
         self.assertEqual(home.dig("www.example").status, "NOERROR")
         queries = home.status()["queries"]
         self.assertEqual(queries["received"], queries["answered"] + queries["dropped_malformed"])
-
-    def test_the_commands_that_only_print(self):
-        self.assertRegex(subprocess.run([DOLINE, "version"], capture_output=True, text=True).stdout, r"^doline \d+\.\d+\.\d+\n$")
-        limits = subprocess.run([DOLINE, "limits", "--json"], capture_output=True, text=True).stdout.splitlines()
-        self.assertGreater(len([json.loads(line) for line in limits]), 30)
         self.assertIn(f"{queries['rejected'] + 2} not understood", home.command("status").stdout)
 
     def test_the_manual_page_and_the_completions_say_what_the_program_says(self):
@@ -859,6 +859,11 @@ remote-control:
 
     def lone_help(self, *words):
         return subprocess.run([DOLINE, *words, "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
+
+    def test_the_commands_that_only_print(self):
+        self.assertRegex(subprocess.run([DOLINE, "version"], capture_output=True, text=True).stdout, r"^doline \d+\.\d+\.\d+\n$")
+        limits = subprocess.run([DOLINE, "limits", "--json"], capture_output=True, text=True).stdout.splitlines()
+        self.assertGreater(len([json.loads(line) for line in limits]), 30)
         for command in ("run", "check", "explain", "log", "devices", "status", "limits", "redirect"):
             done = subprocess.run([DOLINE, command, "--help"], capture_output=True, text=True)
             self.assertEqual(done.returncode, 0)
