@@ -20,15 +20,12 @@ file(READ ${CMAKE_SOURCE_DIR}/config/doline.yml settings)
 string(REGEX REPLACE "(\\.\\./)?blocklists/" "${DOLINE_DATA_DIR}/blocklists/" settings "${settings}")
 file(WRITE ${made}/doline.yml "${settings}")
 
-# Debian wants manual pages and changelogs compressed, without a time in them.
+# Debian wants manual pages and changelogs compressed, without a time in them. The page is what the installed program says.
 find_program(GZIP gzip REQUIRED)
-foreach(text doline.1 changelog)
-  add_custom_command(OUTPUT ${made}/${text}.gz COMMAND ${GZIP} -9nc ${parts}/${text} > ${made}/${text}.gz
-                     DEPENDS ${parts}/${text} VERBATIM)
-  list(APPEND texts ${made}/${text}.gz)
-endforeach()
-add_custom_target(texts DEPENDS ${texts})
-add_dependencies(doline texts)
+install(CODE "execute_process(COMMAND ${parts}/manual.sh \"$<TARGET_FILE:doline>\" COMMAND ${GZIP} -9nc
+                              OUTPUT_FILE ${made}/doline.1.gz COMMAND_ERROR_IS_FATAL ANY)
+              execute_process(COMMAND ${GZIP} -9nc ${parts}/changelog OUTPUT_FILE ${made}/changelog.gz
+                              COMMAND_ERROR_IS_FATAL ANY)")
 
 install(TARGETS doline RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES ${made}/doline.yml DESTINATION ${DOLINE_CONFIG_DIR})

@@ -1,25 +1,31 @@
-# bash completion for doline(1)
+# bash completion for doline(1), of what the program says of itself
 _doline() {
-  local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
-  local words=
-  if ((COMP_CWORD == 1)); then
-    words='run check explain log devices status limits version redirect'
-  else
-    case $previous in
-      --config | --state | check) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
-      --type) words='A AAAA ANY CAA CNAME DNSKEY DS HTTPS MX NS NSEC PTR SOA SRV SVCB TXT' ;;
-      --verdict) words='forward block nxdomain nodata refuse drop rewrite' ;;
-      --since | --until) words='10m 1h 24h 7d 30d' ;;
-      *)
-        case $command in
-          run) words='--config --port --state --help' ;;
-          log) words='--config --device --group --name --type --verdict --client --meant-for --intercepted --answer --since --until --limit --follow --json' ;;
-          devices | status | explain) words='--config --json' ;;
-          redirect) ((COMP_CWORD == 2)) && words='plan apply status verify remove' || words='--config' ;;
+  local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} line part='' name kind rest values=''
+  local -a chain=() words=()
+  for name in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do [[ $name == -* ]] || chain+=("$name"); done
+  while IFS= read -r line; do
+    if [[ $line != '  '[^\ ]* ]]; then
+      [[ $line == ' '* ]] || part=$line
+      continue
+    fi
+    read -r name kind rest <<<"$line"
+    case $part in
+      Subcommands:) words+=("$name") ;;
+      Options:)
+        words+=("--${name##*--}")
+        [[ $previous == -* && ,$name, == *,"$previous",* && $kind =~ ^[A-Z|]+$ ]] || continue
+        case $kind in
+          FILE | FOLDER) return ;;  # bash's own completion
+          TIME) values='1h 24h 7d today' ;;
+          TYPE) values='A AAAA ANY CAA CNAME DNSKEY DS HTTPS MX NS NSEC PTR SOA SRV SVCB TXT' ;;
+          VERDICT | PLATFORM | FORMAT)
+            values=${rest%%;*} values=${values//[^a-z]/ }
+            ;;
+          *) values=' ' ;;
         esac
         ;;
     esac
-  fi
-  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+  done < <("${COMP_WORDS[0]}" "${chain[@]}" --help 2>/dev/null)
+  mapfile -t COMPREPLY < <(compgen -W "${values:-${words[*]}}" -- "$word")
 }
-complete -o filenames -F _doline doline
+complete -o default -F _doline doline

@@ -1,35 +1,36 @@
 #compdef doline
-# zsh completion for doline(1)
-local -a commands filters
-commands=(
-  'run:serve, in the foreground'
-  'check:judge a configuration'
-  'explain:what would happen to a query, and why'
-  'log:show what was asked'
-  'devices:every device that was seen'
-  'status:what the running Doline does'
-  'limits:every limit that is built in'
-  'version:the version'
-  'redirect:plan, begin, verify and end interception'
-)
-filters=(
-  '--config[the configuration]:file:_files'
-  '--device[who asked]:device:' '--group[who asked]:group:'
-  '--name[what was asked, with the names below it]:name:' '--type[what was asked]:type:(A AAAA ANY CAA CNAME DS HTTPS MX NS PTR SOA SRV SVCB TXT)'
-  '--verdict[what happened]:verdict:(forward block nxdomain nodata refuse drop rewrite)'
-  '--client[the address it was asked from]:address:' '--meant-for[the resolver it meant to ask]:address:'
-  '--answer[answered with this address]:address:'
-  '--since[a duration or a time]:time:(10m 1h 24h 7d 30d)' '--until[a duration or a time]:time:'
-  '--follow[go on with new queries]' '--json[one object a line]'
-)
-if ((CURRENT == 2)); then
+# zsh completion for doline(1), of what the program says of itself
+local line part name kind rest values
+local -a chain commands options
+for name in ${words[2,CURRENT-1]}; do [[ $name == -* ]] || chain+=($name); done
+for line in "${(@f)$($words[1] $chain --help 2>/dev/null)}"; do
+  if [[ $line != '  '[^\ ]* ]]; then
+    [[ $line == ' '* ]] || part=$line
+    continue
+  fi
+  read -r name kind rest <<<$line
+  case $part in
+    Subcommands:) commands+=("$name:$kind $rest") ;;
+    Options:)
+      options+=("--${name##*--}")
+      [[ $words[CURRENT-1] == -* && ,$name, == *,$words[CURRENT-1],* && $kind =~ '^[A-Z|]+$' ]] || continue
+      case $kind in
+        FILE) _files; return ;;
+        FOLDER) _files -/; return ;;
+        TIME) values='1h 24h 7d today' ;;
+        TYPE) values='A AAAA ANY CAA CNAME DNSKEY DS HTTPS MX NS NSEC PTR SOA SRV SVCB TXT' ;;
+        VERDICT|PLATFORM|FORMAT) values=${${rest%%;*}//[^a-z]/ } ;;
+        *) return ;;
+      esac
+      compadd -- ${=values}
+      return
+      ;;
+  esac
+done
+if [[ $words[CURRENT] == -* ]]; then
+  compadd -- $options
+elif (($#commands)); then
   _describe command commands
-  return
+else
+  _files
 fi
-case $words[2] in
-  run) _arguments '--config[the configuration]:file:_files' '--port[listen on this port]:port:' '--state[what Doline writes]:folder:_files -/' ;;
-  check) _files ;;
-  log) _arguments $filters ;;
-  redirect) ((CURRENT == 3)) && _values action plan apply status verify remove || _arguments '--config[the configuration]:file:_files' ;;
-  *) _arguments '--config[the configuration]:file:_files' '--json[machine-readable]' ;;
-esac

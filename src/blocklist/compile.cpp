@@ -238,8 +238,7 @@ std::string Reading::read_text(const ListInput& input, ListId list, ListReport& 
     if (!reader) {
       report.format = input.format ? input.format : recognise(text);
       if (!report.format && last && says_nothing(text)) return "";
-      if (!report.format)
-        return input.file.string() + " looks like none of the formats of lists (`format` insists on one)";
+      if (!report.format) return input.file.string() + ' ' + why_unrecognised(text);
       rules.formats[list.value] = report.format;
       reader.emplace(*report.format, input.subdomains);
     }

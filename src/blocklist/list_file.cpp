@@ -391,6 +391,14 @@ std::optional<ListFormat> recognise(std::string_view text) {
   return std::nullopt;
 }
 
+std::string why_unrecognised(std::string_view text) {
+  if (text.empty()) return "is empty";
+  for (const auto& [beginning, packing] :
+       {std::pair("PK\3\4", "zip"), std::pair("BZh", "bzip2"), std::pair("7z\xbc\xaf", "7z")})
+    if (text.starts_with(beginning)) return std::string("is packed with ") + packing + "; gz, xz and zst are read";
+  return "looks like none of the formats of lists; if it is one, say which by `format`";
+}
+
 std::string to_string(const Entry& entry) {
   std::string text = to_string(entry.rule);
   std::string what;

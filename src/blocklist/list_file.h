@@ -27,6 +27,8 @@ inline constexpr std::size_t list_formats = 9;
 [[nodiscard]] std::optional<ListFormat> parse_list_format(std::string_view text);
 /// By content (the first lines that are not comments); nothing where it looks like none (HTML, binary, an empty file).
 [[nodiscard]] std::optional<ListFormat> recognise(std::string_view text);
+/// Of such a text: `is empty`, `is packed with zip; ...`, `looks like ...`.
+[[nodiscard]] std::string why_unrecognised(std::string_view text);
 /// Is there nothing but comments? No format can be told of that, and none is needed.
 [[nodiscard]] bool says_nothing(std::string_view text);
 

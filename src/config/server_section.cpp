@@ -111,9 +111,11 @@ void read_server(Reading& reading, const Keys& top, Settings& settings) {
   if (const Node* node = top.find("user")) read_user(reading, *node, fixed.user);
   read_allow_clients(reading, top.find("allow_clients"), settings.live.allow_clients);
 
-  fixed.state = "/var/lib/doline";
-  if (const Node* node = top.find("state"))
-    if (const auto path = read_output_path(reading, *node)) fixed.state = *path;
+  fixed.state = usual_state;
+  const Node* state = top.find("state");
+  fixed.names_state = state != nullptr;
+  if (state != nullptr)
+    if (const auto path = read_output_path(reading, *state)) fixed.state = *path;
   fixed.control_socket = fixed.state / control_socket_name;
   if (const Node* node = top.find("control_socket"))
     if (const auto path = read_output_path(reading, *node)) {

@@ -35,6 +35,7 @@ inline constexpr std::size_t routes_max = 64;  ///< entries of `upstreams`
 inline constexpr std::size_t forward_zones_max = 1'024;
 inline constexpr int workers_max = 256;
 
+inline constexpr std::string_view usual_state = "/var/lib/doline";  ///< where the file names no other
 /// Within the state folder, where the file names no other place.
 inline constexpr std::string_view control_socket_name = "control.socket";
 inline constexpr std::string_view query_log_name = "doline.db";
@@ -68,6 +69,7 @@ struct Fixed {
   std::string time_zone;                 ///< of `between` and `days`: `Europe/Berlin`; empty: the machine's
   std::string user;                      ///< to become once the sockets are open; empty: stay who we are
   std::filesystem::path state;           ///< folder of what Doline itself writes
+  bool names_state = false;              ///< the file does
   std::filesystem::path control_socket;  ///< where `doline status` and its kin find us
   std::optional<QueryLog> query_log;     ///< absent: off
   cache::Options cache;                  ///< size_octets is the total over all workers

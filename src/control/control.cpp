@@ -429,7 +429,7 @@ struct Control::Impl {
       log.info("Query log: {}", event.text);
     else
       log.error("Query log: {}", event.text);
-    log_trouble = event.kind == Kind::degraded ? event.text : "";
+    if (event.kind != Kind::put_off) log_trouble = event.kind == Kind::degraded ? event.text : "";
   }
 
   // ── loops ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -756,6 +756,10 @@ struct Control::Impl {
       for (const LoopFound& one : loops->found())
         all.shortcomings.push_back("Left aside because of a loop: " + describe(one));
     if (!log_trouble.empty()) all.shortcomings.push_back("Query log: " + log_trouble);
+    if (all.log && all.log->is_retiring_put_off)
+      all.shortcomings.push_back(
+          "Query log: the clock of this machine is suddenly more than a day ahead. What is older than `keep` goes only "
+          "once it has gone on for an hour without being set back.");
     if (interception && !interception->gate_trouble().empty()) all.shortcomings.push_back(interception->gate_trouble());
     for (const std::string& problem : problems) all.shortcomings.push_back(problem);
     return all;

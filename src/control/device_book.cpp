@@ -211,9 +211,15 @@ Result<std::size_t, std::string> DeviceBook::join(const device::Device& device, 
     from = *found;
   }
   if (from == &device) return fail(in_quotes(text) + " is " + in_quotes(device.name) + " already.");
-  if (from != nullptr && (from->is_configured || from->id.value == 0))
+  if (from != nullptr && (from->is_configured || from->id.value == 0)) {
+    const BookedDevice* booked = find(from->name);
+    const auto is_it = [&](const BookedMac& one) { return one.is_joined && one.mac == mac; };
+    if (booked != nullptr && std::any_of(booked->macs.begin(), booked->macs.end(), is_it))
+      return fail(in_quotes(text) + " is joined to " + in_quotes(from->name) + ": first `doline device separate " +
+                  config::printable(from->name) + ' ' + mac->to_string() + "`.");
     return fail(in_quotes(from->name) + " is a device of the configuration: write its MAC under " +
                 in_quotes(device.name) + " there.");
+  }
   if (from != nullptr)
     if (const BookedDevice* booked = find(from->name); booked != nullptr && (booked->lock || booked->learning))
       return fail(in_quotes(from->name) + " is " + (booked->lock ? "locked" : "being learned") +

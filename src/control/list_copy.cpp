@@ -199,7 +199,7 @@ Result<Judgement, std::string> judge(const Candidate& candidate) {
   if (text.find_first_not_of(blanks) == std::string_view::npos) return fail(std::string("it is empty"));
   if (begins_as_web_page(text)) return fail(std::string("it is a web page, not a list"));
   const auto format = candidate.format ? candidate.format : blocklist::recognise(text);
-  if (!format) return fail(std::string("it looks like none of the formats of lists"));
+  if (!format) return fail("it " + blocklist::why_unrecognised(text));
 
   const std::filesystem::path image = candidate.file.string() + ".image";
   const auto compiled = blocklist::compile({{"", candidate.file, format, candidate.subdomains}}, image);

@@ -12,12 +12,6 @@
 
 namespace doline::control {
 
-namespace {
-
-constexpr std::size_t list_text_octets_max = std::size_t{1} << 30;
-
-}  // namespace
-
 Result<std::string, std::string> read_text_file(const std::filesystem::path& file, std::size_t octets_max) {
   const auto fault = [&](const std::string& why) { return fail(file.native() + " cannot be read: " + why + '.'); };
   // Non-blocking, so that a FIFO in the place of a file cannot hold us.

@@ -10,6 +10,7 @@
 namespace doline::control {
 
 inline constexpr std::size_t text_file_octets_max = std::size_t{64} << 20;
+inline constexpr std::size_t list_text_octets_max = std::size_t{1} << 30;  ///< unpacked
 
 /// Any thread. The fault says which file, and why it cannot be read.
 [[nodiscard]] Result<std::string, std::string> read_text_file(const std::filesystem::path& file,

@@ -49,11 +49,13 @@ std::vector<std::string> find_shortcomings(const config::Settings& settings) {
   for (std::string& problem : find_port_map(settings).problems) found.push_back(std::move(problem));
   for (const auto& file : live.hosts_files) note(control::read_text_file(file), "hosts_files");
   for (const config::ListSettings& list : live.lists) {
+    if (list.zone && list.zone->key)
+      note(control::read_text_file(list.zone->key->secret_file), "lists." + list.name + ".key.secret_file");
     if (list.file.empty()) continue;
     const auto text = control::read_list_text(list.file);
     note(text, "lists." + list.name);
     if (text && !list.format && !blocklist::recognise(*text) && !blocklist::says_nothing(*text))
-      found.push_back("lists." + list.name + ": " + list.file.native() + " looks like none of the formats of lists");
+      found.push_back("lists." + list.name + ": " + list.file.native() + ' ' + blocklist::why_unrecognised(*text));
   }
   if (settings.fixed.redirect)
     for (std::string& sentence : redirect::find_ports_of_others(*settings.fixed.redirect))

@@ -57,7 +57,7 @@ void add_database_option(CLI::App& command, std::filesystem::path& database) {
 void add_render_options(CLI::App& command, RenderArguments& arguments) {
   command
       .add_option("--for", arguments.platform,
-                  "openwrt, routeros, opnsense, pfsense, edgeos, unifi, merlin, iptables or nftables")
+                  "openwrt, routeros, opnsense, pfsense, edgeos, unifi, merlin, iptables, nftables")
       ->required()
       ->type_name("PLATFORM");
   command
@@ -154,10 +154,13 @@ CLI::App* add_log_command(CLI::App& app, LogArguments& arguments) {
                   "meant for this foreign resolver: an address, an operator (Google), or country:CN")
       ->type_name("RESOLVER");
   log->add_option("--answer", arguments.answers, "answered with this address")->type_name("ADDRESS");
-  log->add_option("--country", arguments.countries,
-                  "answered with an address there, or meant for a resolver there, as `geo` says today: CN")
+  log->add_option(
+         "--country", arguments.countries,
+         "answered with an address there, as `geo` says today, or meant for a resolver whose operator is there: CN")
       ->type_name("CC");
-  log->add_option("--asn", arguments.asns, "the same of an autonomous system: 4134")->type_name("NUMBER");
+  log->add_option("--asn", arguments.asns,
+                  "answered with an address of this autonomous system, or meant for one, as `geo` says today: 4134")
+      ->type_name("NUMBER");
   log->add_flag("--intercepted", arguments.intercepted, "only queries that were meant for somebody else");
   log->add_option("--since", arguments.since, "24h, 7d, today, 2026-11-01, 2026-11-01T12:30Z")->type_name("TIME");
   log->add_option("--until", arguments.until, "before this time")->type_name("TIME");
@@ -411,7 +414,9 @@ CLI::App* add_lists_command(CLI::App& app, ListsArguments& arguments) {
       "Exit status: 0 all lists are in force, 1 some are not, 69 no Doline runs there, 77 not for this user.");
   CLI::App* check =
       command->add_subcommand("check", "Read a file as a list and tell what each line says or why it is skipped");
-  check->add_option("FILE", arguments.file, "the list; packed files (gz, xz, zst) too")->required()->type_name("");
+  check->add_option("FILE", arguments.file, "the list; packed files (gz, xz, zst) and pipes too")
+      ->required()
+      ->type_name("");
   check
       ->add_option(
           "--format", arguments.format,

@@ -87,16 +87,22 @@ Result<Evidence, int> look_at(const DeviceArguments& arguments, WallTime now, st
   const auto roster = read_devices(chosen, book, now);
   querylog::LogFilter& filter = evidence.filter;
   // A device that has gone is in the log under its name all the same.
-  filter.devices = {arguments.device};
-  const control::BookedDevice* booked = book.find(arguments.device);
-  const auto device = control::find_device(*roster, arguments.device);
+  std::string name = arguments.device;
+  // The running Doline knows addresses that it has not written down.
+  const auto running = control::ask(chosen.fixed.control_socket, {{"ask", "device.show"}, {"device", name}});
+  const json shown = running ? running->value("device", json::object()) : json::object();
+  name = shown.value("name", name);
+  for (const json& one : shown.value("macs", json::array()))
+    if (const auto mac = device::MacAddress::parse(one.value("mac", ""))) filter.macs.push_back(*mac);
+  const auto device = control::find_device(*roster, name);
   if (device) {
-    filter.devices = {(*device)->name};
-    filter.macs = (*device)->macs;
-    booked = book.find((*device)->name);
+    name = (*device)->name;
+    if (filter.macs.empty()) filter.macs = (*device)->macs;
     evidence.is_held_already =
         redirect::restriction_of(**device, *roster, chosen.live.restrictions).flows == redirect::Flows::only_resolved;
   }
+  filter.devices = {name};
+  const control::BookedDevice* booked = book.find(name);
   evidence.watches = chosen.fixed.redirect && chosen.fixed.redirect->watch;
   if (booked != nullptr && booked->learning) {
     filter.since = booked->learning->from;
@@ -110,8 +116,7 @@ Result<Evidence, int> look_at(const DeviceArguments& arguments, WallTime now, st
   if (!arguments.until.empty() && !(filter.until = parse_time(arguments.until, now)))
     return complain_of("--until " + arguments.until + ": no time; 24h, 7d, today, 2026-11-01 are.");
   if (!filter.since && arguments.verb == DeviceVerb::lock)
-    return complain_of(arguments.device + " has not been learned: `doline device learn " + arguments.device +
-                       " --for 14d`, or say --since.");
+    return complain_of(name + " has not been learned: `doline device learn " + name + " --for 14d`, or say --since.");
 
   auto reader = querylog::LogReader::open(evidence.database);
   if (!reader) return fail(complain("device", evidence.database, reader.error(), err));
@@ -132,7 +137,8 @@ Result<Evidence, int> look_at(const DeviceArguments& arguments, WallTime now, st
     connections.until = std::min(filter.until.value_or(WallTime::max()), booked->locked_since);
   if (const auto added = review_connections(*flows, connections, *review); !added)
     return fail(complain("device", evidence.database, added.error(), err));
-  if (!device && booked == nullptr && review->queries + review->connected == 0) return complain_of(device.error());
+  if (!device && shown.empty() && booked == nullptr && review->queries + review->connected == 0)
+    return complain_of(device.error());
   evidence.review = std::move(*review);
   return evidence;
 }
@@ -463,8 +469,10 @@ Result<json, int> request_of(const DeviceArguments& arguments, WallTime now, std
 
 /// One line of what was done; `show` prints all.
 int print_answer(const DeviceArguments& arguments, const json& answer, std::ostream& out) {
-  const std::string name = printable(arguments.device);
-  const auto lock = answer.value("book", json::object()).value("lock", json::object());
+  const auto book = answer.value("book", json::object());
+  const std::string name =
+      printable(answer.value("device", json::object()).value("name", book.value("device", arguments.device)));
+  const auto lock = book.value("lock", json::object());
   switch (arguments.verb) {
     case DeviceVerb::join:
       out << "Joined to " << name << ": what is said of it holds for " << printable(arguments.other)

@@ -130,7 +130,9 @@ int run_history(const DevicesArguments& arguments, const device::Roster& roster,
   }
   out.flush();
   if (!stays->empty()) return exit_ok;
-  if (!arguments.json) err << "Nothing is kept of " << printable(arguments.history) << ".\n";
+  if (!arguments.json)
+    err << "Nothing is kept of " << printable(arguments.history) << " in " << printable(arguments.database.string())
+        << ".\n";
   return exit_no;
 }
 
@@ -157,7 +159,8 @@ int run_devices(const DevicesArguments& arguments, const geo::ResolverBook& reso
   }
   out.flush();
   if (!devices->empty()) return exit_ok;
-  if (!arguments.json) err << "No device has asked anything yet.\n";
+  if (!arguments.json)
+    err << "No device has asked anything yet: there is none in " << printable(arguments.database.string()) << ".\n";
   return exit_no;
 }
 

@@ -309,8 +309,8 @@ int run_flows(const FlowsArguments& arguments, const KnownAddresses& known, cons
   out.flush();
   if (count > 0) return exit_ok;
   if (!arguments.json)
-    err << (arguments.is_watched ? "Nothing found.\n"
-                                 : "Nothing found. Connections are recorded with `flows: {watch: true}`.\n");
+    err << "Nothing found in " << printable(arguments.database.string())
+        << (arguments.is_watched ? ".\n" : ". Connections are recorded with `flows: {watch: true}`.\n");
   return exit_no;
 }
 

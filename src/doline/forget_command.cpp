@@ -85,6 +85,7 @@ int run_forget(const ForgetArguments& arguments, const Clock& clock, std::ostrea
     out << (at == 0 ? " of " : ", ") << printable(what.devices[at]);
   if (what.before)
     out << " from before " << to_local_text(*what.before) << " (" << printable(local_zone(*what.before)) << ")";
+  if (forgotten->rows + forgotten->flows == 0) out << "; " << printable(arguments.database.string()) << " has none";
   out << ".\n";
   if (const auto damaged = querylog::set_aside_logs(arguments.database); !damaged.empty()) {
     err << "Damaged logs that were set aside may hold such records too. Remove them where nobody needs them:\n";

@@ -1,10 +1,12 @@
 #include "doline/lists_command.h"
 
 #include <algorithm>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
 #include "blocklist/list_file.h"
+#include "blocklist/unpacker.h"
 #include "control/command_socket.h"
 #include "control/text_file.h"
 #include "doline/exit_status.h"
@@ -104,6 +106,21 @@ int show_lists(const ListsArguments& arguments, const Clock& clock, std::ostream
   return are_well ? exit_ok : exit_no;
 }
 
+/// A pipe too: `/dev/stdin`, `<(curl ...)`.
+Result<std::string, std::string> read_file_or_pipe(const std::filesystem::path& file) {
+  std::error_code error;
+  if (!std::filesystem::is_fifo(file, error)) return control::read_list_text(file);
+  std::ifstream pipe(file, std::ios::binary);
+  std::string text, piece(65'536, '\0');
+  while (pipe.read(piece.data(), static_cast<std::streamsize>(piece.size())), pipe.gcount() > 0) {
+    text.append(piece, 0, static_cast<std::size_t>(pipe.gcount()));
+    if (text.size() > control::text_file_octets_max) return fail(file.native() + " cannot be read: it has no end.");
+  }
+  auto unpacked = blocklist::unpack_all(std::move(text), control::list_text_octets_max);
+  if (!unpacked) return fail(file.native() + " cannot be read: " + std::string(to_string(unpacked.error())) + '.');
+  return std::move(*unpacked);
+}
+
 int check_file(const ListsArguments& arguments, std::ostream& out, std::ostream& err) {
   std::optional<blocklist::ListFormat> format;
   if (!arguments.format.empty()) {
@@ -113,15 +130,15 @@ int check_file(const ListsArguments& arguments, std::ostream& out, std::ostream&
       return exit_wrong_usage;
     }
   }
-  const auto text = control::read_list_text(arguments.file);
+  const auto text = read_file_or_pipe(arguments.file);
   if (!text) {
     err << "doline lists check: " << printable(text.error()) << '\n';
     return exit_no_input;
   }
   if (!format) format = blocklist::recognise(*text);
   if (!format) {
-    err << "doline lists check: " << printable(arguments.file.native())
-        << (text->empty() ? " is empty.\n" : " looks like none of the formats of lists.\n");
+    err << "doline lists check: " << printable(arguments.file.native()) << ' ' << blocklist::why_unrecognised(*text)
+        << ".\n";
     return exit_no;
   }
   const std::string file = printable(arguments.file.native());

@@ -8,6 +8,7 @@
 #include <set>
 #include <thread>
 
+#include "control/device_book.h"
 #include "dns/presentation.h"
 #include "doline/exit_status.h"
 #include "doline/judging.h"
@@ -45,16 +46,34 @@ class PlaceFilter {
     }
     return std::nullopt;
   }
-  [[nodiscard]] bool takes(const LogRow& row, const geo::PlaceBook& places) const {
+  /// What cannot be known without `geo`: a sentence, or nothing.
+  [[nodiscard]] std::string lack(const geo::PlaceBook& places) const {
+    std::string text;
+    if (!countries_.empty() && !places.knows_countries())
+      text =
+          "in which country an address is, is not known: `geo: {country: FILE}` would tell. Of resolvers that were "
+          "meant the list of resolvers tells it";
+    if (!asns_.empty() && !places.knows_asns())
+      text += std::string(text.empty() ? "" : "; and ") +
+              "of which AS an address is, is not known: `geo: {asn: FILE}` would tell";
+    return text;
+  }
+  [[nodiscard]] bool takes(const LogRow& row, const KnownAddresses& known) const {
     if (countries_.empty() && asns_.empty()) return true;
-    const auto is_there = [&](const IpAddress& address) {
-      return (countries_.empty() || holds(countries_, places.country_of(address))) &&
-             (asns_.empty() || holds(asns_, places.asn_of(address)));
+    const auto is_there = [&](const IpAddress& address, geo::Country country) {
+      return (countries_.empty() || holds(countries_, country)) &&
+             (asns_.empty() || holds(asns_, known.places.asn_of(address)));
     };
-    if (row.original_destination && is_there(row.original_destination->address)) return true;
+    if (row.original_destination) {  // as `meant_for` in a rule
+      const IpAddress& address = row.original_destination->address;
+      const geo::PublicResolver* resolver = known.resolvers.find(address);
+      const geo::Country country = resolver != nullptr ? geo::Country::parse(resolver->country).value_or(geo::Country())
+                                                       : known.places.country_of(address);
+      if (is_there(address, country)) return true;
+    }
     const auto leads_there = [&](const querylog::Answer& answer) {
       const auto address = address_in(answer);
-      return address && is_there(*address);
+      return address && is_there(*address, known.places.country_of(*address));
     };
     return std::any_of(row.answers.begin(), row.answers.end(), leads_there) ||
            std::any_of(row.withheld.begin(), row.withheld.end(), leads_there);
@@ -144,6 +163,19 @@ std::optional<std::string> fill_filter(const LogArguments& arguments, const geo:
            "; 0 means all";
   if (arguments.follow && filter.until) return std::string("--follow has no end, and --until names one");
   return std::nullopt;
+}
+
+/// The names that the log does not know, with the nearest that it does.
+void tell_unknown(const LogArguments& arguments, querylog::LogReader& reader, std::ostream& err) {
+  const auto names = reader.known_names();
+  if (!names) return;
+  const auto tell = [&](const char* what, const std::vector<std::string>& asked, const std::set<std::string>& known) {
+    for (const std::string& text : asked)
+      if (!known.contains(text))
+        err << "In this log: " << printable(control::say_unknown(what, text, {known.begin(), known.end()})) << '\n';
+  };
+  tell("device", arguments.devices, names->devices);
+  tell("group", arguments.groups, names->groups);
 }
 
 std::string verdict_text(const LogRow& row) {
@@ -366,6 +398,8 @@ int run_log(const LogArguments& arguments, const KnownAddresses& known, const Cl
   auto reader = querylog::LogReader::open(arguments.database);
   if (!reader) return complain("log", arguments.database, reader.error(), err);
 
+  if (const std::string lack = places.lack(known.places); !lack.empty()) err << "doline log: " << lack << ".\n";
+
   Printer printer(arguments, known, now, out);
   std::uint64_t limit = arguments.follow                                     ? rows_before_following
                         : arguments.since.empty() && arguments.until.empty() ? log_rows_default
@@ -382,7 +416,7 @@ int run_log(const LogArguments& arguments, const KnownAddresses& known, const Cl
   std::uint64_t count = 0;
   Result<std::uint64_t, querylog::DatabaseFault> done = 0;
   const auto show = [&](const LogRow& row) {
-    if (!places.takes(row, known.places)) return true;
+    if (!places.takes(row, known)) return true;
     if (arguments.follow) shown.insert(row.number);
     ++count;
     return printer.print(row);
@@ -392,7 +426,7 @@ int run_log(const LogArguments& arguments, const KnownAddresses& known, const Cl
   } else {
     std::deque<LogRow> newest;
     done = reader->read(filter, querylog::Order::newest_first, [&](const LogRow& row) {
-      if (places.takes(row, known.places)) newest.push_front(row);
+      if (places.takes(row, known)) newest.push_front(row);
       return newest.size() < limit;
     });
     for (const LogRow& row : newest)
@@ -403,7 +437,7 @@ int run_log(const LogArguments& arguments, const KnownAddresses& known, const Cl
 
   while (arguments.follow && has_taker && !stop.stop_requested()) {
     const auto more = reader->follow(filter, [&](const LogRow& row) {
-      if (shown.erase(row.number) > 0 || !places.takes(row, known.places)) return true;
+      if (shown.erase(row.number) > 0 || !places.takes(row, known)) return true;
       ++count;
       return printer.print(row);
     });
@@ -412,7 +446,10 @@ int run_log(const LogArguments& arguments, const KnownAddresses& known, const Cl
     std::this_thread::sleep_for(follow_every);
   }
   if (count > 0 || arguments.follow) return exit_ok;
-  if (!arguments.json) err << "Nothing found.\n";
+  if (!arguments.json) {
+    err << "Nothing found in " << printable(arguments.database.string()) << ".\n";
+    tell_unknown(arguments, *reader, err);
+  }
   return exit_no;
 }
 

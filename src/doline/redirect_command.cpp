@@ -148,9 +148,11 @@ int show_answer(const RedirectArguments& arguments, const nlohmann::json& answer
   } else if (arguments.verb == Verb::seen && is_ok) {
     if (answer.value("sightings", nlohmann::json::array()).empty())
       out << "The kernel remembers no device that asked a foreign resolver.\n";
-    for (const auto& row : answer.value("sightings", nlohmann::json::array()))
-      out << fmt::format("{:<18} {:<46} {:>8} packets\n", printable(row.value("mac", "")),
-                         printable(row.value("resolver", "")), row.value("packets", std::uint64_t{0}));
+    for (const auto& row : answer.value("sightings", nlohmann::json::array())) {
+      const auto packets = row.value("packets", std::uint64_t{0});
+      out << fmt::format("{:<18} {:<46} {:>8} packet{}\n", printable(row.value("mac", "")),
+                         printable(row.value("resolver", "")), packets, packets == 1 ? "" : "s");
+    }
     if (const auto left_out = answer.value("left_out", std::uint64_t{0}); left_out > 0)
       out << "and " << left_out << " more\n";
   } else if (is_ok) {

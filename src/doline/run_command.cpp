@@ -127,7 +127,7 @@ querylog::Options log_options(const config::Settings& settings, int flow_channel
 }  // namespace
 
 int run_doline(const RunArguments& arguments, std::ostream& err) {
-  auto chosen = choose_settings(arguments.settings, err);
+  auto chosen = choose_settings(arguments.settings, err, StateUse::keep);
   if (!chosen) return chosen.error();
   const config::Settings settings = std::move(*chosen);
   const config::Fixed& fixed = settings.fixed;
@@ -206,15 +206,15 @@ int run_doline(const RunArguments& arguments, std::ostream& err) {
   for (resolver::Worker* worker : crew_views) worker->meet(crew_views);
   for (resolver::Worker* worker : crew_views) worker->start();
 
-  control.run(
-      {.read_settings = [file = settings.file, choice = arguments.settings] { return read_chosen(file, choice); },
-       .workers = crew_views,
-       .log = log_writer ? &*log_writer : nullptr,
-       .warden = std::move(warden_client),
-       .serving = doors.serving,
-       .shortcomings = doors.faults,
-       .version = version,
-       .canaries = options.resolver.canaries});
+  control.run({.read_settings = [file = settings.file,
+                                 choice = arguments.settings] { return read_chosen(file, choice, StateUse::keep); },
+               .workers = crew_views,
+               .log = log_writer ? &*log_writer : nullptr,
+               .warden = std::move(warden_client),
+               .serving = doors.serving,
+               .shortcomings = doors.faults,
+               .version = version,
+               .canaries = options.resolver.canaries});
 
   for (resolver::Worker* worker : crew_views) worker->stop(drain_patience);
   if (log_writer) log_writer->stop();

@@ -45,13 +45,22 @@ fs::path own_state_folder() {
   return base.empty() ? base : base / "doline";
 }
 
-/// What the command line replaces; `own_state`: in the place of a folder that is not ours, or empty.
-config::Settings replace(config::Settings settings, const SettingsChoice& choice, const fs::path& own_state) {
+/// Is a Doline's socket or log there, as far as this user may know?
+bool may_hold_a_doline(const config::Fixed& fixed) {
+  const auto may_exist = [](const fs::path& file) {
+    std::error_code error;
+    return fs::exists(file, error) || error;
+  };
+  return may_exist(fixed.control_socket) || (fixed.query_log && may_exist(fixed.query_log->path));
+}
+
+/// What the command line replaces.
+config::Settings replace(config::Settings settings, const SettingsChoice& choice, StateUse use) {
   config::Fixed& fixed = settings.fixed;
   std::error_code error;
-  fs::path state = choice.state.empty() ? fs::path() : fs::absolute(choice.state, error).lexically_normal();
-  if (state.empty() && !is_ours(fixed.state)) state = own_state;
-  if (!state.empty()) config::place_state(fixed, state);
+  const fs::path state =
+      choice.state.empty() ? find_state(fixed, own_state_folder(), use) : fs::absolute(choice.state, error);
+  config::place_state(fixed, state.lexically_normal());
   if (choice.port)
     for (Endpoint& endpoint : fixed.listen) endpoint.port = *choice.port;
   return settings;
@@ -66,31 +75,42 @@ Result<fs::path, int> choose_file(const SettingsChoice& choice, std::ostream& er
 
 }  // namespace
 
-Result<config::Settings, std::vector<config::Problem>> read_chosen(const fs::path& file, const SettingsChoice& choice) {
-  auto settings = config::read_settings(file);
-  if (!settings) return settings;
-  return replace(std::move(*settings), choice, own_state_folder());
+fs::path find_state(const config::Fixed& fixed, const fs::path& own, StateUse use) {
+  std::error_code error;
+  const bool stays =
+      fixed.names_state || own.empty() ||
+      (use == StateUse::keep ? is_ours(fixed.state) : may_hold_a_doline(fixed) || !fs::exists(own, error));
+  return stays ? fixed.state : own;
 }
 
-Result<config::Settings, int> choose_settings(const SettingsChoice& choice, std::ostream& err) {
+Result<config::Settings, std::vector<config::Problem>> read_chosen(const fs::path& file, const SettingsChoice& choice,
+                                                                   StateUse use) {
+  auto settings = config::read_settings(file);
+  if (!settings) return settings;
+  return replace(std::move(*settings), choice, use);
+}
+
+Result<config::Settings, int> choose_settings(const SettingsChoice& choice, std::ostream& err, StateUse use) {
   const auto file = choose_file(choice, err);
   if (!file) return fail(file.error());
-  auto settings = read_chosen(*file, choice);
-  if (settings) return std::move(*settings);
+  auto settings = read_chosen(*file, choice, use);
+  if (settings) {
+    const config::Fixed& fixed = settings->fixed;
+    if (use == StateUse::keep && choice.state.empty() && !fixed.names_state && fixed.state != config::usual_state)
+      err << "doline: this user may not write " << config::usual_state << ", and no `state` is named: it is kept in "
+          << fixed.state.native() << ".\n";
+    return std::move(*settings);
+  }
   for (const config::Problem& problem : settings.error()) err << config::to_text(problem);
   return fail(status_without(*file));
 }
 
 Result<config::Settings, int> choose_places(const SettingsChoice& choice, std::ostream& err) {
-  const auto file = choose_file(choice, err);
-  if (!file) return fail(file.error());
-  std::error_code ignored;
-  // Its mistakes tell where things lie all the same; a file that is not there was meant to be another.
-  if (!choice.config.empty() && !fs::exists(*file, ignored))
-    if (auto settings = choose_settings(choice, err); !settings) return settings;
-  // Where this user never ran a Doline, somebody else's is meant.
-  const fs::path own_state = own_state_folder();
-  return replace(config::read_places(*file), choice, fs::exists(own_state, ignored) ? own_state : fs::path());
+  const fs::path file = choice.config.empty() ? find_config() : choice.config;
+  const bool needs_file = choice.state.empty() || !choice.config.empty();
+  // Its mistakes tell where things lie all the same; one that cannot be read tells nothing.
+  if (needs_file && ::access(file.c_str(), R_OK) != 0) return choose_settings(choice, err);
+  return replace(config::read_places(file), choice, StateUse::look);
 }
 
 int status_without(const fs::path& config) {

@@ -69,18 +69,24 @@ std::string describe_status(const json& status) {
                                  figure(status, "pid"), text(status.at("state")),
                                  duration(figure(status, "up_seconds")), figure(status, "generation"));
   for (const json& shortcoming : status.at("shortcomings")) page += "  ! " + text(shortcoming) + '\n';
-  for (const json& key : status.at("waiting_for_restart")) page += "  ! waits for a restart: " + text(key) + '\n';
+  const json& interception = status.at("interception");
+  for (const json& key : status.at("waiting_for_restart")) {
+    const bool may_be_applied = key == "redirect" && interception.value("mode", "off") != "off";
+    page += std::string("  ! waits for ") +
+            (may_be_applied ? "`doline redirect apply`, or a restart where mode or ports differ: " : "a restart: ") +
+            text(key) + '\n';
+  }
   page += fmt::format("configuration  {}\nserving        {} (UDP and TCP), {} workers, {} of memory\n",
                       text(status.at("settings")), serving(status), figure(status, "workers"),
                       octets(figure(status, "resident_octets")));
-  page += fmt::format("queries        {} received, {} answered, {} waiting; {} dropped by a rule, {} malformed\n",
+  page += fmt::format("queries        {} received, {} answered, {} waiting; {} dropped by a rule, {} not understood\n",
                       figure(queries, "received"), figure(queries, "answered"), figure(queries, "waiting"),
-                      figure(queries, "dropped_by_verdict"), figure(queries, "dropped_malformed"));
+                      figure(queries, "dropped_by_verdict"),
+                      figure(queries, "rejected") + figure(queries, "dropped_malformed"));
   page += fmt::format("answered       {} forwarded, {} from cache, {} by Doline itself, {} stale, {} failed\n",
                       figure(queries, "forwarded"), figure(queries, "from_cache"), figure(queries, "synthesized"),
                       figure(queries, "stale"), figure(queries, "failed"));
   page += fmt::format("cache          {} answers, {}\n", figure(cache, "entries"), octets(figure(cache, "octets")));
-  const json& interception = status.at("interception");
   page += fmt::format("interception   {} (mode {}), {} queries caught{}\n", text(interception.at("state")),
                       text(interception.at("mode")), figure(queries, "intercepted"),
                       text(interception.at("reason")).empty() ? "" : ": " + text(interception.at("reason")));
@@ -102,7 +108,6 @@ std::string describe_status(const json& status) {
     page += fmt::format("  {:<12} {} connections refused, {} would be; {} of encrypted DNS refused\n",
                         text(device.at("device")), figure(device, "refused"), figure(device, "would_refuse"),
                         figure(device, "encrypted"));
-  page += fmt::format("devices        {}\n", figure(status, "devices"));
   for (const json& exemption : status.at("exemptions")) {
     const auto until = exemption.at("until");
     page += "set aside      " +
@@ -111,6 +116,7 @@ std::string describe_status(const json& status) {
                 until.is_number() ? std::optional(WallTime(seconds(until.get<std::int64_t>()))) : std::nullopt) +
             '\n';
   }
+  page += fmt::format("devices        {}\n", figure(status, "devices"));
   for (const json& device : status.value("device_book", json::array())) page += booked_line(device);
   const json& log = status.at("querylog");
   if (log.is_object())

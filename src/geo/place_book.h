@@ -18,6 +18,8 @@ class PlaceBook {
   PlaceBook() = default;
   PlaceBook(std::optional<PlaceTable> countries, std::optional<PlaceTable> asns)
       : countries_(std::move(countries)), asns_(std::move(asns)) {}
+  [[nodiscard]] bool knows_countries() const { return countries_.has_value(); }
+  [[nodiscard]] bool knows_asns() const { return asns_.has_value(); }
   [[nodiscard]] Country country_of(const IpAddress& address) const {
     return countries_ ? Country::from_number(static_cast<std::uint16_t>(countries_->find(address))) : Country();
   }

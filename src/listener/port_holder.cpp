@@ -1,6 +1,7 @@
 #include "listener/port_holder.h"
 
 #include <dirent.h>
+#include <pwd.h>
 #include <unistd.h>
 
 #include <array>
@@ -19,6 +20,7 @@ namespace {
 struct BoundSocket {
   IpAddress address;
   std::uint64_t inode = 0;
+  uid_t user = 0;
 };
 
 template <class Number>
@@ -66,8 +68,9 @@ std::optional<BoundSocket> parse_line(std::string_view line, std::uint16_t port,
   if (parse_number<std::uint16_t>(local.substr(colon + 1), 16) != port) return std::nullopt;
   const auto address = parse_address(local.substr(0, colon));
   const auto inode = parse_number<std::uint64_t>(fields[9], 10);
-  if (!address || !inode) return std::nullopt;
-  return BoundSocket{*address, *inode};
+  const auto user = parse_number<uid_t>(fields[7], 10);
+  if (!address || !inode || !user) return std::nullopt;
+  return BoundSocket{*address, *inode, *user};
 }
 
 std::vector<BoundSocket> sockets_on(std::uint16_t port) {
@@ -99,6 +102,11 @@ std::string name_of(pid_t process) {
   for (char& letter : name)
     if (letter < ' ' || letter > '~') letter = '?';
   return name;
+}
+
+std::string name_of_user(uid_t user) {
+  const passwd* entry = ::getpwuid(user);
+  return entry != nullptr ? entry->pw_name : "";
 }
 
 /// The process of each of these socket inodes, as far as we may look.
@@ -134,9 +142,19 @@ std::vector<PortHolder> holders_of_port(std::uint16_t port) {
   const auto owners = owners_of(sockets);
   for (const BoundSocket& socket : sockets) {
     const pid_t process = owners.at(socket.inode);
-    holders.push_back({socket.address, process, process == 0 ? std::string() : name_of(process)});
+    PortHolder& holder = holders.emplace_back();
+    holder.address = socket.address;
+    holder.process = process;
+    (process == 0 ? holder.user : holder.name) = process == 0 ? name_of_user(socket.user) : name_of(process);
   }
   return holders;
+}
+
+bool is_resolved_stub(const PortHolder& holder) {
+  constexpr std::string_view resolved = "systemd-resolve";  // as the kernel cuts its name
+  return holder.name == resolved || holder.user == resolved ||
+         (holder.process == 0 &&
+          (holder.address == IpAddress::v4(127, 0, 0, 53) || holder.address == IpAddress::v4(127, 0, 0, 54)));
 }
 
 std::string holder_of_port(std::uint16_t port) {
@@ -146,7 +164,8 @@ std::string holder_of_port(std::uint16_t port) {
 }
 
 std::string to_string(const PortHolder& holder) {
-  if (holder.process == 0) return "another user's process";
+  if (holder.process == 0)
+    return holder.user.empty() ? "another user's process" : "a process of the user " + holder.user;
   return "process " + std::to_string(holder.process) + " (" + holder.name + ")";
 }
 

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -183,24 +184,36 @@ int first_free_port() {
 }
 
 std::string sentence_of_held_port(const Endpoint& address, SocketKind kind) {
-  std::string holder = "another process", name;
-  for (const PortHolder& found : holders_of_port(address.port)) {
+  PortHolder holder;
+  for (PortHolder& found : holders_of_port(address.port)) {
     if (found.process == getpid() || !overlap(found.address, address.address)) continue;
-    holder = to_string(found);
-    name = found.name;
-    if (found.process != 0) break;
+    if (holder.process == 0 && !is_resolved_stub(holder)) holder = std::move(found);
   }
-  std::string sentence =
-      "port " + std::to_string(address.port) + " on " + address.address.to_string() + " is held by " + holder + ": ";
-  // systemd-resolved's name, as the kernel cuts it.
-  if (name == "systemd-resolve")
-    return sentence + "set DNSStubListener=no in /etc/systemd/resolved.conf and restart it, or start with --port 5300";
+  std::string sentence = "port " + std::to_string(address.port) + " on " + address.address.to_string() +
+                         " is held by " + to_string(holder) + ": ";
+  if (is_resolved_stub(holder))
+    return sentence +
+           "set DNSStubListener=no in /etc/systemd/resolved.conf and restart systemd-resolved, or start with "
+           "--port 5300";
   if (kind == SocketKind::ordinary) return sentence + "stop it, or start with --port 5300";
   if (kind == SocketKind::redirected) return sentence + "stop it; stray queries are redirected to this port";
   if (kind == SocketKind::mapped) return sentence + "stop it, or choose another port in `redirect.port_map`";
-  if (name == "dnsmasq")
+  if (holder.name == "dnsmasq")
     return sentence + "set bind-dynamic in its configuration, so that it leaves other addresses alone";
   return sentence + "stop it, or let it listen on its own addresses only; stray queries are taken there";
+}
+
+/// Half a house without DNS is more than an address that could not be had.
+void tell_unserved_families(Opened& opened) {
+  const auto& pairs = opened.of_worker.front();
+  if (pairs.empty()) return;
+  for (const bool is_v4 : {true, false}) {
+    const auto is_of_it = [is_v4](const auto& one) { return one.address.address.is_v4() == is_v4; };
+    if (std::any_of(pairs.begin(), pairs.end(), is_of_it)) continue;
+    const auto last = std::find_if(opened.faults.rbegin(), opened.faults.rend(), is_of_it);
+    if (last != opened.faults.rend() && last->error != EAFNOSUPPORT)
+      last->what += std::string(". ") + (is_v4 ? "IPv4" : "IPv6") + " devices are not served";
+  }
 }
 
 std::string sentence_of(const Endpoint& address, SocketKind kind, const Trouble& trouble) {
@@ -261,6 +274,7 @@ Opened open_sockets(const std::vector<Endpoint>& addresses, SocketKind kind, int
     for (std::size_t worker = 0; worker < pairs->size(); ++worker)
       opened.of_worker[worker].push_back(std::move((*pairs)[worker]));
   }
+  if (kind == SocketKind::ordinary) tell_unserved_families(opened);
   return opened;
 }
 

@@ -753,6 +753,19 @@ struct LogReader::Impl {
     }
   }
 
+  Result<KnownNames, DatabaseFault> known_names() {
+    auto all = database.prepare("SELECT name, groups FROM device");
+    if (!all) return fail(all.error());
+    KnownNames names;
+    for (;;) {
+      const auto row = all->step();
+      if (!row) return fail(row.error());
+      if (!*row) return names;
+      if (std::string name(all->text(0)); !name.empty()) names.devices.insert(std::move(name));
+      for (std::string& group : lines_of(all->text(1))) names.groups.insert(std::move(group));
+    }
+  }
+
   // ── history ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /// What the device rows with this name or one of these MACs say, and those of all MACs that they had.
@@ -1000,6 +1013,10 @@ Result<ListHits, DatabaseFault> LogReader::list_hits() {
 Result<std::vector<DeviceSummary>, DatabaseFault> LogReader::devices(
     const std::vector<std::vector<device::MacAddress>>& same) {
   return impl_->devices(same);
+}
+
+Result<KnownNames, DatabaseFault> LogReader::known_names() {
+  return impl_->known_names();
 }
 
 Result<std::vector<Stay>, DatabaseFault> LogReader::history(const std::string& name,

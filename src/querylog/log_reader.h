@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -111,6 +112,11 @@ struct ListHits {
   std::unordered_map<std::string, std::uint64_t> hits;  ///< by the list's name: queries that it had a word on
 };
 
+/// Of devices that asked or were seen, as far as rows of them are kept.
+struct KnownNames {
+  std::set<std::string> devices, groups;
+};
+
 enum class Order : std::uint8_t { newest_first, oldest_first };
 
 class LogReader {
@@ -143,6 +149,7 @@ class LogReader {
   /// so are those with MACs of which `same` says so.
   [[nodiscard]] Result<std::vector<DeviceSummary>, DatabaseFault> devices(
       const std::vector<std::vector<device::MacAddress>>& same = {});
+  [[nodiscard]] Result<KnownNames, DatabaseFault> known_names();
   /// Where those were that had this name or one of these MACs, and under which names these MACs else were; by time. A
   /// pause of a day ends a stay.
   [[nodiscard]] Result<std::vector<Stay>, DatabaseFault> history(const std::string& name,

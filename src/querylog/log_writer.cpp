@@ -32,6 +32,32 @@ constexpr milliseconds retire_every{1000};
 constexpr std::size_t retire_segments = 2;  // a step
 constexpr seconds file_looked_at_every{5};
 
+/// May what is old by the clock go? Where wall time ran ahead of the other clock, it may be wrong (a board without a
+/// battery) and set back soon, but what has gone by it is gone.
+class ClockTrust {
+ public:
+  /// `newest`: of the log so far; the machine may have been wrong of the time from its start on.
+  void begin(const Moment& now, std::optional<WallTime> newest) {
+    believed_ = {now.monotonic, std::min(newest.value_or(now.wall), now.wall)};
+  }
+  bool is_earned(const Moment& now) {
+    const auto ahead_of = [&](const Moment& before) {
+      return now.wall - before.wall - std::chrono::duration_cast<microseconds>(now.monotonic - before.monotonic);
+    };
+    if (ahead_of(believed_) > clock_ahead_max) {
+      if (!doubted_ || std::chrono::abs(ahead_of(*doubted_)) > clock_ahead_max) doubted_ = now;
+      if (now.monotonic - doubted_->monotonic < clock_doubted_for) return false;
+    }
+    doubted_.reset();
+    believed_ = now;
+    return true;
+  }
+
+ private:
+  Moment believed_;
+  std::optional<Moment> doubted_;
+};
+
 /// A legend, and the database's ids for its own.
 struct Known {
   std::shared_ptr<const Legend> legend;
@@ -160,6 +186,7 @@ struct LogWriter::Impl {
   std::atomic<std::uint64_t> written{0}, lost{0}, not_recorded{0}, audited{0}, size_octets{0};
   std::atomic<std::int64_t> oldest{0};
   std::atomic<LogState> state{LogState::starting};
+  std::atomic<bool> is_retiring_put_off{false};
   std::thread thread;
 
   // ── the thread's own ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -175,6 +202,7 @@ struct LogWriter::Impl {
   std::unique_ptr<Store> store;
   std::optional<FlowDesk> flow_desk;
   bool has_recalled = false;
+  std::optional<ClockTrust> clock_trust;
   std::uint64_t dropped_by_rings = 0;
   std::vector<Entry> pending;
   std::deque<Presence> presences;  // that wait
@@ -379,6 +407,7 @@ struct LogWriter::Impl {
     if (flow_desk) flow_desk->begin_anew();
     if (flow_desk && !std::exchange(has_recalled, true)) flow_desk->recall(options.path, clock.now());
     measure();
+    if (!clock_trust) clock_trust.emplace().begin(clock.now(), store->newest());
     if (pending.empty()) recovered();
   }
 
@@ -644,7 +673,15 @@ struct LogWriter::Impl {
       age = keep_age;
       most = max_size_octets;
     }
-    const std::int64_t cutoff = (clock.now().wall - age).time_since_epoch().count();
+    const Moment moment = clock.now();
+    std::int64_t cutoff = (moment.wall - age).time_since_epoch().count();
+    const bool is_trusted = clock_trust->is_earned(moment);
+    const bool puts_off = !is_trusted && oldest != 0 && oldest < cutoff;
+    if (!is_trusted) cutoff = 0;
+    if (is_retiring_put_off.exchange(puts_off) != puts_off && puts_off)
+      tell(LogEvent::Kind::put_off,
+           "the clock of this machine is suddenly more than a day ahead: no record goes by its "
+           "age before it has gone on for an hour without being set back");
     const auto more =
         store->retire(cutoff, most, retire_segments + 2 * std::exchange(written_since_retire, 0) / segment_rows);
     if (!more) {
@@ -720,6 +757,7 @@ LogStatistics LogWriter::statistics() const {
   statistics.size_octets = impl_->size_octets.load();
   if (const std::int64_t oldest = impl_->oldest.load(); oldest != 0) statistics.oldest = WallTime(microseconds(oldest));
   statistics.state = impl_->state.load();
+  statistics.is_retiring_put_off = impl_->is_retiring_put_off.load();
   if (impl_->options.flows) {
     const std::lock_guard lock(impl_->mutex);
     statistics.flows = impl_->flow_statistics;

@@ -33,6 +33,8 @@ inline constexpr std::size_t presences_max = 65'536;        ///< that wait to be
 inline constexpr std::size_t presences_a_commit = 1'000;
 inline constexpr std::size_t legends_max = 64;
 inline constexpr seconds legend_kept{60};  ///< after it was superseded: longer than any query waits
+inline constexpr seconds clock_ahead_max = std::chrono::hours(24);   ///< of the monotonic one, or of the log's end
+inline constexpr seconds clock_doubted_for = std::chrono::hours(1);  ///< past it; nothing goes by age meanwhile
 inline constexpr milliseconds drain_every{50};
 inline constexpr milliseconds drain_every_busy{5};  ///< while a ring was found a quarter full
 
@@ -73,7 +75,7 @@ enum class LogState : std::uint8_t {
 [[nodiscard]] std::string_view to_string(LogState state);
 
 struct LogEvent {
-  enum class Kind : std::uint8_t { degraded, recovered, set_aside, replaced };
+  enum class Kind : std::uint8_t { degraded, recovered, set_aside, replaced, put_off };
   Kind kind = Kind::degraded;
   LogState state = LogState::starting;
   std::string text;  ///< a sentence for the operator
@@ -88,6 +90,7 @@ struct LogStatistics {
   std::uint64_t size_octets = 0;       ///< of the database's file
   std::optional<WallTime> oldest;      ///< record
   LogState state = LogState::starting;
+  bool is_retiring_put_off = false;     ///< by age: the clock is doubted
   std::optional<FlowStatistics> flows;  ///< absent: nobody watches connections
 
   [[nodiscard]] std::uint64_t lost() const { return lost_at_ring + lost_at_database; }

@@ -428,6 +428,14 @@ Result<Extent, DatabaseFault> Store::extent() {
   return extent;
 }
 
+std::optional<WallTime> Store::newest() {
+  const auto segments = segments_.all();
+  if (!segments || segments->empty()) return std::nullopt;
+  const SegmentTable::Entry& last = segments->back();
+  const bool is_of_a_day = last.last - last.first <= microseconds(std::chrono::hours(24)).count();
+  return WallTime(microseconds(is_of_a_day ? last.last : last.first));
+}
+
 // ── retention ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /// How many segments went or lost rows.

@@ -109,6 +109,9 @@ class Store {
   [[nodiscard]] Result<bool, DatabaseFault> retire(std::int64_t cutoff, std::uint64_t octets_max,
                                                    std::size_t segments_max);
   [[nodiscard]] Result<Extent, DatabaseFault> extent();
+  /// Of the rows that came last; the first of them where they are spread over more than a day, since some may be of a
+  /// clock that was wrong. None: there is none, or they cannot be read.
+  [[nodiscard]] std::optional<WallTime> newest();
   /// Gives the WAL's disk space back where it can.
   void shrink_wal();
 

@@ -356,7 +356,7 @@ class Program(unittest.TestCase):
         self.assertEqual(home.dig("ads.example").answers, ["0.0.0.0"])
         self.assertIn("for everybody", home.command("pause", "1h").stdout)
         wait_for("the pause", lambda: home.dig("ads.example").answers == ["192.0.2.66"])
-        self.assertIn("set aside", home.command("status").stdout)
+        self.assertRegex(home.command("status").stdout, r"(?s)set aside .*devices  ")
         self.assertIn("but blocking is set aside", home.command("explain", "phone", "ads.example").stdout)
         home.stop()
         home.start()
@@ -378,7 +378,7 @@ class Program(unittest.TestCase):
         camera = {"source": "127.0.0.2"}
         self.assertEqual(home.command("device", "lock", "camera").returncode, 64)  # not learned
         self.assertEqual(home.command("device", "review", "camera").returncode, 1)
-        self.assertIn("counts", home.command("device", "learn", "camera", "--for", "1h").stdout)
+        self.assertIn("Then: doline device review camera\n", home.command("device", "learn", "127.0.0.2", "--for", "1h").stdout)
         for wrong in ("ever", "0s", "10y", "367d"):
             refused = home.command("device", "learn", "camera", "--for", wrong)
             self.assertEqual(refused.returncode, 64)
@@ -395,6 +395,11 @@ class Program(unittest.TestCase):
         self.assertEqual([(group["registrable"], group["queries"], group["let_through"]) for group in review],
                          [("www.example", 2, 2), ("telemetry.example", 1, 0)])
         self.assertIn("2x forward", home.command("device", "review", "camera", "--names").stdout)
+        # Its address leads to it as the running Doline knows it, though no file says so.
+        other = home.folder / "other.yml"
+        other.write_text(home.config.read_text().replace("  camera: {address: 127.0.0.2}\n", "").replace("device: camera, ", ""))
+        self.assertIn("2x forward", home.lone_command("device", "review", "127.0.0.2", "--config", other).stdout)
+        self.assertIn("camera is observed", home.lone_command("device", "lock", "127.0.0.2", "--observe", "--config", other).stdout)
 
         observed = home.command("device", "lock", "camera", "--observe")
         self.assertIn("www.example and all below it", observed.stdout)
@@ -483,6 +488,9 @@ class Program(unittest.TestCase):
         self.assertEqual(json.loads(packed.stdout.splitlines()[0]), {"line": 1, "says": "||ads.example^"})
         self.assertEqual(home.lone_command("lists", "check", str(home.config)).returncode, 1)
         self.assertEqual(home.lone_command("lists", "check", "/does/not/exist").returncode, 66)
+        piped = subprocess.run([DOLINE, "lists", "check", "/dev/stdin"], input=home.list.read_text(), capture_output=True, text=True)
+        self.assertEqual((piped.returncode, piped.stdout.splitlines()[-1].split(":")[1:]),
+                         (checked.returncode, checked.stdout.splitlines()[-1].split(":")[1:]), piped.stderr)
 
     def test_a_client_behind_a_nat64_is_given_ipv6_addresses_that_stand_for_ipv4_ones(self):
         home = self.home(more='dns64: {prefix: "2001:db8:64::/96", clients: 127.0.0.3}').start()
@@ -655,6 +663,34 @@ remote-control:
         self.assertEqual(home.status()["state"], "well", home.told())
         self.assertEqual(home.stop(), 0)
 
+    def test_where_the_usual_state_folder_is_not_for_this_user_his_own_is_kept_and_told(self):
+        if Path("/var/lib/doline").exists():
+            self.skipTest("this machine has a Doline of its own")
+        home = self.home()
+        home.folder.chmod(0o755)
+        own = home.folder / "own"
+        own.mkdir()
+        nobody = {}
+        if os.geteuid() == 0:
+            nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+            os.chown(own, 65534, 65534)
+            if subprocess.run(["test", "-x", DOLINE], **nobody).returncode != 0:
+                self.skipTest("the program is not for everybody to start")
+        home.config.write_text(home.config.read_text().replace(f"state: {home.folder}/state\n", ""))
+        log, env = home.folder / "doline.log", {**os.environ, "XDG_STATE_HOME": str(own)}
+        home.process = subprocess.Popen([DOLINE, "run", "--config", home.config], stderr=log.open("wb"), env=env, **nobody)
+
+        def ask(*words):
+            return subprocess.run([DOLINE, *words, "--config", home.config], capture_output=True, text=True, timeout=60, env=env, **nobody)
+        wait_for("doline to be ready", lambda: ask("status", "--json").stdout and json.loads(ask("status", "--json").stdout)["ready"])
+        self.assertIn(f"kept in {own}/doline.", log.read_text())
+        nothing = ask("log")
+        self.assertEqual((nothing.returncode, nothing.stderr), (1, f"Nothing found in {own}/doline/doline.db.\n"))
+        # The same is told of a folder that the configuration names, and no other is looked into.
+        home.config.write_text(home.config.read_text() + f"state: {home.folder}/service\n")
+        self.assertIn(f"{home.folder}/service/control.socket", ask("status").stderr)
+        self.assertEqual(ask("log", "forget", "--all").returncode, 66)
+
     def test_an_address_that_cannot_be_had_leaves_the_others(self):
         home = self.home()
         text = home.config.read_text().replace("listen: [", "listen: [192.0.2.254:5300, ")
@@ -669,11 +705,13 @@ remote-control:
         self.assertEqual(subprocess.run([DOLINE, "check", home.config], capture_output=True).returncode, 0)
         # What Doline would do without is a warning.
         good = home.config.read_text()
-        home.config.write_text(good + "geo: {country: gone.mmdb}\nhosts_files: [gone.hosts]\n")
+        home.config.write_text(good.replace("lists:\n", "lists:\n  zone: {zone: rpz.example, primary: 127.0.0.1, "
+                                            "key: {name: k.example, secret_file: gone.key}}\n")
+                               + "geo: {country: gone.mmdb}\nhosts_files: [gone.hosts]\n")
         home.list.unlink()
         done = subprocess.run([DOLINE, "check", home.config], capture_output=True, text=True)
-        self.assertEqual((done.returncode, len(done.stderr.splitlines())), (0, 3), done.stderr)
-        for key in ("geo.country", "hosts_files", "lists.ads"):
+        self.assertEqual((done.returncode, len(done.stderr.splitlines())), (0, 4), done.stderr)
+        for key in ("geo.country", "hosts_files", "lists.ads", "lists.zone.key.secret_file"):
             self.assertRegex(done.stderr, rf"doline\.yml: warning: {key}: .*(gone|ads)")
         done = subprocess.run([DOLINE, "check", "--json", home.config], capture_output=True, text=True)
         self.assertIn("gone.mmdb", json.loads(done.stdout.splitlines()[0])["warning"])
@@ -781,6 +819,48 @@ remote-control:
         self.assertEqual(home.dig("www.example").status, "NOERROR")
         queries = home.status()["queries"]
         self.assertEqual(queries["received"], queries["answered"] + queries["dropped_malformed"])
+        self.assertIn(f"{queries['rejected'] + 2} not understood", home.command("status").stdout)
+
+    def test_the_manual_page_and_the_completions_say_what_the_program_says(self):
+        package = PROJECT / "cmake/package"
+        page = subprocess.run([package / "manual.sh", DOLINE], capture_output=True, text=True, check=True, timeout=300).stdout
+        home = Path(tempfile.mkdtemp(prefix="doline-lab-"))
+        self.addCleanup(shutil.rmtree, home)
+        (home / "doline").symlink_to(DOLINE)
+
+        def completed(*words):
+            script = f'. {package}/completion.bash; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _doline; printf "%s\\n" "${{COMPREPLY[@]}}"'
+            done = subprocess.run(["bash", "-c", script, "bash", "doline", *words], capture_output=True, text=True, timeout=60,
+                                  env={**os.environ, "PATH": f"{home}:{os.environ['PATH']}"})
+            self.assertEqual(done.stderr, "")
+            return done.stdout.split()
+
+        def walk(*words):
+            text = self.lone_help(*words)
+            parts = text.split("Subcommands:\n")[1:]
+            below = re.findall(r"^  ([a-z]+) ", parts[0].split("\n\n")[0], re.M) if parts else []
+            options = re.findall(r"^  (?:-\w,)?(--[a-z-]+)", text, re.M)
+            if words:
+                self.assertIn(f".Ss doline {' '.join(words)}\n", page)
+                section = page.split(f".Ss doline {' '.join(words)}\n")[1].split(".Ss ")[0].replace("\\-", "-")
+                for option in set(options) - {"--help"}:
+                    self.assertRegex(section, rf'\.It Sy "(-\w,)?{option}[ "]', words)
+            self.assertLessEqual({*below, *options}, set(completed(*words, "")), words)
+            for one in below:
+                walk(*words, one)
+        walk()
+        self.assertIn("flush", completed("fl"))
+        self.assertEqual(completed("log", "--verdict", "re"), ["rewrite", "refuse", "rebinding", "rejected"])
+        self.assertEqual(completed("log", "--config", ""), [])  # files, by bash itself
+        if shutil.which("groff"):
+            told = subprocess.run(["groff", "-mdoc", "-Tutf8", "-ww", "-z"], input=page, capture_output=True, text=True, timeout=60)
+            self.assertEqual(told.stderr, "")
+        described = {number for number in re.findall(r"^\.It (\d+)$", page, re.M)}
+        known = re.findall(r"exit_\w+ = (\d+);", (PROJECT / "src/doline/exit_status.h").read_text())
+        self.assertEqual(described, set(known))
+
+    def lone_help(self, *words):
+        return subprocess.run([DOLINE, *words, "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
 
     def test_the_commands_that_only_print(self):
         self.assertRegex(subprocess.run([DOLINE, "version"], capture_output=True, text=True).stdout, r"^doline \d+\.\d+\.\d+\n$")

@@ -65,7 +65,7 @@ TEST_CASE("a list that cannot be used leaves the others whole and says why") {
   CHECK(report->lists[0].first_problems[0].line == 2);
   CHECK(report->lists[1].failure == "cannot read " + (folder / "missing").string() + ": No such file or directory");
   CHECK(report->lists[2].failure ==
-        (folder / "page").string() + " looks like none of the formats of lists (`format` insists on one)");
+        (folder / "page").string() + " looks like none of the formats of lists; if it is one, say which by `format`");
   CHECK(report->lists[3].failure.empty());  // an empty file is meant to be empty
   CHECK(report->lists[4].failure == folder.path().string() + " is not a file");
   CHECK(report->lists[5].names == 1);

@@ -193,6 +193,10 @@ TEST_CASE("hosts files and domain lists are recognised") {
 
 TEST_CASE("what is no list is not recognised") {
   CHECK_FALSE(recognise(""));
+  CHECK(why_unrecognised("") == "is empty");
+  CHECK(why_unrecognised("PK\3\4\24") == "is packed with zip; gz, xz and zst are read");
+  CHECK(why_unrecognised("BZh91AY") == "is packed with bzip2; gz, xz and zst are read");
+  CHECK(why_unrecognised("<html>").find("`format`") != std::string::npos);
   CHECK_FALSE(recognise("\n\n# only comments\n"));
   CHECK_FALSE(recognise("<!DOCTYPE html>\n<html><body>a.example</body></html>\n"));
   CHECK_FALSE(recognise("\n  <html>\na.example\nb.example\nc.example\n"));

@@ -92,6 +92,9 @@ TEST_CASE("A MAC that nobody has seen is joined to a device of the YAML") {
   const auto settings = book.add_to(yaml());
   REQUIRE(settings.size() == 2);
   CHECK(settings[0].macs == std::vector{tablet_mac, mac("5e:00:00:00:00:09")});
+  const auto then = roster(settings);
+  CHECK(book.join(*then->find("tv"), "5e:00:00:00:00:09", *then, noon).error() ==
+        "'5e:00:00:00:00:09' is joined to 'tablet': first `doline device separate tablet 5e:00:00:00:00:09`.");
   CHECK_FALSE(settings[0].is_booked);
 }
 

@@ -99,7 +99,7 @@ TEST_CASE("no device, and no database, have words of their own") {
   day.writer->flush();
   const Said none = devices(day);
   CHECK(none.status == exit_no);
-  CHECK(none.err == "No device has asked anything yet.\n");
+  CHECK(none.err == "No device has asked anything yet: there is none in " + day.file.string() + ".\n");
   DevicesArguments arguments;
   arguments.database = day.folder / "none.db";
   std::ostringstream out, err;

@@ -128,7 +128,7 @@ TEST_CASE("a wrong word of the command line is told, and nothing found is no err
   CHECK(run(folder, arguments).status == exit_no);
   CHECK(run(folder, arguments).err.find("`flows: {watch: true}`") != std::string::npos);
   arguments.is_watched = true;
-  CHECK(run(folder, arguments).err == "Nothing found.\n");
+  CHECK(run(folder, arguments).err == "Nothing found in " + (folder.path() / "doline.db").string() + ".\n");
   arguments.addresses.clear();
   arguments.since = "soon";
   CHECK(run(folder, arguments).status == exit_wrong_usage);

@@ -45,7 +45,7 @@ TEST_CASE("doline log forget takes what it is told, and tells how much it was") 
   CHECK(camera.err.empty());
   const Said again = forget(day, {"wyze-base"});
   CHECK(again.status == exit_no);
-  CHECK(again.out == "Forgotten: 0 records of wyze-base.\n");
+  CHECK(again.out == "Forgotten: 0 records of wyze-base; " + day.file.string() + " has none.\n");
   const Said early = forget(day, {"phone"}, "2026-11-25T09:00");
   CHECK(early.out == "Forgotten: 1 record of phone from before 2026-11-25 09:00:00 (UTC).\n");
   CHECK(day.found({}).size() == 4);

@@ -181,7 +181,7 @@ TEST_CASE("nothing found, no log, and a file that is no log have statuses and wo
   day.household_asks();
   const Said nothing = log(day, [](auto& it) { it.devices = {"fridge"}; });
   CHECK(nothing.status == exit_no);
-  CHECK(nothing.err == "Nothing found.\n");
+  CHECK(nothing.err.find("Nothing found in " + day.file.string() + ".\n") == 0);
   CHECK(log(day, [](auto& it) { it.devices = {"fridge"}, it.json = true; }).err.empty());
   CHECK(log(day, [](auto& it) { it.devices = {"phone"}; }).status == exit_ok);
 
@@ -214,7 +214,7 @@ TEST_CASE("addresses have country and AS as the databases say now, and rows are 
     return Said{status, out.str(), err.str()};
   };
   const Said in_china = shown([](auto& it) { in_json(it), it.countries = {"cn"}; });
-  CHECK(in_china.names() == Names{"api.wyze.com", "log.aliyun.com", "www.example.com"});
+  CHECK(in_china.names() == Names{"api.wyze.com", "api.wyze.com", "log.aliyun.com", "www.example.com"});
   const json first = in_china.objects().front();
   CHECK(first["answers"][0]["country"] == "CN");
   CHECK(first["answers"][0]["asn"] == 4134);
@@ -228,6 +228,33 @@ TEST_CASE("addresses have country and AS as the databases say now, and rows are 
   const json nowhere =
       shown([](auto& it) { in_json(it), it.answers = {IpAddress::parse("192.0.2.5")->to_string()}; }).objects().front();
   CHECK(!nowhere["answers"][0].contains("country"));
+}
+
+TEST_CASE(
+    "without databases of places the operators' countries count, as in rules, and what is not known is told once") {
+  Day day;
+  day.household_asks();
+  const Said meant = log(day, [](auto& it) { in_json(it), it.countries = {"cn"}; });
+  CHECK(meant.names() == log(day, [](auto& it) { in_json(it), it.meant_for = {"country:cn"}; }).names());
+  CHECK(meant.names().size() == 3);
+  CHECK(meant.err.find("`geo: {country: FILE}`") != std::string::npos);
+  CHECK(log(day, [](auto& it) { it.countries = {"cn"}, it.meant_for = {"google"}; }).status == exit_no);
+  const Said by_asn = log(day, [](auto& it) { it.asns = {4134}; });
+  CHECK(by_asn.status == exit_no);
+  CHECK(by_asn.err.find("`geo: {asn: FILE}`") != std::string::npos);
+  CHECK(by_asn.err.find("country") == std::string::npos);
+  CHECK(log(day, [](auto&) {}).err.empty());
+}
+
+TEST_CASE("a device and a group that the log does not know are told with the nearest that it does") {
+  Day day;
+  day.household_asks();
+  const Said device = log(day, [](auto& it) { it.devices = {"wyzebase"}; });
+  CHECK(device.status == exit_no);
+  CHECK(device.err.find("There is no device 'wyzebase'; did you mean 'wyze-base'?") != std::string::npos);
+  CHECK(log(day, [](auto& it) { it.groups = {"camera"}; }).err.find("did you mean 'cameras'?") != std::string::npos);
+  const Said known = log(day, [](auto& it) { it.devices = {"wyze-base"}, it.until = "2020-01-01"; });
+  CHECK(known.err.find("There is no") == std::string::npos);
 }
 
 TEST_CASE("names and lists that were chosen to harm a terminal do not reach it") {

@@ -38,7 +38,32 @@ TEST_CASE("a connection from a port does not hold it: only sockets that listen d
 }
 
 TEST_CASE("a holder that cannot be seen is said so") {
-  CHECK(to_string(PortHolder{}) == "another user's process");
+  PortHolder holder;
+  CHECK(to_string(holder) == "another user's process");
+  CHECK_FALSE(is_resolved_stub(holder));
+  holder.address = IpAddress::v4(127, 0, 0, 53);
+  CHECK(is_resolved_stub(holder));
+  holder.process = 412;  // it is known who it is
+  holder.name = "dnsmasq";
+  CHECK_FALSE(is_resolved_stub(holder));
+  holder.name = "systemd-resolve";
+  CHECK(is_resolved_stub(holder));
+}
+
+TEST_CASE("an ordinary user is told whose process it is that holds a port") {
+  if (getuid() != 0) {
+    MESSAGE("skipped: only root can become another");
+    return;
+  }
+  const auto pairs = test::open_one({test::loopback, 0});
+  const std::string said = test::in_process([&] {
+    close(pairs[0].udp.get());
+    close(pairs[0].tcp.get());
+    if (setuid(65'534) != 0) return std::string("setuid failed");
+    const auto holders = holders_of_port(pairs[0].address.port);
+    return holders.empty() ? std::string("nobody") : to_string(holders[0]);
+  });
+  CHECK(said == "a process of the user root");
 }
 
 }  // namespace

@@ -126,6 +126,19 @@ TEST_CASE("a port is not shared with a process that would share it, another Doli
   CHECK(opened.of_worker[0].empty());
 }
 
+TEST_CASE("a family of which no address could be opened is told to be unserved, where the other is served") {
+  const IpAddress strange = IpAddress::v4(192, 0, 2, 99), own = *IpAddress::parse("::1");
+  const Opened half = open_sockets({{strange, 0}, {own, 0}}, SocketKind::ordinary, 1);
+  if (half.of_worker[0].empty()) {
+    MESSAGE("skipped: this machine has no IPv6");
+    return;
+  }
+  REQUIRE(half.faults.size() == 1);
+  CHECK(half.faults[0].what.ends_with(". IPv4 devices are not served"));
+  const Opened whole = open_sockets({{strange, 0}, {test::loopback, 0}, {own, 0}}, SocketKind::ordinary, 1);
+  CHECK(whole.faults.at(0).what.find("not served") == std::string::npos);
+}
+
 TEST_CASE("an address that is not ours is said so") {
   const Opened opened = open_sockets({{IpAddress::v4(192, 0, 2, 99), 0}}, SocketKind::ordinary, 1);
   REQUIRE(opened.faults.size() == 1);

@@ -18,6 +18,7 @@ using namespace doline::querylog;
 using samples::a;
 using samples::cname;
 using samples::morning;
+using std::chrono::minutes;
 
 namespace {
 
@@ -411,18 +412,52 @@ TEST_CASE("records go by age, as the clock goes on") {
   Desk desk(folder / "x.db", options);
   desk.push_many(500);
   desk.writer->flush();
-  desk.clock.advance(std::chrono::hours(47));
+  desk.clock.pass(std::chrono::hours(47));
   desk.next = morning + std::chrono::hours(47);
   desk.push_many(10, ".later.example");
   desk.writer->flush();
   CHECK(number(desk.path, rows_in_file) == 510);
-  desk.clock.advance(std::chrono::hours(2));
+  desk.clock.pass(std::chrono::hours(2));
   CHECK(desk.wait_for([&] { return number(desk.path, rows_in_file) == 10; }));
   CHECK(desk.wait_for([&] { return desk.writer->statistics().oldest == morning + std::chrono::hours(47); }));
   CHECK(desk.wait_for([&] { return number(desk.path, "SELECT count(*) FROM name") == 10; }));
   desk.writer->keep(std::chrono::hours(1), options.max_size_octets);
   CHECK(desk.wait_for([&] { return number(desk.path, rows_in_file) == 0; }));
   desk.stop_and_count();
+}
+
+TEST_CASE("a clock that jumps ahead takes nothing away until it has kept its word for an hour") {
+  using std::chrono::hours;
+  const samples::Folder folder;
+  Options options;
+  options.keep = hours(48);
+  {
+    Desk desk(folder / "x.db", options);
+    desk.push_many(50);
+    desk.writer->flush();
+    desk.clock.advance(hours(24'000));
+    CHECK(desk.wait_for([&] { return desk.writer->statistics().is_retiring_put_off; }));
+    desk.clock.pass(minutes(50));
+    desk.next = morning + hours(24'001);
+    desk.push_many(5);
+    desk.writer->flush();
+    desk.clock.advance(-hours(24'000));  // it was wrong
+    CHECK(desk.wait_for([&] { return !desk.writer->statistics().is_retiring_put_off; }));
+    desk.clock.pass(hours(2));
+    CHECK(desk.wait_for([&] { return desk.writer->statistics().oldest == morning; }));
+    CHECK(number(desk.path, rows_in_file) == 55);
+    CHECK(desk.events.all().size() == 1);
+    desk.next = morning + hours(2);
+    desk.push_many(1);
+    desk.stop_and_count();
+  }
+  // At the next start too, by what the log held, and though some of it is of the time that was wrong.
+  Desk desk(folder / "x.db", options);
+  desk.clock.advance(hours(24'000));
+  CHECK(desk.wait_for([&] { return desk.writer->statistics().is_retiring_put_off; }));
+  desk.clock.pass(minutes(70));  // it was right
+  CHECK(desk.wait_for([&] { return number(desk.path, rows_in_file) == 5; }));
+  CHECK_FALSE(desk.writer->statistics().is_retiring_put_off);
 }
 
 TEST_CASE("records go by size, the oldest first") {
