@@ -75,6 +75,7 @@ class Fitter {
   std::string add(const Routes& steps);
   void remove(const Routes& steps, const redirect::Plan* but_for = nullptr);
   void run_nft(const std::string& script, Judge judge);
+  void take_tables_away(Memory memory, int attempts_left, Judge judge);
   void put_rules(const std::shared_ptr<redirect::Plan>& plan, Judge judge);
   void run_programs(std::vector<redirect::ProgramStep> steps, std::size_t at, bool before_failed, Judge judge);
 

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include <algorithm>
@@ -393,7 +394,7 @@ void Warden::settle(const std::shared_ptr<Plan>& plan, Answer done) {
 void Warden::remove(Memory memory, std::function<void(std::string)> done) {
   const State state_before = std::exchange(state_, State::absent);
   fitter_.take_away(memory, [this, state_before, done = std::move(done)](std::string complaint) {
-    if (!complaint.empty()) say("not all could be taken away: " + complaint);
+    if (!complaint.empty()) say("not all could be taken away: " + complaint + "; `doline redirect remove` tries again");
     if (fitter_.has_placed()) {
       state_ = state_before;
     } else {
@@ -660,7 +661,9 @@ void Warden::close_everything() {
 
 int run(const Channels& channels, const Bounds& bounds) {
   check(!channels.talk.empty());
-  // A key pressed at the terminal ends the resolver, which then says goodbye to us.
+  // A key pressed at the terminal, or whoever signals the resolver's group, ends the resolver, which then says goodbye
+  // to us; for that we need nft, which hears of it as little as we do.
+  static_cast<void>(setsid());
   signal(SIGINT, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
   signal(SIGPIPE, SIG_IGN);

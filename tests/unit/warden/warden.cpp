@@ -7,6 +7,7 @@
 #include <array>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "redirect/admission.h"
@@ -56,15 +57,16 @@ bool becomes_true(Condition condition) {
 class Hidden {
  public:
   explicit Hidden(const char* program) : program_(program) {
-    is_hidden_ = unshare(CLONE_NEWNS) == 0 && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-                 mount("/dev/null", program, nullptr, MS_BIND, nullptr) == 0;
+    if (unshare(CLONE_NEWNS) == 0 && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0) hide();
   }
   Hidden(const Hidden&) = delete;
   Hidden& operator=(const Hidden&) = delete;
-  ~Hidden() {
-    if (is_hidden_) umount(program_);
-  }
+  ~Hidden() { show(); }
   explicit operator bool() const { return is_hidden_; }
+  void hide() { is_hidden_ = mount("/dev/null", program_, nullptr, MS_BIND, nullptr) == 0; }
+  void show() {
+    if (std::exchange(is_hidden_, false)) umount(program_);
+  }
 
  private:
   const char* program_;
@@ -397,10 +399,18 @@ TEST_CASE("A table that could not be removed keeps its routes, and is removed wh
   const std::string before = state_of_machine();
   redirect::Options options = small_home_options(Mode::tproxy);
   options.on_failure = redirect::OnFailure::closed;  // a table that does not go with nft
+  Hidden nft("/usr/sbin/nft");
+  if (!nft) {
+    MESSAGE("skipped: nft cannot be hidden");
+    return;
+  }
+  nft.show();
   RunningWarden warden;
   REQUIRE(warden.is_done(Apply{options}));
   const std::string applied = state_of_machine();
+  nft.hide();
   const auto reply = ask_with_dying_nft(warden, Remove{});
+  nft.show();
   REQUIRE(reply);
   CHECK(std::holds_alternative<redirect::Failed>(*reply));
   CHECK((state_of_machine() == applied));
@@ -408,6 +418,35 @@ TEST_CASE("A table that could not be removed keeps its routes, and is removed wh
   CHECK(warden.is_done(Verify{}));
   REQUIRE(warden.is_done(Remove{}));
   CHECK((state_of_machine() == before));
+}
+
+TEST_CASE("Where nft dies while it takes the rules away, another one takes away what is left") {
+  redirect::Restrictions restrictions;
+  restrictions.only_resolved = {*device::MacAddress::parse("94:51:3d:13:9a:35")};
+  for (const auto on_failure : {redirect::OnFailure::open, redirect::OnFailure::closed}) {
+    const auto home = SmallHome::build();
+    if (!home) return;
+    const std::string before = state_of_machine();
+    redirect::Options options = small_home_options(Mode::tproxy);
+    options.on_failure = on_failure;
+    RunningWarden warden;
+    REQUIRE(warden.is_done(Restrict{restrictions}));
+    REQUIRE(warden.is_done(Apply{options}));
+    REQUIRE(has_table("doline_gate"));
+    const auto reply = ask_with_dying_nft(warden, Remove{});
+    REQUIRE(reply);
+    CHECK(std::holds_alternative<redirect::Done>(*reply));
+    CHECK((state_of_machine() == before));
+  }
+}
+
+TEST_CASE("What is said to the resolver's group, as by a key at the terminal, neither the warden nor its nft hears") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  RunningWarden warden;
+  REQUIRE(warden.is_done(Apply{small_home_options(Mode::tproxy)}));
+  CHECK(getsid(warden.process()) == warden.process());
+  CHECK(getpgid(nft_of(warden)) == warden.process());
 }
 
 TEST_CASE("Policy rules and routes that somebody removes are put back at once") {
