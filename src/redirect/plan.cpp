@@ -27,16 +27,11 @@ void add_routing(Plan& plan, const HostFacts& facts) {
   const std::uint32_t table = plan.options.kernel.table;
   for (const Family family : {Family::v4, Family::v6}) {
     if (family == Family::v6 && !facts.has_ipv6) continue;
-    plan.rule_steps.push_back({.family = family, .mark = plan.options.kernel.mark, .table = table});
-    plan.route_steps.push_back(
-        {.family = family, .kind = RouteStep::Kind::local_default, .prefix = {}, .table = table});
+    for (const std::string& interface : plan.options.interfaces)
+      plan.rule_steps.push_back(
+          {.family = family, .interface = interface, .mark = plan.options.kernel.mark, .table = table});
+    plan.route_steps.push_back({.family = family, .table = table});
   }
-  // Where src_valid_mark is on (wg-quick does that), the kernel looks up the *source* of a marked packet here too;
-  // thrown back, it is found where it is. Harmless elsewhere, and nobody says when it will be switched on.
-  for (const IpPrefix& network : lan_networks(plan.options, facts))
-    if (network.address().is_v4())
-      plan.route_steps.push_back(
-          {.family = Family::v4, .kind = RouteStep::Kind::throw_back, .prefix = network, .table = table});
 }
 
 /// A machine with one arm stands in either of two ways: the router leads stray DNS to it, or it is the devices'
@@ -281,14 +276,14 @@ std::string replace_watch(const Plan& plan, TableState present) {
 
 std::string to_command(const RuleStep& step) {
   const std::string table = std::to_string(step.table);
-  return std::string(step.family == Family::v4 ? "ip" : "ip -6") + " rule add fwmark " + hexadecimal(step.mark) +
+  return std::string(step.family == Family::v4 ? "ip" : "ip -6") + " rule add " +
+         (step.interface.empty() ? "" : "iif " + step.interface + " ") + "fwmark " + hexadecimal(step.mark) +
          "/0xffff lookup " + table + " pref " + table;
 }
 
 std::string to_command(const RouteStep& step) {
-  return std::string(step.family == Family::v4 ? "ip" : "ip -6") + " route replace " +
-         (step.kind == RouteStep::Kind::local_default ? "local default dev lo" : "throw " + step.prefix.to_string()) +
-         " table " + std::to_string(step.table);
+  return std::string(step.family == Family::v4 ? "ip" : "ip -6") + " route replace local default dev lo table " +
+         std::to_string(step.table);
 }
 
 std::string describe(const Plan& plan) {

@@ -25,20 +25,20 @@ inline constexpr const char* watch_table = "doline_watch";
 
 enum class Family : std::uint8_t { v4, v6 };
 
-/// `ip rule add fwmark MARK/0xffff lookup TABLE pref TABLE`
+/// `ip rule add iif INTERFACE fwmark MARK/0xffff lookup TABLE pref TABLE`
 struct RuleStep {
   Family family = Family::v4;
+  /// Only what comes in by it. Where src_valid_mark is on (wg-quick does that) the kernel looks up the *source* of a
+  /// marked packet by its mark too, as if it came from this machine: that must not lead to the table. Empty: by any.
+  std::string interface;
   std::uint16_t mark = 0;
   std::uint32_t table = 0;
   bool operator==(const RuleStep&) const = default;
 };
 
-/// `ip route add local default dev lo table TABLE`, or `throw PREFIX`: back to the tables that follow.
+/// `ip route add local default dev lo table TABLE`
 struct RouteStep {
-  enum class Kind : std::uint8_t { local_default, throw_back };
   Family family = Family::v4;
-  Kind kind = Kind::local_default;
-  IpPrefix prefix;  ///< of throw_back
   std::uint32_t table = 0;
   bool operator==(const RouteStep&) const = default;
 };

@@ -56,7 +56,11 @@ void Fitter::put_all(const std::shared_ptr<Plan>& plan, Judge judge) {
   // What was there before is untouched, or there again.
   auto judged = [this, plan, missing, judge](std::string complaint) {
     if (complaint.empty()) {
-      if (placed_ != nullptr) remove(routes_of(*placed_), plan.get());
+      Routes former = placed_ != nullptr ? routes_of(*placed_) : Routes{};
+      // One that was killed may have served other interfaces, or been an older one, whose rule is for all of them. The
+      // kernel takes that for the first of those that remain, which it is.
+      for (auto& left : kernel_.routing.rules_of(plan->options.kernel)) former.rules.push_back(std::move(left));
+      remove(former, plan.get());
       placed_ = plan;
     } else {
       remove(missing, placed_.get());

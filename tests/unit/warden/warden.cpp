@@ -457,7 +457,7 @@ TEST_CASE("Policy rules and routes that somebody removes are put back at once") 
   const std::string before = state_of_machine();
   for (const char* change :
        {"ip rule del pref 5353", "ip -6 rule del pref 5353", "ip route flush table 5353",
-        "ip -6 route flush table 5353", "ip route del throw 192.168.50.0/24 table 5353",
+        "ip -6 route flush table 5353",
         "ip rule flush; ip -6 rule flush; ip rule add pref 32766 lookup main; ip -6 rule add pref 32766 lookup main"}) {
     CAPTURE(change);
     REQUIRE(shell(std::string("PATH=$PATH:/usr/sbin; ") + change).status == 0);
@@ -471,6 +471,25 @@ TEST_CASE("Policy rules and routes that somebody removes are put back at once") 
   usleep(100'000);  // its own removal is nobody's
   CHECK(shell("PATH=$PATH:/usr/sbin; ip rule show pref 5353; ip route show table 5353 2>&1").output.find("from all") ==
         std::string::npos);
+}
+
+TEST_CASE("Policy rules that a killed one has left, for other interfaces or for all, go when new ones come") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  const std::string before = state_of_machine();
+  const std::string rules = "PATH=$PATH:/usr/sbin; ip rule show pref 5353; ip -6 rule show pref 5353";
+  std::string alone;
+  for (const char* left : {"", "fwmark 0x5353/0xffff", "iif guest0 fwmark 0x5353/0xffff"}) {
+    CAPTURE(left);
+    if (*left != '\0')
+      REQUIRE(shell(std::string("PATH=$PATH:/usr/sbin; ip rule add ") + left + " lookup 5353 pref 5353").status == 0);
+    RunningWarden warden;
+    REQUIRE(warden.is_done(Apply{small_home_options(Mode::tproxy)}));
+    if (alone.empty()) alone = shell(rules).output;
+    CHECK(shell(rules).output == alone);
+    REQUIRE(warden.is_done(Remove{}));
+    CHECK((state_of_machine() == before));
+  }
 }
 
 TEST_CASE("Rules that somebody changed are noticed") {
@@ -790,10 +809,6 @@ TEST_CASE(
                "nft delete table inet vpn", "table inet vpn, chain m, sets Doline's mark"},
            Interference{"nft 'table inet ulog { chain f { type filter hook forward priority 0 ; log group 53 ; } ; }'",
                         "nft delete table inet ulog", "table inet ulog, chain f, logs to Doline's NFLOG group"},
-           Interference{"sysctl -qw net.ipv4.conf.home0.src_valid_mark=1 net.ipv4.conf.home0.rp_filter=1 "
-                        "net.ipv4.conf.all.rp_filter=0",
-                        "sysctl -qw net.ipv4.conf.home0.src_valid_mark=0 net.ipv4.conf.home0.rp_filter=0",
-                        "On home0 the kernel looks for senders under Doline's mark"},
            Interference{"ip rule add lookup 52 pref 100 && ip route add default dev wan0 table 52",
                         "ip rule del pref 100; ip route flush table 52", "preference 100 (IPv4, to table 52) is asked"},
        }) {
