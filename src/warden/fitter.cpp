@@ -33,9 +33,19 @@ Fitter::Fitter(uv_loop_t* loop, const std::string& nft, int flows, KernelAccess&
 // ── put ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 void Fitter::put(const std::shared_ptr<Plan>& plan, Judge judge) {
-  // Whoever is still there after that is no predecessor: what is in the way then complains for itself.
   await(
-      attempts_max, [this] { return is_our_turn(); }, [this, plan, judge = std::move(judge)] { put_all(plan, judge); });
+      attempts_max, [this] { return is_our_turn(); },
+      [this, plan, judge = std::move(judge)] {
+        if (is_our_turn()) return put_all(plan, judge);
+        // Whoever is still there after that is no predecessor.
+        std::string who = "another Doline has a redirect on this machine";
+        for (const char* table : {redirect::watch_table, redirect::rules_table})
+          if (kernel_.tables.state_of(table) == TableState::owned)
+            who = "table inet " + std::string(table) + " belongs to another process (another Doline?)";
+        judge(who +
+              ": `ps -C doline-warden` shows it. Only one at a time can have a redirect here: end that one, or "
+              "run this one without `redirect:`");
+      });
 }
 
 /// A warden that was killed with its heir claims nothing, and its nft still ends.

@@ -265,6 +265,37 @@ TEST_CASE("A warden that comes while the one before it goes has its rules and it
     }
 }
 
+TEST_CASE("Where another warden has its rules and stays, that is told in one sentence, and those are left alone") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  redirect::Options options = small_home_options(Mode::tproxy);
+  for (const auto on_failure : {redirect::OnFailure::open, redirect::OnFailure::closed}) {
+    options.on_failure = on_failure;
+    RunningWarden first, second;
+    REQUIRE(first.is_done(Apply{options}));
+    const std::string before = state_of_machine();
+    std::optional<redirect::Reply> reply;
+    second.client().ask(Apply{options}, [&](std::optional<redirect::Reply> taken) { reply = std::move(taken); });
+    CHECK(becomes_true([&] {
+      first.client().beat();
+      second.client().read();
+      return reply.has_value();
+    }));
+    REQUIRE(reply);
+    const auto* failed = std::get_if<redirect::Failed>(&*reply);
+    REQUIRE(failed != nullptr);
+    REQUIRE(failed->reasons.size() == 1);
+    CHECK(failed->reasons[0].find(on_failure == redirect::OnFailure::open
+                                      ? "table inet doline belongs to another process"
+                                      : "another Doline has a redirect") == 0);
+    CHECK((state_of_machine() == before));
+    CHECK(first.is_done(Verify{}));
+    REQUIRE(first.is_done(Remove{}));
+    CHECK(second.is_done(Apply{options}));
+    CHECK(second.is_done(Remove{}));
+  }
+}
+
 TEST_CASE("SIGTERM is a farewell too") {
   const auto home = SmallHome::build();
   if (!home) return;
