@@ -14,15 +14,6 @@ namespace doline::redirect {
 
 namespace {
 
-/// Of the interfaces, link-local ones left out.
-std::vector<IpPrefix> lan_networks(const Options& options, const HostFacts& facts) {
-  std::vector<IpPrefix> networks;
-  for (const std::string& interface : options.interfaces)
-    if (const InterfaceFacts* found = facts.find(interface))
-      networks.insert(networks.end(), found->networks.begin(), found->networks.end());
-  return networks;
-}
-
 void add_routing(Plan& plan, const HostFacts& facts) {
   const std::uint32_t table = plan.options.kernel.table;
   for (const Family family : {Family::v4, Family::v6}) {
@@ -200,6 +191,18 @@ std::string summary(const Plan& plan) {
 
 }  // namespace
 
+bool names_networks(const Plan& plan) {
+  return plan.tool == Tool::iptables || plan.options.mode == Mode::remote;
+}
+
+std::vector<IpPrefix> lan_networks(const Options& options, const HostFacts& facts) {
+  std::vector<IpPrefix> networks;
+  for (const std::string& interface : options.interfaces)
+    if (const InterfaceFacts* found = facts.find(interface))
+      networks.insert(networks.end(), found->networks.begin(), found->networks.end());
+  return networks;
+}
+
 void restrict(Plan& plan, const Restrictions& restrictions) {
   plan.restrictions = restrictions;
   const bool has_gate = plan.tool == Tool::nft && intercepts(plan.options.mode);
@@ -231,13 +234,14 @@ Plan plan(const Options& options, const HostFacts& facts, const Restrictions& re
     result.owns_table =
         (options.on_failure == OnFailure::open || standing == Standing::on_trial) && facts.has_owner_tables();
     const TableLife life = result.owns_table ? TableLife::as_long_as_its_maker : TableLife::until_removed;
-    result.lan = lan_networks(options, facts);
+    if (names_networks(result)) result.lan = lan_networks(options, facts);
     if (intercepts(options.mode)) result.rules = nft_rules(options, life, result.lan);
     if (options.mode != Mode::off) result.seen = nft_seen(options, result.lan);
     result.watch_life = facts.has_owner_tables() ? TableLife::as_long_as_its_maker : TableLife::until_removed;
     restrict(result, restrictions);
   } else if (!facts.iptables.empty()) {
     result.tool = Tool::iptables;
+    result.lan = lan_networks(options, facts);
     result.programs = iptables_apply(options, facts);
     result.programs_undo = iptables_undo(facts);
     result.programs_list = iptables_list(facts);

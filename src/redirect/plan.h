@@ -58,7 +58,7 @@ struct Plan {
   Options options;
   Restrictions restrictions;
   Tool tool = Tool::none;
-  std::vector<IpPrefix> lan;  ///< its networks, where a mode with one arm needs them
+  std::vector<IpPrefix> lan;  ///< its networks, where the rules name them
   // Tool::nft: scripts, each one transaction
   bool owns_table = false;  ///< the rules vanish with the process that made them
   std::string rules;  ///< `table inet doline {...}`; for a kernel without that table. Empty: nothing is intercepted
@@ -83,6 +83,12 @@ struct Plan {
 
 /// `on_trial`: rules that nobody has confirmed yet vanish with their maker, even with on_failure: closed.
 enum class Standing : std::uint8_t { for_good, on_trial };
+
+/// Whether its rules name the LAN's networks: with one arm, and with iptables, there is no telling by which interface
+/// a packet will leave. They are to be made anew when the networks change.
+[[nodiscard]] bool names_networks(const Plan& plan);
+/// Of the interfaces, link-local ones left out.
+[[nodiscard]] std::vector<IpPrefix> lan_networks(const Options& options, const HostFacts& facts);
 
 [[nodiscard]] Plan plan(const Options& options, const HostFacts& facts, const Restrictions& restrictions = {},
                         Standing standing = Standing::for_good);

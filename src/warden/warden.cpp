@@ -126,6 +126,8 @@ class Warden {
   void look_for_chains();
   void look_for_routes_soon();
   void look_for_routes();
+  void look_for_networks_soon();
+  void look_for_networks(Finish finish);
   void nft_died();
 
   // the end
@@ -153,7 +155,7 @@ class Warden {
   uv_signal_t terminate_{};
   uv_timer_t silence_{}, interference_timer_{}, trap_timer_{}, alive_{}, farewell_{};
   bool is_leaving_ = false;
-  bool will_look_for_routes_ = false;
+  bool will_look_for_routes_ = false, will_look_for_networks_ = false;
   bool was_silent_ = false;
   bool was_held_ = true;  // the gate, when it was last told that we live
 
@@ -183,7 +185,8 @@ Warden::Warden(uv_loop_t* loop, const Channels& channels, const Bounds& bounds, 
                   .asked = [this](const redirect::Numbered<redirect::Request>& request) { carry_out(request); },
                   .ended = [this] { leave(); }}),
       fitter_(loop, nft_path_, channels.flows, kernel_, claim, [this] { nft_died(); }),
-      routing_watch_(loop, [this] { look_for_routes_soon(); }),
+      routing_watch_(
+          loop, [this] { look_for_routes_soon(); }, [this] { look_for_networks_soon(); }),
       trial_(loop, [this] {
         jobs_.add([this](Finish finish) {
           if (trial_.is_running()) return finish();  // begun again while this waited
@@ -527,6 +530,7 @@ void Warden::look_around() {
   look_for_tables();
   look_for_chains();
   look_for_routes_soon();
+  look_for_networks_soon();
   if (state_ == State::applied) look_for_interference([] {});
 }
 
@@ -612,6 +616,30 @@ void Warden::look_for_routes() {
       "somebody removed policy rules or routes of table " + std::to_string(plan_->options.kernel.table);
   if (!were_lost) return lose(what + ", and they cannot be put back: " + were_lost.error());
   if (*were_lost) say(what + "; they are put back");
+}
+
+/// Addresses come in groups too.
+void Warden::look_for_networks_soon() {
+  if (plan_ != nullptr && !redirect::names_networks(*plan_)) return;
+  if (std::exchange(will_look_for_networks_, true)) return;
+  after(loop_, routes_pause_ms, [this] {
+    will_look_for_networks_ = false;
+    if (!is_leaving_) jobs_.add([this](Finish finish) { look_for_networks(std::move(finish)); });
+  });
+}
+
+/// What is sent to a network that the rules do not name would be taken for foreign.
+void Warden::look_for_networks(Finish finish) {
+  if (state_ != State::applied || !redirect::names_networks(*plan_)) return finish();
+  if (redirect::lan_networks(plan_->options, redirect::gather_host_facts()) == plan_->lan) return finish();
+  apply(plan_->options, standing_now(), [finish = std::move(finish)](const redirect::Reply& reply) {
+    const auto* failed = std::get_if<redirect::Failed>(&reply);
+    say(failed == nullptr ? "the LAN's networks have changed: the rules are made anew"
+        : failed->reasons.empty()
+            ? "the LAN's networks have changed, and the rules cannot follow"
+            : "the LAN's networks have changed, and the rules cannot follow: " + failed->reasons.front());
+    finish();
+  });
 }
 
 void Warden::nft_died() {

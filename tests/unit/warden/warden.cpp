@@ -153,7 +153,7 @@ class Removals {
   uv_loop_t loop_{};
   const bool is_ready_ = uv_loop_init(&loop_) == 0;
   int count_ = 0;
-  warden::RoutingWatch watch_{&loop_, [this] { ++count_; }};
+  warden::RoutingWatch watch_{&loop_, [this] { ++count_; }, [] {}};
 };
 
 /// Where nft is hidden, is there iptables to stand in? Says what is skipped where not.
@@ -732,6 +732,34 @@ TEST_CASE("Without nft chains that somebody removes are missed and put back") {
       CHECK(becomes_true([&] { return warden.status().state == State::applied; }));
       CHECK(warden.is_done(Verify{}));
     }
+  }
+}
+
+TEST_CASE("Where the rules name the LAN's networks, they follow those that come and go") {
+  for (const Mode mode : {Mode::remote, Mode::nat}) {
+    const auto home = SmallHome::build();
+    if (!home) return;
+    CAPTURE(redirect::to_string(mode));
+    std::optional<Hidden> nft;
+    if (mode == Mode::nat && !leaves_iptables(nft.emplace("/usr/sbin/nft"))) return;
+    RunningWarden warden;
+    REQUIRE(warden.is_done(Apply{small_home_options(mode)}));
+    const auto is_named = [&](const char* network) {
+      warden.client().beat();
+      return shell(mode == Mode::nat ? "PATH=$PATH:/usr/sbin; iptables -t nat -S; ip6tables -t nat -S"
+                                     : "PATH=$PATH:/usr/sbin; nft list table inet doline")
+                 .output.find(network) != std::string::npos;
+    };
+    CHECK(is_named("192.168.50.0/24"));
+    CHECK_FALSE(is_named("192.168.51.0/24"));
+    REQUIRE(shell("PATH=$PATH:/usr/sbin; ip addr add 192.168.51.1/24 dev home0; ip -6 addr add 2001:db8:51::1/64 dev "
+                  "home0 nodad")
+                .status == 0);
+    CHECK(becomes_true([&] { return is_named("192.168.51.0/24") && is_named("2001:db8:51::/64"); }));
+    CHECK(warden.is_done(Verify{}));
+    REQUIRE(shell("PATH=$PATH:/usr/sbin ip addr del 192.168.51.1/24 dev home0").status == 0);
+    CHECK(becomes_true([&] { return !is_named("192.168.51.0/24"); }));
+    CHECK(warden.is_done(Verify{}));
   }
 }
 
