@@ -100,6 +100,7 @@ class Warden {
   void restrict(const redirect::Restrictions& restrictions, Answer done);
   void verify(Answer done);
   redirect::StatusReply status();
+  redirect::Reply seen();
 
   // from state to state
   void apply(const redirect::Options& options, redirect::Standing standing, Answer done);
@@ -242,7 +243,7 @@ void Warden::carry_out(const redirect::Numbered<redirect::Request>& request) {
     look_for_chains();
     enqueue([this](Answer done) { look_for_interference([this, done = std::move(done)] { done(status()); }); });
   } else if (std::holds_alternative<redirect::Seen>(request.body)) {
-    reception_.reply(number, kernel_.tables.seen());
+    reception_.reply(number, seen());
   } else if (std::holds_alternative<redirect::Refused>(request.body)) {
     reception_.reply(number, kernel_.tables.refused());
   }
@@ -317,6 +318,7 @@ redirect::StatusReply Warden::status() {
   reply.trial_seconds_left = trial_.seconds_left();
   if (state_ == State::applied) {
     reply.applied_seconds_ago = (uv_now(loop_) - applied_at_ms_) / 1'000;
+    reply.has_counters = plan_->tool == redirect::Tool::nft;
     reply.counters = kernel_.tables.counters();
     if (!plan_->gate.empty()) reply.gate = kernel_.tables.gate_counts();
     reply.gate.only_resolved = plan_->restrictions.only_resolved.size();
@@ -325,6 +327,13 @@ redirect::StatusReply Warden::status() {
     reply.interference = interference_;
   }
   return reply;
+}
+
+redirect::Reply Warden::seen() {
+  if (kernel_.tables.state_of(redirect::seen_table) != redirect::TableState::absent) return kernel_.tables.seen();
+  if (plan_ != nullptr && plan_->tool == redirect::Tool::iptables)
+    return redirect::Failed{{"who asks whom is not remembered: that takes nft, and iptables stands in for it"}};
+  return redirect::Failed{{"who asks whom is not remembered: no rules are in place that note it"}};
 }
 
 void Warden::verify(Answer done) {

@@ -709,6 +709,8 @@ TEST_CASE("Without nft, iptables is led there, led there again and cleared") {
     REQUIRE(warden.is_done(Apply{small_home_options(mode)}));
     CHECK(shell(rules).output == once);
     CHECK(warden.is_done(Verify{}));
+    CHECK_FALSE(warden.status().has_counters);
+    CHECK(is_refused(warden, redirect::Seen{}));
     warden.die_as_resolver();
     CHECK(warden.wait_for_end() == 0);
     CHECK(shell(rules).output == before);
