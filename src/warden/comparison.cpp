@@ -63,7 +63,7 @@ std::string with_elements_apart(const std::string& text) {
       elements.emplace(element.substr(0, element.find_last_not_of(" \t") + 1));
     }
     if (!expire)
-      for (const std::string& element : elements) result += "\t\telement " + element + '\n';
+      for (const std::string& element : elements) result += std::string(redirect::element_line) + element + '\n';
     gathered.clear();
     is_gathering = false;
     return false;
