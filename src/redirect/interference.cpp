@@ -150,7 +150,8 @@ std::vector<std::string> find_interference(std::string_view ruleset, const Optio
       found.push_back(at_place() + ", also takes DNS by tproxy: " + shown(line) + "." + std::string(also_takes_cure));
     else if (sets_mark(words, options.kernel.mark))
       found.push_back(at_place() + ", sets Doline's mark: " + shown(line) +
-                      ". What it marks is led to Doline. Cure: another `redirect: {kernel: {mark: ...}}`.");
+                      ". What it marks of what comes from the LAN is led to Doline. Cure: another `redirect: {kernel: "
+                      "{mark: ...}}`.");
     else if (logs_to(words, options.kernel.nflog_group))
       found.push_back(at_place() + ", logs to Doline's NFLOG group: " + shown(line) +
                       ". Cure: another `redirect: {kernel: {nflog_group: ...}}`.");
