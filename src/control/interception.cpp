@@ -26,23 +26,25 @@ json to_json(const redirect::Failed& failed) {
 }
 
 json to_json(const redirect::StatusReply& status) {
-  return {{"ok", true},
-          {"state", redirect::to_string(status.state)},
-          {"mode", redirect::to_string(status.mode)},
-          {"has_privilege", status.has_privilege},
-          {"applied_seconds_ago", status.applied_seconds_ago},
-          {"trial_seconds_left", status.trial_seconds_left},
-          {"counters",
-           {{"udp4", status.counters.udp4},
-            {"tcp4", status.counters.tcp4},
-            {"udp6", status.counters.udp6},
-            {"tcp6", status.counters.tcp6},
-            {"unserved", status.counters.unserved},
-            {"encrypted", status.counters.encrypted}}},
-          {"gate", json_of(status.gate)},
-          {"reason", status.reason},
-          {"interference", status.interference},
-          {"text", redirect::describe(status)}};
+  json answer{{"ok", true},
+              {"state", redirect::to_string(status.state)},
+              {"mode", redirect::to_string(status.mode)},
+              {"has_privilege", status.has_privilege},
+              {"applied_seconds_ago", status.applied_seconds_ago},
+              {"trial_seconds_left", status.trial_seconds_left},
+              {"counters",
+               {{"udp4", status.counters.udp4},
+                {"tcp4", status.counters.tcp4},
+                {"udp6", status.counters.udp6},
+                {"tcp6", status.counters.tcp6},
+                {"unserved", status.counters.unserved},
+                {"encrypted", status.counters.encrypted}}},
+              {"gate", json_of(status.gate)},
+              {"reason", status.reason},
+              {"interference", status.interference},
+              {"text", redirect::describe(status)}};
+  if (!status.has_counters) answer["counters"] = nullptr;
+  return answer;
 }
 
 json to_json(const redirect::RefusedReply& refused) {

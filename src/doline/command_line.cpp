@@ -38,7 +38,8 @@ constexpr Word words[] = {
     {Verb::verify,
      "is everything as it was applied, and does it work? Asks foreign resolvers as a device that is not there"},
     {Verb::seen,
-     "which device asked which foreign resolver in the last days, as the kernel counted, also without Doline"},
+     "which device asked which foreign resolver in the last week, as the kernel counted, also while Doline was dead: a "
+     "stop or `remove` forgets it"},
     {Verb::remove, "take the rules away, until the next apply or start"},
     {Verb::render, "print what your own router must be told, so that it leads stray DNS to this machine beside it"},
 };

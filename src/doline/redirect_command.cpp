@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -257,17 +258,26 @@ int look_after_leftovers(const RedirectArguments& arguments, const redirect::Opt
   else if (removes)
     complaints =
         warden::remove_leftovers(options, arguments.after_crash ? warden::Memory::keep : warden::Memory::forget);
+  const Sentences stays = removes ? warden::find_leftovers(options).describe() : found.describe();
   if (arguments.json) {
+    Sentences removed = found.describe();
+    std::erase_if(removed,
+                  [&](const std::string& one) { return std::find(stays.begin(), stays.end(), one) != stays.end(); });
     print(out, {{"ok", removes && complaints.empty()},
+                {"removed", removed},
                 {"running", who_runs != nobody_runs},
                 {"state", found.intercept() ? "left behind" : "absent"},
-                {removes ? "removed" : "left_behind", found.describe()},
+                {"left_behind", stays},
                 {"reasons", complaints}});
   } else if (removes) {
     for (const std::string& complaint : complaints) err << "doline redirect: " << printable(complaint) << '\n';
     if (complaints.empty())
       out << who_runs
-          << (found.is_nothing() ? ", and there was nothing to remove.\n" : "; what the last one left is removed.\n");
+          << (found.is_nothing() ? ", and there was nothing to remove.\n"
+              : stays.empty()    ? "; what the last one left is removed.\n"
+                                 : "; what the last one left is removed, but for this:\n");
+    for (const std::string& sentence : complaints.empty() ? stays : Sentences())
+      out << "Left behind: " << sentence << '\n';
   } else {
     out << who_runs << ": the redirect is not in place.\n";
     for (const std::string& sentence : found.describe()) out << "Left behind: " << sentence << '\n';
@@ -354,7 +364,9 @@ int run_redirect(const RedirectArguments& arguments, const config::Fixed& settin
       if (arguments.verb == Verb::confirm)
         err << "Rules that nobody had confirmed went with it.\n";
       else if (arguments.verb == Verb::seen)
-        err << "What the kernel has seen meanwhile, root sees by: nft list table inet doline_seen\n";
+        err << "A stop has forgotten who asked whom; what the kernel has seen since a crash root sees by: nft list "
+               "table "
+               "inet doline_seen\n";
       else
         err << "Rules that lead to nobody would take the house's DNS away, so they are put in place only while Doline "
                "runs: "

@@ -37,6 +37,15 @@ class SharedLines {
   std::vector<std::uint16_t> lengths_;
 };
 
+/// How many elements in a row, from this line on, come or go like it.
+std::size_t elements_like(const std::vector<LineChange>& changes, std::size_t at) {
+  const auto is_like = [&](const LineChange& one) {
+    return one.kind == changes[at].kind && one.line.starts_with(element_line);
+  };
+  const auto first = changes.begin() + static_cast<std::ptrdiff_t>(at);
+  return static_cast<std::size_t>(std::find_if_not(first, changes.end(), is_like) - first);
+}
+
 }  // namespace
 
 std::vector<LineChange> find_difference(const std::string& before, const std::string& after) {
@@ -69,9 +78,17 @@ std::string describe(const std::vector<Part>& parts) {
   for (const Part& part : parts) {
     if (part.before == part.after) continue;
     text += part.name + (part.before.empty() ? " is added" : part.after.empty() ? " is removed" : " changes") + ":\n";
-    for (const LineChange& change : find_difference(part.before, part.after))
-      if (change.kind != LineChange::Kind::kept)
-        text += (change.kind == LineChange::Kind::added ? "+ " : "- ") + change.line + '\n';
+    const std::vector<LineChange> changes = find_difference(part.before, part.after);
+    for (std::size_t at = 0; at < changes.size(); ++at) {
+      const LineChange& change = changes[at];
+      if (change.kind == LineChange::Kind::kept) continue;
+      const char* const sign = change.kind == LineChange::Kind::added ? "+ " : "- ";
+      text += sign + change.line + '\n';
+      const std::size_t alike = elements_like(changes, at);
+      if (alike <= elements_told_max) continue;
+      text += sign + std::string("\t\tand ") + std::to_string(alike - 1) + " more elements\n";
+      at += alike - 1;
+    }
   }
   return text;
 }

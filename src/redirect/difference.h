@@ -4,12 +4,17 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace doline::redirect {
 
 /// Past it a part is said to change as a whole.
 inline constexpr std::size_t difference_lines_max = 4'000;
+
+/// Begins a line that is one element of a set. Past so many that come or go together people are told their number.
+inline constexpr std::string_view element_line = "\t\telement ";
+inline constexpr std::size_t elements_told_max = 8;
 
 struct Part {
   std::string name;    ///< `table inet doline`

@@ -189,8 +189,6 @@ HostFacts gather_host_facts(const std::filesystem::path& proc) {
   if (!ways_out.empty() && !ways_out.front().router.is_unspecified()) facts.router = ways_out.front().router;
   const std::vector<IpAddress> temporary = temporary_addresses_in(proc / "net/if_inet6");
   const InterfaceList list;
-  const int reverse_path_filter_of_all = number_in(net / "ipv4/conf/all/rp_filter");
-  const bool source_valid_mark_of_all = number_in(net / "ipv4/conf/all/src_valid_mark") != 0;
   const bool redirects_of_all = number_in(net / "ipv4/conf/all/send_redirects") != 0;
   list.each([&](const ifaddrs& entry) {
     if (facts.find(entry.ifa_name) == nullptr) {
@@ -198,8 +196,6 @@ HostFacts gather_host_facts(const std::filesystem::path& proc) {
       facts.interfaces.push_back(
           {.name = entry.ifa_name,
            .networks = {},
-           .source_valid_mark = source_valid_mark_of_all || number_in(sysctls / "src_valid_mark") != 0,
-           .reverse_path_filter = std::max(reverse_path_filter_of_all, number_in(sysctls / "rp_filter")),
            .leads_out = std::any_of(ways_out.begin(), ways_out.end(),
                                     [&](const DefaultRoute& route) { return route.interface == entry.ifa_name; }),
            .sends_redirects = redirects_of_all || number_in(sysctls / "send_redirects") != 0,

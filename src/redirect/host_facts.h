@@ -16,8 +16,6 @@ namespace doline::redirect {
 struct InterfaceFacts {
   std::string name;
   std::vector<IpPrefix> networks;      ///< of its addresses, link-local ones left out
-  bool source_valid_mark = false;      ///< net.ipv4.conf.NAME.src_valid_mark, or all's
-  int reverse_path_filter = 0;         ///< the greater of NAME's and all's, as the kernel takes it
   bool leads_out = false;              ///< a default route of IPv4 leaves by it
   bool sends_redirects = false;        ///< net.ipv4.conf.NAME.send_redirects, or all's: tells senders of a shorter way
   int router_advertisements = 0;       ///< net.ipv6.conf.NAME.accept_ra: 1 is taken as 0 by a machine that routes IPv6

@@ -150,7 +150,8 @@ std::vector<std::string> find_interference(std::string_view ruleset, const Optio
       found.push_back(at_place() + ", also takes DNS by tproxy: " + shown(line) + "." + std::string(also_takes_cure));
     else if (sets_mark(words, options.kernel.mark))
       found.push_back(at_place() + ", sets Doline's mark: " + shown(line) +
-                      ". What it marks is led to Doline. Cure: another `redirect: {kernel: {mark: ...}}`.");
+                      ". What it marks of what comes from the LAN is led to Doline. Cure: another `redirect: {kernel: "
+                      "{mark: ...}}`.");
     else if (logs_to(words, options.kernel.nflog_group))
       found.push_back(at_place() + ", logs to Doline's NFLOG group: " + shown(line) +
                       ". Cure: another `redirect: {kernel: {nflog_group: ...}}`.");
@@ -207,17 +208,6 @@ std::vector<std::string> find_hindrances(const Options& options, const HostFacts
     found.emplace_back(
         "Legacy iptables has a nat table, whose rules nft does not show. Root sees by `doline redirect status` whether "
         "they touch DNS, or by: iptables-legacy -t nat -S PREROUTING");
-  if (!is_transparent(options.mode)) return found;
-  for (const std::string& name : options.interfaces) {
-    const InterfaceFacts* interface = facts.find(name);
-    if (interface != nullptr && interface->source_valid_mark && interface->reverse_path_filter == 1)
-      found.push_back(
-          "On " + name +
-          " the kernel looks for senders under Doline's mark (src_valid_mark is 1, as wg-quick sets it, and "
-          "rp_filter is 1): devices of its own networks are served, those behind another router there are "
-          "not. Cure: sysctl -w net.ipv4.conf.all.src_valid_mark=0, or rp_filter=0 for all and " +
-          name);
-  }
   return found;
 }
 

@@ -14,29 +14,15 @@ namespace doline::redirect {
 
 namespace {
 
-/// Of the interfaces, link-local ones left out.
-std::vector<IpPrefix> lan_networks(const Options& options, const HostFacts& facts) {
-  std::vector<IpPrefix> networks;
-  for (const std::string& interface : options.interfaces)
-    if (const InterfaceFacts* found = facts.find(interface))
-      networks.insert(networks.end(), found->networks.begin(), found->networks.end());
-  return networks;
-}
-
 void add_routing(Plan& plan, const HostFacts& facts) {
   const std::uint32_t table = plan.options.kernel.table;
   for (const Family family : {Family::v4, Family::v6}) {
     if (family == Family::v6 && !facts.has_ipv6) continue;
-    plan.rule_steps.push_back({.family = family, .mark = plan.options.kernel.mark, .table = table});
-    plan.route_steps.push_back(
-        {.family = family, .kind = RouteStep::Kind::local_default, .prefix = {}, .table = table});
+    for (const std::string& interface : plan.options.interfaces)
+      plan.rule_steps.push_back(
+          {.family = family, .interface = interface, .mark = plan.options.kernel.mark, .table = table});
+    plan.route_steps.push_back({.family = family, .table = table});
   }
-  // Where src_valid_mark is on (wg-quick does that), the kernel looks up the *source* of a marked packet here too;
-  // thrown back, it is found where it is. Harmless elsewhere, and nobody says when it will be switched on.
-  for (const IpPrefix& network : lan_networks(plan.options, facts))
-    if (network.address().is_v4())
-      plan.route_steps.push_back(
-          {.family = Family::v4, .kind = RouteStep::Kind::throw_back, .prefix = network, .table = table});
 }
 
 /// A machine with one arm stands in either of two ways: the router leads stray DNS to it, or it is the devices'
@@ -205,6 +191,18 @@ std::string summary(const Plan& plan) {
 
 }  // namespace
 
+bool names_networks(const Plan& plan) {
+  return plan.tool == Tool::iptables || plan.options.mode == Mode::remote;
+}
+
+std::vector<IpPrefix> lan_networks(const Options& options, const HostFacts& facts) {
+  std::vector<IpPrefix> networks;
+  for (const std::string& interface : options.interfaces)
+    if (const InterfaceFacts* found = facts.find(interface))
+      networks.insert(networks.end(), found->networks.begin(), found->networks.end());
+  return networks;
+}
+
 void restrict(Plan& plan, const Restrictions& restrictions) {
   plan.restrictions = restrictions;
   const bool has_gate = plan.tool == Tool::nft && intercepts(plan.options.mode);
@@ -236,13 +234,14 @@ Plan plan(const Options& options, const HostFacts& facts, const Restrictions& re
     result.owns_table =
         (options.on_failure == OnFailure::open || standing == Standing::on_trial) && facts.has_owner_tables();
     const TableLife life = result.owns_table ? TableLife::as_long_as_its_maker : TableLife::until_removed;
-    result.lan = lan_networks(options, facts);
+    if (names_networks(result)) result.lan = lan_networks(options, facts);
     if (intercepts(options.mode)) result.rules = nft_rules(options, life, result.lan);
     if (options.mode != Mode::off) result.seen = nft_seen(options, result.lan);
     result.watch_life = facts.has_owner_tables() ? TableLife::as_long_as_its_maker : TableLife::until_removed;
     restrict(result, restrictions);
   } else if (!facts.iptables.empty()) {
     result.tool = Tool::iptables;
+    result.lan = lan_networks(options, facts);
     result.programs = iptables_apply(options, facts);
     result.programs_undo = iptables_undo(facts);
     result.programs_list = iptables_list(facts);
@@ -281,14 +280,14 @@ std::string replace_watch(const Plan& plan, TableState present) {
 
 std::string to_command(const RuleStep& step) {
   const std::string table = std::to_string(step.table);
-  return std::string(step.family == Family::v4 ? "ip" : "ip -6") + " rule add fwmark " + hexadecimal(step.mark) +
+  return std::string(step.family == Family::v4 ? "ip" : "ip -6") + " rule add " +
+         (step.interface.empty() ? "" : "iif " + step.interface + " ") + "fwmark " + hexadecimal(step.mark) +
          "/0xffff lookup " + table + " pref " + table;
 }
 
 std::string to_command(const RouteStep& step) {
-  return std::string(step.family == Family::v4 ? "ip" : "ip -6") + " route replace " +
-         (step.kind == RouteStep::Kind::local_default ? "local default dev lo" : "throw " + step.prefix.to_string()) +
-         " table " + std::to_string(step.table);
+  return std::string(step.family == Family::v4 ? "ip" : "ip -6") + " route replace local default dev lo table " +
+         std::to_string(step.table);
 }
 
 std::string describe(const Plan& plan) {

@@ -25,20 +25,20 @@ inline constexpr const char* watch_table = "doline_watch";
 
 enum class Family : std::uint8_t { v4, v6 };
 
-/// `ip rule add fwmark MARK/0xffff lookup TABLE pref TABLE`
+/// `ip rule add iif INTERFACE fwmark MARK/0xffff lookup TABLE pref TABLE`
 struct RuleStep {
   Family family = Family::v4;
+  /// Only what comes in by it. Where src_valid_mark is on (wg-quick does that) the kernel looks up the *source* of a
+  /// marked packet by its mark too, as if it came from this machine: that must not lead to the table. Empty: by any.
+  std::string interface;
   std::uint16_t mark = 0;
   std::uint32_t table = 0;
   bool operator==(const RuleStep&) const = default;
 };
 
-/// `ip route add local default dev lo table TABLE`, or `throw PREFIX`: back to the tables that follow.
+/// `ip route add local default dev lo table TABLE`
 struct RouteStep {
-  enum class Kind : std::uint8_t { local_default, throw_back };
   Family family = Family::v4;
-  Kind kind = Kind::local_default;
-  IpPrefix prefix;  ///< of throw_back
   std::uint32_t table = 0;
   bool operator==(const RouteStep&) const = default;
 };
@@ -58,7 +58,7 @@ struct Plan {
   Options options;
   Restrictions restrictions;
   Tool tool = Tool::none;
-  std::vector<IpPrefix> lan;  ///< its networks, where a mode with one arm needs them
+  std::vector<IpPrefix> lan;  ///< its networks, where the rules name them
   // Tool::nft: scripts, each one transaction
   bool owns_table = false;  ///< the rules vanish with the process that made them
   std::string rules;  ///< `table inet doline {...}`; for a kernel without that table. Empty: nothing is intercepted
@@ -83,6 +83,12 @@ struct Plan {
 
 /// `on_trial`: rules that nobody has confirmed yet vanish with their maker, even with on_failure: closed.
 enum class Standing : std::uint8_t { for_good, on_trial };
+
+/// Whether its rules name the LAN's networks: with one arm, and with iptables, there is no telling by which interface
+/// a packet will leave. They are to be made anew when the networks change.
+[[nodiscard]] bool names_networks(const Plan& plan);
+/// Of the interfaces, link-local ones left out.
+[[nodiscard]] std::vector<IpPrefix> lan_networks(const Options& options, const HostFacts& facts);
 
 [[nodiscard]] Plan plan(const Options& options, const HostFacts& facts, const Restrictions& restrictions = {},
                         Standing standing = Standing::for_good);

@@ -10,7 +10,7 @@ namespace doline::redirect {
 namespace {
 
 /// Both ends are one program; a number all the same, because during an upgrade they need not be.
-constexpr std::uint8_t version = 3;
+constexpr std::uint8_t version = 4;
 
 template <class Variant, class Body, std::size_t index = 0>
 constexpr std::uint8_t kind_of() {
@@ -132,6 +132,7 @@ void write(WireWriter& out, const StatusReply& status) {
   out.integer(static_cast<std::uint8_t>(status.has_privilege));
   out.integer(status.applied_seconds_ago);
   out.integer(status.trial_seconds_left);
+  out.integer(static_cast<std::uint8_t>(status.has_counters));
   const Counters& counters = status.counters;
   for (const std::uint64_t counter :
        {counters.udp4, counters.tcp4, counters.udp6, counters.tcp6, counters.unserved, counters.encrypted})
@@ -151,6 +152,7 @@ StatusReply read_status(WireReader& in) {
   status.has_privilege = in.boolean();
   status.applied_seconds_ago = in.integer<std::uint64_t>();
   status.trial_seconds_left = in.integer<std::uint32_t>();
+  status.has_counters = in.boolean();
   Counters& counters = status.counters;
   for (std::uint64_t* counter :
        {&counters.udp4, &counters.tcp4, &counters.udp6, &counters.tcp6, &counters.unserved, &counters.encrypted})
@@ -376,7 +378,9 @@ std::string describe(const StatusReply& status) {
   if (!status.has_privilege) text += "without privilege: CAP_NET_ADMIN is missing, so nothing can be applied\n";
   if (status.state == State::applied) {
     const Counters& counters = status.counters;
-    if (intercepts(status.mode))
+    if (!status.has_counters)
+      text += "caught: iptables counts that, in the chains DOLINE_LAN of `iptables-save -c` and `ip6tables-save -c`\n";
+    else if (intercepts(status.mode))
       text += std::string("caught (") + (status.mode == Mode::nat ? "flows" : "packets") +
               "): " + std::to_string(counters.udp4) + " IPv4 UDP, " + std::to_string(counters.tcp4) + " IPv4 TCP, " +
               std::to_string(counters.udp6) + " IPv6 UDP, " + std::to_string(counters.tcp6) + " IPv6 TCP\n";

@@ -110,6 +110,7 @@ struct StatusReply {
   bool has_privilege = false;  ///< CAP_NET_ADMIN: without it nothing can be applied
   std::uint64_t applied_seconds_ago = 0;
   std::uint32_t trial_seconds_left = 0;  ///< 0: the rules are not on trial
+  bool has_counters = true;              ///< iptables keeps its own
   Counters counters;
   GateCounts gate;
   std::string reason;                     ///< of suspended or lost

@@ -63,7 +63,7 @@ std::string with_elements_apart(const std::string& text) {
       elements.emplace(element.substr(0, element.find_last_not_of(" \t") + 1));
     }
     if (!expire)
-      for (const std::string& element : elements) result += "\t\telement " + element + '\n';
+      for (const std::string& element : elements) result += std::string(redirect::element_line) + element + '\n';
     gathered.clear();
     is_gathering = false;
     return false;
@@ -187,9 +187,9 @@ std::string text_of(const std::vector<Step>& steps) {
 Comparison compare(const Plan& plan, const redirect::HostFacts& facts) {
   Comparison result;
   Routing routing;
-  const std::uint32_t table = plan.options.kernel.table;
-  result.parts.push_back({"policy routing", text_of(routing.rules_to(table)), text_of(plan.rule_steps)});
-  result.parts.push_back({"routes", text_of(routing.routes_of(table)), text_of(plan.route_steps)});
+  const redirect::Kernel& kernel = plan.options.kernel;
+  result.parts.push_back({"policy routing", text_of(routing.rules_of(kernel)), text_of(plan.rule_steps)});
+  result.parts.push_back({"routes", text_of(routing.routes_of(kernel)), text_of(plan.route_steps)});
   if (!may_change_rules()) {
     result.unread.emplace_back(
         "What rules are in force now is for root to see, so that they are not compared: sudo doline redirect plan");

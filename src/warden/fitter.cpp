@@ -18,6 +18,8 @@ namespace {
 /// For a warden before us, or a table whose nft was killed, to be on its way out.
 constexpr auto attempt_pause_ms = static_cast<std::uint64_t>(claim_tried_every.count());
 constexpr auto attempts_max = static_cast<int>(claim_patience / claim_tried_every);
+/// By as many nft at most.
+constexpr int removals_max = 2;
 
 }  // namespace
 
@@ -31,9 +33,19 @@ Fitter::Fitter(uv_loop_t* loop, const std::string& nft, int flows, KernelAccess&
 // ── put ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 void Fitter::put(const std::shared_ptr<Plan>& plan, Judge judge) {
-  // Whoever is still there after that is no predecessor: what is in the way then complains for itself.
   await(
-      attempts_max, [this] { return is_our_turn(); }, [this, plan, judge = std::move(judge)] { put_all(plan, judge); });
+      attempts_max, [this] { return is_our_turn(); },
+      [this, plan, judge = std::move(judge)] {
+        if (is_our_turn()) return put_all(plan, judge);
+        // Whoever is still there after that is no predecessor.
+        std::string who = "another Doline has a redirect on this machine";
+        for (const char* table : {redirect::watch_table, redirect::rules_table})
+          if (kernel_.tables.state_of(table) == TableState::owned)
+            who = "table inet " + std::string(table) + " belongs to another process (another Doline?)";
+        judge(who +
+              ": `ps -C doline-warden` shows it. Only one at a time can have a redirect here: end that one, or "
+              "run this one without `redirect:`");
+      });
 }
 
 /// A warden that was killed with its heir claims nothing, and its nft still ends.
@@ -54,7 +66,11 @@ void Fitter::put_all(const std::shared_ptr<Plan>& plan, Judge judge) {
   // What was there before is untouched, or there again.
   auto judged = [this, plan, missing, judge](std::string complaint) {
     if (complaint.empty()) {
-      if (placed_ != nullptr) remove(routes_of(*placed_), plan.get());
+      Routes former = placed_ != nullptr ? routes_of(*placed_) : Routes{};
+      // One that was killed may have served other interfaces, or been an older one, whose rule is for all of them. The
+      // kernel takes that for the first of those that remain, which it is.
+      for (auto& left : kernel_.routing.rules_of(plan->options.kernel)) former.rules.push_back(std::move(left));
+      remove(former, plan.get());
       placed_ = plan;
     } else {
       remove(missing, placed_.get());
@@ -204,6 +220,14 @@ void Fitter::take_away(Memory memory, Judge judge) {
       });
     });
   flow_watch_.end();
+  take_tables_away(memory, removals_max, [this, are_away, judge](const std::string& complaint) {
+    const bool stays = !complaint.empty() && placed_ != nullptr &&
+                       kernel_.tables.state_of(redirect::rules_table) != TableState::absent;
+    stays ? judge(complaint) : are_away(complaint);
+  });
+}
+
+void Fitter::take_tables_away(Memory memory, int attempts_left, Judge judge) {
   NfTables& tables = kernel_.tables;
   std::string script = redirect::remove_table(redirect::rules_table, tables.state_of(redirect::rules_table));
   script += redirect::remove_table(redirect::watch_table, tables.state_of(redirect::watch_table));
@@ -215,16 +239,15 @@ void Fitter::take_away(Memory memory, Judge judge) {
     script += redirect::nft_open_gate();
   }
   // Never inside the call that asked.
-  if (script.empty()) return after(loop_, 0, [are_away] { are_away({}); });
-  run_nft(script, [this, are_away, judge](const std::string& complaint) {
-    if (complaint.empty() || placed_ == nullptr) return are_away(complaint);
-    end_nft();  // a table that is its own goes with it
+  if (script.empty()) return after(loop_, 0, [judge = std::move(judge)] { judge({}); });
+  run_nft(script, [this, memory, attempts_left, judge = std::move(judge)](std::string complaint) {
+    if (complaint.empty() || attempts_left == 1 || placed_ == nullptr) return judge(std::move(complaint));
+    // Whoever tells us to end may have told nft too: another one does what is left. A table that is its own goes with
+    // it.
+    end_nft();
     await(
         attempts_max, [this] { return kernel_.tables.state_of(redirect::rules_table) != TableState::owned; },
-        [this, are_away, judge, complaint] {
-          if (kernel_.tables.state_of(redirect::rules_table) == TableState::absent) return are_away(complaint);
-          judge(complaint);
-        });
+        [this, memory, attempts_left, judge] { take_tables_away(memory, attempts_left - 1, judge); });
   });
 }
 

@@ -37,7 +37,8 @@ class Fitter {
   Fitter& operator=(const Fitter&) = delete;
 
   /// In the place of whatever rules there are, but after a warden before us that is on its way out: it has five
-  /// seconds. What cannot be done beside the rules is added to the plan's warnings. After a complaint all is as it was.
+  /// seconds, and who is there still stays. What cannot be done beside the rules is added to the plan's warnings. After
+  /// a complaint all is as it was.
   void put(const std::shared_ptr<redirect::Plan>& plan, Judge judge);
   /// The gate as the plan has it, in the place of what is there.
   void put_gate(const redirect::Plan& plan, Judge judge);
@@ -75,6 +76,7 @@ class Fitter {
   std::string add(const Routes& steps);
   void remove(const Routes& steps, const redirect::Plan* but_for = nullptr);
   void run_nft(const std::string& script, Judge judge);
+  void take_tables_away(Memory memory, int attempts_left, Judge judge);
   void put_rules(const std::shared_ptr<redirect::Plan>& plan, Judge judge);
   void run_programs(std::vector<redirect::ProgramStep> steps, std::size_t at, bool before_failed, Judge judge);
 

@@ -20,20 +20,6 @@ namespace {
 
 using redirect::TableState;
 
-/// Whatever the mode is now: tproxy is what leaves rules and routes behind.
-redirect::Plan widest_plan(redirect::Options options, const redirect::HostFacts& facts) {
-  options.mode = redirect::Mode::tproxy;
-  options.encrypted = redirect::Encrypted::leave;
-  options.watch = false;
-  if (options.interfaces.empty()) options.interfaces = {"none"};
-  return redirect::plan(options, facts);
-}
-
-template <class Step>
-std::vector<Step> those_there(Routing& routing, const std::vector<Step>& steps) {
-  return without(steps, routing.missing_of(steps));
-}
-
 /// Of what iptables-save prints, which other than iptables itself makes no table and loads no module by being asked.
 std::vector<std::string> tables_with_our_chain(const std::string& saved) {
   std::vector<std::string> tables;
@@ -74,12 +60,12 @@ std::vector<std::string> Leftovers::describe() const {
   if (watch != TableState::absent)
     sentences.emplace_back("Table inet doline_watch logs connections that nobody reads; it changes no packet.");
   for (const auto& step : rule_steps)
-    sentences.push_back("The policy rule to table " + std::to_string(step.table) + " is there (" +
-                        std::string(name_of(step.family)) + "); nothing sets its mark.");
+    sentences.push_back("The policy rule " + (step.interface.empty() ? "" : "of " + step.interface + " ") +
+                        "to table " + std::to_string(step.table) + " is there (" + std::string(name_of(step.family)) +
+                        "); nothing sets its mark.");
   for (const auto& step : route_steps)
-    if (step.kind == redirect::RouteStep::Kind::local_default)
-      sentences.push_back("Table " + std::to_string(step.table) + " has routes (" + std::string(name_of(step.family)) +
-                          "); nothing looks there.");
+    sentences.push_back("Table " + std::to_string(step.table) + " has routes (" + std::string(name_of(step.family)) +
+                        "); nothing looks there.");
   return sentences;
 }
 
@@ -89,7 +75,6 @@ bool may_change_rules() {
 
 Leftovers find_leftovers(const redirect::Options& options) {
   const redirect::HostFacts facts = redirect::gather_host_facts();
-  const redirect::Plan plan = widest_plan(options, facts);
   Leftovers found;
   NfTables tables;
   Routing routing;
@@ -97,8 +82,8 @@ Leftovers find_leftovers(const redirect::Options& options) {
   found.gate = tables.state_of(redirect::gate_table);
   found.seen = tables.state_of(redirect::seen_table);
   found.watch = tables.state_of(redirect::watch_table);
-  found.rule_steps = those_there(routing, plan.rule_steps);
-  found.route_steps = those_there(routing, plan.route_steps);
+  found.rule_steps = routing.rules_of(options.kernel);
+  found.route_steps = routing.routes_of(options.kernel);
   for (const std::string& program : {facts.iptables, facts.ip6tables}) {
     if (program.empty()) continue;
     for (const std::string& table : tables_with_our_chain(run_to_end({program + "-save"}, {}).output))

@@ -172,6 +172,35 @@ ProgramEnd run_to_end(std::vector<std::string> arguments, std::string input) {
 
 // ── nft -i ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+namespace {
+
+/// Under a line that it quotes nft points at what it means.
+bool points(std::string_view line) {
+  return line.find('^') != std::string_view::npos && line.find_first_not_of(" ^~") == std::string_view::npos;
+}
+
+/// Each error once, with some of what it points at: of each statement nft quotes the whole script, which is one line.
+std::string folded(std::string_view said) {
+  std::vector<std::string_view> lines, kept;
+  for (; !said.empty(); said.remove_prefix(std::min(lines.back().size() + 1, said.size())))
+    lines.push_back(said.substr(0, said.find('\n')));
+  bool is_new = true;
+  for (std::size_t at = 0; at < lines.size(); ++at) {
+    std::string_view line = lines[at];
+    const std::string_view below = at + 1 < lines.size() ? lines[at + 1] : std::string_view();
+    if (line.empty() || points(line)) continue;
+    if (!points(below)) is_new = std::find(kept.begin(), kept.end(), line) == kept.end();
+    if (line.size() > quoted_octets_max)
+      line = line.substr(points(below) ? std::min(below.find('^'), line.size()) : 0, quoted_octets_max);
+    if (is_new) kept.push_back(line);
+  }
+  std::string text;
+  for (const std::string_view line : kept) text += (text.empty() ? "" : "\n") + std::string(line);
+  return text;
+}
+
+}  // namespace
+
 struct NftShell::Process {
   struct Transaction {
     std::string sentinel;
@@ -218,14 +247,19 @@ struct NftShell::Process {
 
   void hear(std::string_view text) {
     if (owner == nullptr) return;  // who asked has gone
-    if (heard.size() < complaint_octets_max) heard += text;
+    heard += text;
     while (!waiting.empty()) {
       const std::size_t sentinel = heard.find(waiting.front().sentinel);
-      if (sentinel == std::string::npos) return;
+      if (sentinel == std::string::npos) {
+        // Too much goes from its middle: at its end the sentinel may have begun.
+        if (heard.size() > complaint_octets_max)
+          heard.erase(complaint_octets_max / 2, heard.size() - complaint_octets_max);
+        return;
+      }
       // The sentinel's own complaint begins one line above the line that quotes it.
       const std::size_t quote = heard.rfind('\n', sentinel);
       const std::size_t begin = quote == std::string::npos || quote == 0 ? 0 : heard.rfind('\n', quote - 1) + 1;
-      std::string said = without_pointers(std::string_view(heard).substr(0, begin));
+      std::string said = folded(std::string_view(heard).substr(0, begin));
       heard.erase(0, std::min(heard.size(), heard.find('\n', sentinel)));
       auto done = std::move(waiting.front().done);
       waiting.pop_front();
@@ -233,19 +267,6 @@ struct NftShell::Process {
       done(std::move(said));
     }
     heard.clear();
-  }
-
-  /// Without the lines of `^^^` that point into the line above, and without empty ones.
-  static std::string without_pointers(std::string_view text) {
-    std::string kept;
-    for (std::size_t begin = 0; begin < text.size();) {
-      const std::size_t end = std::min(text.find('\n', begin), text.size());
-      const std::string_view line = text.substr(begin, end - begin);
-      if (line.find_first_not_of(" ^~") != std::string_view::npos) kept += std::string(line) + "\n";
-      begin = end + 1;
-    }
-    if (!kept.empty()) kept.pop_back();
-    return kept;
   }
 
   void watch_time() {

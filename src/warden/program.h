@@ -18,6 +18,7 @@ namespace doline::warden {
 inline constexpr milliseconds transaction_patience{5'000};
 inline constexpr milliseconds program_patience{10'000};
 inline constexpr std::size_t complaint_octets_max = 64 * 1024;
+inline constexpr std::size_t quoted_octets_max = 160;  ///< of a script in nft's complaint
 inline constexpr std::size_t program_output_max = 8u << 20;
 
 struct ProgramEnd {

@@ -38,6 +38,7 @@ NetlinkMessage message_for(const RuleStep& step, std::uint16_t type, std::uint16
   header.table = table_in_header(step.table);
   message.integer(FRA_TABLE, step.table);
   message.integer(FRA_PRIORITY, step.table);
+  if (!step.interface.empty()) message.text(FRA_IIFNAME, step.interface.c_str());
   message.integer(FRA_FWMARK, std::uint32_t{step.mark});
   message.integer(FRA_FWMASK, mark_mask);
   return message;
@@ -45,19 +46,14 @@ NetlinkMessage message_for(const RuleStep& step, std::uint16_t type, std::uint16
 
 NetlinkMessage message_for(const RouteStep& step, std::uint16_t type, std::uint16_t flags) {
   NetlinkMessage message(type, static_cast<std::uint16_t>(NLM_F_ACK | flags));
-  const bool is_local = step.kind == RouteStep::Kind::local_default;
   auto& header = message.header<rtmsg>();
   header.rtm_family = number_of(step.family);
-  header.rtm_dst_len = static_cast<std::uint8_t>(is_local ? 0 : step.prefix.length());
   header.rtm_table = table_in_header(step.table);
   header.rtm_protocol = RTPROT_STATIC;
-  header.rtm_scope = is_local ? std::uint8_t{RT_SCOPE_HOST} : std::uint8_t{RT_SCOPE_UNIVERSE};
-  header.rtm_type = is_local ? RTN_LOCAL : RTN_THROW;
+  header.rtm_scope = RT_SCOPE_HOST;
+  header.rtm_type = RTN_LOCAL;
   message.integer(RTA_TABLE, step.table);
-  if (is_local)
-    message.integer(RTA_OIF, if_nametoindex("lo"));
-  else
-    message.attribute(RTA_DST, step.prefix.address().octets());
+  message.integer(RTA_OIF, if_nametoindex("lo"));
   return message;
 }
 
@@ -98,33 +94,33 @@ Result<void, NetlinkFault> Routing::remove(const RouteStep& step) {
 
 std::vector<RuleStep> Routing::missing_of(std::vector<RuleStep> steps) {
   if (steps.empty()) return {};
-  const auto there = rules_to(steps.front().table);
+  const auto there = rules_of({.mark = steps.front().mark, .table = steps.front().table});
   return without(std::move(steps), there);
 }
 
 std::vector<RouteStep> Routing::missing_of(std::vector<RouteStep> steps) {
   if (steps.empty()) return {};
-  const auto there = routes_of(steps.front().table);
+  const auto there = routes_of({.table = steps.front().table});
   return without(std::move(steps), there);
 }
 
-std::vector<RuleStep> Routing::rules_to(std::uint32_t table) {
+bool Routing::is_ours(const Rule& rule, const redirect::Kernel& kernel) {
+  return rule.table == kernel.table && rule.mark == kernel.mark && rule.mask == mark_mask && !rule.is_for_some;
+}
+
+std::vector<RuleStep> Routing::rules_of(const redirect::Kernel& kernel) {
   std::vector<RuleStep> found;
   for (const Rule& rule : all_rules())
-    if (rule.table == table && rule.mask == mark_mask && rule.mark <= mark_mask)
-      found.push_back({.family = rule.family, .mark = static_cast<std::uint16_t>(rule.mark), .table = table});
+    if (is_ours(rule, kernel))
+      found.push_back({.family = rule.family, .interface = rule.interface, .mark = kernel.mark, .table = kernel.table});
   return found;
 }
 
-std::vector<RouteStep> Routing::routes_of(std::uint32_t wanted) {
-  using Kind = RouteStep::Kind;
+std::vector<RouteStep> Routing::routes_of(const redirect::Kernel& kernel) {
   std::vector<RouteStep> found;
-  each_route([&](Family family, std::uint32_t table, const rtmsg& header, const IpPrefix& prefix) {
-    if (table != wanted) return;
-    if (header.rtm_type == RTN_LOCAL && header.rtm_dst_len == 0)
-      found.push_back({.family = family, .kind = Kind::local_default, .prefix = {}, .table = table});
-    if (header.rtm_type == RTN_THROW)
-      found.push_back({.family = family, .kind = Kind::throw_back, .prefix = prefix, .table = table});
+  each_route([&](Family family, std::uint32_t table, const rtmsg& header) {
+    if (table == kernel.table && header.rtm_type == RTN_LOCAL && header.rtm_dst_len == 0)
+      found.push_back({.family = family, .table = table});
   });
   return found;
 }
@@ -134,16 +130,16 @@ std::vector<std::string> Routing::find_clashes(const redirect::Kernel& kernel) {
   const std::string our_table = std::to_string(kernel.table);
   std::set<std::pair<Family, std::uint32_t>> with_default;
   bool has_strangers = false;
-  each_route([&](Family family, std::uint32_t table, const rtmsg& header, const IpPrefix&) {
+  each_route([&](Family family, std::uint32_t table, const rtmsg& header) {
     if (header.rtm_dst_len == 0) with_default.emplace(family, table);
+    // Older Dolines made routes of the type `throw` there, which harm nobody.
     has_strangers |= table == kernel.table && header.rtm_type != RTN_LOCAL && header.rtm_type != RTN_THROW;
   });
   if (has_strangers)
     found.push_back("Table " + our_table +
                     " has routes of somebody else. Cure: another `redirect: {kernel: {table: ...}}`.");
   for (const Rule& rule : all_rules()) {
-    const bool is_ours = rule.table == kernel.table && rule.mark == kernel.mark && rule.mask == mark_mask;
-    if (is_ours) continue;
+    if (is_ours(rule, kernel)) continue;
     const std::string what = "The policy rule with preference " + std::to_string(rule.preference) + " (" +
                              (rule.family == Family::v4 ? "IPv4" : "IPv6") + ", to table " +
                              std::to_string(rule.table) + ")";
@@ -152,8 +148,8 @@ std::vector<std::string> Routing::find_clashes(const redirect::Kernel& kernel) {
                       " leads others to Doline's table, and so to this machine. Cure: another `redirect: "
                       "{kernel: {table: ...}}`.");
     // The kernel's own table of local addresses is asked first, and has no default route.
-    else if (rule.preference < kernel.table && !rule.is_for_some && (kernel.mark & rule.mask) == rule.mark &&
-             with_default.contains({rule.family, rule.table}))
+    else if (rule.preference < kernel.table && !rule.is_for_some && rule.interface.empty() &&
+             (kernel.mark & rule.mask) == rule.mark && with_default.contains({rule.family, rule.table}))
       found.push_back(what +
                       " is asked before Doline's and has a way for everything: what is caught leaves by it. "
                       "Cure: `redirect: {kernel: {table: ...}}` below " +
@@ -169,7 +165,9 @@ std::vector<Routing::Rule> Routing::all_rules() {
     dump.header<fib_rule_hdr>().family = number_of(family);
     static_cast<void>(netlink_.ask(dump, [&](const nlmsghdr& reply) {
       const auto& header = *static_cast<const fib_rule_hdr*>(mnl_nlmsg_get_payload(&reply));
-      Rule rule{.family = family, .table = header.table};
+      Rule rule;
+      rule.family = family;
+      rule.table = header.table;
       rule.is_for_some = header.src_len > 0 || header.dst_len > 0 || (header.flags & FIB_RULE_INVERT) != 0;
       each_attribute(reply, sizeof(fib_rule_hdr), [&](const nlattr& attribute) {
         switch (mnl_attr_get_type(&attribute)) {
@@ -186,6 +184,8 @@ std::vector<Routing::Rule> Routing::all_rules() {
             rule.mask = native_32(attribute);
             break;
           case FRA_IIFNAME:
+            rule.interface = mnl_attr_get_str(&attribute);
+            break;
           case FRA_OIFNAME:
           case FRA_UID_RANGE:
           case FRA_IP_PROTO:
@@ -203,23 +203,17 @@ std::vector<Routing::Rule> Routing::all_rules() {
   return found;
 }
 
-void Routing::each_route(const std::function<void(Family, std::uint32_t table, const rtmsg&, const IpPrefix&)>& see) {
+void Routing::each_route(const std::function<void(Family, std::uint32_t table, const rtmsg&)>& see) {
   for (const Family family : {Family::v4, Family::v6}) {
     NetlinkMessage dump(RTM_GETROUTE, NLM_F_DUMP);
     dump.header<rtmsg>().rtm_family = number_of(family);
     static_cast<void>(netlink_.ask(dump, [&](const nlmsghdr& reply) {
       const auto& header = *static_cast<const rtmsg*>(mnl_nlmsg_get_payload(&reply));
       std::uint32_t table = header.rtm_table;
-      IpPrefix prefix;
       each_attribute(reply, sizeof(rtmsg), [&](const nlattr& attribute) {
-        const auto octets = octets_of(attribute);
         if (mnl_attr_get_type(&attribute) == RTA_TABLE) table = native_32(attribute);
-        if (mnl_attr_get_type(&attribute) == RTA_DST && (octets.size() == 4 || octets.size() == 16)) {
-          const IpAddress address = IpAddress::from_octets(octets);
-          prefix = IpPrefix(address, std::min<int>(header.rtm_dst_len, address.is_v4() ? 32 : 128));
-        }
       });
-      see(family, table, header, prefix);
+      see(family, table, header);
     }));
   }
 }

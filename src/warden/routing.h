@@ -32,23 +32,25 @@ class Routing {
   /// routes.
   [[nodiscard]] std::vector<redirect::RuleStep> missing_of(std::vector<redirect::RuleStep> steps);
   [[nodiscard]] std::vector<redirect::RouteStep> missing_of(std::vector<redirect::RouteStep> steps);
-  /// All that lead to this table and all in it that look like ours. No privilege is needed; where the kernel does not
-  /// say, there are none.
-  [[nodiscard]] std::vector<redirect::RuleStep> rules_to(std::uint32_t table);
-  [[nodiscard]] std::vector<redirect::RouteStep> routes_of(std::uint32_t table);
+  /// All that look like ours, for whatever interfaces: of a Doline that was killed, or an older one that made one for
+  /// all. No privilege is needed; where the kernel does not say, there are none.
+  [[nodiscard]] std::vector<redirect::RuleStep> rules_of(const redirect::Kernel& kernel);
+  [[nodiscard]] std::vector<redirect::RouteStep> routes_of(const redirect::Kernel& kernel);
   /// Policy rules and routes of others that use our numbers, or that are asked before ours: a sentence each, with its
   /// cure. No privilege is needed.
   [[nodiscard]] std::vector<std::string> find_clashes(const redirect::Kernel& kernel);
 
  private:
   struct Rule {
-    redirect::Family family;
+    redirect::Family family = redirect::Family::v4;
     std::uint32_t preference = 0, table = 0, mark = 0, mask = 0;
-    bool is_for_some = false;  ///< has other selectors than a mark
+    std::string interface;
+    bool is_for_some = false;  ///< has other selectors than a mark and an interface
   };
+  static bool is_ours(const Rule& rule, const redirect::Kernel& kernel);
   std::vector<Rule> all_rules();
-  /// Of any table, `see(family, table, header, prefix)`.
-  void each_route(const std::function<void(redirect::Family, std::uint32_t table, const rtmsg&, const IpPrefix&)>& see);
+  /// Of any table, `see(family, table, header)`.
+  void each_route(const std::function<void(redirect::Family, std::uint32_t table, const rtmsg&)>& see);
   Netlink netlink_;
 };
 

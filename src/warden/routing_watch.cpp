@@ -23,9 +23,14 @@ bool says_removed(const nlmsghdr& message) {
   return route.rtm_table != RT_TABLE_MAIN && route.rtm_table != RT_TABLE_LOCAL;
 }
 
+bool says_readdressed(const nlmsghdr& message) {
+  return message.nlmsg_type == RTM_NEWADDR || message.nlmsg_type == RTM_DELADDR;
+}
+
 mnl_socket* open_socket() {
   mnl_socket* const socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  constexpr unsigned groups = RTMGRP_IPV4_RULE | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | 1u << (RTNLGRP_IPV6_RULE - 1);
+  constexpr unsigned groups = RTMGRP_IPV4_RULE | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_IFADDR |
+                              RTMGRP_IPV6_IFADDR | 1u << (RTNLGRP_IPV6_RULE - 1);
   if (socket == nullptr || mnl_socket_bind(socket, groups, MNL_SOCKET_AUTOPID) == 0) return socket;
   mnl_socket_close(socket);
   return nullptr;
@@ -33,8 +38,11 @@ mnl_socket* open_socket() {
 
 }  // namespace
 
-RoutingWatch::RoutingWatch(uv_loop_t* loop, std::function<void()> removed)
-    : removed_(std::move(removed)), socket_(open_socket()), buffer_(packet_octets_max) {
+RoutingWatch::RoutingWatch(uv_loop_t* loop, std::function<void()> removed, std::function<void()> readdressed)
+    : removed_(std::move(removed)),
+      readdressed_(std::move(readdressed)),
+      socket_(open_socket()),
+      buffer_(packet_octets_max) {
   if (socket_ == nullptr) return;
   uv_poll_init(loop, &poll_, mnl_socket_get_fd(socket_));
   poll_.data = this;
@@ -59,20 +67,23 @@ void RoutingWatch::close() {
 }
 
 void RoutingWatch::read() {
-  bool removed = false;
+  bool removed = false, readdressed = false;
   for (int reads = 0; reads < reads_at_once; ++reads) {
     const ssize_t size = mnl_socket_recvfrom(socket_, buffer_.data(), buffer_.size());
     if (size < 0) {
-      removed |= errno == ENOBUFS;
+      if (errno == ENOBUFS) removed = readdressed = true;
       if (errno == ENOBUFS || errno == EINTR) continue;
       break;
     }
     int left = static_cast<int>(size);
     for (const auto* message = reinterpret_cast<const nlmsghdr*>(buffer_.data()); mnl_nlmsg_ok(message, left);
-         message = mnl_nlmsg_next(message, &left))
+         message = mnl_nlmsg_next(message, &left)) {
       removed |= says_removed(*message);
+      readdressed |= says_readdressed(*message);
+    }
   }
   if (removed) removed_();
+  if (readdressed) readdressed_();
 }
 
 }  // namespace doline::warden

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include <algorithm>
@@ -99,6 +100,7 @@ class Warden {
   void restrict(const redirect::Restrictions& restrictions, Answer done);
   void verify(Answer done);
   redirect::StatusReply status();
+  redirect::Reply seen();
 
   // from state to state
   void apply(const redirect::Options& options, redirect::Standing standing, Answer done);
@@ -125,6 +127,8 @@ class Warden {
   void look_for_chains();
   void look_for_routes_soon();
   void look_for_routes();
+  void look_for_networks_soon();
+  void look_for_networks(Finish finish);
   void nft_died();
 
   // the end
@@ -152,7 +156,7 @@ class Warden {
   uv_signal_t terminate_{};
   uv_timer_t silence_{}, interference_timer_{}, trap_timer_{}, alive_{}, farewell_{};
   bool is_leaving_ = false;
-  bool will_look_for_routes_ = false;
+  bool will_look_for_routes_ = false, will_look_for_networks_ = false;
   bool was_silent_ = false;
   bool was_held_ = true;  // the gate, when it was last told that we live
 
@@ -182,7 +186,8 @@ Warden::Warden(uv_loop_t* loop, const Channels& channels, const Bounds& bounds, 
                   .asked = [this](const redirect::Numbered<redirect::Request>& request) { carry_out(request); },
                   .ended = [this] { leave(); }}),
       fitter_(loop, nft_path_, channels.flows, kernel_, claim, [this] { nft_died(); }),
-      routing_watch_(loop, [this] { look_for_routes_soon(); }),
+      routing_watch_(
+          loop, [this] { look_for_routes_soon(); }, [this] { look_for_networks_soon(); }),
       trial_(loop, [this] {
         jobs_.add([this](Finish finish) {
           if (trial_.is_running()) return finish();  // begun again while this waited
@@ -238,7 +243,7 @@ void Warden::carry_out(const redirect::Numbered<redirect::Request>& request) {
     look_for_chains();
     enqueue([this](Answer done) { look_for_interference([this, done = std::move(done)] { done(status()); }); });
   } else if (std::holds_alternative<redirect::Seen>(request.body)) {
-    reception_.reply(number, kernel_.tables.seen());
+    reception_.reply(number, seen());
   } else if (std::holds_alternative<redirect::Refused>(request.body)) {
     reception_.reply(number, kernel_.tables.refused());
   }
@@ -313,6 +318,7 @@ redirect::StatusReply Warden::status() {
   reply.trial_seconds_left = trial_.seconds_left();
   if (state_ == State::applied) {
     reply.applied_seconds_ago = (uv_now(loop_) - applied_at_ms_) / 1'000;
+    reply.has_counters = plan_->tool == redirect::Tool::nft;
     reply.counters = kernel_.tables.counters();
     if (!plan_->gate.empty()) reply.gate = kernel_.tables.gate_counts();
     reply.gate.only_resolved = plan_->restrictions.only_resolved.size();
@@ -321,6 +327,13 @@ redirect::StatusReply Warden::status() {
     reply.interference = interference_;
   }
   return reply;
+}
+
+redirect::Reply Warden::seen() {
+  if (kernel_.tables.state_of(redirect::seen_table) != redirect::TableState::absent) return kernel_.tables.seen();
+  if (plan_ != nullptr && plan_->tool == redirect::Tool::iptables)
+    return redirect::Failed{{"who asks whom is not remembered: that takes nft, and iptables stands in for it"}};
+  return redirect::Failed{{"who asks whom is not remembered: no rules are in place that note it"}};
 }
 
 void Warden::verify(Answer done) {
@@ -393,7 +406,7 @@ void Warden::settle(const std::shared_ptr<Plan>& plan, Answer done) {
 void Warden::remove(Memory memory, std::function<void(std::string)> done) {
   const State state_before = std::exchange(state_, State::absent);
   fitter_.take_away(memory, [this, state_before, done = std::move(done)](std::string complaint) {
-    if (!complaint.empty()) say("not all could be taken away: " + complaint);
+    if (!complaint.empty()) say("not all could be taken away: " + complaint + "; `doline redirect remove` tries again");
     if (fitter_.has_placed()) {
       state_ = state_before;
     } else {
@@ -526,6 +539,7 @@ void Warden::look_around() {
   look_for_tables();
   look_for_chains();
   look_for_routes_soon();
+  look_for_networks_soon();
   if (state_ == State::applied) look_for_interference([] {});
 }
 
@@ -613,6 +627,30 @@ void Warden::look_for_routes() {
   if (*were_lost) say(what + "; they are put back");
 }
 
+/// Addresses come in groups too.
+void Warden::look_for_networks_soon() {
+  if (plan_ != nullptr && !redirect::names_networks(*plan_)) return;
+  if (std::exchange(will_look_for_networks_, true)) return;
+  after(loop_, routes_pause_ms, [this] {
+    will_look_for_networks_ = false;
+    if (!is_leaving_) jobs_.add([this](Finish finish) { look_for_networks(std::move(finish)); });
+  });
+}
+
+/// What is sent to a network that the rules do not name would be taken for foreign.
+void Warden::look_for_networks(Finish finish) {
+  if (state_ != State::applied || !redirect::names_networks(*plan_)) return finish();
+  if (redirect::lan_networks(plan_->options, redirect::gather_host_facts()) == plan_->lan) return finish();
+  apply(plan_->options, standing_now(), [finish = std::move(finish)](const redirect::Reply& reply) {
+    const auto* failed = std::get_if<redirect::Failed>(&reply);
+    say(failed == nullptr ? "the LAN's networks have changed: the rules are made anew"
+        : failed->reasons.empty()
+            ? "the LAN's networks have changed, and the rules cannot follow"
+            : "the LAN's networks have changed, and the rules cannot follow: " + failed->reasons.front());
+    finish();
+  });
+}
+
 void Warden::nft_died() {
   if (is_leaving_ || state_ != State::applied || !plan_->owns_table) return;
   lose("nft, which held the rules, has ended");
@@ -660,7 +698,9 @@ void Warden::close_everything() {
 
 int run(const Channels& channels, const Bounds& bounds) {
   check(!channels.talk.empty());
-  // A key pressed at the terminal ends the resolver, which then says goodbye to us.
+  // A key pressed at the terminal, or whoever signals the resolver's group, ends the resolver, which then says goodbye
+  // to us; for that we need nft, which hears of it as little as we do.
+  static_cast<void>(setsid());
   signal(SIGINT, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
   signal(SIGPIPE, SIG_IGN);

@@ -52,8 +52,9 @@ after_crash() {
   on gateway "$doline" redirect remove --after-crash --config "$config" >"$lab/remove.log" 2>&1 || { cat "$lab/remove.log"; say_wrong "remove"; }
 }
 
+# begin [COMMAND]: which runs it
 begin() {
-  start doline gateway "$doline" run --config "$config"
+  start doline gateway "$@" "$doline" run --config "$config"
   until_true 20 on gateway "$doline" status --config "$config" || { cat "$lab/doline.log"; say_wrong "Doline did not start"; exit 1; }
   on gateway "$doline" redirect apply --config "$config" >"$lab/apply.log" 2>&1 || { cat "$lab/apply.log"; say_wrong "apply"; }
   warden_id=$(child_of "$doline_id")
@@ -129,6 +130,19 @@ every_death() {
   camera_is foreign "Doline is told to stop"
   [[ $(on gateway nft list tables) == "table ip wan" ]] || say_wrong "left: $(on gateway nft list tables)"
   finish
+
+  # As the terminal does by a key, and `timeout` when time is up
+  local signal
+  for signal in INT TERM; do
+    begin setsid
+    camera_is ours "Doline runs anew"
+    kill -s "$signal" -- "-$doline_id"
+    wait "$doline_id" || say_wrong "Doline ended with $?"
+    camera_is foreign "its whole group is told to stop ($signal)"
+    [[ $(on gateway nft list tables) == "table ip wan" ]] || say_wrong "left: $(on gateway nft list tables)"
+    ! grep -F 'could be taken away' "$lab/doline.log" || say_wrong "the removal failed"
+    finish
+  done
 }
 
 # On a machine without nft no rules vanish by themselves: the warden's heir takes them away.

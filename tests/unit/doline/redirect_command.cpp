@@ -271,6 +271,16 @@ TEST_CASE("After a crash rules and routes go, and the memory of who asked whom s
                                     .after_crash = true};
   CHECK(run_redirect(arguments, settings_in(folder), out, err) == exit_ok);
   CHECK(tests::shell("PATH=$PATH:/usr/sbin; nft list tables").output == "table inet doline_seen\n");
+  CHECK(out.str() ==
+        "No Doline runs; what the last one left is removed, but for this:\n"
+        "Left behind: Table inet doline_seen keeps on noting who asks whom; it changes no packet.\n");
+  // What fails closed goes on refusing, and that is told.
+  REQUIRE(tests::shell("PATH=$PATH:/usr/sbin; nft add table inet doline").status == 0);
+  config::Fixed closed = settings_in(folder);
+  closed.redirect.emplace().on_failure = redirect::OnFailure::closed;
+  out.str("");
+  CHECK(run_redirect(arguments, closed, out, err) == exit_ok);
+  CHECK(out.str().find("Left behind: Table inet doline is there") != std::string::npos);
 }
 
 TEST_CASE("What a Doline that lives holds is not removed, and one on its way out is waited for") {

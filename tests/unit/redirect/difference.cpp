@@ -62,4 +62,10 @@ TEST_CASE("For people there are only the parts that change") {
   CHECK(describe({{"routes", "a\n", "a\n"}, {"table inet doline", "", "b\n"}, {"policy rules", "c\nd\n", "d\n"}}) ==
         "table inet doline is added:\n+ b\npolicy rules changes:\n- c\n");
   CHECK(describe({{"table inet doline", "b\n", ""}}) == "table inet doline is removed:\n- b\n");
+  std::string few = "a\n", many = "a\n";
+  for (std::size_t i = 0; i < elements_told_max + 10; ++i)
+    (i < elements_told_max ? few : many) += std::string(element_line) + std::to_string(i) + '\n';
+  CHECK(describe({{"gate", "", few}}).find("+ \t\telement 7\n") != std::string::npos);
+  CHECK(describe({{"gate", "", many + "b\n"}}) ==
+        "gate is added:\n+ a\n+ \t\telement 8\n+ \t\tand 9 more elements\n+ b\n");
 }

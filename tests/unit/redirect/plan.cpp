@@ -101,14 +101,13 @@ TEST_CASE("Rules on trial vanish with their maker, also where they fail closed")
   CHECK_FALSE(plan(options, home_facts(), {}, Standing::for_good).owns_table);
 }
 
-TEST_CASE("tproxy routes marked packets to this machine, but for the sources of the LAN, and nat routes nothing") {
+TEST_CASE("tproxy routes marked packets of each interface to this machine, and nat routes nothing") {
   const Plan made = plan(home_options(Mode::tproxy), home_facts());
-  using Kind = RouteStep::Kind;
-  CHECK(made.rule_steps == std::vector<RuleStep>{{Family::v4, 0x5353, 5353}, {Family::v6, 0x5353, 5353}});
-  CHECK(made.route_steps == std::vector<RouteStep>{{Family::v4, Kind::local_default, {}, 5353},
-                                                   {Family::v6, Kind::local_default, {}, 5353},
-                                                   {Family::v4, Kind::throw_back, prefix("192.168.50.0/24"), 5353},
-                                                   {Family::v4, Kind::throw_back, prefix("192.168.60.0/24"), 5353}});
+  CHECK(made.rule_steps == std::vector<RuleStep>{{Family::v4, "home0", 0x5353, 5353},
+                                                 {Family::v4, "iot0", 0x5353, 5353},
+                                                 {Family::v6, "home0", 0x5353, 5353},
+                                                 {Family::v6, "iot0", 0x5353, 5353}});
+  CHECK(made.route_steps == std::vector<RouteStep>{{Family::v4, 5353}, {Family::v6, 5353}});
   CHECK(plan(home_options(Mode::nat), home_facts()).route_steps.empty());
   CHECK(plan(home_options(Mode::nat), home_facts()).rule_steps.empty());
 }

@@ -29,6 +29,7 @@ StatusReply some_status() {
       .has_privilege = true,
       .applied_seconds_ago = 1'000'000'000'000,
       .trial_seconds_left = 59,
+      .has_counters = true,
       .counters = {.udp4 = 1, .tcp4 = 2, .udp6 = 3, .tcp6 = 4, .unserved = 5, .encrypted = 6},
       .gate = {.only_resolved = 7, .observed = 8, .admitted = 9, .refused = 10, .would_refuse = 11, .turned_away = 12},
       .reason = "the resolver was silent",
@@ -240,6 +241,8 @@ TEST_CASE("The status for people says what is in force, what it caught and why i
         "answers that the kernel was not told of: 12\n"
         "interference: docker\n"
         "interference: mwan3\n");
+  applied.has_counters = false;
+  CHECK(describe(applied).find("\ncaught: iptables counts that, ") != std::string::npos);
   CHECK(describe(StatusReply{}) ==
         "redirect: absent\n"
         "without privilege: CAP_NET_ADMIN is missing, so nothing can be applied\n");

@@ -44,7 +44,7 @@ TEST_CASE("At first everything is added, once applied nothing is to do, and a ch
     const std::string first = changes(options);
     CHECK(has(first, "table inet doline is added:\n"));
     CHECK(has(first, "table inet doline_seen is added:\n"));
-    CHECK(has(first, "policy routing is added:\n+ ip -6 rule add fwmark 0x5353") == (mode == Mode::tproxy));
+    CHECK(has(first, "policy routing is added:\n+ ip -6 rule add iif home0 fwmark 0x5353") == (mode == Mode::tproxy));
 
     RunningWarden warden;
     REQUIRE(warden.is_done(redirect::Apply{options}));
@@ -102,12 +102,12 @@ TEST_CASE("What others have changed is seen: rules, policy rules and routes") {
   REQUIRE(warden.is_done(redirect::Apply{options}));
   kill(warden.process(), SIGSTOP);  // it would put them back
   REQUIRE(
-      shell("PATH=$PATH:/usr/sbin; nft flush chain inet doline guard && ip rule del pref 5353 && ip route del throw "
-            "192.168.50.0/24 table 5353")
+      shell("PATH=$PATH:/usr/sbin; nft flush chain inet doline guard && ip rule del pref 5353 && ip route flush table "
+            "5353")
           .status == 0);
   const std::string told = changes(options);
-  CHECK(has(told, "policy routing changes:\n+ ip rule add fwmark 0x5353/0xffff lookup 5353 pref 5353\n"));
-  CHECK(has(told, "routes changes:\n+ ip route replace throw 192.168.50.0/24 table 5353\n"));
+  CHECK(has(told, "policy routing changes:\n+ ip rule add iif home0 fwmark 0x5353/0xffff lookup 5353 pref 5353\n"));
+  CHECK(has(told, "routes changes:\n+ ip route replace local default dev lo table 5353\n"));
   CHECK(has(told, "table inet doline changes:\n+ \t\tmeta mark & 0x0000ffff == 0x00005353"));
   CHECK_FALSE(has(told, "doline_seen"));
   kill(warden.process(), SIGCONT);

@@ -82,7 +82,7 @@ TEST_CASE("A fail-closed table without its Doline is told and removed") {
   CHECK(left.gate == TableState::plain);
   CHECK(left.seen == TableState::plain);
   CHECK(left.rule_steps.size() == 2);
-  CHECK(left.route_steps.size() == 3);
+  CHECK(left.route_steps.size() == 2);
   CHECK(left.gate == TableState::plain);
   CHECK(left.describe().size() == 7);
   // Whatever the configuration says by now.

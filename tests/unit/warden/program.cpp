@@ -133,6 +133,37 @@ TEST_CASE("nft says nothing of what succeeds and quotes what fails, each transac
   CHECK_FALSE(nft.is_running());
 }
 
+TEST_CASE("Of many statements that fail alike the complaint is told once, and of a long script what is meant") {
+  if (nft_path().empty() || !own_network()) return;
+  Loop loop;
+  NftShell owner(loop.get(), nft_path(), [] { FAIL("nobody killed it"); });
+  NftShell other(loop.get(), nft_path(), [] { FAIL("nobody killed it"); });
+  bool is_over = false;
+  std::string complaint;
+  const auto note = [&](std::string said) {
+    complaint = std::move(said);
+    is_over = true;
+  };
+  owner.run("table inet doline { flags owner ; }", note);
+  loop.run_until(is_over);
+  REQUIRE(complaint.empty());
+  // More is said than is kept of it.
+  std::string script;
+  for (int i = 0; i < 100; ++i)
+    script += "add set inet doline a_set_with_a_long_name_" + std::to_string(i) + " { type mark ; } ; ";
+  for (const char* last : {"", "this is no sentence"}) {
+    is_over = false;
+    other.run(script + last, note);
+    loop.run_until(is_over);
+    CAPTURE(complaint);
+    CHECK(complaint.size() < 1'000);
+    CHECK(complaint.find(*last == '\0' ? "Operation not permitted" : "no sentence") != std::string::npos);
+    CHECK(complaint.find("Error:") == complaint.rfind("Error:"));
+  }
+  owner.end();
+  other.end();
+}
+
 TEST_CASE("nft that dies fails what it was asked, tells its owner, and is started anew when asked again") {
   if (nft_path().empty() || !own_network()) return;
   Loop loop;

@@ -39,33 +39,42 @@ TEST_CASE("Policy rules and routes are there once they are added, once, and away
     // A number for the header's octet, and one that only the attribute can hold.
     for (const std::uint32_t table : {100u, 5353u}) {
       CAPTURE(table);
-      check_step(RuleStep{family, 0x5353, table});
-      check_step(RouteStep{family, RouteStep::Kind::local_default, {}, table});
+      check_step(RuleStep{family, "home0", 0x5353, table});  // an interface that is yet to come
+      check_step(RuleStep{family, {}, 0x5353, table});
+      check_step(RouteStep{family, table});
     }
   }
-  check_step(RouteStep{Family::v4, RouteStep::Kind::throw_back, *IpPrefix::parse("192.168.50.0/24"), 5353});
-  check_step(RouteStep{Family::v4, RouteStep::Kind::throw_back, *IpPrefix::parse("192.168.50.7/32"), 5353});
+}
+
+TEST_CASE(
+    "Of the rules for several interfaces the very one that is meant is removed, and an older one's for all first") {
+  if (!own_network()) return;
+  Routing routing;
+  const RuleStep any{Family::v4, {}, 0x5353, 5353}, home{Family::v4, "home0", 0x5353, 5353},
+      iot{Family::v4, "iot0", 0x5353, 5353};
+  for (const RuleStep& step : {any, home, iot}) REQUIRE(routing.add(step));
+  REQUIRE(routing.remove(any));
+  CHECK(routing.rules_of({}) == std::vector{home, iot});
+  REQUIRE(routing.remove(iot));
+  CHECK(routing.rules_of({}) == std::vector{home});
 }
 
 TEST_CASE("Another's rule or route of the same table is not ours") {
   if (!own_network()) return;
-  REQUIRE(shell("PATH=$PATH:/usr/sbin; ip link set lo up; ip rule add fwmark 0x1 lookup 5353; ip route add throw "
-                "10.0.0.0/8 table 5353")
+  REQUIRE(shell("PATH=$PATH:/usr/sbin; ip link set lo up; ip rule add fwmark 0x1 lookup 5353; ip rule add fwmark "
+                "0x5353/0xffff from 10.0.0.0/8 lookup 5353; ip route add local 10.0.0.0/8 dev lo table 5353")
               .status == 0);
   Routing routing;
-  CHECK_FALSE(has(routing, RuleStep{Family::v4, 0x5353, 5353}));
-  CHECK_FALSE(has(routing, RouteStep{Family::v4, RouteStep::Kind::local_default, {}, 5353}));
-  CHECK_FALSE(has(routing, RouteStep{Family::v4, RouteStep::Kind::throw_back, *IpPrefix::parse("10.0.0.0/9"), 5353}));
-  CHECK(has(routing, RouteStep{Family::v4, RouteStep::Kind::throw_back, *IpPrefix::parse("10.0.0.0/8"), 5353}));
+  CHECK(routing.rules_of({}).empty());
+  CHECK(routing.routes_of({}).empty());
 }
 
 TEST_CASE("What is missing of many is told") {
   if (!own_network()) return;
   REQUIRE(shell("PATH=$PATH:/usr/sbin; ip link set lo up").status == 0);
   Routing routing;
-  const RuleStep rule4{Family::v4, 0x5353, 5353}, rule6{Family::v6, 0x5353, 5353};
-  const RouteStep there{Family::v4, RouteStep::Kind::local_default, {}, 5353};
-  const RouteStep gone{Family::v4, RouteStep::Kind::throw_back, *IpPrefix::parse("10.0.0.0/8"), 5353};
+  const RuleStep rule4{Family::v4, "home0", 0x5353, 5353}, rule6{Family::v6, "home0", 0x5353, 5353};
+  const RouteStep there{Family::v4, 5353}, gone{Family::v6, 5353};
   REQUIRE(routing.add(rule6));
   REQUIRE(routing.add(there));
   CHECK(routing.missing_of(std::vector{rule4, rule6}) == std::vector{rule4});
@@ -80,10 +89,10 @@ TEST_CASE("Rules and routes of others that clash with ours are told, others not"
               .status == 0);
   Routing routing;
   const redirect::Kernel kernel;
-  REQUIRE(routing.add(RuleStep{Family::v4, kernel.mark, kernel.table}));
-  REQUIRE(routing.add(RouteStep{Family::v4, RouteStep::Kind::local_default, {}, kernel.table}));
-  REQUIRE(
-      routing.add(RouteStep{Family::v4, RouteStep::Kind::throw_back, *IpPrefix::parse("10.9.0.0/24"), kernel.table}));
+  REQUIRE(routing.add(RuleStep{Family::v4, "d0", kernel.mark, kernel.table}));
+  REQUIRE(routing.add(RouteStep{Family::v4, kernel.table}));
+  // As an older Doline made it
+  REQUIRE(shell("PATH=$PATH:/usr/sbin ip route add throw 10.9.0.0/24 table 5353").status == 0);
   struct Clash {
     const char *make, *undo, *told;  // empty: none
   };

@@ -18,8 +18,8 @@ TEST_CASE("Removed policy rules and routes of other tables are told, what is add
   uv_loop_t loop;
   REQUIRE(uv_loop_init(&loop) == 0);
   {
-    int told = 0;
-    RoutingWatch watch(&loop, [&] { ++told; });
+    int told = 0, told_of_addresses = 0;
+    RoutingWatch watch(&loop, [&] { ++told; }, [&] { ++told_of_addresses; });
     const auto told_of = [&](const std::string& commands) {
       REQUIRE(shell(ip + commands).status == 0);
       told = 0;
@@ -29,6 +29,11 @@ TEST_CASE("Removed policy rules and routes of other tables are told, what is add
     CHECK(told_of("ip rule add pref 77 fwmark 7 lookup 777; ip -6 rule add pref 77 fwmark 7 lookup 777") == 0);
     CHECK(told_of("ip route add local default dev lo table 777; ip -6 route add local default dev lo table 777") == 0);
     CHECK(told_of("ip route add 198.51.100.0/24 dev far0; ip route del 198.51.100.0/24 dev far0") == 0);
+    CHECK(told_of_addresses == 0);
+    CHECK(told_of("ip addr add 192.0.2.129/25 dev far0; ip -6 addr add 2001:db8::1/64 dev far0 nodad") == 0);
+    CHECK(told_of_addresses == 1);
+    CHECK(told_of("ip addr del 192.0.2.129/25 dev far0") == 0);
+    CHECK(told_of_addresses == 2);
     CHECK(told_of("ip rule del pref 77") == 1);
     CHECK(told_of("ip -6 rule del pref 77") == 1);
     CHECK(told_of("ip route del local default table 777") == 1);

@@ -7,6 +7,7 @@
 #include <array>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "redirect/admission.h"
@@ -56,15 +57,16 @@ bool becomes_true(Condition condition) {
 class Hidden {
  public:
   explicit Hidden(const char* program) : program_(program) {
-    is_hidden_ = unshare(CLONE_NEWNS) == 0 && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-                 mount("/dev/null", program, nullptr, MS_BIND, nullptr) == 0;
+    if (unshare(CLONE_NEWNS) == 0 && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0) hide();
   }
   Hidden(const Hidden&) = delete;
   Hidden& operator=(const Hidden&) = delete;
-  ~Hidden() {
-    if (is_hidden_) umount(program_);
-  }
+  ~Hidden() { show(); }
   explicit operator bool() const { return is_hidden_; }
+  void hide() { is_hidden_ = mount("/dev/null", program_, nullptr, MS_BIND, nullptr) == 0; }
+  void show() {
+    if (std::exchange(is_hidden_, false)) umount(program_);
+  }
 
  private:
   const char* program_;
@@ -151,7 +153,7 @@ class Removals {
   uv_loop_t loop_{};
   const bool is_ready_ = uv_loop_init(&loop_) == 0;
   int count_ = 0;
-  warden::RoutingWatch watch_{&loop_, [this] { ++count_; }};
+  warden::RoutingWatch watch_{&loop_, [this] { ++count_; }, [] {}};
 };
 
 /// Where nft is hidden, is there iptables to stand in? Says what is skipped where not.
@@ -261,6 +263,37 @@ TEST_CASE("A warden that comes while the one before it goes has its rules and it
       former.wait_for_end();
       CHECK(warden.is_done(Verify{}));
     }
+}
+
+TEST_CASE("Where another warden has its rules and stays, that is told in one sentence, and those are left alone") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  redirect::Options options = small_home_options(Mode::tproxy);
+  for (const auto on_failure : {redirect::OnFailure::open, redirect::OnFailure::closed}) {
+    options.on_failure = on_failure;
+    RunningWarden first, second;
+    REQUIRE(first.is_done(Apply{options}));
+    const std::string before = state_of_machine();
+    std::optional<redirect::Reply> reply;
+    second.client().ask(Apply{options}, [&](std::optional<redirect::Reply> taken) { reply = std::move(taken); });
+    CHECK(becomes_true([&] {
+      first.client().beat();
+      second.client().read();
+      return reply.has_value();
+    }));
+    REQUIRE(reply);
+    const auto* failed = std::get_if<redirect::Failed>(&*reply);
+    REQUIRE(failed != nullptr);
+    REQUIRE(failed->reasons.size() == 1);
+    CHECK(failed->reasons[0].find(on_failure == redirect::OnFailure::open
+                                      ? "table inet doline belongs to another process"
+                                      : "another Doline has a redirect") == 0);
+    CHECK((state_of_machine() == before));
+    CHECK(first.is_done(Verify{}));
+    REQUIRE(first.is_done(Remove{}));
+    CHECK(second.is_done(Apply{options}));
+    CHECK(second.is_done(Remove{}));
+  }
 }
 
 TEST_CASE("SIGTERM is a farewell too") {
@@ -397,10 +430,18 @@ TEST_CASE("A table that could not be removed keeps its routes, and is removed wh
   const std::string before = state_of_machine();
   redirect::Options options = small_home_options(Mode::tproxy);
   options.on_failure = redirect::OnFailure::closed;  // a table that does not go with nft
+  Hidden nft("/usr/sbin/nft");
+  if (!nft) {
+    MESSAGE("skipped: nft cannot be hidden");
+    return;
+  }
+  nft.show();
   RunningWarden warden;
   REQUIRE(warden.is_done(Apply{options}));
   const std::string applied = state_of_machine();
+  nft.hide();
   const auto reply = ask_with_dying_nft(warden, Remove{});
+  nft.show();
   REQUIRE(reply);
   CHECK(std::holds_alternative<redirect::Failed>(*reply));
   CHECK((state_of_machine() == applied));
@@ -408,6 +449,35 @@ TEST_CASE("A table that could not be removed keeps its routes, and is removed wh
   CHECK(warden.is_done(Verify{}));
   REQUIRE(warden.is_done(Remove{}));
   CHECK((state_of_machine() == before));
+}
+
+TEST_CASE("Where nft dies while it takes the rules away, another one takes away what is left") {
+  redirect::Restrictions restrictions;
+  restrictions.only_resolved = {*device::MacAddress::parse("94:51:3d:13:9a:35")};
+  for (const auto on_failure : {redirect::OnFailure::open, redirect::OnFailure::closed}) {
+    const auto home = SmallHome::build();
+    if (!home) return;
+    const std::string before = state_of_machine();
+    redirect::Options options = small_home_options(Mode::tproxy);
+    options.on_failure = on_failure;
+    RunningWarden warden;
+    REQUIRE(warden.is_done(Restrict{restrictions}));
+    REQUIRE(warden.is_done(Apply{options}));
+    REQUIRE(has_table("doline_gate"));
+    const auto reply = ask_with_dying_nft(warden, Remove{});
+    REQUIRE(reply);
+    CHECK(std::holds_alternative<redirect::Done>(*reply));
+    CHECK((state_of_machine() == before));
+  }
+}
+
+TEST_CASE("What is said to the resolver's group, as by a key at the terminal, neither the warden nor its nft hears") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  RunningWarden warden;
+  REQUIRE(warden.is_done(Apply{small_home_options(Mode::tproxy)}));
+  CHECK(getsid(warden.process()) == warden.process());
+  CHECK(getpgid(nft_of(warden)) == warden.process());
 }
 
 TEST_CASE("Policy rules and routes that somebody removes are put back at once") {
@@ -418,7 +488,7 @@ TEST_CASE("Policy rules and routes that somebody removes are put back at once") 
   const std::string before = state_of_machine();
   for (const char* change :
        {"ip rule del pref 5353", "ip -6 rule del pref 5353", "ip route flush table 5353",
-        "ip -6 route flush table 5353", "ip route del throw 192.168.50.0/24 table 5353",
+        "ip -6 route flush table 5353",
         "ip rule flush; ip -6 rule flush; ip rule add pref 32766 lookup main; ip -6 rule add pref 32766 lookup main"}) {
     CAPTURE(change);
     REQUIRE(shell(std::string("PATH=$PATH:/usr/sbin; ") + change).status == 0);
@@ -432,6 +502,25 @@ TEST_CASE("Policy rules and routes that somebody removes are put back at once") 
   usleep(100'000);  // its own removal is nobody's
   CHECK(shell("PATH=$PATH:/usr/sbin; ip rule show pref 5353; ip route show table 5353 2>&1").output.find("from all") ==
         std::string::npos);
+}
+
+TEST_CASE("Policy rules that a killed one has left, for other interfaces or for all, go when new ones come") {
+  const auto home = SmallHome::build();
+  if (!home) return;
+  const std::string before = state_of_machine();
+  const std::string rules = "PATH=$PATH:/usr/sbin; ip rule show pref 5353; ip -6 rule show pref 5353";
+  std::string alone;
+  for (const char* left : {"", "fwmark 0x5353/0xffff", "iif guest0 fwmark 0x5353/0xffff"}) {
+    CAPTURE(left);
+    if (*left != '\0')
+      REQUIRE(shell(std::string("PATH=$PATH:/usr/sbin; ip rule add ") + left + " lookup 5353 pref 5353").status == 0);
+    RunningWarden warden;
+    REQUIRE(warden.is_done(Apply{small_home_options(Mode::tproxy)}));
+    if (alone.empty()) alone = shell(rules).output;
+    CHECK(shell(rules).output == alone);
+    REQUIRE(warden.is_done(Remove{}));
+    CHECK((state_of_machine() == before));
+  }
 }
 
 TEST_CASE("Rules that somebody changed are noticed") {
@@ -620,6 +709,8 @@ TEST_CASE("Without nft, iptables is led there, led there again and cleared") {
     REQUIRE(warden.is_done(Apply{small_home_options(mode)}));
     CHECK(shell(rules).output == once);
     CHECK(warden.is_done(Verify{}));
+    CHECK_FALSE(warden.status().has_counters);
+    CHECK(is_refused(warden, redirect::Seen{}));
     warden.die_as_resolver();
     CHECK(warden.wait_for_end() == 0);
     CHECK(shell(rules).output == before);
@@ -643,6 +734,34 @@ TEST_CASE("Without nft chains that somebody removes are missed and put back") {
       CHECK(becomes_true([&] { return warden.status().state == State::applied; }));
       CHECK(warden.is_done(Verify{}));
     }
+  }
+}
+
+TEST_CASE("Where the rules name the LAN's networks, they follow those that come and go") {
+  for (const Mode mode : {Mode::remote, Mode::nat}) {
+    const auto home = SmallHome::build();
+    if (!home) return;
+    CAPTURE(redirect::to_string(mode));
+    std::optional<Hidden> nft;
+    if (mode == Mode::nat && !leaves_iptables(nft.emplace("/usr/sbin/nft"))) return;
+    RunningWarden warden;
+    REQUIRE(warden.is_done(Apply{small_home_options(mode)}));
+    const auto is_named = [&](const char* network) {
+      warden.client().beat();
+      return shell(mode == Mode::nat ? "PATH=$PATH:/usr/sbin; iptables -t nat -S; ip6tables -t nat -S"
+                                     : "PATH=$PATH:/usr/sbin; nft list table inet doline")
+                 .output.find(network) != std::string::npos;
+    };
+    CHECK(is_named("192.168.50.0/24"));
+    CHECK_FALSE(is_named("192.168.51.0/24"));
+    REQUIRE(shell("PATH=$PATH:/usr/sbin; ip addr add 192.168.51.1/24 dev home0; ip -6 addr add 2001:db8:51::1/64 dev "
+                  "home0 nodad")
+                .status == 0);
+    CHECK(becomes_true([&] { return is_named("192.168.51.0/24") && is_named("2001:db8:51::/64"); }));
+    CHECK(warden.is_done(Verify{}));
+    REQUIRE(shell("PATH=$PATH:/usr/sbin ip addr del 192.168.51.1/24 dev home0").status == 0);
+    CHECK(becomes_true([&] { return !is_named("192.168.51.0/24"); }));
+    CHECK(warden.is_done(Verify{}));
   }
 }
 
@@ -751,10 +870,6 @@ TEST_CASE(
                "nft delete table inet vpn", "table inet vpn, chain m, sets Doline's mark"},
            Interference{"nft 'table inet ulog { chain f { type filter hook forward priority 0 ; log group 53 ; } ; }'",
                         "nft delete table inet ulog", "table inet ulog, chain f, logs to Doline's NFLOG group"},
-           Interference{"sysctl -qw net.ipv4.conf.home0.src_valid_mark=1 net.ipv4.conf.home0.rp_filter=1 "
-                        "net.ipv4.conf.all.rp_filter=0",
-                        "sysctl -qw net.ipv4.conf.home0.src_valid_mark=0 net.ipv4.conf.home0.rp_filter=0",
-                        "On home0 the kernel looks for senders under Doline's mark"},
            Interference{"ip rule add lookup 52 pref 100 && ip route add default dev wan0 table 52",
                         "ip rule del pref 100; ip route flush table 52", "preference 100 (IPv4, to table 52) is asked"},
        }) {
