@@ -233,7 +233,7 @@ TEST_CASE("a list may say every name, with exceptions") {
 TEST_CASE("a CNAME to the name that is asked for is none: what the line means are the names below") {
   const Weighing adblock({{ListFormat::adblock, "||self.example^$dnsrewrite=Self.example"}});
   CHECK(adblock("self.example") == "forward");
-  CHECK(adblock("www.self.example") == "NOERROR;CNAME;self.example");
+  CHECK(adblock("www.self.example") == "NOERROR;CNAME;Self.example");
   const Weighing zone({{ListFormat::rpz, "self.example CNAME self.example.\n*.self.example CNAME self.example."}});
   CHECK(zone("self.example") == "forward");
   CHECK(zone("www.self.example") == "NOERROR;CNAME;self.example");
