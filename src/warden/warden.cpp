@@ -700,7 +700,7 @@ int run(const Channels& channels, const Bounds& bounds) {
   check(!channels.talk.empty());
   // A key pressed at the terminal, or whoever signals the resolver's group, ends the resolver, which then says goodbye
   // to us; for that we need nft, which hears of it as little as we do.
-  static_cast<void>(setsid());
+  static_cast<void>(setpgid(0, 0));
   signal(SIGINT, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
   signal(SIGPIPE, SIG_IGN);
