@@ -89,12 +89,14 @@ void ClientBook::look_at(Client& client, MonotonicTime now) {
   const device::Device* known = mac ? snapshot_->roster->find(*mac) : nullptr;
   describe_as(client, known != nullptr ? *known : snapshot_->roster->devices()[0]);
   const bool is_news = now >= client.report_again;
-  client.look_again = now + (is_news && !mac ? neighbour_delay : milliseconds(stranger_memory));
-  if (!mac && is_news && meet_(client.address)) client.is_met_until = now + neighbour_patience;
-  if (mac) client.is_met_until = MonotonicTime::min();
+  if (mac)
+    client.is_met_until = MonotonicTime::min();
+  else if (is_news && meet_(client.address))
+    client.is_met_until = now + neighbour_patience;
+  MonotonicTime::duration pause = is_news && !mac ? neighbour_delay : milliseconds(stranger_memory);
   if (now < client.is_met_until)
-    client.look_again =
-        now + std::max<MonotonicTime::duration>(meeting_delay, now - (client.is_met_until - neighbour_patience));
+    pause = std::max<MonotonicTime::duration>(meeting_delay, now - (client.is_met_until - neighbour_patience));
+  client.look_again = now + pause;
   if (!is_news) return;
   client.report_again = now + stranger_memory;
   report_stranger_(client.address);
