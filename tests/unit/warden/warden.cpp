@@ -476,7 +476,7 @@ TEST_CASE("What is said to the resolver's group, as by a key at the terminal, ne
   if (!home) return;
   RunningWarden warden;
   REQUIRE(warden.is_done(Apply{small_home_options(Mode::tproxy)}));
-  CHECK(getsid(warden.process()) == warden.process());
+  CHECK(getpgid(warden.process()) == warden.process());
   CHECK(getpgid(nft_of(warden)) == warden.process());
 }
 
